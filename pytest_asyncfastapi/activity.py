@@ -1,0 +1,35 @@
+"""What is running right now: the label that findings carry, and its borders.
+
+The client sets `ACTIVITY` in the context of each request, the lifespan and
+the runners do so for theirs; the watchers read it. `border()` is called where
+one activity ends and another begins inside the same step of the loop, so that
+a stopwatch that times steps does not add up 150 clean requests to one stall.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextvars import ContextVar
+
+ACTIVITY: ContextVar[str] = ContextVar("asyncfastapi_activity", default="")
+
+# Process-wide, like sys.monitoring, whose users are the only ones in here.
+_watchers: tuple[Callable[[], None], ...] = ()
+
+
+def border() -> None:
+    """Say that another activity begins here (a request starts or ends)."""
+    for watcher in _watchers:
+        watcher()
+
+
+def watch_borders(watcher: Callable[[], None]) -> Callable[[], None]:
+    """Call `watcher` at each border, on the thread where it is; returns the undo."""
+    global _watchers  # noqa: PLW0603
+    _watchers = (*_watchers, watcher)
+
+    def undo() -> None:
+        global _watchers  # noqa: PLW0603
+        _watchers = tuple(item for item in _watchers if item is not watcher)
+
+    return undo

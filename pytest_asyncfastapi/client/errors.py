@@ -1,0 +1,33 @@
+"""What the client raises beside httpx's own exceptions.
+
+Sources: the ASGI specification's HTTP section (www.rst), message by message.
+"""
+
+from __future__ import annotations
+
+
+class ProtocolViolation(RuntimeError):  # noqa: N818
+    """The app broke the ASGI protocol: a real server would not have taken this.
+
+    Raised in the app at the offending `send()`, and again to the caller of the
+    request, so that an app which swallows it cannot hide it.
+    """
+
+
+class ClientDisconnected(OSError):
+    """Raised by `send()` once the client has gone (ASGI spec 2.4: an OSError)."""
+
+
+class AppStillRunning(RuntimeError):  # noqa: N818
+    """The app went on after the client had left and after it was cancelled."""
+
+
+def disconnect_caused(error: BaseException | None) -> bool:
+    """Is this error only the echo of the client having left?"""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, ClientDisconnected):
+            return True
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return False

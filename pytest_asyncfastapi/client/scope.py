@@ -1,0 +1,67 @@
+"""From an httpx request to an ASGI HTTP scope, as a strict server would build it.
+
+Source: the ASGI specification, "HTTP Connection Scope"; where it is silent,
+uvicorn's behaviour (`root_path` is a prefix of `path` and `raw_path`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
+
+
+class ScopeBuilder:
+    """Builds scopes for one client; keeps what is the same for every request."""
+
+    def __init__(
+        self,
+        *,
+        root_path: str = "",
+        client: tuple[str, int] = ("127.0.0.1", 50000),
+        spec_version: str = "2.3",
+        state: dict[str, Any] | None = None,
+    ) -> None:
+        self.root_path = root_path.rstrip("/")
+        self.client = client
+        self.spec_version = spec_version
+        self.state = state
+        self._targets: dict[bytes, tuple[str, bytes, bytes]] = {}
+
+    def http(self, request: Any) -> dict[str, Any]:
+        """The scope of one request: a fresh dict, headers as lower-cased byte pairs."""
+        url = request.url
+        raw_target = url.raw_path
+        target = self._targets.get(raw_target)
+        if target is None:
+            target = self._split(raw_target)
+        scheme = url.scheme
+        scope: dict[str, Any] = {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": self.spec_version},
+            "http_version": "1.1",
+            "method": request.method.upper(),
+            "scheme": scheme,
+            "path": target[0],
+            "raw_path": target[1],
+            "query_string": target[2],
+            "root_path": self.root_path,
+            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "client": list(self.client),
+            "server": [url.host, url.port or _DEFAULT_PORTS.get(scheme, 80)],
+            "extensions": {},
+        }
+        if self.state is not None:
+            scope["state"] = self.state.copy()
+        return scope
+
+    def _split(self, raw_target: bytes) -> tuple[str, bytes, bytes]:
+        raw_path, _, query = raw_target.partition(b"?")
+        raw_path = self.root_path.encode() + raw_path
+        target = (unquote(raw_path.decode("ascii")), raw_path, query)
+        # A test that walks over ever new paths must not grow this for ever.
+        if len(self._targets) > 512:
+            self._targets.clear()
+        self._targets[raw_target] = target
+        return target

@@ -1,0 +1,95 @@
+"""Run a coroutine beside the caller, on asyncio or trio, holding no scope open.
+
+A task group held across a `yield` ties the client to one task and wraps errors
+in groups; a plain Task (asyncio) and a system task (trio) do neither. Whoever
+spawns one must reap it. On asyncio from Python 3.12 on the task starts eagerly:
+an app that never suspends is done before `spawn` returns.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, Protocol
+
+import anyio
+
+_EAGER = sys.version_info >= (3, 12)
+
+
+class Spawned(Protocol):
+    """A coroutine that runs on its own; it must catch what it raises."""
+
+    def cancel(self) -> None:
+        """Ask it to stop, at its next suspension."""
+
+
+class Signal:
+    """Wakes everyone who waits at this moment; costs nothing while nobody does."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event: anyio.Event | None = None
+
+    def fire(self) -> None:
+        """Wake all who wait now. Later waiters wait for the next one."""
+        event, self._event = self._event, None
+        if event is not None:
+            event.set()
+
+    async def wait(self) -> None:
+        """Wait for the next `fire()`."""
+        if self._event is None:
+            self._event = anyio.Event()
+        await self._event.wait()
+
+
+class _TrioTask:
+    __slots__ = ("_scope",)
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], context: Context, name: str) -> None:
+        import trio
+
+        scope = self._scope = trio.CancelScope()
+
+        async def run() -> None:
+            with scope:
+                await coroutine
+
+        trio.lowlevel.spawn_system_task(run, name=name, context=context)
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+def spawn(
+    coroutine: Coroutine[Any, Any, None], context: Context, name: str
+) -> tuple[Spawned, Callable[[], float]]:
+    """Start `coroutine` in `context`; returns its handle and the clock in force (seconds)."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return _TrioTask(coroutine, context, name), trio.current_time
+    if _EAGER:
+        # Set the name only if somebody can see it: an eager task is mostly done by now.
+        task: asyncio.Task[None] = asyncio.Task(
+            coroutine, loop=loop, context=context, name=name, eager_start=True
+        )
+    else:
+        task = asyncio.Task(coroutine, loop=loop, context=context, name=name)
+    return task, loop.time
+
+
+def loop_identity() -> object:
+    """The loop (asyncio) or run (trio) that the caller is in."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return trio.lowlevel.current_root_task()

@@ -1,0 +1,104 @@
+"""The one record that every room reports with.
+
+A `Finding` says what happened, where (the user's line, never ours), why it
+matters and what to change. It travels as JSON on pytest's reports, so xdist
+needs nothing special. This module knows nothing of pytest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """One line of the user's code: `path` as shown to people, 1-based `line`."""
+
+    path: str
+    line: int
+    function: str = ""
+    source: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that is wrong with how the code under test behaves.
+
+    `title` is one line and needs no context to be understood; `where` is the
+    user's line that has to change; `activity` names what was running
+    (`"POST /checkout"`, `"lifespan"`); `chain` is the user's frames from the
+    endpoint down to `where`, outermost first; `why` is one clause; `remedy`
+    is what to write instead; `allow` is the exact line that silences it.
+    """
+
+    kind: str
+    title: str
+    where: Location | None = None
+    activity: str = ""
+    chain: tuple[Location, ...] = ()
+    why: str = ""
+    remedy: str = ""
+    evidence: str = ""
+    allow: str = ""
+    severity: Severity = "error"
+    test: str = ""
+    count: int = 1
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def place(self) -> tuple[str, str, int]:
+        """What makes two findings one: the kind and the user's line."""
+        if self.where is None:
+            return (self.kind, self.title, 0)
+        return (self.kind, self.where.path, self.where.line)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as it travels on a report."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Finding:
+        """Build the record again from `to_json()`."""
+        values = dict(data)
+        where = values.get("where")
+        values["where"] = Location(**where) if where else None
+        values["chain"] = tuple(Location(**item) for item in values.get("chain", ()))
+        return cls(**values)
+
+
+class FindingLog:
+    """The findings of one test, in order; repeats at one place are folded."""
+
+    def __init__(self) -> None:
+        self._by_place: dict[tuple[str, str, int], Finding] = {}
+
+    def add(self, finding: Finding) -> None:
+        """Record a finding, or count it again when its place is known."""
+        known = self._by_place.get(finding.place)
+        if known is None:
+            self._by_place[finding.place] = finding
+            return
+        severity: Severity = "error" if "error" in (known.severity, finding.severity) else "warning"
+        self._by_place[finding.place] = replace(
+            known, count=known.count + finding.count, severity=severity
+        )
+
+    def errors(self) -> list[Finding]:
+        """The findings that fail the test."""
+        return [item for item in self if item.severity == "error"]
+
+    def __iter__(self) -> Iterator[Finding]:
+        return iter(list(self._by_place.values()))
+
+    def __len__(self) -> int:
+        return len(self._by_place)
+
+    def __repr__(self) -> str:
+        return f"<FindingLog: {len(self.errors())} errors, {len(self)} findings>"

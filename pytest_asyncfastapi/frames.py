@@ -1,0 +1,95 @@
+"""Which lines are the user's: the place that a finding points at.
+
+A file is the user's when it is neither the standard library, nor installed
+(`site-packages`), nor ours. The answer is cached per file name, because the
+watchers ask it often.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType
+
+from .findings import Location
+
+_OURS = str(Path(__file__).parent) + os.sep
+_STDLIB = tuple(
+    {
+        os.path.realpath(path) + os.sep
+        for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+        if path
+    }
+)
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+
+
+def is_installed(filename: str) -> bool:
+    """Is this file a third-party package?"""
+    return any(part in filename for part in _INSTALLED)
+
+
+def is_stdlib(filename: str) -> bool:
+    """Is this file Python itself (frozen modules and `<string>` code count too)?"""
+    if filename.startswith("<"):
+        return True
+    return not is_installed(filename) and os.path.realpath(filename).startswith(_STDLIB)
+
+
+class UserCode:
+    """Tells the user's frames from everybody else's, relative to the project's root."""
+
+    def __init__(self, root: str | os.PathLike[str]) -> None:
+        self.root = os.path.realpath(root) + os.sep
+        self._known: dict[str, bool] = {}
+
+    def owns(self, filename: str) -> bool:
+        """Is this file the user's own?"""
+        known = self._known.get(filename)
+        if known is None:
+            known = self._known[filename] = self._owns(filename)
+        return known
+
+    def _owns(self, filename: str) -> bool:
+        if filename.startswith(_OURS) or is_installed(filename) or is_stdlib(filename):
+            return False
+        return os.path.isabs(filename) or os.path.exists(filename)
+
+    def location(self, code: CodeType, line: int) -> Location:
+        """The line as people are shown it: path relative to the root, source text."""
+        filename = code.co_filename
+        source = linecache.getline(filename, line).strip()
+        return Location(self.show(filename), line, code.co_qualname, source)
+
+    def show(self, filename: str) -> str:
+        """A path relative to the project's root where it lies inside it."""
+        real = os.path.realpath(filename)
+        return real[len(self.root) :] if real.startswith(self.root) else filename
+
+    def frames(self, frame: FrameType | None) -> Iterator[FrameType]:
+        """The user's frames, innermost first."""
+        while frame is not None:
+            if self.owns(frame.f_code.co_filename):
+                yield frame
+            frame = frame.f_back
+
+    def where(self, frame: FrameType | None) -> Location | None:
+        """The innermost line of the user's at or above `frame`."""
+        for mine in self.frames(frame):
+            return self.location(mine.f_code, mine.f_lineno)
+        return None
+
+    def chain(self, frame: FrameType | None) -> tuple[Location, ...]:
+        """The user's lines from the outermost down to `frame`.
+
+        While a task takes a step, the coroutines that it awaits are ordinary
+        frames on the stack, so this is the await chain.
+        """
+        found = [self.location(mine.f_code, mine.f_lineno) for mine in self.frames(frame)]
+        return tuple(reversed(found))
+
+    def __repr__(self) -> str:
+        return f"<UserCode below {self.root!r}>"
