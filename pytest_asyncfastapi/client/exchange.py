@@ -13,9 +13,9 @@ from typing import Any
 
 import anyio
 
+from ..tasks import Signal, Spawned
 from .errors import AppStillRunning, ClientDisconnected, ProtocolViolation
 from .messages import checked_body, checked_start
-from .tasks import Signal, Spawned
 
 # What uvicorn lets an app write ahead of a client that does not read, in bytes.
 HIGH_WATER = 64 * 1024
@@ -157,6 +157,7 @@ class Exchange:
         self.complete = True
         self._check_length()
         self._progress()
+        self._changed.fire()
         self._freed.fire()
 
     def _check_length(self) -> None:

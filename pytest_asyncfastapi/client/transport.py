@@ -11,7 +11,9 @@ request is told so, given a grace period, cancelled and waited for.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import sys
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from contextvars import copy_context
 from typing import Any
 
@@ -19,10 +21,11 @@ import anyio
 
 from .. import activity
 from .._http import library_of
+from ..tasks import loop_identity, spawn
+from ..units import show
 from .errors import ProtocolViolation, disconnect_caused
 from .exchange import Exchange
 from .scope import ScopeBuilder
-from .tasks import loop_identity, spawn
 
 EXTENSION = "asyncfastapi"
 
@@ -38,6 +41,7 @@ class Core:
     when off, the caller sees what a server would send. `background`: wait for
     background tasks before a buffered response is returned. `grace`: seconds
     between telling the app that the client has left and cancelling it.
+    `check` is called before each request: the lifespan may have died meanwhile.
     """
 
     def __init__(
@@ -48,20 +52,21 @@ class Core:
         raise_app_exceptions: bool = True,
         background: bool = True,
         grace: float = 0.05,
+        check: Callable[[], None] | None = None,
     ) -> None:
         self.app = app
         self.scopes = scopes or ScopeBuilder()
         self.raise_app_exceptions = raise_app_exceptions
         self.background = background
         self.grace = grace
-        self.lifespan_check: Callable[[], None] | None = None
+        self._check = check
         self._open: set[Exchange] = set()
         self._loop: object = None
 
     def start(self, request: Any, *, streaming: bool) -> Exchange:
         """Begin the exchange; on asyncio (3.12+) an app that never suspends is done already."""
-        if self.lifespan_check is not None:
-            self.lifespan_check()
+        if self._check is not None:
+            self._check()
         label = f"{request.method} {request.url.path}"
         self._same_loop(label)
         exchange = Exchange(
@@ -91,74 +96,94 @@ class Core:
 
     # A caller who wants the whole response
 
-    async def run(self, exchange: Exchange, read_timeout: float | None) -> None:
-        """Wait until the app has ended (or, without `background`, has answered)."""
+    async def answered(self, request: Any) -> Exchange:
+        """Run the request to its end: the app has returned, or (no `background`) answered."""
+        exchange = self.start(request, streaming=False)
+        with self.translated(request, library_of(request)):
+            if not exchange.finished:
+                await self._until_answered(exchange, _read_timeout(request))
+            await self._leave(exchange)
+            self.check(exchange)
+            return self._as_a_server_would(exchange)
+
+    async def _until_answered(self, exchange: Exchange, read_timeout: float | None) -> None:
         try:
-            while not self._answered(exchange):
+            while not self._over(exchange):
                 left = read_timeout
                 if left is not None and exchange.now is not None:
+                    # Per read, as on a socket: what the app has sent restarts it.
                     left -= exchange.now() - exchange.last_progress
                     if left <= 0:
-                        raise TimeoutError
+                        raise SilentApp
                 with anyio.move_on_after(left):
                     await exchange.changed()
-        finally:
-            await self._leave_unless_over(exchange)
+        except BaseException:
+            await self._leave(exchange)
+            raise
 
-    def _answered(self, exchange: Exchange) -> bool:
-        return exchange.finished or (exchange.complete and not self.background)
+    def _over(self, exchange: Exchange) -> bool:
+        return (
+            exchange.finished
+            or exchange.request_error is not None
+            or (exchange.complete and not self.background)
+        )
 
-    async def _leave_unless_over(self, exchange: Exchange) -> None:
-        if not self._answered(exchange):
-            try:
-                await exchange.abandon(self.grace)
-            finally:
-                self._open.discard(exchange)
-        elif exchange.finished:
+    async def _leave(self, exchange: Exchange) -> None:
+        """End an exchange early; keep it for `aclose` where only its background goes on."""
+        if not exchange.finished and (self.background or not exchange.complete):
+            await exchange.abandon(self.grace)
+        if exchange.finished:
             self._open.discard(exchange)
 
     # A caller who streams
 
-    async def run_until_started(self, exchange: Exchange, read_timeout: float | None) -> None:
-        """Wait for `http.response.start`, or the app's end."""
+    async def opened(self, request: Any) -> Exchange:
+        """Run the request to its `http.response.start`, or to the app's end."""
+        exchange = self.start(request, streaming=True)
         try:
-            await self._wait(exchange, lambda: exchange.started, read_timeout)
+            with self.translated(request, library_of(request)):
+                await self._wait(exchange, lambda: exchange.started, _read_timeout(request))
+            if not exchange.started or exchange.request_error is not None:
+                self.check(exchange)
+                self._as_a_server_would(exchange)
         except BaseException:
-            await self._leave_unless_over(exchange)
+            await self._leave(exchange)
             raise
+        return exchange
 
     async def _wait(
         self, exchange: Exchange, ready: Callable[[], bool], read_timeout: float | None
     ) -> None:
-        """Wait until `ready()`, the app's end or a failed upload; `TimeoutError` after `read`."""
+        """Wait until `ready()`, the app's end or a failed upload; `SilentApp` after `read`."""
         if ready() or exchange.finished:
             return
-        with anyio.fail_after(read_timeout):
+        with anyio.move_on_after(read_timeout):
             while not (ready() or exchange.finished or exchange.request_error):
                 await exchange.changed()
+            return
+        raise SilentApp
 
     async def chunks(self, exchange: Exchange, read_timeout: float | None) -> AsyncIterator[bytes]:
         """The body, chunk by chunk, while the app runs."""
         while True:
             if exchange.chunks:
                 yield exchange.take()
-                continue
-            if exchange.finished or (exchange.complete and not self.background):
+            elif self._over(exchange):
                 break
-            await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
-            if exchange.request_error is not None:
-                break
+            else:
+                await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
         self.check(exchange)
+        self._as_a_server_would(exchange)
 
     async def close_exchange(self, exchange: Exchange) -> None:
         """The caller is done with a streamed response: leave if the app is not."""
-        if exchange.complete and not exchange.finished and self.background:
-            await self._wait(exchange, lambda: False, None)
-        await self._leave_unless_over(exchange)
+        failing = sys.exc_info()[1] is not None
+        await self._leave(exchange)
         error = exchange.error
-        if error is not None and self.raise_app_exceptions and not disconnect_caused(error):
-            exchange.error = None  # told once
-            raise error
+        if error is None or failing or not self.raise_app_exceptions or disconnect_caused(error):
+            return
+        exchange.error = None  # told once
+        raise _unwrapped(error, exchange)
 
     # What the exchange came to
 
@@ -175,12 +200,56 @@ class Core:
         if exchange.finished and not exchange.complete and error is None:
             raise _unanswered(exchange)
 
+    def _as_a_server_would(self, exchange: Exchange) -> Exchange:
+        """Without `raise_app_exceptions`: a 500 before the start, a broken body after it."""
+        if exchange.error is None or exchange.complete:
+            return exchange
+        if not exchange.started:
+            exchange.started = exchange.complete = True
+            exchange.status = 500
+            exchange.headers = [(b"content-type", b"text/plain; charset=utf-8")]
+            exchange.chunks.append(b"Internal Server Error")
+            return exchange
+        raise BrokenBody(f"{exchange.label}: the app failed in the middle of its body")
+
+    @contextmanager
+    def translated(self, request: Any, library: Any) -> Iterator[None]:
+        """Raise our own signals as the exceptions of the library that made the request."""
+        try:
+            yield
+        except SilentApp as error:
+            read = _read_timeout(request)
+            raise library.ReadTimeout(
+                f"{request.method} {request.url.path}: the app sent nothing for {show(read or 0)}",
+                request=request,
+            ) from error
+        except BrokenBody as error:
+            raise library.RemoteProtocolError(
+                "peer closed connection without sending complete message body", request=request
+            ) from error
+
     async def aclose(self) -> None:
         """Reap every exchange that is still open: no task outlives the client."""
         for exchange in list(self._open):
             self._open.discard(exchange)
             if not exchange.finished:
                 await exchange.abandon(self.grace)
+
+
+class SilentApp(Exception):  # noqa: N818
+    """Inside this room: the app sent nothing for as long as the caller waits.
+
+    Not a `TimeoutError`: an app may raise that itself, and it must stay that.
+    """
+
+
+class BrokenBody(Exception):  # noqa: N818
+    """Inside this room: the app failed after its response had started."""
+
+
+def _read_timeout(request: Any) -> float | None:
+    timeout: float | None = request.extensions.get("timeout", {}).get("read")
+    return timeout
 
 
 def _unwrapped(error: BaseException, exchange: Exchange) -> BaseException:

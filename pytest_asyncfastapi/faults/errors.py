@@ -1,0 +1,39 @@
+"""What this room raises: a spec that cannot be read, a call that would hang."""
+
+from __future__ import annotations
+
+from ..findings import Location
+
+
+class FaultSpecError(ValueError):
+    """A fault spec cannot be read; the message points at the character.
+
+    `spec` is the text, `position` the 0-based index of the offending character.
+    """
+
+    def __init__(self, spec: str, position: int, problem: str, known: str = "") -> None:
+        self.spec = spec
+        self.position = position
+        self.problem = problem
+        lines = [f"this fault cannot be read: {problem}", f"  {spec}", f"  {' ' * position}^"]
+        if known:
+            lines.append(known)
+        super().__init__("\n".join(lines))
+
+
+class NoTimeoutSet(AssertionError):  # noqa: N818
+    """A fault stalls a call that has no budget for it: it would hang for ever.
+
+    Not an error of httpx, so that code which handles those does not eat it.
+    """
+
+    def __init__(self, phase: str, request: str, where: Location | None) -> None:
+        self.phase = phase
+        self.where = where
+        place = f" at {where}" if where is not None else ""
+        super().__init__(
+            f"no {phase} timeout is set on this call{place}: it would hang for ever\n"
+            f"  the call: {request}\n"
+            "  a fault holds it back, and only the client's own timeout can end it\n"
+            "  write: httpx.AsyncClient(timeout=5), or timeout= on this call"
+        )

@@ -1,0 +1,140 @@
+"""All the rules of one test, and what they decide for one request.
+
+Several rules may strike one request: delays add up, and the first ending in
+order wins. The rules that the test itself adds come before those of the
+command line and the configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..findings import Finding
+from ..frames import UserCode
+from .builder import FaultPoint
+from .effect import Effect
+from .grammar import FaultSpec, parse
+from .rule import FaultRule, Hit, Where
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What happens to one request, and the rules that said so."""
+
+    effect: Effect
+    rules: tuple[FaultRule, ...]
+
+    def settle(self, hit: Hit) -> None:
+        """Write the outcome into the account of each rule."""
+        for rule in self.rules:
+            rule.fired.append(hit)
+
+    def __str__(self) -> str:
+        return "; ".join(str(rule) for rule in self.rules)
+
+
+class Faults:
+    """The faults of one test: `faults.on("https://pay.example/*").latency("3s")`.
+
+    Every draw comes from a stream derived from (seed, test, rule), so the same
+    seed gives the same faults, alone or under xdist. `needs_clock` is called
+    when a rule that waits is added or strikes.
+    """
+
+    def __init__(self, seed: int = 0, test: str = "", *, user_code: UserCode | None = None) -> None:
+        self.seed = seed
+        self.test = test
+        self.user_code = user_code
+        self.needs_clock: Callable[[], None] | None = None
+        self._own: list[FaultRule] = []
+        self._given: list[FaultRule] = []
+        self._same: dict[str, int] = {}
+
+    def on(self, pattern: Any) -> FaultPoint:
+        """Say where: a URL glob (`"*"` is every call), a respx route or pattern."""
+        where = Where(pattern)
+        return FaultPoint(where.text, lambda effect, optional: self._add(where, effect, optional))
+
+    def add_spec(
+        self, text: str | FaultSpec, *, optional: bool = False, origin: str = "marker"
+    ) -> FaultRule:
+        """Add a rule written in the grammar; raises `FaultSpecError`.
+
+        `origin` says where it was written, for messages.
+        """
+        spec = parse(text) if isinstance(text, str) else text
+        rule = self._add(Where(spec.pattern), spec.effect, optional or spec.optional, origin=origin)
+        if spec.first is not None:
+            rule.first(spec.first)
+        if spec.probability is not None:
+            rule.probability(spec.probability)
+        return rule
+
+    def _add(self, where: Where, effect: Effect, optional: bool, *, origin: str = "") -> FaultRule:
+        text = f"{where.text}: {effect}"
+        nth = self._same[text] = self._same.get(text, 0) + 1
+        added = None
+        if self.user_code is not None and not origin:
+            added = self.user_code.where(sys._getframe())
+        rule = FaultRule(
+            where,
+            effect,
+            stream=f"{self.seed}/{self.test}/{text}/{nth}",
+            optional=optional,
+            origin=origin,
+            added=added,
+        )
+        (self._given if origin else self._own).append(rule)
+        self._wants_clock(effect)
+        return rule
+
+    def decide(self, request: Any) -> Plan | None:
+        """What happens to this request (anything with `method` and `url`)?"""
+        delay, ending, struck = 0.0, Effect(), []
+        for rule in self:
+            if ending.ending and rule.effect.ending:
+                continue
+            if not rule.covers(request) or not rule.strikes():
+                continue
+            struck.append(rule)
+            delay += rule.effect.delay
+            if rule.effect.ending:
+                ending = rule.effect
+        if not struck:
+            return None
+        effect = Effect(delay, ending.ending, ending.status, ending.retry_after)
+        self._wants_clock(effect)
+        return Plan(effect, tuple(struck))
+
+    def _wants_clock(self, effect: Effect) -> None:
+        if effect.takes_time and self.needs_clock is not None:
+            self.needs_clock()
+
+    def findings(self) -> list[Finding]:
+        """The rules that should have struck and never did."""
+        return [_unused(rule, self.test) for rule in self if not rule.hits and not rule.is_optional]
+
+    def __iter__(self) -> Iterator[FaultRule]:
+        return iter([*self._own, *self._given])
+
+    def __len__(self) -> int:
+        return len(self._own) + len(self._given)
+
+    def __repr__(self) -> str:
+        return f"<Faults seed={self.seed} rules={len(self)}>"
+
+
+def _unused(rule: FaultRule, test: str) -> Finding:
+    calls = "no call to it was made" if not rule.seen else f"it saw {rule.seen} and spared them"
+    return Finding(
+        kind="unused-fault",
+        title=f"fault never hit: {rule}",
+        where=rule.added,
+        why="the test did not meet the fault that it is about",
+        remedy="correct the pattern or the schedule, or mark it: .optional() / ', optional'",
+        evidence=f"{calls}; it was given by {rule.origin or 'the test'}",
+        test=test,
+    )
