@@ -29,7 +29,8 @@ async def open_app(
     spec_version: str = "2.3",
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
-    timeout: Any = DEFAULT_READ_TIMEOUT,
+    timeout: float = DEFAULT_READ_TIMEOUT,
+    unguarded: Callable[[], bool] = lambda: False,
     **client_options: Any,
 ) -> AsyncIterator[AsgiClient]:
     """Start `app` (its lifespan runs to its `yield`) and give a client for it.
@@ -37,8 +38,10 @@ async def open_app(
     The client is an `httpx.AsyncClient`; `client_options` are its own
     (`headers`, `cookies`, `auth`, ...). `timeout` in seconds guards against an
     app that never answers: it bounds each wait for the app, as httpx's `read`.
-    `raise_app_exceptions=False` gives what a server would send instead of the
-    app's own exception. `background=False` returns the response before
+    `unguarded` says when that guard is to stand back (under
+    virtual time, where waiting costs nothing); a `timeout=` of a request's own
+    always holds. `raise_app_exceptions=False` gives what a server would send
+    instead of the app's own exception. `background=False` returns the response before
     background tasks have run, as a server does. `spec_version` is the ASGI
     version that the app is told: "2.3" as uvicorn does, "2.4" for servers
     whose `send()` raises once the client has gone.
@@ -65,6 +68,8 @@ async def open_app(
             raise_app_exceptions=raise_app_exceptions,
             background=background,
             check=run.check if run else None,
+            guard=timeout,
+            unguarded=unguarded,
         )
         client = AsgiClient(core, base_url=base_url, timeout=timeout, **client_options)
         try:

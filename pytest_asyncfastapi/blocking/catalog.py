@@ -106,7 +106,7 @@ _C_TABLE: tuple[_Row, ...] = (
     ("_io", "FileIO: read readall readinto write", "file", "file", _FILE),
     ("_io", "_IOBase: readline readlines writelines", "file", "file", _FILE),
     ("_io", "_BufferedIOBase: readinto readinto1", "file", "file", _FILE),
-    ("_thread", "lock: acquire acquire_lock __enter__", "lock", "wait", _LOCK),
+    ("_thread", "LockType: acquire acquire_lock __enter__", "lock", "wait", _LOCK),
     ("_thread", "RLock: acquire __enter__", "lock", "wait", _LOCK),
     ("_thread", "_ThreadHandle: join", "join", "wait", _JOIN),
     ("_queue", "SimpleQueue: get", "queue", "wait", _QUEUE),
@@ -144,6 +144,8 @@ _SHOWN = {
     "io.BufferedReader.read": "file.read", "io.BufferedReader.readline": "file.readline",
     "io.BufferedWriter.write": "file.write", "io.BufferedWriter.flush": "file.flush",
     "threading._ThreadHandle.join": "threading.Thread.join",
+    "threading.LockType.acquire": "threading.Lock.acquire",
+    "threading.LockType.__enter__": "threading.Lock.__enter__",
     "socket.socket._accept": "socket.accept", "signal.pause": "signal.pause",
 }  # fmt: skip
 
@@ -178,8 +180,10 @@ class Catalog:
             fresh.add(module_name)
             owner_name, _, members = spec.rpartition(":")
             owner: Any = getattr(module, owner_name, None) if owner_name else module
+            if module_name == "select" and owner_name == "poll" and owner is not None:
+                owner = type(owner())  # a function; the type itself has no name there
             for name in members.split():
-                callee = vars(owner).get(name) if owner is not None else None
+                callee = vars(owner).get(name) if hasattr(owner, "__dict__") else None
                 # A mocked function is nobody's C function any more.
                 if callee is None or isinstance(callee, type(_shown)):
                     continue
@@ -213,7 +217,13 @@ class Named:
 
 
 def _named(
-    shown: str, qualname: str, category: Category, remedy: str, modules: str, always: bool = False
+    shown: str,
+    qualname: str,
+    category: Category,
+    remedy: str,
+    modules: str,
+    *,
+    always: bool = False,
 ) -> tuple[str, Named]:
     entry = Entry(f"{shown}{qualname}", category, "always", remedy)
     return qualname, Named(entry, tuple(modules.split()), always)
@@ -223,21 +233,27 @@ def _build_named() -> dict[str, tuple[Named, ...]]:
     rows: list[tuple[str, Named]] = []
     for verb in ("get", "post", "put", "patch", "delete", "head", "options", "request", "stream"):
         for name in ("httpx", "httpx2", "requests"):
-            rows.append(_named(f"{name}.", verb, "http", _HTTP, f"{name}._api {name}.api", True))
+            rows.append(
+                _named(f"{name}.", verb, "http", _HTTP, f"{name}._api {name}.api", always=True)
+            )
     for name in ("httpx", "httpx2"):
         client = f"{name}._client"
         for verb in ("get", "post", "put", "patch", "delete", "head", "options", "request"):
             rows.append(_named(f"{name}.", f"Client.{verb}", "http", _HTTP, client))
-        rows.append(_named(f"{name}.", "Client.send", "http", _HTTP, client, True))
+        rows.append(_named(f"{name}.", "Client.send", "http", _HTTP, client, always=True))
     for verb in ("get", "post", "put", "patch", "delete", "head", "options", "request", "send"):
         always = verb in ("send", "request")
         rows.append(
-            _named("requests.", f"Session.{verb}", "http", _HTTP, "requests.sessions", always)
+            _named(
+                "requests.", f"Session.{verb}", "http", _HTTP, "requests.sessions", always=always
+            )
         )
     rows += [
-        _named("urllib.request.", "urlopen", "http", _HTTP, "urllib.request", True),
-        _named("urllib.request.", "urlretrieve", "http", _HTTP, "urllib.request", True),
-        _named("urllib.request.", "OpenerDirector.open", "http", _HTTP, "urllib.request", True),
+        _named("urllib.request.", "urlopen", "http", _HTTP, "urllib.request", always=True),
+        _named("urllib.request.", "urlretrieve", "http", _HTTP, "urllib.request", always=True),
+        _named(
+            "urllib.request.", "OpenerDirector.open", "http", _HTTP, "urllib.request", always=True
+        ),
         _named("urllib3.", "PoolManager.request", "http", _HTTP, "urllib3._request_methods"),
         _named("urllib3.", "PoolManager.urlopen", "http", _HTTP, "urllib3.poolmanager"),
         _named("http.client.", "HTTPConnection.request", "http", _HTTP, "http.client"),

@@ -42,6 +42,7 @@ class Core:
     background tasks before a buffered response is returned. `grace`: seconds
     between telling the app that the client has left and cancelling it.
     `check` is called before each request: the lifespan may have died meanwhile.
+    `guard` is the client's default timeout; it does not hold while `unguarded()`.
     """
 
     def __init__(
@@ -53,6 +54,8 @@ class Core:
         background: bool = True,
         grace: float = 0.05,
         check: Callable[[], None] | None = None,
+        guard: float | None = None,
+        unguarded: Callable[[], bool] = lambda: False,
     ) -> None:
         self.app = app
         self.scopes = scopes or ScopeBuilder()
@@ -60,6 +63,8 @@ class Core:
         self.background = background
         self.grace = grace
         self._check = check
+        self._guard = guard
+        self._unguarded = unguarded
         self._open: set[Exchange] = set()
         self._loop: object = None
 
@@ -101,7 +106,7 @@ class Core:
         exchange = self.start(request, streaming=False)
         with self.translated(request, library_of(request)):
             if not exchange.finished:
-                await self._until_answered(exchange, _read_timeout(request))
+                await self._until_answered(exchange, self.read_timeout(request))
             await self._leave(exchange)
             self.check(exchange)
             return self._as_a_server_would(exchange)
@@ -142,7 +147,7 @@ class Core:
         exchange = self.start(request, streaming=True)
         try:
             with self.translated(request, library_of(request)):
-                await self._wait(exchange, lambda: exchange.started, _read_timeout(request))
+                await self._wait(exchange, lambda: exchange.started, self.read_timeout(request))
             if not exchange.started or exchange.request_error is not None:
                 self.check(exchange)
                 self._as_a_server_would(exchange)
@@ -163,17 +168,15 @@ class Core:
             return
         raise SilentApp
 
-    async def chunks(self, exchange: Exchange, read_timeout: float | None) -> AsyncIterator[bytes]:
-        """The body, chunk by chunk, while the app runs."""
-        while True:
-            if exchange.chunks:
-                yield exchange.take()
-            elif self._over(exchange):
-                break
-            else:
-                await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
-        self.check(exchange)
-        self._as_a_server_would(exchange)
+    async def next_chunk(self, exchange: Exchange, read_timeout: float | None) -> bytes | None:
+        """The next chunk of the body, while the app runs; None at its end."""
+        while not exchange.chunks:
+            if self._over(exchange):
+                self.check(exchange)
+                self._as_a_server_would(exchange)
+                return None
+            await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
+        return exchange.take()
 
     async def close_exchange(self, exchange: Exchange) -> None:
         """The caller is done with a streamed response: leave if the app is not."""
@@ -212,13 +215,21 @@ class Core:
             return exchange
         raise BrokenBody(f"{exchange.label}: the app failed in the middle of its body")
 
+    def read_timeout(self, request: Any) -> float | None:
+        """How long this request waits for each thing that the app sends, in seconds."""
+        timeout: float | None = request.extensions.get("timeout", {}).get("read")
+        # By identity: a request's own `timeout=` is another object, and always holds.
+        if timeout is self._guard and self._unguarded():
+            return None
+        return timeout
+
     @contextmanager
     def translated(self, request: Any, library: Any) -> Iterator[None]:
         """Raise our own signals as the exceptions of the library that made the request."""
         try:
             yield
         except SilentApp as error:
-            read = _read_timeout(request)
+            read = self.read_timeout(request)
             raise library.ReadTimeout(
                 f"{request.method} {request.url.path}: the app sent nothing for {show(read or 0)}",
                 request=request,
@@ -247,9 +258,6 @@ class BrokenBody(Exception):  # noqa: N818
     """Inside this room: the app failed after its response had started."""
 
 
-def _read_timeout(request: Any) -> float | None:
-    timeout: float | None = request.extensions.get("timeout", {}).get("read")
-    return timeout
 
 
 def _unwrapped(error: BaseException, exchange: Exchange) -> BaseException:

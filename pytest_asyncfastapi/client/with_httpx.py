@@ -18,11 +18,17 @@ class BodyStream(httpx.AsyncByteStream):
     def __init__(self, core: Core, exchange: Exchange, request: httpx.Request) -> None:
         self._core, self._exchange, self._request = core, exchange, request
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        timeout = self._request.extensions.get("timeout", {}).get("read")
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        # Not a generator: one that is left in the middle would have to be closed by somebody.
+        timeout = self._core.read_timeout(self._request)
         with self._core.translated(self._request, httpx):
-            async for chunk in self._core.chunks(self._exchange, timeout):
-                yield chunk
+            chunk = await self._core.next_chunk(self._exchange, timeout)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
 
     async def aclose(self) -> None:
         """Leave: an app that still streams is told, cancelled and waited for."""

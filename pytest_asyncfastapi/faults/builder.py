@@ -6,12 +6,16 @@ Each verb adds one rule and returns it, so that a schedule can follow:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from ..units import seconds
 from .effect import Effect
 from .grammar import status_code
-from .rule import FaultRule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .rule import FaultRule
 
 
 class FaultPoint:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..findings import Location
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..findings import Location
 
 
 class FaultSpecError(ValueError):
@@ -21,7 +24,7 @@ class FaultSpecError(ValueError):
         super().__init__("\n".join(lines))
 
 
-class NoTimeoutSet(AssertionError):  # noqa: N818
+class NoTimeoutSet(AssertionError):
     """A fault stalls a call that has no budget for it: it would hang for ever.
 
     Not an error of httpx, so that code which handles those does not eat it.

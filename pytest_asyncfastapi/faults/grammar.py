@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..units import seconds
 from .effect import ENDINGS, Effect
 from .errors import FaultSpecError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _T = TypeVar("_T")
 _WITH_VALUE = {
@@ -105,28 +107,34 @@ def _items(spec: str, start: int) -> list[_Item]:
 
 def _apply(spec: str, result: FaultSpec, item: _Item) -> FaultSpec:
     word = item.word
+    _check_word(spec, item)
+    if word == "optional":
+        return replace(result, optional=True)
+    if word in ENDINGS:
+        return _end(spec, result, item, ending=word)
+    if word == "status":
+        return _end(spec, result, item, ending="status", status=_read(spec, item, status_code))
+    if word == "first":
+        return replace(result, first=_read(spec, item, count))
+    if word in ("probability", "p"):
+        return replace(result, probability=_read(spec, item, share))
+    if word == "latency":
+        effect = replace(result.effect, delay=_read(spec, item, seconds))
+    else:
+        effect = replace(result.effect, retry_after=item.value or "")
+    return replace(result, effect=effect)
+
+
+def _check_word(spec: str, item: _Item) -> None:
+    word = item.word
     if word not in WORDS:
         close = difflib.get_close_matches(word, WORDS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise FaultSpecError(spec, item.at, f"{word!r} is not a word that is known{hint}", _KNOWN)
-    if word not in _WITH_VALUE:
-        if item.value is not None:
-            raise FaultSpecError(spec, item.value_at, f"{word!r} takes no value")
-        if word == "optional":
-            return replace(result, optional=True)
-        return _end(spec, result, item, ending=word)
-    if not item.value:
+    if word not in _WITH_VALUE and item.value is not None:
+        raise FaultSpecError(spec, item.value_at, f"{word!r} takes no value")
+    if word in _WITH_VALUE and not item.value:
         raise FaultSpecError(spec, item.at + len(word), f"{word!r} needs {_WITH_VALUE[word]}")
-    if word == "latency":
-        delay = _read(spec, item, seconds)
-        return replace(result, effect=replace(result.effect, delay=delay))
-    if word == "status":
-        return _end(spec, result, item, ending="status", status=_read(spec, item, status_code))
-    if word == "retry_after":
-        return replace(result, effect=replace(result.effect, retry_after=item.value))
-    if word == "first":
-        return replace(result, first=_read(spec, item, count))
-    return replace(result, probability=_read(spec, item, share))
 
 
 def _end(spec: str, result: FaultSpec, item: _Item, *, ending: str, status: int = 0) -> FaultSpec:

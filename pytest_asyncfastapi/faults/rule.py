@@ -11,11 +11,13 @@ import random
 import re
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ..findings import Location
-from .effect import Effect
 from .grammar import count, share
+
+if TYPE_CHECKING:
+    from ..findings import Location
+    from .effect import Effect
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,16 +8,19 @@ command line and the configuration.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
-from ..frames import UserCode
 from .builder import FaultPoint
 from .effect import Effect
 from .grammar import FaultSpec, parse
 from .rule import FaultRule, Hit, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..frames import UserCode
 
 
 @dataclass(frozen=True, slots=True)

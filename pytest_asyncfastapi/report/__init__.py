@@ -1,0 +1,1 @@
+"""What people see: one file a format. Must not know where findings come from."""

@@ -1,0 +1,1 @@
+"""A small shop: products, a checkout with two upstreams, orders."""

@@ -1,0 +1,53 @@
+"""What there is to buy."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import desc, func, select
+
+from .errors import NotFound
+from .models import OrderLine, Product
+from .state import CurrentShop
+
+router = APIRouter()
+
+
+class ProductOut(BaseModel):
+    model_config = ConfigDict(from_attributes=True)
+
+    id: int
+    sku: str
+    name: str
+    price: int
+
+
+@router.get("/products", response_model=list[ProductOut])
+async def list_products(shop: CurrentShop) -> list[Product]:
+    async with shop.sessions() as session:
+        return list(await session.scalars(select(Product).order_by(Product.id)))
+
+
+@router.get("/products/{product_id}", response_model=ProductOut)
+async def read_product(product_id: int, shop: CurrentShop) -> Product:
+    async with shop.sessions() as session:
+        product = await session.get(Product, product_id)
+    if product is None:
+        raise NotFound
+    return product
+
+
+@router.get("/availability")
+async def read_availability(shop: CurrentShop) -> dict[str, int]:
+    async with shop.sessions() as session:
+        skus = list(await session.scalars(select(Product.sku).order_by(Product.id)))
+    return await shop.stock.available_all(skus)
+
+
+@router.get("/bestsellers")
+async def list_bestsellers(shop: CurrentShop) -> dict[str, int]:
+    sold = func.sum(OrderLine.quantity)
+    query = select(OrderLine.sku, sold).group_by(OrderLine.sku).order_by(desc(sold))
+    async with shop.sessions() as session:
+        rows = await session.execute(query)
+        return {sku: int(count) for sku, count in rows}

@@ -1,0 +1,57 @@
+"""The stock room, an upstream: how many there are, and holding some back."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx
+
+from .errors import OutOfStock, StockUnavailable
+
+PAUSES = (0.2, 0.4)  # seconds before the second and the third try
+
+
+class Stock:
+    def __init__(self, http: httpx.AsyncClient) -> None:
+        self._http = http
+
+    async def available(self, sku: str) -> int:
+        """How many there are of one product."""
+        response = await self._get(f"/items/{sku}")
+        return int(response.json()["available"])
+
+    async def available_all(self, skus: list[str]) -> dict[str, int]:
+        """How many there are of several products, asked at the same time."""
+        counts = await asyncio.gather(*(self.available(sku) for sku in skus))
+        return dict(zip(skus, counts, strict=True))
+
+    async def reserve(self, quantities: dict[str, int]) -> str:
+        """Hold these back for us; gives the number of the reservation."""
+        try:
+            response = await self._http.post("/reservations", json=quantities)
+            if response.status_code == httpx.codes.CONFLICT:
+                raise OutOfStock
+            return str(response.raise_for_status().json()["id"])
+        except httpx.HTTPError as error:
+            raise StockUnavailable from error
+
+    async def release(self, reservation: str) -> None:
+        """Put back what a reservation holds."""
+        try:
+            response = await self._http.delete(f"/reservations/{reservation}")
+            response.raise_for_status()
+        except httpx.HTTPError as error:
+            raise StockUnavailable from error
+
+    async def _get(self, path: str) -> httpx.Response:
+        """Read, and try again after a pause: reading twice does no harm."""
+        pauses = iter(PAUSES)
+        while True:
+            try:
+                response = await self._http.get(path)
+                return response.raise_for_status()
+            except httpx.HTTPError as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    raise StockUnavailable from error
+                await asyncio.sleep(pause)

@@ -1,0 +1,34 @@
+"""The app: `uvicorn --factory shop_buggy.main:create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from shop import catalogue, checkout, orders
+from shop.errors import ShopError
+from shop.main import say_what_went_wrong
+from shop.settings import Settings
+from shop.state import Shop, open_shop
+
+from . import catalogue as own_catalogue
+from .payments import Payments
+from .stock import Stock
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Shop]]:
+    async with open_shop(Settings.from_environment(), Stock, Payments) as shop:
+        yield {"shop": shop}
+
+
+def create_app() -> FastAPI:
+    app = FastAPI(title="Shop", lifespan=lifespan)
+    app.add_exception_handler(ShopError, say_what_went_wrong)
+    app.include_router(own_catalogue.router)  # the first route that matches wins
+    app.include_router(catalogue.router)
+    app.include_router(checkout.router)
+    app.include_router(orders.router)
+    return app

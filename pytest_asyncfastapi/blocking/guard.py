@@ -1,0 +1,229 @@
+"""The blocking guard: starts the witnesses, and records what they saw for one test.
+
+The witnesses (call tap, audit hook, step watch) are process-wide and shared
+by all active guards; a guard keeps what it was told.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from ..activity import ACTIVITY
+from ..findings import Finding, FindingLog
+from .allow import ALLOWED_HERE, AllowRule, as_rule
+from .hub import HUB
+from .known_noise import KNOWN_NOISE
+from .recorder import Record, joins
+from .records import BlockingCall, BlockingCallError, BlockingPolicy
+from .stack import Scene, Spot, read_scene
+from .stalls import explain
+from .verdict import classify, counts, finding, text, weigh
+from .witnesses import WITNESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..frames import UserCode
+    from .catalog import Entry
+    from .step_watch import Stall
+
+_NOISE = tuple(AllowRule(rule, reason, "shipped") for rule, reason in KNOWN_NOISE)
+# The lists that an active `forbid()` of this context collects in: (guard, records).
+_FORBIDDEN: ContextVar[tuple[tuple[int, list[Record]], ...]] = ContextVar(
+    "asyncfastapi_blocking_forbidden", default=()
+)
+
+
+class BlockingGuard:
+    """Records every call that blocks an event loop between `start()` and `stop()`.
+
+    Calls on the thread that started the guard are its own; calls on other
+    threads that run a loop go to every guard, unless that thread has its own.
+    """
+
+    def __init__(self, policy: BlockingPolicy, user_code: UserCode, test: str = "") -> None:
+        self.policy = policy
+        self.user_code = user_code
+        self.test = test
+        self.thread = 0
+        self.not_watched = ""
+        self._rules = tuple(as_rule(rule) for rule in policy.allow)
+        self._used: set[AllowRule] = set()
+        self._given: list[AllowRule] = []
+        self._records: list[Record] = []
+        self._latest: dict[int, Record] = {}
+
+    def start(self) -> None:
+        """Begin to watch. A second call does nothing."""
+        if self.policy.mode == "off" or self in HUB.listeners:
+            return
+        self.thread = threading.get_ident()
+        self.not_watched = WITNESSES.join(self, self.policy.step_threshold, self.user_code)
+
+    def stop(self) -> None:
+        """Stop watching; what was recorded stays. A second call does nothing."""
+        WITNESSES.leave(self)
+        self._latest.clear()
+
+    def armed(self) -> bool:
+        """Is a blocking call seen, by each witness? If not, `not_watched` says why."""
+        if self in HUB.listeners:
+            self.not_watched = WITNESSES.check()
+        return self in HUB.listeners and not self.not_watched
+
+    @property
+    def calls(self) -> list[BlockingCall]:
+        """The calls that were seen, in order; "silent" ones among them."""
+        return [item.frozen(self.policy) for item in self._records if not item.stall]
+
+    @property
+    def stalls(self) -> list[BlockingCall]:
+        """The steps that were too long for what no recorded call explains."""
+        return [item.frozen(self.policy) for item in self._records if item.stall]
+
+    def findings(self) -> list[Finding]:
+        """What the profile minds, one for each of the user's lines."""
+        log = FindingLog()
+        for call in (*self.calls, *self.stalls):
+            if call.severity != "silent":
+                log.add(finding(call))
+        return list(log)
+
+    def assert_none(self, category: str | None = None) -> None:
+        """Raise `AssertionError` with the findings; with a category, whatever their weight."""
+        calls = [*self.calls, *self.stalls]
+        if category is not None:
+            bad = [call for call in calls if call.category == category]
+        else:
+            bad = [call for call in calls if call.severity != "silent"]
+        if bad:
+            raise AssertionError("\n\n".join(text(finding(call)) for call in bad))
+
+    def unused_rules(self) -> list[AllowRule]:
+        """The rules that allowed nothing: the policy's and those of `allow()`."""
+        return [rule for rule in (*self._rules, *self._given) if rule not in self._used]
+
+    @contextmanager
+    def allow(self, *what: str, reason: str = "") -> Iterator[None]:
+        """Allow what these rules say, for what is called or started inside the block."""
+        rules = [AllowRule(item, reason, "allow()") for item in what]
+        self._given += rules
+        WITNESSES.steps.cut()
+        here = tuple((id(self), rule) for rule in rules)
+        token = ALLOWED_HERE.set((*ALLOWED_HERE.get(), *here))
+        try:
+            yield
+        finally:
+            WITNESSES.steps.cut()
+            ALLOWED_HERE.reset(token)
+
+    @contextmanager
+    def forbid(self) -> Iterator[None]:
+        """Raise `BlockingCallError` at the end of the block if anything blocked inside it."""
+        WITNESSES.steps.cut()
+        found: list[Record] = []
+        token = _FORBIDDEN.set((*_FORBIDDEN.get(), (id(self), found)))
+        try:
+            yield
+            WITNESSES.steps.cut()
+        finally:
+            _FORBIDDEN.reset(token)
+        if found:
+            strict = BlockingPolicy(profile="strict")
+            told = [text(finding(item.frozen(strict))) for item in found]
+            raise BlockingCallError("\n\n".join(told))
+
+    def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Record | None:
+        """A witness saw a call (see `hub.Listener`)."""
+        activity = ACTIVITY.get()
+        scene = read_scene(stack, self.user_code, activity)
+        name, category, remedy = classify(entry, scene)
+        if not counts(category, scene):
+            return None
+        latest = self._latest.get(threading.get_ident())
+        if latest is not None and joins(latest, name, entry, scene):
+            latest.inner.append(entry.name)
+            # What an import took is more than what its calls took: the step watch knows.
+            return None if latest.category == "import" else latest
+        if self._allows(category, (name, entry.name), scene, ALLOWED_HERE.get()):
+            return None
+        record = Record(
+            name,
+            args=args,
+            category=category,
+            scene=scene,
+            activity=activity,
+            remedy=remedy,
+            witness=witness,
+            test=self.test,
+        )
+        if name != entry.name:
+            record.inner.append(entry.name)
+        self._keep(record)
+        if self.policy.mode == "raise" and weigh(category, None, self.policy) == "error":
+            raise BlockingCallError(text(finding(record.frozen(self.policy))))
+        return record
+
+    def stalled(self, stall: Stall) -> None:
+        """The step watch found a step too long (see `hub.Listener`)."""
+        for scene, entry, cost, evidence in explain(stall, self.policy, self.user_code):
+            if counts(entry.category, scene) and not self._extends_import(entry, scene, cost):
+                allowed = stall.context.get(ALLOWED_HERE, ())
+                if not self._allows(entry.category, (entry.name,), scene, allowed):
+                    record = Record(
+                        entry.name,
+                        args="",
+                        category=entry.category,
+                        scene=scene,
+                        activity=stall.label,
+                        remedy=entry.remedy,
+                        witness=evidence,
+                        test=self.test,
+                    )
+                    record.stall = True
+                    record.ended(cost, cost)
+                    self._keep(record)
+
+    def _extends_import(self, entry: Entry, scene: Scene, cost: float) -> bool:
+        """Was this import recorded by its name already? Then it learns what it cost."""
+        for record in reversed(self._records):
+            if entry.category == "import" == record.category and record.is_at(scene):
+                record.ended(cost, cost)
+                return True
+        return False
+
+    def _keep(self, record: Record) -> None:
+        self._records.append(record)
+        if not record.stall:
+            self._latest[threading.get_ident()] = record
+        for guard, found in _FORBIDDEN.get():
+            if guard == id(self):
+                found.append(record)
+
+    def _allows(
+        self,
+        category: str,
+        names: tuple[str, ...],
+        scene: Scene,
+        here: tuple[tuple[int, AllowRule], ...],
+    ) -> bool:
+        allowed = False
+        for rule in (*self._rules, *(rule for owner, rule in here if owner == id(self))):
+            if rule.matches(category, names, scene.labels):
+                self._used.add(rule)
+                allowed = True
+        return allowed or any(rule.matches(category, names, scene.labels) for rule in _NOISE)
+
+    def __enter__(self) -> BlockingGuard:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "watching" if self in HUB.listeners else "idle"
+        return f"<BlockingGuard: {state}, {len(self._records)} calls, {self.policy.mode}>"

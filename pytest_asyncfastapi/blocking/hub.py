@@ -1,0 +1,232 @@
+"""Where the witnesses meet: which guards listen, and what each thread is doing.
+
+Process-wide by nature, like `sys.monitoring` and audit hooks: there is one
+`HUB`, it is idle (no hooks, no cost) while no guard is active. It hands each
+seen call to the guards that started on the same thread, or to all of them
+when none did (a portal thread that a test started).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+from . import kernel
+from .catalog import Catalog, Entry
+from .judge import judge, short
+from .stack import Spot, spots
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+try:
+    from _asyncio import _get_running_loop  # pyright: ignore[reportMissingImports]
+except ImportError:  # another implementation of Python
+    from asyncio import _get_running_loop
+
+# A wait that is shorter than this did not hold anybody up (seconds).
+SHORTEST_WAIT = 0.001
+
+
+def on_loop() -> bool:
+    """Does the calling thread run an event loop right now?"""
+    if _get_running_loop() is not None:
+        return True
+    trio = sys.modules.get("trio.lowlevel")
+    return trio is not None and bool(trio.in_trio_run())
+
+
+class Seen(Protocol):
+    """A recorded call whose end is still to come."""
+
+    def ended(self, duration: float, held: float) -> None:
+        """Add the time that it took, and the part of it that counts (seconds)."""
+
+    def explain(self, args: str) -> None:
+        """Add arguments that another witness saw."""
+
+
+class Listener(Protocol):
+    """What the hub knows of a guard."""
+
+    thread: int
+
+    def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
+        """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""
+
+    def stalled(self, stall: Any) -> None:
+        """Judge a step that was too long."""
+
+
+class Pending:
+    """A C call that has begun."""
+
+    __slots__ = ("asleep", "callee", "entry", "frame", "seen", "start")
+
+    def __init__(self, entry: Entry, callee: int, frame: int) -> None:
+        self.entry = entry
+        self.callee = callee
+        self.frame = frame
+        self.seen: list[Seen] = []
+        self.asleep = 0
+        self.start = 0.0
+
+
+class Cell:
+    """What one thread is doing: its open calls and its current slice of a step."""
+
+    def __init__(self) -> None:
+        self.ident = threading.get_ident()
+        self.tid = threading.get_native_id()
+        self.clock = kernel.cpu_clock(self.ident)
+        self.start = 0.0  # of the slice, 0.0 between steps
+        self.label: str | None = None  # of the slice, when a border began it
+        self.explained = 0.0  # seconds of the slice that calls took
+        self.pending: list[Pending] = []
+        self.busy = False  # our own work: not to be watched
+        self.last: kernel.Snapshot | None = None
+        self.base: kernel.Snapshot | None = None
+        self.sampled_slice = 0.0
+        self.samples: list[Any] = []
+        self.dirty = False  # something is to be cleaned up after the step
+
+    def clean(self) -> None:
+        """Forget the step that ended; calls that it left open are over."""
+        self.pending.clear()
+        self.explained = 0.0
+        self.label = None
+        self.dirty = False
+
+
+class Hub:
+    """The guards that listen, and the threads that they listen to."""
+
+    def __init__(self) -> None:
+        self.catalog = Catalog()
+        self.listeners: tuple[Listener, ...] = ()
+        self.cells: dict[int, Cell] = {}
+        self.local = threading.local()
+        self.probe = 0  # the thread whose next catalogued call is the self-test
+        self.probed: set[str] = set()
+        self.open: set[int] = set()  # threads with a catalogued call open, for a quick "none"
+
+    def reset(self) -> None:
+        """Forget the threads: a new life of the hub begins."""
+        self.local = threading.local()
+        self.cells = {}
+        self.open.clear()
+
+    def cell(self) -> Cell:
+        """The calling thread's cell."""
+        try:
+            return self.local.cell  # type: ignore[no-any-return]
+        except AttributeError:
+            cell = self.local.cell = Cell()
+            self.cells[cell.ident] = cell
+            # Reading the figures opens files, which the audit hook hears.
+            cell.busy = True
+            cell.last = cell.base = kernel.snapshot(cell.tid, cell.clock)
+            cell.busy = False
+            return cell
+
+    def listening(self) -> tuple[Listener, ...]:
+        """The guards that the calling thread's calls are for."""
+        here = threading.get_ident()
+        mine = tuple(item for item in self.listeners if item.thread == here)
+        return mine or self.listeners
+
+    def probing(self, witness: str) -> bool:
+        """Is this catalogued call the self-test of the calling thread?"""
+        if self.probe != threading.get_ident():
+            return False
+        self.probed.add(witness)
+        return True
+
+    def enter(
+        self, entry: Entry, callee: object, arg0: Any, frame: FrameType, witness: str
+    ) -> None:
+        """A catalogued C call begins in `frame`."""
+        cell = self.cell()
+        judged = None if cell.busy else judge(entry, arg0)
+        if judged is None:
+            return
+        pending = Pending(judged, id(callee), id(frame))
+        if judged.judge == "wait":
+            pending.asleep = kernel.times_asleep()
+        else:
+            pending.seen = self.report(cell, judged, short(arg0), frame, witness)
+        cell.pending.append(pending)
+        cell.dirty = True
+        self.open.add(cell.ident)
+        pending.start = kernel.perf_counter()
+
+    def leave(self, callee: object, frame: FrameType, witness: str) -> None:
+        """A C call returned or raised in `frame`."""
+        now = kernel.perf_counter()
+        cell = self.cell()
+        for index in range(len(cell.pending) - 1, -1, -1):
+            pending = cell.pending[index]
+            if pending.callee == id(callee) and pending.frame == id(frame):
+                del cell.pending[index:]
+                if not cell.pending:
+                    self.open.discard(cell.ident)
+                break
+        else:
+            return
+        duration = now - pending.start
+        if not cell.pending:
+            cell.explained += duration
+        seen = pending.seen
+        if pending.entry.judge == "wait":
+            if duration < SHORTEST_WAIT or kernel.times_asleep() == pending.asleep != -1:
+                return
+            seen = self.report(cell, pending.entry, "", frame, witness)
+        held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
+        for item in seen:
+            item.ended(duration, held)
+
+    def pushed_aside(self, cell: Cell) -> float:
+        """Seconds that this thread lately waited for a processor or for the GIL: an upper bound."""
+        last, now = cell.last, kernel.snapshot(cell.tid, cell.clock)
+        if last is None or now is None:
+            return 0.0
+        waits = max(0, now.switches - last.switches - 1)
+        return now.delay - last.delay + waits * sys.getswitchinterval()
+
+    def heard(self, entry: Entry, args: tuple[Any, ...], frame: FrameType) -> None:
+        """An audit event: it explains the open call, or tells of one that nobody else saw."""
+        cell = self.cell()
+        if cell.busy:
+            return
+        shown = short(args[0]) if args else ""
+        if cell.pending:
+            top = cell.pending[-1]
+            if top.entry.category == entry.category:
+                for item in top.seen:
+                    item.explain(", ".join(filter(None, map(short, args[:2]))))
+                return
+        judged = judge(entry, args[0] if args else None)
+        if judged is not None:
+            self.report(cell, judged, shown, frame, "audit event")
+
+    def wrote(self, entry: Entry, frame: FrameType, witness: str) -> None:
+        """A Python function that counts by its name alone is called in `frame`."""
+        cell = self.cell()
+        if not cell.busy:
+            self.report(cell, entry, "", frame, witness)
+
+    def report(
+        self, cell: Cell, entry: Entry, args: str, frame: FrameType, witness: str
+    ) -> list[Seen]:
+        """Tell the guards; an error that mode "raise" wants passes through."""
+        cell.busy = True
+        try:
+            stack = spots(frame)
+            told = [item.saw(entry, args, stack, witness) for item in self.listening()]
+            return [seen for seen in told if seen is not None]
+        finally:
+            cell.busy = False
+
+
+HUB = Hub()

@@ -1,0 +1,125 @@
+"""Does this call block? The catalog's `judge` applied to the call's first argument.
+
+It runs inside the witnesses' callbacks, so it never calls code of the user's:
+only C methods of exact types, and the system's own functions, bound at import.
+"""
+
+from __future__ import annotations
+
+import _socket
+import _thread
+import io
+import os
+import pathlib
+import stat
+import sys
+import threading
+from typing import Any
+
+from .catalog import THREAD, Entry
+
+_fstat = os.fstat
+_get_blocking = getattr(os, "get_blocking", None)
+_gettimeout = _socket.socket.gettimeout
+_LOCK = _thread.LockType
+_RLOCK: Any = type(threading.RLock())
+_UNREAL = ("/dev/", "/proc/", "/sys/")
+_PIPE = "the stream of asyncio.create_subprocess_exec(...)"
+_READERS = ("read", "read1", "readline", "readlines", "readinto", "readinto1", "peek", "readv")
+
+
+def judge(entry: Entry, arg0: Any) -> Entry | None:
+    """The entry to record, or None when the call cannot block.
+
+    An entry of judge "wait" still has to take time before it counts.
+    """
+    check = _CHECKS.get(entry.judge)
+    return entry if check is None else check(entry, arg0)
+
+
+def _socket_blocks(entry: Entry, sock: Any) -> Entry | None:
+    try:
+        return entry if _gettimeout(sock) != 0 else None
+    except TypeError:
+        return None
+
+
+def _tls_blocks(entry: Entry, ssl_object: Any) -> Entry | None:
+    # An SSLObject over memory buffers (asyncio's) never touches a socket.
+    return _socket_blocks(entry, getattr(ssl_object, "owner", None))
+
+
+def _opens_path(entry: Entry, path: Any) -> Entry | None:
+    if isinstance(path, int):
+        return None
+    if isinstance(path, pathlib.PurePath):
+        path = str(path)
+    return None if isinstance(path, str) and path.startswith(_UNREAL) else entry
+
+
+def _file_blocks(entry: Entry, file: Any) -> Entry | None:
+    if file is None:
+        return None
+    if file in (sys.stdin, sys.__stdin__):
+        return Entry(f"stdin.{entry.name.rpartition('.')[2]}", "stdin", "always", THREAD)
+    if isinstance(file, (io.BytesIO, io.StringIO)) or _is_output(file):
+        return None
+    try:
+        return _fd_blocks(entry, file.fileno())
+    except Exception:  # closed, detached, or not a file at all
+        return None
+
+
+def _is_output(file: Any) -> bool:
+    if type(file).__module__.startswith("_pytest"):
+        return True
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if stream is not None and file in (stream, getattr(stream, "buffer", None)):
+            return True
+    return False
+
+
+def _fd_blocks(entry: Entry, number: Any) -> Entry | None:
+    try:
+        mode = _fstat(number).st_mode
+    except (OSError, TypeError):
+        return None
+    if stat.S_ISREG(mode):
+        return entry
+    verb = entry.name.rpartition(".")[2]
+    if verb not in _READERS or (_get_blocking is not None and not _get_blocking(number)):
+        return None
+    if number == 0:
+        return Entry(f"stdin.{verb}", "stdin", "always", THREAD)
+    return Entry(f"pipe.{verb}", "subprocess", "always", _PIPE) if stat.S_ISFIFO(mode) else None
+
+
+def _waits(entry: Entry, arg0: Any) -> Entry | None:
+    # A free lock cannot wait, however long the machine takes to say so.
+    if type(arg0) is _LOCK:
+        return entry if arg0.locked() else None
+    if type(arg0) is _RLOCK:
+        return None if arg0._is_owned() or repr(arg0).startswith("<unlocked") else entry
+    return entry
+
+
+_CHECKS = {
+    "socket": _socket_blocks,
+    "tls": _tls_blocks,
+    "path": _opens_path,
+    "file": _file_blocks,
+    "fd": _fd_blocks,
+    "wait": _waits,
+}
+
+
+def short(value: Any) -> str:
+    """An argument as a title shows it; only of types whose text is Python's own."""
+    if isinstance(value, pathlib.PurePath):
+        value = str(value)
+    if type(value) is tuple:
+        return "(" + ", ".join(short(item) or "..." for item in value[:4]) + ")"
+    if type(value) not in (int, float, str, bytes, bool):
+        return ""
+    text = repr(value)
+    return text if len(text) <= 60 else text[:56] + "..." + text[-1]

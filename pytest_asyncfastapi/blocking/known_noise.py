@@ -1,0 +1,20 @@
+"""Well-known blocking that nobody can change or should: shipped allow rules, as data.
+
+Each row is an allow rule (see `allow.py`) and the reason for it. Keep it
+short: a rule here hides a call from every user.
+"""
+
+from __future__ import annotations
+
+KNOWN_NOISE: tuple[tuple[str, str], ...] = (
+    ("starlette.testclient:*", "a sync TestClient waits for its own portal thread"),
+    ("threading:Thread.start", "waits for the new thread's first instruction"),
+    ("concurrent.futures.thread:ThreadPoolExecutor._adjust_thread_count", "starts a worker"),
+    ("file_metadata@zoneinfo*", "time zone data, once per zone"),
+    ("file@zoneinfo*", "time zone data, once per zone"),
+    ("file@mimetypes", "the system's type map, once per process"),
+    ("file_metadata@mimetypes", "the system's type map, once per process"),
+    ("file@encodings*", "codec look-up"),
+    ("file_metadata@importlib*", "import machinery and package metadata"),
+    ("file@importlib.metadata*", "package metadata, once per process"),
+)

@@ -1,0 +1,212 @@
+"""Reads a stack: whose line made the call, through what, and in which step.
+
+A stack is read from the call outwards and ends where the event loop took the
+step. The first frame that is not a transparent part of the standard library
+is *responsible* for the call. This module knows frames and file names; it
+knows nothing of categories' severities, guards or pytest.
+"""
+
+from __future__ import annotations
+
+import opcode
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..frames import UserCode, is_stdlib
+from .catalog import Named, find_named
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+    from ..findings import Location
+
+_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+_ROOM = str(Path(__file__).parent) + os.sep
+_LIBRARY = os.path.dirname(os.__file__) + os.sep
+
+# The loop itself and what it is made of: their calls are the loop's own business.
+_ASYNC = frozenset({"asyncio", "anyio", "trio", "uvloop", "sniffio", "winloop"})
+# The tools that run the test.
+_TOOLS = frozenset(
+    {"_pytest", "pytest", "pluggy", "coverage", "pytest_cov", "xdist", "execnet",
+     "pytest_asyncio", "pytest_trio", "hypothesis", "_hypothesis_pytestplugin", "pytest_timeout",
+     "debugpy", "pydevd", "_pydevd_bundle"}
+)  # fmt: skip
+# They read sources and write log lines: noise, as far as it is about files and locks.
+_QUIET = frozenset(
+    {"linecache", "traceback", "warnings", "logging", "tokenize", "inspect", "pdb", "bdb",
+     "tracemalloc", "faulthandler", "unittest"}
+)  # fmt: skip
+_BORDERS = {
+    "_run": ("asyncio", "events.py"),
+    "_run_once": ("asyncio", "base_events.py"),
+    "run_forever": ("asyncio", "base_events.py"),
+    "run_until_complete": ("asyncio", "base_events.py"),
+    "run": ("asyncio", "runners.py"),
+    "unrolled_run": ("trio", "_run.py"),
+}
+_CO_GENERATORS = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
+
+
+@lru_cache(maxsize=8192)
+def _kind(filename: str) -> tuple[str, str]:
+    """What a file that is not the user's is: (kind, top-level package)."""
+    if filename.startswith("<frozen importlib"):
+        return "import", "importlib"
+    if filename.startswith(_PACKAGE):
+        return "ours", ""
+    top = _top(filename)
+    kind = "async" if top in _ASYNC else "tool" if top in _TOOLS else "library"
+    if kind == "library" and is_stdlib(filename):
+        kind = "quiet" if top in _QUIET else "stdlib"
+    return kind, top
+
+
+def _top(filename: str) -> str:
+    for mark in ("site-packages" + os.sep, "dist-packages" + os.sep, _LIBRARY):
+        _, found, rest = filename.rpartition(mark)
+        if found:
+            return rest.split(os.sep, 1)[0].removesuffix(".py")
+    return ""
+
+
+def is_border(frame: FrameType | None) -> bool:
+    """Is this the frame in which the event loop takes a step?"""
+    if frame is None:
+        return False
+    code = frame.f_code
+    known = _BORDERS.get(code.co_name)
+    if known is None:
+        return False
+    return _is_file(code.co_filename, *known)
+
+
+@lru_cache(maxsize=256)
+def _is_file(filename: str, package: str, name: str) -> bool:
+    directory, last = os.path.split(filename)
+    return last == name and package in directory.split(os.sep)[-2:]
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """One frame as it was: enough to name it later, without keeping its locals alive."""
+
+    code: CodeType
+    line: int
+    lasti: int
+    module: str
+    ident: int
+
+    @property
+    def label(self) -> str:
+        """`module:function`, as allow rules are written."""
+        return f"{self.module}:{self.code.co_qualname}"
+
+
+def spots(frame: FrameType | None) -> list[Spot]:
+    """The frames of this step, innermost first; the room's own are left out."""
+    found: list[Spot] = []
+    while frame is not None:
+        code = frame.f_code
+        if is_border(frame):
+            break
+        if not code.co_filename.startswith(_ROOM):
+            module = frame.f_globals.get("__name__") or ""
+            found.append(Spot(code, frame.f_lineno or 0, frame.f_lasti, str(module), id(frame)))
+        frame = frame.f_back
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """A stack as a finding needs it, for one project's idea of user code.
+
+    `below` is the outermost frame under the user's line: the name that the
+    user wrote. `blame` is the kind of the responsible frame ("user",
+    "library", "async", "tool", or "" when only the standard library is there).
+    """
+
+    where: Location | None
+    chain: tuple[Location, ...]
+    below: Spot | None
+    user: Spot | None
+    blame: str
+    quiet: bool
+    importing: bool  # an import stands between the user's line and the call
+    imported: bool  # an import stands further out: the user's line runs because of it
+    labels: tuple[str, ...]
+
+    @property
+    def named(self) -> Named | None:
+        """The catalog's entry for the name that the user wrote."""
+        if self.below is None:
+            return None
+        return find_named(self.below.code.co_qualname, self.below.module)
+
+    @property
+    def wrote(self) -> str:
+        """The name that the user wrote, when it is not the C function itself."""
+        below = self.below
+        if below is None or below.code.co_name.startswith("<"):
+            return ""
+        named = self.named
+        if named is not None:
+            return named.entry.name.removesuffix(".__init__")
+        kind, top = _kind(below.code.co_filename)
+        module = below.module if kind == "stdlib" else top
+        return f"{module}.{below.code.co_qualname}".removesuffix(".__init__")
+
+
+def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
+    """Find the user's line in a stack (innermost first) and who is responsible.
+
+    In a request the stack is cut at the client that drives the app: the
+    test's own line above it is not where the app blocks.
+    """
+    below: Spot | None = None
+    mine: list[Spot] = []
+    labels: list[str] = []
+    blame, quiet, importing, imported = "", False, False, False
+    library: Spot | None = None
+    for spot in stack:
+        filename = spot.code.co_filename
+        kind = "user" if user.owns(filename) else _kind(filename)[0]
+        if kind == "ours":
+            if activity:
+                break
+            continue
+        labels.append(spot.label)
+        if kind == "user":
+            mine.append(spot)
+            blame = blame or kind
+        elif mine:
+            imported = imported or kind == "import"
+        else:
+            below = spot
+            importing = importing or kind == "import"
+            if not blame:
+                quiet = quiet or kind == "quiet"
+                blame = kind if kind in ("async", "tool", "library") else ""
+            if kind == "library" and library is None:
+                library = spot
+    chain = tuple(user.location(spot.code, spot.line) for spot in reversed(mine))
+    at = mine[0] if mine else library
+    where = user.location(at.code, at.line) if at is not None else None
+    # Without a line of the user's, nobody wrote the name of the frame below it.
+    return Scene(
+        where, chain, below if mine else None, mine[0] if mine else None, blame, quiet, importing,
+        imported,        tuple(labels),
+    )  # fmt: skip
+
+
+def at_with_statement(spot: Spot) -> bool:
+    """Does this frame stand at the entry of a `with` block (a lock, mostly)?"""
+    return _opname(spot.code, spot.lasti) in ("BEFORE_WITH", "LOAD_SPECIAL")
+
+
+def _opname(code: CodeType, offset: int) -> str:
+    raw = code.co_code
+    return opcode.opname[raw[offset]] if 0 <= offset < len(raw) else ""

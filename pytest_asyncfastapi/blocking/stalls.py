@@ -1,0 +1,89 @@
+"""From a step that was too long to its cause: whose line, and was it computing or blocked?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from .catalog import THREAD, Entry
+from .stack import Scene, at_with_statement, read_scene
+from .step_watch import Sample, Stall
+
+if TYPE_CHECKING:
+    from ..frames import UserCode
+    from .records import BlockingPolicy
+
+_CPU_REMEDY = f"{THREAD}, or a process pool for pure Python"
+_LOCK_REMEDY = f"an anyio.Lock, or for a lock shared with threads, {THREAD}"
+_BUILD_ONCE = "build the client once, in the lifespan, and share it between requests"
+_IMPORT = "import it at the top of the module"
+
+
+_Cause = tuple[Scene, Entry, float, str]
+
+
+def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause]:
+    """What held the loop: where, what, for how many seconds, and how that is known.
+
+    One step may have slept in one place and computed in another.
+    """
+    scenes = [(sample, read_scene(sample.stack, user, stall.label)) for sample in stall.samples]
+    cost = stall.cpu + stall.blocked
+    _, scene = _most_common(scenes, stall, user)
+    if scene.importing or scene.imported:
+        entry = Entry("import", "import", "always", _IMPORT)
+        return [(scene, entry, cost, "step watch")] if cost >= policy.step_threshold else []
+    causes: list[_Cause] = []
+    if stall.blocked >= policy.step_threshold and stall.proven:
+        asleep = [pair for pair in scenes if pair[0].asleep] or scenes
+        sample, scene = _most_common(asleep, stall, user)
+        causes.append((scene, _blocked_in(sample, scene), stall.blocked, _evidence(scenes)))
+    awake = [pair for pair in scenes if not pair[0].asleep] or scenes
+    sample, scene = _most_common(awake, stall, user)
+    if stall.cpu >= _cpu_limit(policy, scene):
+        name = scene.wrote or (sample.stack[0].code.co_qualname if sample.stack else stall.callback)
+        remedy = _BUILD_ONCE if name.endswith(".AsyncClient") else _CPU_REMEDY
+        entry = Entry(name or "a step of the loop", "cpu", "always", remedy)
+        causes.append((scene, entry, stall.cpu, "step watch: the thread was computing"))
+    return causes
+
+
+def _cpu_limit(policy: BlockingPolicy, scene: Scene) -> float:
+    if policy.profile == "strict" and scene.wrote.endswith(".AsyncClient"):
+        return policy.step_threshold
+    return policy.cpu_threshold
+
+
+def _most_common(
+    scenes: list[tuple[Sample, Scene]], stall: Stall, user: UserCode
+) -> tuple[Sample, Scene]:
+    """The sample that speaks for the step: most often seen function, then line."""
+    if not scenes:
+        empty = Sample([], "")
+        return empty, read_scene([], user, stall.label)
+    by_function = Counter(_function(scene) for _, scene in scenes)
+    function = by_function.most_common(1)[0][0]
+    inside = [pair for pair in scenes if _function(pair[1]) == function]
+    place = Counter(pair[1].where for pair in inside).most_common(1)[0][0]
+    return next(pair for pair in inside if pair[1].where == place)
+
+
+def _function(scene: Scene) -> tuple[str, str]:
+    if scene.where is None:
+        return ("", "")
+    return (scene.where.path, scene.where.function)
+
+
+def _blocked_in(sample: Sample, scene: Scene) -> Entry:
+    call = sample.asleep
+    if sample.stack and call in ("futex", "") and at_with_statement(sample.stack[0]):
+        return Entry("with lock", "lock", "always", _LOCK_REMEDY)
+    where = f" in {scene.wrote}" if scene.wrote else ""
+    return Entry(f"sleep in the kernel{where}", "unknown", "always", THREAD)
+
+
+def _evidence(scenes: list[tuple[Sample, Scene]]) -> str:
+    calls = Counter(sample.asleep for sample, _ in scenes if sample.asleep)
+    if not calls:
+        return "step watch: the thread slept in the kernel"
+    return f"step watch; kernel: sleeping in {calls.most_common(1)[0][0]}"

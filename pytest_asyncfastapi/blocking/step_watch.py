@@ -1,0 +1,265 @@
+"""The step watch: which step of a loop was too long, and what the thread did meanwhile.
+
+Each step is timed by two readings of the clock, and cut where one request
+ends and another begins. A watchdog thread looks at steps that are old
+already: it samples the stack, and notes the thread's figures now and then, so
+that a step can be judged by what it cost and not by how long it took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import time
+from contextvars import Context, copy_context
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import activity
+from . import kernel
+from .stack import Spot, spots
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .hub import Cell, Hub
+
+_sleep = time.sleep
+_MOST_SAMPLES = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The stack of a thread at one moment of a long step, and where it slept, if it did."""
+
+    stack: list[Spot]
+    asleep: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """A step that was too long, in seconds.
+
+    `wall` is what it took beyond the calls that were recorded; of that `cpu`
+    was spent computing and `blocked` asleep in the kernel, the rest was
+    waiting for a processor or for the GIL. `proven` says that the system's
+    scheduler was asked, and not only the clocks.
+    """
+
+    wall: float
+    cpu: float
+    blocked: float
+    proven: bool
+    samples: tuple[Sample, ...]
+    context: Context
+    label: str
+    callback: str
+    started: float
+
+
+class StepWatch:
+    """Times the steps of every loop of the process while it is started."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self.threshold = 0.05
+        self.on_thread: Callable[[], None] | None = None  # the profile tap attaches here
+        self._undo: list[Callable[[], None]] = []
+        self._watchdog: threading.Thread | None = None
+        self._awake = threading.Event()
+
+    def start(self, threshold: float) -> None:
+        """Begin to time steps; those older than `threshold` seconds are judged."""
+        self.threshold = threshold
+        if self._undo:
+            return
+        self._undo = [self._wrap_handle(), activity.watch_borders(self.cut), *self._wrap_trio()]
+        self._hub.cell()
+        if self._watchdog is None or not self._watchdog.is_alive():
+            self._watchdog = threading.Thread(
+                target=self._watch, name="asyncfastapi-step-watch", daemon=True
+            )
+            self._watchdog.start()
+        self._awake.set()
+
+    def stop(self) -> None:
+        """Put everything back; the watchdog goes to sleep."""
+        self._awake.clear()
+        undo, self._undo = self._undo, []
+        for action in undo:
+            action()
+
+    def is_armed(self) -> bool:
+        """Is the loop's step still ours to time?"""
+        return bool(self._undo) and asyncio.events.Handle._run.__module__ == __name__
+
+    def cut(self) -> None:
+        """End the slice here and begin another: the calling thread's activity changes."""
+        cell = self._hub.cells.get(threading.get_ident())
+        if cell is None or not cell.start:
+            return
+        now = kernel.perf_counter()
+        if now - cell.start > self.threshold:
+            self._close(cell, now, copy_context(), "")
+        cell.label = activity.ACTIVITY.get()
+        cell.dirty = True
+        cell.explained = 0.0
+        cell.start = kernel.perf_counter()
+
+    def _wrap_handle(self) -> Callable[[], None]:
+        handle: Any = asyncio.events.Handle
+        original = handle._run
+        hub, clock, watch = self._hub, kernel.perf_counter, self
+        local = hub.local
+        live = True
+
+        def _run(self: Any) -> None:
+            try:
+                cell = local.cell
+            except AttributeError:
+                if not live:
+                    original(self)
+                    return
+                cell = watch._first_step()
+            cell.start = clock()
+            try:
+                original(self)
+            finally:
+                now = clock()
+                if now - cell.start > watch.threshold and live:
+                    watch._close(cell, now, self._context, self)
+                cell.start = 0.0
+                if cell.dirty:
+                    cell.clean()
+
+        handle._run = _run
+
+        def undo() -> None:
+            nonlocal live
+            live = False  # for whoever wrapped it after us
+            if handle._run is _run:
+                handle._run = original
+
+        return undo
+
+    def _first_step(self) -> Cell:
+        cell = self._hub.cell()
+        if self.on_thread is not None:
+            self.on_thread()
+        return cell
+
+    def _wrap_trio(self) -> list[Callable[[], None]]:
+        runs: Any = sys.modules.get("trio._core._run")
+        original = getattr(runs, "setup_runner", None)
+        if original is None:
+            return []
+        instrument = TrioSteps(self._hub, self)
+
+        def setup_runner(*args: Any, **kwargs: Any) -> Any:
+            runner = original(*args, **kwargs)
+            runner.instruments.add_instrument(instrument)
+            return runner
+
+        def undo() -> None:
+            instrument.live = False
+            if runs.setup_runner is setup_runner:
+                runs.setup_runner = original
+
+        runs.setup_runner = setup_runner
+        return [undo]
+
+    def _close(self, cell: Cell, now: float, context: Context, callback: Any) -> None:
+        """Judge a slice that was too long; on its own thread, right after it."""
+        cell.busy = True
+        try:
+            stall = self._measure(cell, now, context, callback)
+            if stall is not None:
+                for listener in self._hub.listening():
+                    listener.stalled(stall)
+        finally:
+            cell.busy = False
+
+    def _measure(self, cell: Cell, now: float, context: Context, callback: Any) -> Stall | None:
+        started = cell.start
+        rest = now - started - cell.explained
+        seen = cell.sampled_slice == started
+        base = cell.base if seen else cell.last
+        samples = tuple(cell.samples) if seen else ()
+        figures = kernel.snapshot(cell.tid, cell.clock)
+        if rest < self.threshold or base is None or figures is None:
+            return None
+        cpu = min(rest, figures.cpu - base.cpu)
+        blocked = rest - cpu - (figures.delay - base.delay)
+        if not self._slept(blocked, figures.switches - base.switches, samples):
+            blocked = 0.0
+        label = cell.label if cell.label is not None else context.get(activity.ACTIVITY, "")
+        name = "" if callback == "" else repr(callback)
+        return Stall(rest, cpu, blocked, figures.proven, samples, context, label, name, started)
+
+    def _slept(self, blocked: float, times: int, samples: tuple[Sample, ...]) -> bool:
+        """Was it one sleep, or many short ones as a thread takes that waits for the GIL?"""
+        if blocked < self.threshold:
+            return False
+        if any(sample.asleep for sample in samples):
+            return True
+        return blocked / max(1, times) >= 2 * sys.getswitchinterval()
+
+    def _watch(self) -> None:
+        while True:
+            self._awake.wait()
+            _sleep(max(0.002, self.threshold / 2))
+            # Without this thread the verdicts are coarser; they must not end with it.
+            for cell in list(self._hub.cells.values()):
+                self._look(cell)
+
+    def _look(self, cell: Cell) -> None:
+        started, now = cell.start, kernel.perf_counter()
+        old = started and now - started >= self.threshold / 2 and not cell.pending
+        frame = sys._current_frames().get(cell.ident) if old else None
+        # First of all: the thread moves on as soon as this one waits for anything.
+        stack = spots(frame) if frame is not None else []
+        figures = kernel.snapshot(cell.tid, cell.clock)
+        if started and started != cell.sampled_slice:
+            cell.base, cell.samples, cell.sampled_slice = cell.last, [], started
+            before = None
+        else:
+            before = cell.last
+        cell.last = figures
+        if stack and started and len(cell.samples) < _MOST_SAMPLES:
+            asleep = kernel.sleeping_in(cell.tid)
+            same = before is not None and figures is not None
+            if same and before.switches != figures.switches:  # type: ignore[union-attr]
+                asleep = ""
+            elif not same and asleep == "futex":
+                asleep = ""  # perhaps only the GIL
+            cell.samples.append(Sample(stack, asleep))
+
+    def __repr__(self) -> str:
+        return f"<StepWatch: {'on' if self._undo else 'off'}, {self.threshold} s>"
+
+
+class TrioSteps:
+    """Times trio's task steps; trio calls it as an instrument."""
+
+    def __init__(self, hub: Hub, watch: StepWatch) -> None:
+        self._hub = hub
+        self._watch = watch
+        self.live = True
+
+    def before_task_step(self, task: Any) -> None:
+        """A step begins."""
+        if self.live:
+            cell = self._hub.local.__dict__.get("cell") or self._watch._first_step()
+            cell.start = kernel.perf_counter()
+
+    def after_task_step(self, task: Any) -> None:
+        """A step ended."""
+        cell = self._hub.local.__dict__.get("cell")
+        if cell is None or not cell.start:
+            return
+        now = kernel.perf_counter()
+        if self.live and now - cell.start > self._watch.threshold:
+            self._watch._close(cell, now, task.context, task)
+        cell.start = 0.0
+        cell.clean()

@@ -1,0 +1,206 @@
+"""The call tap on Python 3.12+: `sys.monitoring` CALL events against the catalog.
+
+A call site whose callee cannot matter is switched off at its first event, so
+that what is left costs next to nothing. A site stays on when its callee was
+catalogued, when it calls a method of a catalogued name, and, in the user's
+own code, when its callee is no global: it may call something else next time.
+"""
+
+from __future__ import annotations
+
+import functools
+import opcode
+import sys
+from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from typing import TYPE_CHECKING, Any
+
+from .catalog import NAMED, find_named
+from .hub import Hub, on_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..frames import UserCode
+
+_WITNESS = "call tap"
+_TOOL = "pytest-asyncfastapi"
+# 0-2 and 5 belong to debuggers, coverage, profilers and optimisers.
+_TOOL_IDS = (4, 3, 5, 2, 0, 1)
+_GLOBAL_LOADS = frozenset({"LOAD_GLOBAL", "LOAD_NAME"})
+_ATTRIBUTE_LOADS = frozenset({"LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"})
+_CALLS = frozenset({"CALL", "CALL_KW", "CALL_FUNCTION_EX"})
+_MOST_CODES = 20_000
+
+
+class MonitoringTap:
+    """Listens to calls while it is started; one per hub."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._user: UserCode | None = None
+        self._tool: int | None = None
+        # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
+        self._sites: dict[int, tuple[CodeType, frozenset[int]]] = {}
+
+    def start(self, user: UserCode) -> str:
+        """Hear every call site again; returns why that is impossible, or ""."""
+        if self._user is None or self._user.root != user.root:
+            self._sites.clear()
+        self._user = user
+        monitoring = _monitoring()
+        if self._tool is not None:
+            monitoring.restart_events()
+            return ""
+        for tool in _TOOL_IDS:
+            if monitoring.get_tool(tool) is None:
+                break
+        else:
+            return "no sys.monitoring tool id is free: the call tap does not listen"
+        monitoring.use_tool_id(tool, _TOOL)
+        self._tool = tool
+        events = monitoring.events
+        monitoring.register_callback(tool, events.CALL, self._on_call())
+        left = self._on_leave
+        monitoring.register_callback(tool, events.C_RETURN, left)
+        monitoring.register_callback(tool, events.C_RAISE, left)
+        monitoring.set_events(tool, events.CALL | events.C_RETURN | events.C_RAISE)
+        monitoring.restart_events()
+        return ""
+
+    def stop(self) -> None:
+        """Stop listening and give the tool id back."""
+        tool, self._tool = self._tool, None
+        if tool is None:
+            return
+        monitoring = _monitoring()
+        events = monitoring.events
+        monitoring.set_events(tool, 0)
+        for event in (events.CALL, events.C_RETURN, events.C_RAISE):
+            monitoring.register_callback(tool, event, None)
+        monitoring.free_tool_id(tool)
+
+    def _on_call(self) -> Callable[[CodeType, int, Any, Any], object]:
+        # The hot path: everything it needs is a local.
+        hub, catalog, sites, learn = self._hub, self._hub.catalog, self._sites, self._learn
+        entries, disable, running = catalog.by_id, _monitoring().DISABLE, on_loop
+        getframe = sys._getframe
+
+        def on_call(code: CodeType, offset: int, callee: Any, arg0: Any) -> object:
+            entry = entries.get(id(callee))
+            if entry is None:
+                kind = type(callee)
+                if kind is MethodType:
+                    callee = callee.__func__
+                    kind = type(callee)
+                if kind is FunctionType:
+                    if callee.__name__ in _NAMED_LAST and running():
+                        self._python_call(callee, getframe(1))
+                elif kind is BuiltinFunctionType:
+                    if callee.__name__ in catalog.names and running():
+                        entry = catalog.bound(callee)
+                        arg0 = callee.__self__
+                elif kind is functools.partial:
+                    entry = entries.get(id(callee.func))
+                    arg0 = callee.args[0] if callee.args else arg0
+                if entry is None:
+                    known = sites.get(id(code)) or learn(code, getframe(1))
+                    return None if offset in known[1] else disable
+            if entry.name in _POLLS and code.co_filename.endswith("selectors.py"):
+                # The loop that waits for what comes next: the busiest site of all.
+                return disable
+            if hub.probe and hub.probing(_WITNESS):
+                return None
+            if running():
+                hub.enter(entry, callee, arg0, getframe(1), _WITNESS)
+            return None
+
+        return on_call
+
+    def _on_leave(self, code: CodeType, offset: int, callee: Any, arg0: Any) -> None:
+        # Every C call of a site that is on ends here; mostly nothing is open.
+        if self._hub.open:
+            self._hub.leave(callee, sys._getframe(1), _WITNESS)
+
+    def _python_call(self, callee: Any, frame: Any) -> None:
+        module = str(callee.__globals__.get("__name__"))
+        named = find_named(callee.__code__.co_qualname, module)
+        if named is not None and named.always:
+            self._hub.wrote(named.entry, frame, _WITNESS)
+
+    def _learn(self, code: CodeType, frame: FrameType) -> tuple[CodeType, frozenset[int]]:
+        if len(self._sites) >= _MOST_CODES:
+            self._sites.clear()
+        mine = self._user is not None and self._user.owns(code.co_filename)
+        live = live_sites(code, None if mine else _CHANGING, frame.f_globals)
+        found = self._sites[id(code)] = (code, live)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<MonitoringTap: tool {self._tool}>"
+
+
+_POLLS = frozenset(
+    {"select.epoll.poll", "select.poll.poll", "select.select", "select.kqueue.control"}
+)
+# Methods that libraries call on what may be a C object now and a Python one then.
+_CHANGING = frozenset(
+    {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
+     "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
+)  # fmt: skip
+_NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+
+
+def _monitoring() -> Any:
+    return sys.monitoring  # type: ignore[attr-defined,unused-ignore]
+
+
+def live_sites(
+    code: CodeType, names: frozenset[str] | None, module: dict[str, Any]
+) -> frozenset[int]:
+    """The offsets of the calls whose callee may be another one next time.
+
+    With `names`, only calls of a method of one of these names; without, every
+    call of what is neither a global of the `module` nor a module's function.
+    The callee is loaded by the last instructions before the call that begin
+    at the same place of the source.
+    """
+    loads: dict[tuple[int | None, int | None], _Load] = {}
+    live: set[int] = set()
+    raw, extended = code.co_code, 0
+    for index, (line, _, column, _) in enumerate(code.co_positions()):
+        op, arg = opcode.opname[raw[2 * index]], raw[2 * index + 1] | extended << 8
+        extended = arg if op == "EXTENDED_ARG" else 0
+        if op in _CALLS:
+            load = loads.get((line, column))
+            if load is None or load.may_change(names):
+                live.add(2 * index)
+        elif op in _ATTRIBUTE_LOADS:
+            # The lowest bits of the argument tell methods from attributes.
+            name = _name(code, arg >> (2 if op == "LOAD_SUPER_ATTR" else 1))
+            owner = loads.get((line, column))
+            of_module = owner is not None and isinstance(owner.value, ModuleType)
+            loads[line, column] = _Load(of_module, name)
+        elif op in _GLOBAL_LOADS:
+            name = _name(code, arg >> 1 if op == "LOAD_GLOBAL" else arg)
+            loads[line, column] = _Load(True, "", module.get(name))
+        elif op.startswith("LOAD_") or op == "BINARY_SUBSCR":
+            loads[line, column] = _Load(False, "")
+    return frozenset(live)
+
+
+class _Load:
+    """How a callee was loaded."""
+
+    __slots__ = ("fixed", "name", "value")
+
+    def __init__(self, fixed: bool, name: str, value: Any = None) -> None:
+        self.fixed = fixed
+        self.name = name
+        self.value = value
+
+    def may_change(self, names: frozenset[str] | None) -> bool:
+        return not self.fixed and (names is None or self.name in names)
+
+
+def _name(code: CodeType, index: int) -> str:
+    return code.co_names[index] if index < len(code.co_names) else ""

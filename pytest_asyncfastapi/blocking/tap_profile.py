@@ -1,0 +1,102 @@
+"""The call tap on Python 3.11: a profile function on each thread that runs a loop.
+
+It hears every call, so it costs more than `sys.monitoring` does; the answers
+are the same. A profile function that was there before goes on being called.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .catalog import NAMED, find_named
+from .hub import Hub, on_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+    from ..frames import UserCode
+
+_WITNESS = "call tap (profile)"
+
+
+class ProfileTap:
+    """Listens to calls on the threads that it was attached to."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._live = False
+        self._hook: Any = None
+        self._before: dict[int, Any] = {}
+
+    def start(self, user: UserCode) -> str:
+        """Begin to listen on this thread; others attach with their first step."""
+        if not self._live:
+            self._live = True
+            self._hook = self._make_hook()
+        self.attach()
+        return ""
+
+    def attach(self) -> None:
+        """Listen on the calling thread, too."""
+        current = sys.getprofile()
+        if current is self._hook or not self._live:
+            return
+        self._before[self._hub.cell().ident] = current
+        sys.setprofile(self._hook)
+
+    def stop(self) -> None:
+        """Stop listening; other threads give up at their next event."""
+        self._live = False
+        if sys.getprofile() is self._hook:
+            sys.setprofile(self._before.get(self._hub.cell().ident))
+
+    def _make_hook(self) -> Callable[[FrameType, str, Any], None]:
+        hub, catalog, before = self._hub, self._hub.catalog, self._before
+        entries, last = catalog.by_id, _NAMED_LAST
+
+        def hook(frame: FrameType, event: str, arg: Any) -> None:
+            if before and (earlier := before.get(hub.cell().ident)) is not None:
+                earlier(frame, event, arg)
+            if event == "c_call":
+                entry = entries.get(id(arg))
+                if entry is None and arg.__name__ in catalog.names:
+                    entry = catalog.bound(arg)
+                if entry is not None:
+                    self._begins(entry, frame, arg)
+            elif event == "call":
+                if frame.f_code.co_name in last and frame.f_back is not None:
+                    self._python_call(frame)
+            elif event in ("c_return", "c_exception") and hub.open:
+                hub.leave(arg, frame, _WITNESS)
+
+        return hook
+
+    def _begins(self, entry: Any, frame: FrameType, arg: Any) -> None:
+        if not self._live:
+            sys.setprofile(self._before.get(self._hub.cell().ident))
+        elif self._hub.probe and self._hub.probing(_WITNESS):
+            return
+        elif not frame.f_code.co_filename.endswith("selectors.py") and on_loop():
+            owner = arg.__self__
+            self._hub.enter(entry, arg, _Unseen if _is_module(owner) else owner, frame, _WITNESS)
+
+    def _python_call(self, frame: FrameType) -> None:
+        named = find_named(frame.f_code.co_qualname, str(frame.f_globals.get("__name__")))
+        if named is not None and named.always and frame.f_back is not None and on_loop():
+            self._hub.wrote(named.entry, frame.f_back, _WITNESS)
+
+    def __repr__(self) -> str:
+        return f"<ProfileTap: {'live' if self._live else 'idle'}>"
+
+
+class _Unseen:
+    """Stands for an argument that a profile function is not shown."""
+
+
+_NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+
+
+def _is_module(owner: Any) -> bool:
+    return owner is None or isinstance(owner, type(sys))

@@ -1,0 +1,119 @@
+"""What a seen call means: does it count, how much, and how a finding says it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..findings import Finding, Severity
+from ..units import show
+from .catalog import DATABASE_PACKAGES, DATABASE_REMEDY, Category, Entry
+
+if TYPE_CHECKING:
+    from .records import BlockingCall, BlockingPolicy, Weight
+    from .stack import Scene
+
+_AT_ONCE = frozenset(
+    {"sleep", "network", "dns", "tls", "http", "subprocess", "lock", "join", "queue", "database",
+     "stdin"}
+)  # fmt: skip
+_ABOVE_THRESHOLD = frozenset({"file_metadata", "import"})
+_WATCHED = frozenset({"cpu", "unknown"})
+# Reading sources and writing log lines, or importing: noise in these categories.
+_SMALL = frozenset({"file", "file_metadata", "lock", "import"})
+_BUILD_ONCE = "build the client once, in the lifespan, and share it between requests"
+_IMPORT = "import it at the top of the module"
+
+
+def counts(category: str, scene: Scene) -> bool:
+    """Is this somebody's call, and not the loop's, the tools' or the interpreter's own?"""
+    if scene.blame in ("async", "tool"):
+        return False
+    if scene.quiet and category in _SMALL:
+        return False
+    if category == "lock" and (scene.importing or (scene.blame == "" and scene.labels)):
+        return False
+    # Part of an import whose statement is recorded already, further out.
+    return not (category in _SMALL and scene.imported)
+
+
+def weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
+    """How much a call of this category matters; `held` is free of time pushed aside."""
+    weight = _weigh(category, held, policy)
+    return "warning" if policy.mode == "warn" and weight == "error" else weight
+
+
+def _weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
+    if policy.profile == "strict" or category in _AT_ONCE or category in _WATCHED:
+        return "error"
+    above = held is not None and held >= policy.step_threshold
+    if category in _ABOVE_THRESHOLD:
+        return "error" if above else "silent"
+    return "error" if above else "warning"
+
+
+def classify(entry: Entry, scene: Scene) -> tuple[str, Category, str]:
+    """The name the user wrote, the category and the remedy of a call in its place."""
+    category, remedy = entry.category, entry.remedy
+    wrote = scene.wrote
+    if scene.importing and category in ("file", "file_metadata", "import"):
+        return "import", "import", _IMPORT
+    named = scene.named
+    if named is not None:
+        category, remedy = named.entry.category, named.entry.remedy
+    elif category in ("network", "dns", "tls") and wrote.partition(".")[0] in DATABASE_PACKAGES:
+        category, remedy = "database", DATABASE_REMEDY
+    if wrote.endswith(".AsyncClient") and wrote.startswith("httpx"):
+        remedy = _BUILD_ONCE
+    if not wrote or wrote == entry.name:
+        return entry.name, category, remedy
+    return wrote, category, remedy
+
+
+def allow_line(category: str, scene: Scene) -> str:
+    """The narrowest rule that people would still write by hand."""
+    if scene.user is not None:
+        return f"{category}@{scene.user.module}"
+    return f"{category}@{scene.labels[-1].partition(':')[0]}" if scene.labels else category
+
+
+def title(call: BlockingCall) -> str:
+    """One line that needs no context."""
+    took = "" if call.duration is None else show(call.duration)
+    if call.category == "cpu":
+        return f"blocking computation: {call.name} held the event loop for {took} of CPU time"
+    shown = call.name if call.category == "import" else f"{call.name}({call.args})"
+    if call.category == "unknown":
+        shown = call.name
+    if took:
+        return f"blocking call: {shown} held the event loop for {took}"
+    return f"blocking call: {shown} was made on the event loop"
+
+
+def finding(call: BlockingCall) -> Finding:
+    """The record that every room reports with."""
+    severity: Severity = "error" if call.severity == "error" else "warning"
+    return Finding(
+        kind="blocking",
+        title=title(call),
+        where=call.where,
+        activity=call.activity,
+        chain=call.chain,
+        why="nothing else runs on the loop meanwhile",
+        remedy=call.remedy,
+        evidence=call.witness,
+        allow=call.allow,
+        severity=severity,
+        test=call.test,
+        data={"category": call.category, "name": call.name, "duration": call.duration},
+    )
+
+
+def text(found: Finding) -> str:
+    """A finding in the lines of an assertion's message."""
+    lines = [found.title]
+    if found.where is not None:
+        lines.append(f"  at {found.where}: {found.where.source}")
+    if found.activity:
+        lines.append(f"  in {found.activity}")
+    lines += [f"  {found.why}; instead: {found.remedy}", f"  if it is intended: {found.allow}"]
+    return "\n".join(lines)

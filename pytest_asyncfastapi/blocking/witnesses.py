@@ -1,0 +1,107 @@
+"""The three witnesses of the process, started with the first guard and stopped with the last."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from . import audit
+from .hub import HUB, Hub, Listener
+from .step_watch import StepWatch
+
+if TYPE_CHECKING:
+    from ..frames import UserCode
+
+_probe_call = time.sleep
+_HAS_MONITORING = sys.version_info >= (3, 12)
+
+
+class Tap(Protocol):
+    """What the two call taps have in common."""
+
+    def start(self, user: UserCode) -> str:
+        """Listen (again); returns why that is impossible, or ""."""
+        ...
+
+    def stop(self) -> None:
+        """Stop listening."""
+
+
+class Witnesses:
+    """Call tap, audit hook and step watch, process-wide like the hooks that they use."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.steps = StepWatch(hub)
+        self._hub = hub
+        self._tap: Tap | None = None
+        self._trouble = ""
+        self._lock = threading.Lock()
+        self._limits: dict[int, float] = {}
+
+    def join(self, guard: Listener, threshold: float, user: UserCode) -> str:
+        """A guard starts; returns what cannot be watched, or ""."""
+        with self._lock:
+            first = not self._hub.listeners
+            if first:
+                self._hub.reset()
+                audit.add_hook()
+            self._hub.catalog.refresh()
+            self._hub.listeners = (*self._hub.listeners, guard)
+            self._limits[id(guard)] = threshold
+            tap = self._tap = self._tap or self._make_tap()
+            self._trouble = tap.start(user)
+            self.steps.start(min(self._limits.values()))
+        return self.check()
+
+    def leave(self, guard: Listener) -> None:
+        """A guard stops."""
+        with self._lock:
+            if guard not in self._hub.listeners:
+                return
+            rest = tuple(item for item in self._hub.listeners if item is not guard)
+            self._limits.pop(id(guard), None)
+            if rest:
+                self.steps.start(min(self._limits.values()))
+            else:
+                self.steps.stop()
+                if self._tap is not None:
+                    self._tap.stop()
+            self._hub.listeners = rest
+            if not rest:
+                self._hub.reset()
+
+    def check(self) -> str:
+        """Prove that each witness hears; returns what does not, or ""."""
+        if self._trouble:
+            return self._trouble
+        hub = self._hub
+        hub.probed.clear()
+        hub.probe = threading.get_ident()
+        try:
+            _probe_call(0)
+        finally:
+            hub.probe = 0
+        if not any(item.startswith("call tap") for item in hub.probed):
+            return "the call tap did not hear its self-test"
+        if not audit.probe():
+            return "the audit hook did not hear its self-test"
+        return "" if self.steps.is_armed() else "another tool replaced the loop's step"
+
+    def _make_tap(self) -> Tap:
+        if _HAS_MONITORING:
+            from .tap_monitoring import MonitoringTap
+
+            return MonitoringTap(self._hub)
+        from .tap_profile import ProfileTap
+
+        tap = ProfileTap(self._hub)
+        self.steps.on_thread = tap.attach
+        return tap
+
+    def __repr__(self) -> str:
+        return f"<Witnesses: {len(self._hub.listeners)} guards>"
+
+
+WITNESSES = Witnesses(HUB)

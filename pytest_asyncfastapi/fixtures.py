@@ -1,0 +1,98 @@
+"""The public fixtures: thin, each a door to a room. Imports happen inside.
+
+A user's fixture may shadow any of them: nothing in the plugin depends on these
+names, the guards hang on the test item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .runners import neutral_fixture
+from .state import TestState, state_of
+
+if TYPE_CHECKING:
+    from .app.overrides import Overrides
+    from .blocking import BlockingGuard
+    from .client.with_httpx import AsgiClient
+    from .clock import VirtualClock
+    from .faults import Faults
+    from .upstream import Upstream
+
+
+def _state(request: pytest.FixtureRequest) -> TestState:
+    return state_of(request._pyfuncitem)
+
+
+@pytest.fixture
+def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """The app under test; define a fixture of this name to choose it yourself."""
+    from .app.locate import AppNotFound, AppSpec, find_app
+
+    settings = _state(request).settings
+    given = AppSpec(settings.app, settings.app_origin) if settings.app else None
+    try:
+        return find_app(given, request.config.rootpath)
+    except AppNotFound as error:
+        if error.__cause__ is not None:
+            raise
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@neutral_fixture
+async def asgi_client(
+    asgi_app: Callable[..., Any], request: pytest.FixtureRequest
+) -> AsyncIterator[AsgiClient]:
+    """An `httpx.AsyncClient` bound to the app, whose lifespan is running."""
+    from .opening import open_app
+
+    state = _state(request)
+    state.start_clock()
+    settings = state.settings
+    async with open_app(
+        asgi_app,
+        timeout=settings.client_timeout,
+        startup_timeout=settings.startup_timeout,
+        shutdown_timeout=settings.shutdown_timeout,
+        unguarded=lambda: state.on_virtual_time,
+    ) as client:
+        yield client
+
+
+@pytest.fixture
+def upstream(request: pytest.FixtureRequest) -> Upstream:
+    """A respx router for the httpx (and httpx2) calls that the app makes."""
+    return _state(request).scope.open_router()
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Faults:
+    """Latency, timeouts and network faults on the calls that the app makes."""
+    return _state(request).faults
+
+
+@neutral_fixture
+async def clock(request: pytest.FixtureRequest) -> AsyncIterator[VirtualClock]:
+    """Virtual time: sleeps and timeouts take no real time, `clock.elapsed` counts them."""
+    state = _state(request)
+    state.start_clock(required=True)
+    yield state.clock
+
+
+@pytest.fixture
+def blocking(request: pytest.FixtureRequest) -> BlockingGuard:
+    """What blocked the event loop in this test, and what is allowed to."""
+    return _state(request).open_guard()
+
+
+@pytest.fixture
+def overrides(asgi_app: Callable[..., Any]) -> Iterator[Overrides]:
+    """`overrides[dependency] = value_or_callable`; undone exactly after the test."""
+    from .app.overrides import Overrides
+
+    table = Overrides(asgi_app)
+    yield table
+    table.restore()

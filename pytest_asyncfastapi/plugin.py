@@ -1,0 +1,114 @@
+"""Connects the rooms to pytest's hooks, and knows nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import runners, settings
+from .fixtures import (  # noqa: F401  (fixtures of this plugin)
+    asgi_app,
+    asgi_client,
+    blocking,
+    clock,
+    faults,
+    overrides,
+    upstream,
+)
+from .frames import UserCode
+from .report import on_reports, terminal
+from .state import SETTINGS, STATE, USER_CODE, TestState
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Flags and ini keys: one table."""
+    settings.add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Markers; settings, read and checked once."""
+    for marker in settings.MARKERS:
+        config.addinivalue_line("markers", marker)
+    config.stash[SETTINGS] = settings.read(config)
+    config.stash[USER_CODE] = UserCode(config.rootpath)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(
+    collector: pytest.Module | pytest.Class, name: str, obj: object
+) -> None:
+    """Adopt coroutine tests that no runner claims."""
+    runners.adopt(collector, name, obj, collector.config.stash[SETTINGS].runner)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """A state for each test; what cannot run says so in one sentence.
+
+    Not a wrapper: one that raises would leave other plugins' wrappers half set up.
+    """
+    try:
+        state = item.stash[STATE] = TestState(item)
+        if state.ours and (sentence := runners.why_not(item)):
+            raise pytest.UsageError(sentence)
+        runners.lend_fixtures(item)
+        state.begin()
+    except pytest.UsageError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """Guards around the body; what they saw fails the test even if the app swallowed it."""
+    state = item.stash[STATE]
+    try:
+        if runners.is_async_test(item):
+            assert isinstance(item, pytest.Function)
+            with runners.guarded_body(item, state):
+                result = yield
+        else:
+            result = yield
+    except BaseException:
+        on_reports.attach(item, state, "call", passed=False)
+        raise
+    on_reports.attach(item, state, "call", passed=True)
+    return result
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """What went wrong after the body (the lifespan's shutdown, say) counts too."""
+    state = item.stash.get(STATE, None)
+    if state is None:
+        return (yield)
+    try:
+        result = yield
+    except BaseException:
+        state.end()
+        on_reports.attach(item, state, "teardown", passed=False)
+        raise
+    state.end()
+    on_reports.attach(item, state, "teardown", passed=True)
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Findings travel on the report, as JSON, with and without xdist."""
+    report = yield
+    on_reports.carry(item, report)
+    return report
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
+    """The findings by place, like --durations."""
+    terminal.write_summary(terminalreporter, on_reports.gather(terminalreporter))
+

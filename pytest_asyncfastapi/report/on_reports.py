@@ -1,0 +1,63 @@
+"""Findings ride on pytest's reports, as JSON: the same way with and without xdist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ..findings import Finding
+from . import text
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+    from ..state import TestState
+
+_FINDINGS = pytest.StashKey[dict[str, list[Finding]]]()
+_NOTES = pytest.StashKey[list[str]]()
+ATTRIBUTE = "asyncfastapi"
+
+
+def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> None:
+    """Take what the rooms saw in this phase; fail it if it had passed so far."""
+    state.collect(passed=passed)
+    fresh = state.news()
+    item.stash.setdefault(_FINDINGS, {})[phase] = fresh
+    item.stash[_NOTES] = state.notes
+    errors = [finding for finding in fresh if finding.severity == "error"]
+    if passed and errors:
+        pytest.fail(text.failure(errors, seed=state.seed_text()), pytrace=False)
+
+
+def carry(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Put the findings of this phase on its report."""
+    fresh = item.stash.get(_FINDINGS, {}).pop(report.when, [])
+    notes = item.stash.get(_NOTES, [])
+    if not fresh and not notes:
+        return
+    payload = {"findings": [finding.to_json() for finding in fresh], "notes": list(notes)}
+    setattr(report, ATTRIBUTE, payload)
+    shown = report.longrepr if isinstance(report.longrepr, str) else ""
+    # A test that failed by itself: its findings are likely the reason, so they stand beside it.
+    unseen = [finding for finding in fresh if text.finding(finding) not in shown]
+    if unseen and report.failed:
+        report.sections.append(("pytest-asyncfastapi", text.findings(unseen)))
+
+
+def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
+    """Every finding and note of the run, in the order of the tests."""
+    found: list[Finding] = []
+    notes: list[str] = []
+    for report in _reports(terminal.stats):
+        payload: dict[str, Any] = getattr(report, ATTRIBUTE, None) or {}
+        found.extend(Finding.from_json(item) for item in payload.get("findings", ()))
+        notes.extend(note for note in payload.get("notes", ()) if note not in notes)
+    return found, notes
+
+
+def _reports(stats: dict[str, list[Any]]) -> Iterable[Any]:
+    for category, reports in stats.items():
+        if category != "rerun":  # a run that was tried again does not count twice
+            yield from reports

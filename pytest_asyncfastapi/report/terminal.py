@@ -1,0 +1,69 @@
+"""The summary at the end of a run: findings by place, like `--durations`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ..findings import Finding
+
+if TYPE_CHECKING:
+    from _pytest.terminal import TerminalReporter
+
+_TITLE = "pytest-asyncfastapi"
+
+
+def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], list[str]]) -> None:
+    """Write what was found, once a place; nothing at all if nothing was found."""
+    found, notes = gathered
+    if not found and not notes:
+        return
+    terminal.section(_TITLE, sep="=", cyan=True)
+    for finding, tests in _by_place(found):
+        severe = finding.severity == "error"
+        terminal.write("FOUND " if severe else "warn  ", red=severe, yellow=not severe, bold=True)
+        terminal.write_line(finding.title)
+        for line in _details(finding, tests, verbose=terminal.config.get_verbosity() > 0):
+            terminal.write_line(f"      {line}")
+    for note in notes:
+        terminal.write_line(f"note  {note}")
+    errors = sum(1 for finding, _ in _by_place(found) if finding.severity == "error")
+    if found:
+        places = len(list(_by_place(found)))
+        terminal.write_line(
+            f"{_count(errors, 'finding')} that fail{'s' if errors == 1 else ''} tests, "
+            f"{_count(places - errors, 'warning')}"
+        )
+
+
+def _details(finding: Finding, tests: list[str], *, verbose: bool) -> Iterable[str]:
+    if finding.where is not None:
+        source = f"  {finding.where.source}" if finding.where.source else ""
+        yield f"{finding.where}{source}"
+    if finding.activity:
+        yield f"in {finding.activity}"
+    if finding.remedy:
+        yield from (f"fix: {finding.remedy}" if verbose else f"fix: {_first(finding.remedy)}",)
+    shown = tests if verbose else tests[:2]
+    more = len(tests) - len(shown)
+    if shown and shown[0]:
+        yield f"seen in {', '.join(shown)}{f' and {more} more' if more else ''}"
+
+
+def _first(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _by_place(found: Iterable[Finding]) -> list[tuple[Finding, list[str]]]:
+    places: dict[tuple[str, str, int], tuple[Finding, list[str]]] = {}
+    for finding in found:
+        first, tests = places.setdefault(finding.place, (finding, []))
+        if finding.severity == "error" and first.severity != "error":
+            places[finding.place] = (finding, tests)
+        if finding.test not in tests:
+            tests.append(finding.test)
+    return sorted(places.values(), key=lambda pair: pair[0].severity != "error")

@@ -1,0 +1,64 @@
+"""A finding in words, for people who have never seen this plugin.
+
+First line: what happened. Then, each under a name: where, in what, through
+what, why it matters, what to write instead, and how to allow it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..findings import Finding, Location
+
+_WIDTH = 10
+
+
+def failure(errors: Sequence[Finding], *, seed: str = "") -> str:
+    """The text of a test that fails because of findings only."""
+    number = len(errors)
+    head = "1 finding" if number == 1 else f"{number} findings"
+    parts = [f"pytest-asyncfastapi: {head}; the test's own assertions passed", ""]
+    parts.append(findings(errors))
+    if seed:
+        parts.append(seed)
+    return "\n".join(parts).rstrip()
+
+
+def findings(items: Sequence[Finding]) -> str:
+    """Several findings, a blank line between them."""
+    return "\n\n".join(finding(item) for item in items)
+
+
+def finding(item: Finding) -> str:
+    """One finding."""
+    times = f" (x {item.count})" if item.count > 1 else ""
+    lines = [f"{item.title}{times}"]
+    if item.where is not None:
+        lines.append(_row("where", _place(item.where)))
+        if item.where.source:
+            lines.append(" " * (_WIDTH + 4) + item.where.source)
+    if item.activity:
+        lines.append(_row("in", item.activity))
+    if len(item.chain) > 1:
+        lines.append(_row("through", " > ".join(_step(step) for step in item.chain)))
+    for name, value in (("why", item.why), ("seen by", item.evidence), ("fix", item.remedy)):
+        if value:
+            lines.append(_row(name, value))
+    if item.allow:
+        lines.append(_row("intended?", item.allow))
+    return "\n".join(lines)
+
+
+def _row(name: str, value: str) -> str:
+    first, *rest = value.splitlines()
+    pad = " " * (_WIDTH + 2)
+    return "\n".join([f"  {name:<{_WIDTH}}{first}", *(f"{pad}{line}" for line in rest)])
+
+
+def _place(where: Location) -> str:
+    return f"{where}, in {where.function}" if where.function else str(where)
+
+
+def _step(step: Location) -> str:
+    name = step.function.rpartition(".")[2] or "?"
+    return f"{name} ({step.path.rpartition('/')[2]}:{step.line})"

@@ -1,0 +1,251 @@
+"""What one test has: its settings, its findings, and the rooms that it uses.
+
+Lives on `item.stash`, so that tests, threads and workers never see each
+other's. Every room is imported when the test first needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+
+from . import settings as settings_table
+from .findings import Finding, FindingLog
+from .frames import UserCode
+from .settings import Settings
+
+if TYPE_CHECKING:
+    from .blocking import BlockingGuard
+    from .clock import VirtualClock
+    from .faults import Faults
+    from .upstream import UpstreamScope
+
+OUR_FIXTURES = frozenset(
+    ("asgi_app", "asgi_client", "upstream", "faults", "clock", "blocking", "overrides")
+)
+
+SETTINGS = pytest.StashKey[Settings]()
+USER_CODE = pytest.StashKey[UserCode]()
+STATE = pytest.StashKey["TestState"]()
+
+
+class TestState:
+    """One test while it runs. Rooms appear when they are first asked for."""
+
+    __test__ = False  # not a test class, whatever its name says
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.item = item
+        self.test = item.nodeid
+        self.settings = settings_table.for_item(item.config.stash[SETTINGS], item)
+        self.user_code = item.config.stash[USER_CODE]
+        self.log = FindingLog()
+        self.reported: list[Finding] = []  # what the reports of earlier phases already carry
+        self.notes: list[str] = []
+        self.deadlock = ""
+        self.on_deadlock: Callable[[str], None] | None = None
+        names = set(getattr(item, "fixturenames", ()))
+        self.ours = bool(names & OUR_FIXTURES)
+        self.wants_clock = "clock" in names
+        self.guard: BlockingGuard | None = None
+        self._clock: VirtualClock | None = None
+        self._scope: UpstreamScope | None = None
+
+    # The blocking guard
+
+    @property
+    def guard_mode(self) -> str:
+        """`fail`, `raise`, `warn` or `off`: what `auto` means for this test."""
+        mode = self.settings.blocking
+        if mode == "auto":
+            return "fail" if self.ours else "off"
+        return mode
+
+    def open_guard(self) -> BlockingGuard:
+        """The guard, made if the test asks for it although the settings have it off."""
+        if self.guard is None:
+            from .blocking import BlockingGuard, BlockingPolicy
+
+            mode = self.guard_mode
+            policy = BlockingPolicy(
+                mode="fail" if mode == "off" else mode,
+                profile=self.settings.blocking_profile,
+                allow=(*self.settings.allow_blocking, *self._allowed_by_marker()),
+                step_threshold=self.settings.blocking_threshold,
+                cpu_threshold=self.settings.cpu_threshold,
+            )
+            self.guard = BlockingGuard(policy, self.user_code, test=self.test)
+            self.guard.start()
+        return self.guard
+
+    def _allowed_by_marker(self) -> tuple[str, ...]:
+        rules: list[str] = []
+        for mark in self.item.iter_markers("allow_blocking"):
+            wrong = set(mark.kwargs) - {"reason"}
+            if not mark.args or wrong or not all(isinstance(arg, str) for arg in mark.args):
+                raise pytest.UsageError(
+                    f"{self.test}: @pytest.mark.allow_blocking takes what is allowed as text, and "
+                    'a reason: @pytest.mark.allow_blocking("open", reason="reads a 1 KB file")'
+                )
+            rules.extend(mark.args)
+        return tuple(rules)
+
+    # Upstream and faults
+
+    @property
+    def scope(self) -> UpstreamScope:
+        """Upstream routing and faults of this test; active from the first use on."""
+        if self._scope is None:
+            from .faults import Faults
+            from .upstream import UpstreamScope
+
+            faults = Faults(self.settings.seed, self.test)
+            faults.needs_clock = self.want_clock
+            self._scope = UpstreamScope(
+                user_code=self.user_code,
+                faults=faults,
+                unrouted=self.settings.unrouted,
+                passthrough=self.settings.passthrough,
+                test=self.test,
+            )
+            for spec in self.settings.fault:
+                faults.add_spec(spec, optional=True, origin="--asyncfastapi-fault")
+            for spec in self._fault_markers():
+                faults.add_spec(spec, optional=False, origin="@pytest.mark.faults")
+            self._scope.activate()
+        return self._scope
+
+    @property
+    def faults(self) -> Faults:
+        """The faults of this test."""
+        return self.scope.faults
+
+    def _fault_markers(self) -> list[str]:
+        from .faults.grammar import FaultSpecError, parse
+
+        specs: list[str] = []
+        for mark in self.item.iter_markers("faults"):
+            if not mark.args or mark.kwargs or not all(isinstance(a, str) for a in mark.args):
+                raise pytest.UsageError(
+                    f"{self.test}: @pytest.mark.faults takes one text a fault, such as "
+                    '"https://pay.example/*: read_timeout, first=2"'
+                )
+            specs.extend(mark.args)
+        for spec in specs:
+            try:
+                parse(spec)
+            except FaultSpecError as error:
+                raise pytest.UsageError(f"{self.test}: @pytest.mark.faults: {error}") from None
+        return specs
+
+    # Virtual time
+
+    @property
+    def clock(self) -> VirtualClock:
+        """Virtual time of this test; it runs once it is installed on a loop."""
+        if self._clock is None:
+            from .clock import VirtualClock
+
+            self._clock = VirtualClock()
+            self._clock.on_deadlock = self._deadlocked
+        return self._clock
+
+    def _deadlocked(self, report: str) -> None:
+        """Nothing can ever happen again: fail the body, or whatever runs instead of it."""
+        if self.on_deadlock is not None:
+            self.on_deadlock(report)
+        else:
+            raise RuntimeError(report)
+
+    @property
+    def on_virtual_time(self) -> bool:
+        """Is virtual time on at this moment?"""
+        return self._clock is not None and self._clock.installed
+
+    def want_clock(self) -> None:
+        """Turn virtual time on for the rest of the test: now, or as soon as its loop runs."""
+        self.wants_clock = True
+        self.start_clock()
+
+    def start_clock(self, *, required: bool = False) -> None:
+        """Install virtual time on the running loop, if this test wants it.
+
+        Where it cannot be had (trio, uvloop) a test that only injects a delay
+        runs in real time, with a note; one that asks for `clock` gets the error.
+        """
+        if not (self.wants_clock or required) or self.on_virtual_time:
+            return
+        import asyncio
+
+        from .clock import ClockError
+
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            if not required:
+                return
+            loop = None
+        try:
+            self.clock.install(loop)
+        except ClockError as error:
+            if required:
+                raise
+            if str(error) not in self.notes:
+                self.notes.append(str(error))
+
+    # The life of the test
+
+    def begin(self) -> None:
+        """Before the fixtures are set up."""
+        if self.guard_mode != "off":
+            self.open_guard()
+        if self.settings.fault or self.item.get_closest_marker("faults") is not None:
+            _ = self.scope
+
+    def collect(self, *, passed: bool) -> None:
+        """Move what the rooms have seen so far into the log."""
+        found: list[Finding] = []
+        if self.guard is not None:
+            found.extend(self.guard.findings())
+        if self._scope is not None:
+            found.extend(self._scope.findings(passed=passed))
+        log = FindingLog()
+        for finding in found:
+            log.add(finding)
+        self.log = log
+
+    def news(self) -> list[Finding]:
+        """The findings that no report has carried yet."""
+        told = {finding.place for finding in self.reported}
+        fresh = [finding for finding in self.log if finding.place not in told]
+        self.reported.extend(fresh)
+        return fresh
+
+    def seed_text(self) -> str:
+        """The line that replays what was drawn at random, if anything was."""
+        if self._scope is None or not self._scope.faults.random:
+            return ""
+        return f"replay with --asyncfastapi-seed={self.settings.seed}"
+
+    def close_clock(self) -> None:
+        """Back to real time: the loop may be used by the next test too."""
+        if self._clock is not None:
+            self._clock.uninstall()
+
+    def end(self) -> None:
+        """After the fixtures are torn down."""
+        self.close_clock()
+        if self._scope is not None:
+            self._scope.deactivate()
+        if self.guard is not None:
+            self.guard.stop()
+
+    def __repr__(self) -> str:
+        return f"<TestState of {self.test}: {self.log!r}>"
+
+
+def state_of(item: pytest.Item) -> TestState:
+    """The state of a running test."""
+    return item.stash[STATE]

@@ -1,0 +1,123 @@
+"""Response bodies that can be read by every call that gets them.
+
+A body given as a generator runs once; `Replay` keeps what it yielded, so that
+the second call reads the same bytes, still chunk by chunk. `Body` and
+`AsyncBody` lend a stream to a library that wants its own stream classes.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import httpx
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+# The two classes that httpx wraps a generator in; both refuse a second reader.
+ONE_SHOT = ("IteratorByteStream", "AsyncIteratorByteStream")
+
+
+class Replay(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A one-shot stream that every reader sees from its start.
+
+    Chunks are kept as the first reader pulls them, so an endless stream stays
+    endless and nothing is read ahead.
+    """
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+        self._sync: Iterator[bytes] | None = None
+        self._async: AsyncIterator[bytes] | None = None
+        self._chunks: list[bytes] = []
+        self._done = False
+        self._thread_lock = threading.Lock()
+        self._task_lock: anyio.Lock | None = None
+
+    @staticmethod
+    def needed(stream: Any) -> bool:
+        """Is this a stream that only one reader can have?"""
+        return type(stream).__name__ in ONE_SHOT
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = 0
+        while True:
+            with self._thread_lock:
+                if at == len(self._chunks) and not self._pull():
+                    return
+            yield self._chunks[at]
+            at += 1
+
+    def _pull(self) -> bool:
+        if self._done:
+            return False
+        if self._sync is None:
+            if not hasattr(self._source, "__iter__"):
+                raise TypeError(
+                    "this route's body is an async generator, and a sync client asked for it: "
+                    "give bytes or a plain generator"
+                )
+            self._sync = iter(self._source)
+        for chunk in self._sync:
+            self._chunks.append(chunk)
+            return True
+        self._done = True
+        return False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if self._task_lock is None:
+            self._task_lock = anyio.Lock()
+        at = 0
+        while True:
+            async with self._task_lock:
+                if at == len(self._chunks) and not await self._pull_async():
+                    return
+            yield self._chunks[at]
+            at += 1
+
+    async def _pull_async(self) -> bool:
+        if self._done or not hasattr(self._source, "__aiter__"):
+            return self._pull()
+        if self._async is None:
+            self._async = aiter(self._source)
+        async for chunk in self._async:
+            self._chunks.append(chunk)
+            return True
+        self._done = True
+        return False
+
+
+class Body:
+    """Lends a sync stream to a library with other stream classes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._stream
+
+    def close(self) -> None:
+        """Close the lent stream."""
+        self._stream.close()
+
+
+class AsyncBody:
+    """Lends a stream, async or not, to a library with other stream classes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if hasattr(self._stream, "__aiter__"):
+            async for chunk in self._stream:
+                yield chunk
+        else:
+            for chunk in self._stream:
+                yield chunk
+
+    async def aclose(self) -> None:
+        """Close the lent stream."""
+        if hasattr(self._stream, "aclose"):
+            await self._stream.aclose()

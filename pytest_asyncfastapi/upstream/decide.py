@@ -1,0 +1,165 @@
+"""What is to happen to one call: by the faults, the routes and the policy.
+
+Runs on the app's stack before anything is sent, so that a call that may not go
+out fails where it was made. Carries nothing out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import httpx
+
+from ..activity import ACTIVITY
+from ..faults import Faults, NoTimeoutSet, Plan
+from ..findings import FindingLog, Location
+from . import messages
+from .errors import UnroutedCall
+from .peer import Ending, Script
+from .play import timeouts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ..frames import UserCode
+    from .intercept import Call
+    from .router import Upstream
+
+Way = Literal["answer", "play", "pool"]
+Source = Literal["router", "original"]
+_CONNECT: dict[str, Literal["stall", "refused", "dns"]] = {
+    "connect_timeout": "stall",
+    "refused": "refused",
+    "dns_error": "dns",
+}
+_ENDING: dict[str, Ending] = {
+    "read_timeout": "stall",
+    "reset": "reset",
+    "empty_reply": "close",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How the call goes, who answers it, and the faults that struck it.
+
+    `status` is the response of a status fault; `limit` the pool budget (s).
+    """
+
+    way: Way
+    source: Source
+    plan: Plan | None = None
+    status: httpx.Response | None = None
+    limit: float = 0.0
+
+    def script(self, answer: Callable[[], Any]) -> Script:
+        """The network's part of it."""
+        if self.plan is None:
+            return Script(answer)
+        effect = self.plan.effect
+        return Script(
+            answer,
+            connect=_CONNECT.get(effect.ending, "ok"),
+            delay=effect.delay,
+            ending=_ENDING.get(effect.ending, "answer"),
+        )
+
+
+class Judge:
+    """Decides for every call of one test, and logs what must not be."""
+
+    def __init__(
+        self,
+        user_code: UserCode,
+        faults: Faults,
+        policy: str,
+        passthrough: tuple[str, ...],
+        test: str,
+    ) -> None:
+        self._user_code = user_code
+        self._faults = faults
+        self._policy = policy
+        self._passthrough = frozenset(host.strip().lower() for host in passthrough)
+        self._test = test
+        self.log = FindingLog()
+
+    def decide(
+        self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
+    ) -> Decision:
+        """Decide; raises `UnroutedCall` and `NoTimeoutSet` where the call was made."""
+        plan = self._faults.decide(seen)
+        if plan is None:
+            return self._unharmed(call, seen, router, where)
+        effect = plan.effect
+        if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
+            raise self._no_timeout(seen, effect.stalls, where)
+        if effect.ending and router is not None:
+            router.reach(seen)
+        if effect.ending == "pool_timeout":
+            limit = timeouts(call).get("pool") or 0.0
+            return Decision("pool", "router", plan, limit=limit)
+        if effect.ending == "status":
+            way: Way = "play" if effect.delay else "answer"
+            return Decision(way, "router", plan, status=_status(seen, plan))
+        if effect.ending:
+            return Decision("play", "router", plan)
+        return Decision("play", self._source(call, seen, router, where), plan)
+
+    def _unharmed(
+        self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
+    ) -> Decision:
+        source = self._source(call, seen, router, where)
+        if source == "router" and router is not None and router.needs_network(seen):
+            return Decision("play", source)
+        return Decision("answer", source)
+
+    def _source(
+        self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
+    ) -> Source:
+        if router is None:
+            return "original"
+        if router.first_match(seen) is not None:
+            return "router"
+        if seen.url.host.lower() in self._passthrough or self._policy == "pass":
+            return "original"
+        if self._policy == "warn":
+            self.log.add(self._finding(call, seen, router, where, "warning"))
+            return "original"
+        raise self.unrouted(call, seen, router, where)
+
+    def unrouted(
+        self, call: Call, seen: httpx.Request, router: Upstream, where: Location | None
+    ) -> UnroutedCall:
+        """Log a call that no route answers; gives the error for the app."""
+        finding = self._finding(call, seen, router, where, "error")
+        self.log.add(finding)
+        return UnroutedCall(messages.text_of(finding))
+
+    def _finding(
+        self,
+        call: Call,
+        seen: httpx.Request,
+        router: Upstream,
+        where: Location | None,
+        severity: Literal["error", "warning"],
+    ) -> Any:
+        return messages.unrouted(
+            seen,
+            call.library.name,
+            list(router.routes),
+            where=where,
+            activity=ACTIVITY.get(),
+            severity=severity,
+            test=self._test,
+        )
+
+    def _no_timeout(self, seen: httpx.Request, phase: str, where: Location | None) -> NoTimeoutSet:
+        self.log.add(messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
+        return NoTimeoutSet(phase, messages.show_request(seen), where)
+
+
+def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:
+    after = plan.effect.retry_after
+    headers = {"Retry-After": after} if after else {}
+    return httpx.Response(plan.effect.status, headers=headers, content=b"", request=seen)

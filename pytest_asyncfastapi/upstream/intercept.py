@@ -1,0 +1,195 @@
+"""The one interception of the process, installed while a scope is active.
+
+Four methods are replaced: `handle_async_request` and `handle_request` of the
+network transports of httpx and httpx2; and, once a fault needs the wire,
+`connect_tcp` of the two backends below them. What a call gets is decided by
+its scope: this module only finds the scope, and knows no routes.
+
+The state is process-wide because the patched classes are. It is a list of
+scopes and what to restore; routes and faults live in the scopes.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .late import LateImport
+from .libraries import LIBRARIES, Library
+from .network import Wire, patched_connect
+from .peer import REAL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request on its way out, and how it would have gone without us."""
+
+    library: Library
+    transport: Any
+    request: Any
+    original: Callable[..., Any]
+
+    def forward(self) -> Any:
+        """Send it the original way (awaitable for an async transport)."""
+        return self.original(self.transport, self.request)
+
+    async def real_async(self) -> Any:
+        """Send it the original way, and never over an in-memory connection."""
+        token = REAL.set(True)
+        try:
+            return await self.forward()
+        finally:
+            REAL.reset(token)
+
+    def real(self) -> Any:
+        """Send it the original way, and never over an in-memory connection."""
+        token = REAL.set(True)
+        try:
+            return self.forward()
+        finally:
+            REAL.reset(token)
+
+
+class Handler(Protocol):
+    """What answers calls: a scope."""
+
+    async def handle_async(self, call: Call) -> Any:
+        """Answer an async client."""
+
+    def handle_sync(self, call: Call) -> Any:
+        """Answer a sync client."""
+
+
+_SCOPE: ContextVar[Handler | None] = ContextVar("asyncfastapi_upstream_scope", default=None)
+
+# The request that a scope is handling in this context: where two of our methods
+# lie on the way of one request, the second only forwards.
+_HANDLED: ContextVar[Any] = ContextVar("asyncfastapi_upstream_handled", default=None)
+
+_MARK = "_asyncfastapi_original"
+
+
+class Interception:
+    """Who is active, and what has been replaced; one object for the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._active: list[Handler] = []
+        self._undo: list[tuple[type, str, Any, Any]] = []
+        self._watches: list[LateImport] = []
+        self._networks: set[str] = set()
+
+    def enter(self, scope: Handler) -> None:
+        """Make `scope` answer calls of this context, and of contexts without one."""
+        with self._lock:
+            if scope not in self._active:
+                self._active = [*self._active, scope]
+                _SCOPE.set(scope)
+                if len(self._active) == 1:
+                    self._install()
+
+    def leave(self, scope: Handler) -> None:
+        """Take `scope` out; the last one restores what was replaced."""
+        with self._lock:
+            self._active = [item for item in self._active if item is not scope]
+            if _SCOPE.get() is scope:
+                _SCOPE.set(None)
+            if not self._active:
+                self._restore()
+
+    def current(self) -> Handler | None:
+        """The scope of this context if it is active, else the innermost active one."""
+        active = self._active
+        mine = _SCOPE.get()
+        if mine is not None and mine in active:
+            return mine
+        return active[-1] if active else None
+
+    def _install(self) -> None:
+        for library in LIBRARIES:
+            module = f"{library.name}._transports.default"
+            if module in sys.modules:
+                self._patch_transports(library)
+            else:
+                watch = LateImport(module, partial(self._patch_transports, library))
+                watch.install()
+                self._watches.append(watch)
+
+    def _patch_transports(self, library: Library) -> None:
+        with self._lock:
+            for owner, name, make in (
+                (library.transports.AsyncHTTPTransport, "handle_async_request", _async_method),
+                (library.transports.HTTPTransport, "handle_request", _sync_method),
+            ):
+                # Ours may still be there, put back by somebody who patched over it.
+                original = getattr(owner.__dict__[name], _MARK, owner.__dict__[name])
+                ours = make(self, library, original)
+                setattr(ours, _MARK, original)
+                self._replace(owner, name, original, ours)
+
+    def open_network(self, library: Library) -> None:
+        """Put the in-memory network below this library, until the last scope leaves."""
+        with self._lock:
+            if library.name in self._networks:
+                return
+            self._networks.add(library.name)
+            for part, owner_name in (("auto", "AutoBackend"), ("sync", "SyncBackend")):
+                owner = getattr(library.core_part(f"_backends.{part}"), owner_name)
+                original = owner.__dict__["connect_tcp"]
+                self._replace(owner, "connect_tcp", original, patched_connect(library, original))
+
+    def _replace(self, owner: type, name: str, original: Any, ours: Any) -> None:
+        setattr(owner, name, ours)
+        self._undo.append((owner, name, original, ours))
+
+    def _restore(self) -> None:
+        while self._undo:
+            owner, name, original, ours = self._undo.pop()
+            # Someone may have patched over us; ours then only forwards.
+            if owner.__dict__.get(name) is ours:
+                setattr(owner, name, original)
+        while self._watches:
+            self._watches.pop().remove()
+        self._networks.clear()
+        Wire.forget_all()
+
+    def __repr__(self) -> str:
+        return f"<Interception scopes={len(self._active)} patches={len(self._undo)}>"
+
+
+def _async_method(found: Interception, library: Library, original: Any) -> Any:
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        scope = found.current()
+        if scope is None or _HANDLED.get() is request:
+            return await original(self, request)
+        token = _HANDLED.set(request)
+        try:
+            return await scope.handle_async(Call(library, self, request, original))
+        finally:
+            _HANDLED.reset(token)
+
+    return handle_async_request
+
+
+def _sync_method(found: Interception, library: Library, original: Any) -> Any:
+    def handle_request(self: Any, request: Any) -> Any:
+        scope = found.current()
+        if scope is None or _HANDLED.get() is request:
+            return original(self, request)
+        token = _HANDLED.set(request)
+        try:
+            return scope.handle_sync(Call(library, self, request, original))
+        finally:
+            _HANDLED.reset(token)
+
+    return handle_request
+
+
+INTERCEPTION = Interception()

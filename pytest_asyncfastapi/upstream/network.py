@@ -1,0 +1,187 @@
+"""The in-memory network below httpcore and httpcore2.
+
+Replaces `connect_tcp` of the backends. A call without a script connects the
+original way; one with a script gets a stream to a `Peer`, guarded by httpcore's
+own stream class, so pool, retries, h11, timeouts and the mapping of errors are
+the client's real ones. Knows no routes.
+"""
+
+from __future__ import annotations
+
+import errno
+import inspect
+import os
+import socket
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import anyio
+
+from .ends import SocketEnd, end_for, wait_or_time_out
+from .peer import REAL, SCRIPT, Peer, Script
+
+if TYPE_CHECKING:
+    from .libraries import Library
+
+
+class Wire:
+    """A network stream of httpcore over an in-memory peer; TLS is a formality."""
+
+    age: ClassVar[object] = object()
+
+    def __init__(self, guarded: Any, peer: Peer) -> None:
+        self._guarded = guarded
+        self._peer = peer
+        self._age = Wire.age
+
+    @staticmethod
+    def forget_all() -> None:
+        """No connection that exists now may be used again."""
+        Wire.age = object()
+
+    def get_extra_info(self, info: str) -> Any:
+        """`is_readable` tells the pool to drop an idle connection.
+
+        A kept connection serves the next scripted request, unless that one
+        needs a new connection. Nothing real may ever be sent on it, and it
+        does not outlive the scopes that it was made for.
+        """
+        if info != "is_readable":
+            return None
+        script = SCRIPT.get()
+        needs_new = script is not None and script.connect != "ok"
+        return needs_new or REAL.get() or self._peer.ended or self._age is not Wire.age
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._peer!r}>"
+
+
+class AsyncWire(Wire):
+    """The async stream."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """As httpcore's own stream, over memory."""
+        return await self._guarded.read(max_bytes, timeout)  # type: ignore[no-any-return]
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """As httpcore's own stream, over memory."""
+        await self._guarded.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._guarded.aclose()
+
+    async def start_tls(self, *args: Any, **kwargs: Any) -> AsyncWire:
+        """No handshake takes place."""
+        return self
+
+
+class SyncWire(Wire):
+    """The sync stream."""
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """As httpcore's own stream, over memory."""
+        return self._guarded.read(max_bytes, timeout)  # type: ignore[no-any-return]
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """As httpcore's own stream, over memory."""
+        self._guarded.write(buffer, timeout)
+
+    def close(self) -> None:
+        """Hang up."""
+        self._guarded.close()
+
+    def start_tls(self, *args: Any, **kwargs: Any) -> SyncWire:
+        """No handshake takes place."""
+        return self
+
+
+def patched_connect(library: Library, original: Any) -> Any:
+    """The replacement for a backend's `connect_tcp`."""
+    if inspect.iscoroutinefunction(original):
+
+        async def connect_tcp(
+            self: Any, host: str, port: int, timeout: float | None = None, **kwargs: Any
+        ) -> Any:
+            script = SCRIPT.get()
+            if script is None:
+                return await original(self, host, port, timeout, **kwargs)
+            return await dial(library, script, host, port, timeout)
+
+        return connect_tcp
+
+    def connect_tcp_sync(
+        self: Any, host: str, port: int, timeout: float | None = None, **kwargs: Any
+    ) -> Any:
+        script = SCRIPT.get()
+        if script is None:
+            return original(self, host, port, timeout, **kwargs)
+        return dial_sync(library, script, timeout)
+
+    return connect_tcp_sync
+
+
+async def dial(
+    library: Library, script: Script, host: str, port: int, timeout: float | None
+) -> AsyncWire:
+    """Connect an async client, or fail as the script says."""
+    core = library.core
+    backend = library.core_part("_synchronization").current_async_library()
+    mapping: dict[Any, Any] = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
+    map_exceptions = library.core_part("_exceptions").map_exceptions
+    if backend == "trio":
+        import trio
+
+        mapping = {trio.TooSlowError: core.ConnectTimeout, OSError: core.ConnectError}
+        with map_exceptions(mapping), trio.fail_after(float("inf") if timeout is None else timeout):
+            async with trio.open_nursery():
+                await trio.lowlevel.checkpoint()
+                if script.connect == "stall":
+                    await trio.sleep_forever()
+            _fail_to_connect(script, _trio_refusal(host, port))
+    else:
+        with map_exceptions(mapping), anyio.fail_after(timeout):
+            await anyio.lowlevel.checkpoint()
+            if script.connect == "stall":
+                await anyio.sleep_forever()
+            _fail_to_connect(script, _anyio_refusal())
+    peer = Peer()
+    stream = "TrioStream" if backend == "trio" else "AnyIOStream"
+    part = library.core_part("_backends.trio" if backend == "trio" else "_backends.anyio")
+    return AsyncWire(getattr(part, stream)(end_for(backend, peer)), peer)
+
+
+def dial_sync(library: Library, script: Script, timeout: float | None) -> SyncWire:
+    """Connect a sync client, or fail as the script says."""
+    core = library.core
+    mapping = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
+    with library.core_part("_exceptions").map_exceptions(mapping):
+        if script.connect == "stall":
+            wait_or_time_out(None, None if timeout is None else time.monotonic() + timeout)
+        _fail_to_connect(script, _refused())
+    peer = Peer()
+    return SyncWire(library.core_part("_backends.sync").SyncStream(SocketEnd(peer)), peer)
+
+
+def _fail_to_connect(script: Script, refusal: OSError) -> None:
+    if script.connect == "refused":
+        raise refusal
+    if script.connect == "dns":
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def _refused() -> ConnectionRefusedError:
+    return ConnectionRefusedError(errno.ECONNREFUSED, os.strerror(errno.ECONNREFUSED))
+
+
+def _anyio_refusal() -> OSError:
+    error = OSError("All connection attempts failed")
+    error.__cause__ = _refused()
+    return error
+
+
+def _trio_refusal(host: str, port: int) -> OSError:
+    message = f"all attempts to connect to {host}:{port} failed"
+    error = OSError(message)
+    error.__cause__ = ExceptionGroup(message, [_refused()])
+    return error

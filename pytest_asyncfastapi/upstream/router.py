@@ -1,0 +1,242 @@
+"""`upstream`: respx's router, with answers that can be given again and words.
+
+Everything that respx's `Router` can do is inherited; how a request is resolved
+is our own: an index instead of a scan, bodies that can be read by each call, a
+list of answers that says when it is exhausted. Knows routes, not networks.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from respx.models import Route, SideEffectError, clone_response
+from respx.router import Router
+
+from ..findings import Finding, Location
+from .bodies import Replay
+from .errors import UpstreamExhausted
+from .nearest import show_route
+from .record import Exchange, Recorder
+from .table import RouteTable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterator
+
+    from ..frames import UserCode
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a route says to a request; no response means: let it pass through."""
+
+    route: Route
+    response: httpx.Response | None
+
+
+class Upstream(Router):
+    """The routes of one test.
+
+    `allow_unused_routes` switches off the failure for routes never called.
+    `through_network` sends every routed call through the client's real pool, so
+    that pool limits hold and a slow side effect meets the read timeout (a
+    coroutine side effect always goes that way).
+    """
+
+    def __init__(
+        self,
+        *,
+        user_code: UserCode | None = None,
+        recorder: Recorder | None = None,
+        assert_all_called: bool = True,
+        base_url: str | None = None,
+    ) -> None:
+        self._table: RouteTable | None = None
+        self._user_code = user_code
+        self._recorder = recorder or Recorder(user_code)
+        self._added: dict[int, Location | None] = {}
+        self._reached: set[int] = set()
+        self._replays: dict[int, tuple[Any, Replay]] = {}
+        self.allow_unused_routes = not assert_all_called
+        self.through_network = False
+        self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
+        super().__init__(assert_all_called=assert_all_called, base_url=base_url)
+
+    # What respx calls when routes change.
+
+    def add(self, route: Route, *, name: str | None = None) -> Route:
+        """Add a route (respx)."""
+        self._table = None
+        added = super().add(route, name=name)
+        if self._user_code is not None:
+            self._added[id(added)] = self._user_code.where(sys._getframe())
+        return added
+
+    def pop(self, *args: Any, **kwargs: Any) -> Any:
+        """Remove a route by name (respx)."""
+        self._table = None
+        return super().pop(*args, **kwargs)
+
+    def clear(self) -> None:
+        """Remove all routes (respx)."""
+        self._table = None
+        super().clear()
+
+    def rollback(self) -> None:
+        """Go back to the last snapshot (respx)."""
+        self._table = None
+        super().rollback()
+
+    # Answering.
+
+    def first_match(self, request: httpx.Request) -> Route | None:
+        """The first route whose pattern matches; nothing is called or recorded."""
+        for route, _ in self._matching(request):
+            return route
+        return None
+
+    def reach(self, request: httpx.Request) -> None:
+        """A fault answered this call: its route is not unused."""
+        route = self.first_match(request)
+        if route is not None:
+            self._reached.add(id(route))
+
+    def needs_network(self, request: httpx.Request) -> bool:
+        """Must this call run through the client's pool, so that its timeouts hold?"""
+        if self.through_network:
+            return True
+        route = self.first_match(request)
+        return route is not None and inspect.iscoroutinefunction(route.side_effect)
+
+    def answer(self, request: httpx.Request) -> Answer | None:
+        """What a sync client gets; None where every matching route declined."""
+        for route, prospect in self._prospects(request):
+            if inspect.isawaitable(prospect):
+                _discard(prospect)
+                raise TypeError(
+                    f"the side effect of {show_route(route)} is async, and a sync client "
+                    "called it: use a plain function"
+                )
+            if prospect is not None:
+                return self._settle(request, route, prospect)
+        return None
+
+    async def answer_async(self, request: httpx.Request) -> Answer | None:
+        """What an async client gets; None where every matching route declined."""
+        for route, prospect in self._prospects(request):
+            result = prospect
+            if inspect.isawaitable(result):
+                try:
+                    result = await result
+                except Exception:
+                    self.record(request, response=None, route=route)
+                    raise
+            if result is not None:
+                return self._settle(request, route, result)
+        return None
+
+    def _matching(self, request: httpx.Request) -> Iterator[tuple[Route, dict[str, Any]]]:
+        if self._table is None:
+            self._table = RouteTable(self.routes)
+        return self._table.matching(request)
+
+    def _prospects(self, request: httpx.Request) -> Iterator[tuple[Route, Any]]:
+        for route, context in self._matching(request):
+            yield route, self._prospect(route, request, context)
+
+    def _prospect(self, route: Route, request: httpx.Request, context: dict[str, Any]) -> Any:
+        if route.is_pass_through:
+            return request
+        try:
+            return route.resolve(request, **context)
+        except StopIteration:
+            error: BaseException = self._exhaust(route, request)
+        except SideEffectError as failed:
+            self.record(request, response=None, route=route)
+            error = failed.origin
+        raise error
+
+    def _settle(self, request: httpx.Request, route: Route, result: Any) -> Answer:
+        if result is request or isinstance(result, httpx.Request):
+            self.record(request, response=None, route=route)
+            return Answer(route, None)
+        if not isinstance(result, httpx.Response):  # the other library's
+            result = httpx.Response(
+                result.status_code, headers=result.headers.raw, content=result.content
+            )
+        if result._request is None:
+            result = clone_response(result, request)
+        if isinstance(result.stream, httpx.ByteStream):
+            result.read()
+        elif Replay.needed(result.stream):
+            stream = result.stream
+            result.stream = self._replays.setdefault(id(stream), (stream, Replay(stream)))[1]
+        self.record(request, response=result, route=route)
+        return Answer(route, result)
+
+    def _exhaust(self, route: Route, request: httpx.Request) -> UpstreamExhausted:
+        had = route.call_count
+        self.record(request, response=None, route=route)
+        where = self._user_code.where(sys._getframe()) if self._user_code is not None else None
+        place = f"\n  called at {where}" if where is not None else ""
+        error = UpstreamExhausted(
+            f"{show_route(route)} has no answer left: its list had {had}, "
+            f"and this is call {route.call_count}{place}\n"
+            "  a list is used up in order, and is not begun again\n"
+            "  write: one more answer in side_effect=[...], or .respond(...) for every call"
+        )
+        self.exhausted.append((error, route, where))
+        return error
+
+    # What happened.
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Every call that has ended, in the order of their end."""
+        return self._recorder.exchanges
+
+    @property
+    def peak_in_flight(self) -> int:
+        """The largest number of calls that were out at one time."""
+        return self._recorder.peak
+
+    def assert_max_in_flight(self, n: int) -> None:
+        """Fail if more than `n` calls were ever out at one time."""
+        assert self.peak_in_flight <= n, (
+            f"{self.peak_in_flight} upstream calls were in flight at one time, "
+            f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n})"
+        )
+
+    def unused(self) -> list[tuple[Route, Location | None]]:
+        """The routes that were never called, and where each was added."""
+        if self.allow_unused_routes:
+            return []
+        return [
+            (route, self._added.get(id(route)))
+            for route in self.routes
+            if not route.called and id(route) not in self._reached
+        ]
+
+    def findings(self) -> list[Finding]:
+        """Routes never called."""
+        return [
+            Finding(
+                kind="unused-route",
+                title=f"route never called: {show_route(route)}",
+                where=where,
+                why="the app did not make the call that the test prepared",
+                remedy="remove the route, or set upstream.allow_unused_routes = True",
+            )
+            for route, where in self.unused()
+        ]
+
+    def __repr__(self) -> str:
+        return f"<Upstream routes={len(self.routes)} calls={len(self.calls)}>"
+
+
+def _discard(awaitable: Awaitable[Any]) -> None:
+    if inspect.iscoroutine(awaitable):
+        awaitable.close()

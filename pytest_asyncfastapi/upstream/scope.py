@@ -1,0 +1,208 @@
+"""One test's upstream: its router, its faults, and what comes of each call.
+
+This is the connector's door. `activate()` puts the scope in the way of every
+call that httpx and httpx2 make; `findings()` says at the end what was wrong.
+Decides; `play.py` carries it out. Does not know pytest.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.lowlevel
+
+from ..faults import Faults, Hit
+from .decide import Decision, Judge
+from .errors import UnroutedCall
+from .intercept import INTERCEPTION, Call
+from .messages import exhausted
+from .play import play, play_sync, wait_for_pool, wait_for_pool_sync
+from .record import OpenExchange, Recorder
+from .router import Answer, Upstream
+
+if TYPE_CHECKING:
+    import httpx
+
+    from ..findings import Finding
+    from ..frames import UserCode
+
+_BUDGETS = {
+    "ConnectTimeout": "connect",
+    "ReadTimeout": "read",
+    "WriteTimeout": "write",
+    "PoolTimeout": "pool",
+}
+
+
+class UpstreamScope:
+    """The way out of one test.
+
+    `unrouted` says what happens to a call that no route answers: `"fail"`,
+    `"pass"` or `"warn"`; the hosts in `passthrough` always pass. Without a
+    router (nobody asked for the `upstream` fixture) only faults apply.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_code: UserCode,
+        faults: Faults,
+        unrouted: str = "fail",
+        passthrough: tuple[str, ...] = (),
+        test: str = "",
+    ) -> None:
+        if unrouted not in ("fail", "pass", "warn"):
+            raise ValueError(f"unrouted is 'fail', 'pass' or 'warn', not {unrouted!r}")
+        self.user_code = user_code
+        self.faults = faults
+        self.test = test
+        self.recorder = Recorder(user_code)
+        self.router: Upstream | None = None
+        self._judge = Judge(user_code, faults, unrouted, passthrough, test)
+        if faults.user_code is None:
+            faults.user_code = user_code
+
+    def open_router(self, *, base_url: str | None = None) -> Upstream:
+        """The router of this test; made when it is first asked for."""
+        if self.router is None:
+            self.router = Upstream(
+                user_code=self.user_code, recorder=self.recorder, base_url=base_url
+            )
+        return self.router
+
+    def activate(self) -> None:
+        """Take part in every upstream call; a second time changes nothing."""
+        INTERCEPTION.enter(self)
+
+    def deactivate(self) -> None:
+        """Step aside; the last scope restores what was replaced."""
+        INTERCEPTION.leave(self)
+
+    def findings(self, *, passed: bool = True) -> list[Finding]:
+        """What was wrong; what never happened counts only if the test passed."""
+        found = list(self._judge.log)
+        if self.router is not None:
+            found += [exhausted(*item, self.test) for item in self.router.exhausted]
+        if passed:
+            found += self.router.findings() if self.router is not None else []
+            found += self.faults.findings()
+        return found
+
+    async def handle_async(self, call: Call) -> Any:
+        """Answer one call of an async client."""
+        if self._idle:
+            return await call.real_async()
+        await call.request.aread()
+        seen = call.library.as_httpx(call.request)
+        out = self.recorder.begin(seen, call.library.name, anyio.current_time(), sys._getframe())
+        decision: Decision | None = None
+        error: BaseException | None = None
+        response: Any = None
+        try:
+            decision = self._judge.decide(call, seen, self.router, out.where)
+            out.fault = str(decision.plan or "")
+            response = await self._carry_out(call, seen, decision)
+        except BaseException as raised:
+            error = call.library.own_error(raised, call.request)
+        self._close(call, out, decision, error or response, anyio.current_time())
+        if error is not None:
+            raise error
+        return response
+
+    def handle_sync(self, call: Call) -> Any:
+        """Answer one call of a sync client, on whatever thread it runs."""
+        if self._idle:
+            return call.real()
+        call.request.read()
+        seen = call.library.as_httpx(call.request)
+        out = self.recorder.begin(seen, call.library.name, time.monotonic(), sys._getframe())
+        decision: Decision | None = None
+        error: BaseException | None = None
+        response: Any = None
+        try:
+            decision = self._judge.decide(call, seen, self.router, out.where)
+            out.fault = str(decision.plan or "")
+            response = self._carry_out_sync(call, seen, decision)
+        except BaseException as raised:
+            error = call.library.own_error(raised, call.request)
+        self._close(call, out, decision, error or response, time.monotonic())
+        if error is not None:
+            raise error
+        return response
+
+    @property
+    def _idle(self) -> bool:
+        return self.router is None and not len(self.faults)
+
+    def _close(
+        self, call: Call, out: OpenExchange, decision: Decision | None, outcome: Any, now: float
+    ) -> None:
+        failed = isinstance(outcome, BaseException)
+        name = type(outcome).__name__ if failed else ""
+        status = None if failed else outcome.status_code
+        self.recorder.end(out, now, status=status, error=name)
+        if decision is not None and decision.plan is not None:
+            budget = _BUDGETS.get(name, "")
+            limit = call.request.extensions.get("timeout", {}).get(budget)
+            decision.plan.settle(Hit(out.method, out.url, budget, limit))
+
+    async def _carry_out(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+        if decision.way == "play":
+
+            async def answer() -> Any:
+                return decision.status or await self._answer_async(call, seen, decision)
+
+            script = decision.script(answer)
+            return await play(call, script, beside=decision.source == "original")
+        if decision.way == "pool":
+            return await wait_for_pool(call, decision.limit)
+        # A real call always suspends; without this, concurrent requests to the
+        # app would run one after the other and hide their races.
+        if decision.source == "router" or decision.status is not None:
+            await anyio.lowlevel.checkpoint()
+        response = decision.status or await self._answer_async(call, seen, decision)
+        if decision.source == "original" and decision.status is None:
+            return response
+        return call.library.as_own(response, call.request, sync=False)
+
+    def _carry_out_sync(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+        if decision.way == "play":
+
+            def answer() -> Any:
+                return decision.status or self._answer(call, seen, decision)
+
+            script = decision.script(answer)
+            return play_sync(call, script, beside=decision.source == "original")
+        if decision.way == "pool":
+            return wait_for_pool_sync(call, decision.limit)
+        response = decision.status or self._answer(call, seen, decision)
+        if decision.source == "original" and decision.status is None:
+            return response
+        return call.library.as_own(response, call.request, sync=True)
+
+    async def _answer_async(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+        if decision.source == "router" and self.router is not None:
+            answer = self._answered(call, seen, await self.router.answer_async(seen))
+            if answer.response is not None:
+                return answer.response
+        return await call.real_async()
+
+    def _answer(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+        if decision.source == "router" and self.router is not None:
+            answer = self._answered(call, seen, self.router.answer(seen))
+            if answer.response is not None:
+                return answer.response
+        return call.real()
+
+    def _answered(self, call: Call, seen: httpx.Request, answer: Answer | None) -> Answer:
+        if answer is None and self.router is not None:
+            raise self._judge.unrouted(call, seen, self.router, None)
+        if answer is None:
+            raise UnroutedCall(f"no route answers {seen.method} {seen.url}")
+        return answer
+
+    def __repr__(self) -> str:
+        return f"<UpstreamScope {self.test!r} router={self.router!r} faults={len(self.faults)}>"
