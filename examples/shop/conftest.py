@@ -1,7 +1,5 @@
 """What both suites share: a fresh database, a customer, and upstreams that answer."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import httpx

@@ -94,7 +94,7 @@ class Peer:
         """Say the response head; the body's chunks follow."""
         self.asked = False
         self.response = response
-        reason = response.extensions.get("reason_phrase", b"")
+        reason = response.reason_phrase.encode("ascii", "ignore")
         head = h11.Response(
             status_code=response.status_code, headers=response.headers.raw, reason=reason
         )

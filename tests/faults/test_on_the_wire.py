@@ -8,6 +8,7 @@ import httpx
 import pytest
 import respx
 
+from pytest_asyncfastapi.clock import VirtualClock
 from pytest_asyncfastapi.faults import NoTimeoutSet
 
 URL = "https://pay.example/charge"
@@ -34,8 +35,37 @@ def test_latency_within_the_budget_delays_the_answer(scope, faults, library, mod
     assert 0.05 < time.monotonic() - began < 0.4
     assert type(response) is library.Response
     assert response.json() == {"a": 1}
+    assert response.reason_phrase == "OK"
     assert rule.hits == 1
     assert scope.findings() == []
+
+
+def test_a_timeout_comes_at_exactly_the_budget_in_virtual_time(scope, faults, library):
+    """30 s of latency against a budget of 5 s is a ReadTimeout at 5.0 s, in no wall time."""
+    scope.router.get(URL).respond(200)
+    faults.on(URL).latency("30s").first(1)
+    faults.on(URL).latency("3s")
+
+    async def app():
+        clock = VirtualClock()
+        clock.install()
+        try:
+            async with library.AsyncClient(timeout=5) as client:
+                faults_at = []
+                with pytest.raises(library.ReadTimeout):
+                    await client.get(URL)
+                faults_at.append(clock.elapsed)
+                await client.get(URL)
+                faults_at.append(clock.elapsed)
+                return faults_at
+        finally:
+            clock.uninstall()
+
+    began = time.monotonic()
+    assert asyncio.run(app()) == [5.0, 8.0]
+    assert time.monotonic() - began < 2
+    failed, answered = scope.router.exchanges
+    assert (failed.duration, answered.duration) == (5.0, 3.0)
 
 
 def test_first_two_time_out_then_it_works(scope, faults, library, mode):

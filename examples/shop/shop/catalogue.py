@@ -1,7 +1,5 @@
 """What there is to buy."""
 
-from __future__ import annotations
-
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import desc, func, select

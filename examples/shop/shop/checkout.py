@@ -1,7 +1,5 @@
 """From a cart to an order: hold the goods, charge the card, write it down."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 

@@ -1,7 +1,5 @@
 """The database: opened once, in the lifespan; sessions are short."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

@@ -1,7 +1,5 @@
 """What can go wrong in a shop, and the HTTP status that says so."""
 
-from __future__ import annotations
-
 
 class ShopError(Exception):
     status = 500

@@ -1,7 +1,5 @@
 """The app: `uvicorn --factory shop.main:create_app`."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 

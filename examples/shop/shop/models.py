@@ -1,7 +1,5 @@
 """The tables."""
 
-from __future__ import annotations
-
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
@@ -26,7 +24,7 @@ class Order(Base):
     customer: Mapped[str]
     total: Mapped[int]  # in cents
     charge: Mapped[str]
-    lines: Mapped[list[OrderLine]] = relationship(lazy="selectin")
+    lines: Mapped[list["OrderLine"]] = relationship(lazy="selectin")
 
 
 class OrderLine(Base):

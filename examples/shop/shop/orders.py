@@ -1,7 +1,5 @@
 """What was bought."""
 
-from __future__ import annotations
-
 import time
 
 from fastapi import APIRouter

@@ -1,7 +1,5 @@
 """The payment provider, an upstream: charging a card, at most once."""
 
-from __future__ import annotations
-
 import asyncio
 
 import httpx

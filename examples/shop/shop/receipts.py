@@ -1,7 +1,5 @@
 """Receipts: written down for the mailer, after the customer has the answer."""
 
-from __future__ import annotations
-
 from .database import Sessions
 from .models import Order, Receipt
 

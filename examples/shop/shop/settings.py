@@ -1,9 +1,8 @@
 """What differs between a laptop, the tests and production."""
 
-from __future__ import annotations
-
 import os
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -13,7 +12,7 @@ class Settings:
     stock_url: str = "https://stock.example"
 
     @classmethod
-    def from_environment(cls) -> Settings:
+    def from_environment(cls) -> Self:
         """Read `SHOP_DATABASE_URL` and its like; what is not set keeps its default."""
         names = {name: f"SHOP_{name.upper()}" for name in cls.__dataclass_fields__}
         given = {name: os.environ[key] for name, key in names.items() if key in os.environ}

@@ -1,7 +1,5 @@
 """What the lifespan opens, and how endpoints get at it."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The stock room, an upstream: how many there are, and holding some back."""
 
-from __future__ import annotations
-
 import asyncio
 
 import httpx

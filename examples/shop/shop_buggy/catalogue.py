@@ -1,7 +1,5 @@
 """What there is to buy."""
 
-from __future__ import annotations
-
 import sqlite3
 from contextlib import closing
 

@@ -1,7 +1,5 @@
 """The payment provider, an upstream."""
 
-from __future__ import annotations
-
 from shop.errors import PaymentsUnavailable
 from shop.payments import Payments as SoundPayments
 

@@ -1,7 +1,5 @@
 """The stock room, an upstream."""
 
-from __future__ import annotations
-
 import time
 
 import httpx

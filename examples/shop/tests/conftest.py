@@ -1,7 +1,5 @@
 """What only the suite of the sound app needs."""
 
-from __future__ import annotations
-
 from collections.abc import AsyncIterator
 
 import httpx

@@ -1,7 +1,5 @@
 """A checkout when both upstreams are well."""
 
-from __future__ import annotations
-
 import json
 
 import httpx

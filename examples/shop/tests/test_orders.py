@@ -1,10 +1,9 @@
 """What was bought, and who may see it."""
 
-from __future__ import annotations
-
 import httpx
 import respx
 from pytest_asyncfastapi.app.overrides import Overrides
+from pytest_asyncfastapi.blocking import BlockingGuard
 
 from shop.state import current_customer
 
@@ -32,7 +31,10 @@ async def test_a_customer_does_not_see_what_others_bought(
     assert response.status_code == 404
 
 
-async def test_a_label_is_printed_in_a_thread(asgi_client: httpx.AsyncClient) -> None:
+async def test_a_label_is_printed_in_a_thread(
+    asgi_client: httpx.AsyncClient, blocking: BlockingGuard
+) -> None:
     response = await asgi_client.post("/orders/1/label")
 
     assert response.text == "label of order 1 printed"
+    blocking.assert_none("sleep")  # it sleeps, and the event loop does not

@@ -1,7 +1,5 @@
 """A checkout when an upstream is slow, away or unwell: all in virtual time."""
 
-from __future__ import annotations
-
 import httpx
 import pytest
 import respx

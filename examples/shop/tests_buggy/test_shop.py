@@ -1,7 +1,5 @@
 """Ordinary tests of the shop that was written in a hurry: every assertion holds."""
 
-from __future__ import annotations
-
 import httpx
 import pytest
 import respx

@@ -1,0 +1,42 @@
+"""A guard around a coroutine, started and stopped as the plugin will."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
+from pytest_asyncfastapi.frames import UserCode
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+class Watch:
+    """Makes guards, runs coroutines under them, and stops what a test leaves running."""
+
+    def __init__(self) -> None:
+        self.guards: list[BlockingGuard] = []
+
+    def guard(self, **policy) -> BlockingGuard:
+        guard = BlockingGuard(BlockingPolicy(**policy), UserCode(ROOT), test="test_it")
+        self.guards.append(guard)
+        return guard
+
+    def __call__(self, function, **policy) -> BlockingGuard:
+        """Run `async def function()` in a fresh loop under a fresh guard."""
+        guard = self.guard(**policy)
+        guard.start()
+        assert guard.not_watched == ""
+        try:
+            asyncio.run(function())
+        finally:
+            guard.stop()
+        return guard
+
+
+@pytest.fixture
+def watch():
+    made = Watch()
+    yield made
+    for guard in made.guards:
+        guard.stop()

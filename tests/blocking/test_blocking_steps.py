@@ -1,0 +1,214 @@
+"""The step watch: steps that no single call explains, judged by what they cost."""
+
+import asyncio
+import re
+import threading
+import time
+
+import pytest
+
+from pytest_asyncfastapi import activity
+from pytest_asyncfastapi.blocking import step_watch
+from pytest_asyncfastapi.blocking.kernel import Snapshot
+
+QUICK = {"step_threshold": 0.02, "cpu_threshold": 0.04}
+
+
+def burn(seconds: float) -> None:
+    """Compute for so much CPU time, however busy the machine is."""
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        sum(range(100))
+
+
+def test_computing_is_found_with_its_line(watch):
+    """A CPU loop above the threshold is named at its line."""
+
+    async def endpoint():
+        end = time.thread_time() + 0.1
+        while time.thread_time() < end:
+            sum(range(500))
+
+    guard = watch(endpoint, **QUICK)
+    assert guard.calls == []
+    (found,) = guard.findings()
+    first = endpoint.__code__.co_firstlineno
+    assert first + 1 <= found.where.line <= first + 3
+    assert found.where.function.endswith("endpoint")
+    assert found.data["category"] == "cpu"
+    assert found.title.startswith("blocking computation: ")
+    assert "to_thread" in found.remedy
+    assert found.data["duration"] >= 0.04
+
+
+def test_computing_below_its_own_threshold_is_no_finding(watch):
+    """cpu has its own threshold, above that of steps."""
+
+    async def endpoint():
+        burn(0.05)
+
+    assert watch(endpoint, step_threshold=0.01, cpu_threshold=5.0).findings() == []
+
+
+def test_a_long_c_call_that_keeps_the_gil_is_found(watch):
+    """A regular expression that never lets the watchdog run is found afterwards."""
+
+    async def endpoint():
+        re.match("(a+)+$", "a" * 22 + "b")
+
+    guard = watch(endpoint, step_threshold=0.01, cpu_threshold=0.02)
+    (stall,) = guard.stalls
+    assert stall.category == "cpu"
+    assert stall.where.source.startswith("re.match(")
+    assert stall.name == "re.match"
+
+
+def test_waiting_for_a_lock_by_with_is_found(watch):
+    """`with lock` makes no call event; the kernel tells of the wait."""
+    lock = threading.Lock()
+
+    async def endpoint():
+        lock.acquire()
+        threading.Timer(0.1, lock.release).start()
+        with lock:
+            pass
+
+    guard = watch(endpoint, **QUICK)
+    (call,) = [*guard.calls, *guard.stalls]
+    assert call.category == "lock"
+    assert call.where.source == "with lock:"
+
+
+def test_sleep_that_c_code_calls_is_found(watch):
+    """`list(map(time.sleep, ...))` is a call from C to C."""
+
+    async def endpoint():
+        list(map(time.sleep, [0.1]))
+
+    guard = watch(endpoint, **QUICK)
+    (found,) = guard.findings()
+    assert found.where.source == "list(map(time.sleep, [0.1]))"
+    assert found.data["category"] in ("sleep", "unknown")
+
+
+def test_a_recorded_call_explains_its_step(watch):
+    """One long call is one finding, not a call and a stall."""
+
+    async def endpoint():
+        time.sleep(0.08)
+
+    guard = watch(endpoint, **QUICK)
+    assert len(guard.calls) == 1
+    assert guard.stalls == []
+
+
+def test_many_short_steps_are_no_stall(watch):
+    """Work that yields is not a stall, however long it takes in all."""
+
+    async def endpoint():
+        for _ in range(30):
+            burn(0.003)
+            await asyncio.sleep(0)
+
+    assert watch(endpoint, step_threshold=0.05, cpu_threshold=0.05).findings() == []
+
+
+def test_borders_cut_a_step(watch):
+    """Many clean requests in one step of the loop are no stall."""
+
+    async def test_body():
+        for _ in range(30):
+            activity.border()
+            burn(0.003)
+
+    assert watch(test_body, step_threshold=0.05, cpu_threshold=0.05).findings() == []
+
+
+def test_a_stall_between_borders_has_its_activity(watch):
+    """Blame the request that was running."""
+
+    async def test_body():
+        for label, seconds in (("GET /quick", 0.001), ("GET /slow", 0.1), ("GET /last", 0.001)):
+            token = activity.ACTIVITY.set(label)
+            activity.border()
+            burn(seconds)
+            activity.ACTIVITY.reset(token)
+            activity.border()
+
+    guard = watch(test_body, **QUICK)
+    assert [found.activity for found in guard.findings()] == ["GET /slow"]
+
+
+def test_a_slow_import_is_an_import(watch, tmp_path, monkeypatch):
+    """Importing a slow module is the import statement's fault."""
+    package = tmp_path / "site-packages"
+    package.mkdir()
+    (package / "slow_library.py").write_text(
+        "import time\nend = time.thread_time() + 0.1\nwhile time.thread_time() < end: pass\n"
+    )
+    monkeypatch.syspath_prepend(package)
+
+    async def endpoint():
+        import slow_library  # noqa: F401
+
+    guard = watch(endpoint, **QUICK)
+    (found,) = guard.findings()
+    assert found.data["category"] == "import"
+    assert found.title.startswith("blocking call: import slow_library held the event loop")
+    assert found.where.source.startswith("import slow_library")
+
+
+@pytest.mark.parametrize(
+    ("wall", "cpu", "delay", "switches", "verdict"),
+    [
+        (0.5, 0.01, 0.48, 0, "harmless"),  # pushed aside by other processes
+        (0.5, 0.01, 0.0, 100, "harmless"),  # waited for the GIL, 5 ms at a time
+        (0.5, 0.01, 0.0, 1, "blocked"),
+        (0.5, 0.49, 0.0, 0, "computing"),
+        (0.5, 0.01, 0.2, 3, "blocked"),
+    ],
+)
+def test_only_cost_counts_and_not_time(watch, monkeypatch, wall, cpu, delay, switches, verdict):
+    """A step that only waited for a processor or for the GIL is never a finding."""
+    from pytest_asyncfastapi.blocking.hub import HUB
+
+    async def endpoint():
+        cell = HUB.cell()
+        now = step_watch.kernel.perf_counter()
+        cell.last = Snapshot(now - wall, 1.0, 1.0, 10, True)
+        cell.start = now - wall
+        cell.samples, cell.sampled_slice = [], 0.0
+        after = Snapshot(now, 1.0 + cpu, 1.0 + delay, 10 + switches, True)
+        with monkeypatch.context() as patch:
+            patch.setattr(step_watch.kernel, "snapshot", lambda *_: after)
+            WITNESSES.steps.cut()
+        cell.start = step_watch.kernel.perf_counter()
+
+    from pytest_asyncfastapi.blocking.witnesses import WITNESSES
+
+    # The watchdog must not look in between; a threshold this long keeps it asleep.
+    guard = watch(endpoint, step_threshold=0.1, cpu_threshold=0.2)
+    kinds = [{"cpu": "computing", "unknown": "blocked"}[item.category] for item in guard.stalls]
+    assert kinds == ([] if verdict == "harmless" else [verdict])
+
+
+def test_trio_steps_and_calls_are_seen(watch):
+    """On trio, too: calls by the tap, computing by an instrument."""
+    trio = pytest.importorskip("trio")
+
+    async def sleeper():
+        time.sleep(0.01)
+
+    async def computer():
+        burn(0.1)
+
+    async def harmless():
+        await trio.sleep(0.01)
+        await trio.to_thread.run_sync(time.sleep, 0.01)
+
+    for function, expected in ((sleeper, ["sleep"]), (computer, ["cpu"]), (harmless, [])):
+        guard = watch.guard(**QUICK)
+        guard.start()
+        trio.run(function)
+        guard.stop()
+        assert [found.data["category"] for found in guard.findings()] == expected
