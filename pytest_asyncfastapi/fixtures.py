@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .client.with_httpx import AsgiClient
     from .clock import VirtualClock
     from .faults import Faults
-    from .upstream import Upstream
+    from .upstream.router import Upstream
 
 
 def _state(request: pytest.FixtureRequest) -> TestState:

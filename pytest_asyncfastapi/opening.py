@@ -17,6 +17,14 @@ if TYPE_CHECKING:
 DEFAULT_READ_TIMEOUT = 30.0
 
 
+def preload() -> None:
+    """Import what `open_app` needs, from outside the loop: imports are slow and would hold it."""
+    from importlib import import_module
+
+    for name in ("client.with_httpx", "app.lifespan"):
+        import_module(f"{__package__}.{name}")
+
+
 @asynccontextmanager
 async def open_app(
     app: Callable[..., Any],

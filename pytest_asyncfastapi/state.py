@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .blocking import BlockingGuard
     from .clock import VirtualClock
     from .faults import Faults
-    from .upstream import UpstreamScope
+    from .upstream.scope import UpstreamScope
 
 OUR_FIXTURES = frozenset(
     ("asgi_app", "asgi_client", "upstream", "faults", "clock", "blocking", "overrides")
@@ -99,7 +99,7 @@ class TestState:
         """Upstream routing and faults of this test; active from the first use on."""
         if self._scope is None:
             from .faults import Faults
-            from .upstream import UpstreamScope
+            from .upstream.scope import UpstreamScope
 
             faults = Faults(self.settings.seed, self.test)
             faults.needs_clock = self.want_clock
@@ -199,6 +199,10 @@ class TestState:
 
     def begin(self) -> None:
         """Before the fixtures are set up."""
+        if self.ours and "asgi_client" in getattr(self.item, "fixturenames", ()):
+            from .opening import preload
+
+            preload()
         if self.guard_mode != "off":
             self.open_guard()
         if self.settings.fault or self.item.get_closest_marker("faults") is not None:

@@ -16,6 +16,8 @@ from contextvars import copy_context
 from typing import Any
 
 import anyio
+import asgi_lifespan._concurrency.asyncio  # noqa: F401  (or it is imported on the loop)
+from asgi_lifespan import LifespanManager
 
 from ..activity import ACTIVITY
 from ..tasks import Signal, Spawned, spawn
@@ -126,8 +128,6 @@ class Lifespan:
     # The task of ours that hosts asgi-lifespan
 
     async def _host(self) -> None:
-        from asgi_lifespan import LifespanManager
-
         try:
             manager = LifespanManager(
                 self._corrected, startup_timeout=None, shutdown_timeout=None

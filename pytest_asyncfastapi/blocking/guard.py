@@ -65,6 +65,8 @@ class BlockingGuard:
 
     def stop(self) -> None:
         """Stop watching; what was recorded stays. A second call does nothing."""
+        if self in HUB.listeners:
+            self.not_watched = self.not_watched or HUB.broken
         WITNESSES.leave(self)
         self._latest.clear()
 
@@ -145,7 +147,8 @@ class BlockingGuard:
             return None
         latest = self._latest.get(threading.get_ident())
         if latest is not None and joins(latest, name, entry, scene):
-            latest.inner.append(entry.name)
+            if entry.category != "http":
+                latest.inner.append(entry.name)
             # What an import took is more than what its calls took: the step watch knows.
             return None if latest.category == "import" else latest
         if self._allows(category, (name, entry.name), scene, ALLOWED_HERE.get()):
@@ -160,7 +163,7 @@ class BlockingGuard:
             witness=witness,
             test=self.test,
         )
-        if name != entry.name:
+        if name != entry.name and entry.category != "http":
             record.inner.append(entry.name)
         self._keep(record)
         if self.policy.mode == "raise" and weigh(category, None, self.policy) == "error":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import kernel
 from .catalog import Catalog, Entry
 from .judge import judge, short
+from .records import BlockingCallError
 from .stack import Spot, spots
 
 if TYPE_CHECKING:
@@ -33,8 +34,9 @@ def on_loop() -> bool:
     """Does the calling thread run an event loop right now?"""
     if _get_running_loop() is not None:
         return True
-    trio = sys.modules.get("trio.lowlevel")
-    return trio is not None and bool(trio.in_trio_run())
+    # While trio is being imported, it is there without its names.
+    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
+    return in_trio_run is not None and bool(in_trio_run())
 
 
 class Seen(Protocol):
@@ -109,6 +111,7 @@ class Hub:
         self.local = threading.local()
         self.probe = 0  # the thread whose next catalogued call is the self-test
         self.probed: set[str] = set()
+        self.broken = ""  # what went wrong in our own code, which must not break the user's
         self.open: set[int] = set()  # threads with a catalogued call open, for a quick "none"
 
     def reset(self) -> None:
@@ -225,6 +228,12 @@ class Hub:
             stack = spots(frame)
             told = [item.saw(entry, args, stack, witness) for item in self.listening()]
             return [seen for seen in told if seen is not None]
+        except BlockingCallError:
+            cell.dirty = True  # raised at the call: a profile function is taken off by that
+            raise
+        except Exception as error:
+            self.broken = f"the guard itself failed: {error!r}"
+            return []
         finally:
             cell.busy = False
 

@@ -7,7 +7,13 @@ short: a rule here hides a call from every user.
 from __future__ import annotations
 
 KNOWN_NOISE: tuple[tuple[str, str], ...] = (
-    ("starlette.testclient:*", "a sync TestClient waits for its own portal thread"),
+    # Functions of the calling thread only: the app itself runs below others of that module.
+    ("starlette.testclient:TestClient.request", "a sync TestClient waits for its own thread"),
+    ("starlette.testclient:TestClient.__enter__", "a sync TestClient starts its own thread"),
+    ("starlette.testclient:TestClient.__exit__", "a sync TestClient ends its own thread"),
+    ("starlette.testclient:WebSocketTestSession.receive*", "waits for its own thread"),
+    ("starlette.testclient:WebSocketTestSession.__enter__", "waits for its own thread"),
+    ("starlette.testclient:WebSocketTestSession.__exit__", "waits for its own thread"),
     ("threading:Thread.start", "waits for the new thread's first instruction"),
     ("concurrent.futures.thread:ThreadPoolExecutor._adjust_thread_count", "starts a worker"),
     ("file_metadata@zoneinfo*", "time zone data, once per zone"),

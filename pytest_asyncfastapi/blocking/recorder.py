@@ -89,11 +89,11 @@ class Record:
 def joins(latest: Record, name: str, entry: Entry, scene: Scene) -> bool:
     """Is this call a part of the one that was recorded last?
 
-    Both must be below the same instruction of the same frame of the user's;
+    Both must be below the same line of the same frame of the user's;
     a function that calls its C function directly makes a new call each time.
     """
     was, now = latest.scene.user, scene.user
-    if was is None or now is None or (was.ident, was.lasti) != (now.ident, now.lasti):
+    if was is None or now is None or (was.ident, was.line) != (now.ident, now.line):
         return False
     if latest.category == "import":
         return scene.importing

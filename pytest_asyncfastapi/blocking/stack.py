@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..frames import UserCode, is_stdlib
 from .catalog import Named, find_named
@@ -118,6 +118,26 @@ def spots(frame: FrameType | None) -> list[Spot]:
             found.append(Spot(code, frame.f_lineno or 0, frame.f_lasti, str(module), id(frame)))
         frame = frame.f_back
     return found
+
+
+def spots_of_callback(callback: Any) -> list[Spot]:
+    """Where a task stands between its steps, innermost first: a stack for want of a better one.
+
+    Of a task that has ended only the function is left; then it is its first line.
+    """
+    found: list[Spot] = []
+    get_coro = getattr(getattr(callback, "__self__", None), "get_coro", None)
+    coroutine: Any = get_coro() if get_coro is not None else None
+    while (code := getattr(coroutine, "cr_code", None)) is not None:
+        frame = coroutine.cr_frame
+        line = code.co_firstlineno if frame is None else frame.f_lineno
+        module = "" if frame is None else str(frame.f_globals.get("__name__"))
+        found.append(Spot(code, line, -1, module, 0))
+        coroutine = coroutine.cr_await
+    code = getattr(callback, "__code__", None)
+    if not found and code is not None:
+        found.append(Spot(code, code.co_firstlineno, -1, callback.__module__, 0))
+    return found[::-1]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import activity
 from . import kernel
-from .stack import Spot, spots
+from .stack import Spot, spots, spots_of_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -101,7 +101,7 @@ class StepWatch:
             return
         now = kernel.perf_counter()
         if now - cell.start > self.threshold:
-            self._close(cell, now, copy_context(), "")
+            self._close(cell, now, copy_context(), None)
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
         cell.explained = 0.0
@@ -131,7 +131,7 @@ class StepWatch:
                     watch._close(cell, now, self._context, self)
                 cell.start = 0.0
                 if cell.dirty:
-                    cell.clean()
+                    watch._clean(cell)
 
         handle._run = _run
 
@@ -148,6 +148,11 @@ class StepWatch:
         if self.on_thread is not None:
             self.on_thread()
         return cell
+
+    def _clean(self, cell: Cell) -> None:
+        cell.clean()
+        if self.on_thread is not None:
+            self.on_thread()
 
     def _wrap_trio(self) -> list[Callable[[], None]]:
         runs: Any = sys.modules.get("trio._core._run")
@@ -169,7 +174,7 @@ class StepWatch:
         runs.setup_runner = setup_runner
         return [undo]
 
-    def _close(self, cell: Cell, now: float, context: Context, callback: Any) -> None:
+    def _close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
         """Judge a slice that was too long; on its own thread, right after it."""
         cell.busy = True
         try:
@@ -177,10 +182,12 @@ class StepWatch:
             if stall is not None:
                 for listener in self._hub.listening():
                     listener.stalled(stall)
+        except Exception as error:
+            self._hub.broken = f"the guard itself failed: {error!r}"
         finally:
             cell.busy = False
 
-    def _measure(self, cell: Cell, now: float, context: Context, callback: Any) -> Stall | None:
+    def _measure(self, cell: Cell, now: float, context: Context, callback: object) -> Stall | None:
         started = cell.start
         rest = now - started - cell.explained
         seen = cell.sampled_slice == started
@@ -193,8 +200,11 @@ class StepWatch:
         blocked = rest - cpu - (figures.delay - base.delay)
         if not self._slept(blocked, figures.switches - base.switches, samples):
             blocked = 0.0
+        if not samples and callback is not None:
+            near = spots_of_callback(getattr(callback, "_callback", None))
+            samples = (Sample(near, ""),) if near else ()
         label = cell.label if cell.label is not None else context.get(activity.ACTIVITY, "")
-        name = "" if callback == "" else repr(callback)
+        name = "" if callback is None else repr(callback)
         return Stall(rest, cpu, blocked, figures.proven, samples, context, label, name, started)
 
     def _slept(self, blocked: float, times: int, samples: tuple[Sample, ...]) -> bool:
@@ -209,9 +219,11 @@ class StepWatch:
         while True:
             self._awake.wait()
             _sleep(max(0.002, self.threshold / 2))
-            # Without this thread the verdicts are coarser; they must not end with it.
-            for cell in list(self._hub.cells.values()):
-                self._look(cell)
+            try:
+                for cell in list(self._hub.cells.values()):
+                    self._look(cell)
+            except Exception as error:
+                self._hub.broken = f"the watchdog failed: {error!r}"
 
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
@@ -262,4 +274,5 @@ class TrioSteps:
         if self.live and now - cell.start > self._watch.threshold:
             self._watch._close(cell, now, task.context, task)
         cell.start = 0.0
-        cell.clean()
+        if cell.dirty:
+            self._watch._clean(cell)

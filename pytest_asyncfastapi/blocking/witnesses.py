@@ -46,6 +46,7 @@ class Witnesses:
             first = not self._hub.listeners
             if first:
                 self._hub.reset()
+                self._hub.broken = ""
                 audit.add_hook()
             self._hub.catalog.refresh()
             self._hub.listeners = (*self._hub.listeners, guard)
@@ -74,9 +75,9 @@ class Witnesses:
 
     def check(self) -> str:
         """Prove that each witness hears; returns what does not, or ""."""
-        if self._trouble:
-            return self._trouble
         hub = self._hub
+        if self._trouble or hub.broken:
+            return self._trouble or hub.broken
         hub.probed.clear()
         hub.probe = threading.get_ident()
         try:

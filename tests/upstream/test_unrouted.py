@@ -3,6 +3,7 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
+import anyio
 import httpx
 import httpx2
 import pytest
@@ -143,14 +144,38 @@ def test_a_pass_through_route_passes(upstream, server):
     assert route.called
 
 
-def test_a_real_call_never_uses_an_in_memory_connection(new_scope, server):
-    """One client, one origin: first a delayed in-memory call, then a real one."""
+@pytest.mark.parametrize("after_the_scope", [False, True])
+def test_a_real_call_never_uses_an_in_memory_connection(
+    new_scope, server, library, mode, after_the_scope
+):
+    """One client, one origin, in-memory and real calls in turn: each goes its own way."""
     scope = new_scope(unrouted="pass")
     scope.router.get(server + "mock").respond(text="mock")
     scope.faults.on(server + "mock").latency(0.001)
-    with httpx.Client() as client:
-        texts = [client.get(server + path).text for path in ("mock", "", "mock", "")]
-    assert texts == ["mock", "real", "mock", "real"]
+    paths = ["mock", "", "mock", ""]
+    if after_the_scope:
+        paths = ["mock", "mock", None, ""]
+
+    def sync():
+        with library.Client() as client:
+            for path in paths:
+                if path is None:
+                    scope.deactivate()
+                else:
+                    yield client.get(server + path).text
+
+    async def call():
+        texts = []
+        async with library.AsyncClient() as client:
+            for path in paths:
+                if path is None:
+                    scope.deactivate()
+                else:
+                    texts.append((await client.get(server + path)).text)
+        return texts
+
+    texts = list(sync()) if mode == "sync" else anyio.run(call, backend=mode)
+    assert texts == ["real" if path == "" else "mock" for path in paths if path is not None]
 
 
 def test_without_a_router_calls_are_left_alone(new_scope):

@@ -3,13 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 from fastapi import FastAPI
 
 from shop import catalogue, checkout, orders
 from shop.errors import ShopError
 from shop.main import say_what_went_wrong
 from shop.settings import Settings
-from shop.state import Shop, open_shop
+from shop.state import open_shop
 
 from . import catalogue as own_catalogue
 from .payments import Payments
@@ -17,9 +18,12 @@ from .stock import Stock
 
 
 @asynccontextmanager
-async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Shop]]:
-    async with open_shop(Settings.from_environment(), Stock, Payments) as shop:
-        yield {"shop": shop}
+async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+    async with (
+        open_shop(Settings.from_environment(), Stock, Payments) as shop,
+        httpx.AsyncClient(timeout=1.0) as http,
+    ):
+        yield {"shop": shop, "http": http}
 
 
 def create_app() -> FastAPI:
