@@ -7,6 +7,7 @@ other's. Every room is imported when the test first needs it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -101,7 +102,7 @@ class TestState:
             from .faults import Faults
             from .upstream.scope import UpstreamScope
 
-            faults = Faults(self.settings.seed, self.test)
+            faults = Faults(self.settings.seed, self.test, user_code=self.user_code)
             faults.needs_clock = self.want_clock
             self._scope = UpstreamScope(
                 user_code=self.user_code,
@@ -217,7 +218,7 @@ class TestState:
             found.extend(self._scope.findings(passed=passed))
         log = FindingLog()
         for finding in found:
-            log.add(finding)
+            log.add(finding if finding.test else replace(finding, test=self.test))
         self.log = log
 
     def news(self) -> list[Finding]:
@@ -229,7 +230,7 @@ class TestState:
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
-        if self._scope is None or not self._scope.faults.random:
+        if self._scope is None or not any(rule.is_random for rule in self.faults):
             return ""
         return f"replay with --asyncfastapi-seed={self.settings.seed}"
 

@@ -44,7 +44,7 @@ class Lifespan:
         self._startup_timeout = startup_timeout
         self._shutdown_timeout = shutdown_timeout
         self._phase = "startup"
-        self._started = self._stopping = self._app_over = self._over = False
+        self._started = self._stopping = self._app_over = self._over = self._killed = False
         self._crash: BaseException | None = None
         self._failed: str | None = None
         self._changed = Signal()
@@ -119,6 +119,7 @@ class Lifespan:
 
     async def _kill(self) -> None:
         """Cancel the hosting task, if it still runs, and wait for its end."""
+        self._killed = True
         with anyio.CancelScope(shield=True), anyio.move_on_after(1.0):
             while not self._over:
                 if self._task is not None:
@@ -137,9 +138,10 @@ class Lifespan:
                 self._changed.fire()
                 while not self._stopping:
                     await self._stop.wait()
-        except anyio.get_cancelled_exc_class():
-            raise
         except BaseException as error:
+            # Killed by us: a cancellation, on trio perhaps in a group of its nursery's.
+            if self._killed or isinstance(error, anyio.get_cancelled_exc_class()):
+                raise
             self._crash = self._crash or error
         finally:
             self._over = True

@@ -7,6 +7,7 @@ are the same. A profile function that was there before goes on being called.
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, find_named
@@ -43,22 +44,25 @@ class ProfileTap:
         current = sys.getprofile()
         if current is self._hook or not self._live:
             return
-        self._before[self._hub.cell().ident] = current
+        if current is not None:
+            self._before[threading.get_ident()] = current
         sys.setprofile(self._hook)
 
     def stop(self) -> None:
         """Stop listening; other threads give up at their next event."""
         self._live = False
         if sys.getprofile() is self._hook:
-            sys.setprofile(self._before.get(self._hub.cell().ident))
+            sys.setprofile(self._before.get(threading.get_ident()))
 
     def _make_hook(self) -> Callable[[FrameType, str, Any], None]:
         hub, catalog, before = self._hub, self._hub.catalog, self._before
         entries, last = catalog.by_id, _NAMED_LAST
 
         def hook(frame: FrameType, event: str, arg: Any) -> None:
-            if before and (earlier := before.get(hub.cell().ident)) is not None:
+            if before and (earlier := before.get(threading.get_ident())) is not None:
                 earlier(frame, event, arg)
+            if event == "return":
+                return
             if event == "c_call":
                 entry = entries.get(id(arg))
                 if entry is None and arg.__name__ in catalog.names:
@@ -75,7 +79,7 @@ class ProfileTap:
 
     def _begins(self, entry: Any, frame: FrameType, arg: Any) -> None:
         if not self._live:
-            sys.setprofile(self._before.get(self._hub.cell().ident))
+            sys.setprofile(self._before.get(threading.get_ident()))
         elif self._hub.probe and self._hub.probing(_WITNESS):
             return
         elif not frame.f_code.co_filename.endswith("selectors.py") and on_loop():

@@ -106,6 +106,11 @@ class FaultRule:
         self.is_optional = True
         return self
 
+    @property
+    def is_random(self) -> bool:
+        """Does a draw decide whether it strikes?"""
+        return self._probability is not None
+
     def covers(self, request: Any) -> bool:
         """Is this request meant?"""
         return self.where.covers(request)

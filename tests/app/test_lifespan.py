@@ -1,0 +1,198 @@
+"""The lifespan runs, is bounded, and its errors are its own - on asyncio and trio."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import pytest
+from fastapi import FastAPI, Request
+
+from pytest_asyncfastapi import open_app
+from pytest_asyncfastapi.app.lifespan import LifespanError
+
+
+class Boom(Exception):
+    pass
+
+
+def fastapi_app(lifespan: Any) -> FastAPI:
+    app = FastAPI(lifespan=asynccontextmanager(lifespan))
+
+    @app.get("/")
+    async def root(request: Request) -> dict[str, Any]:
+        seen = dict(request.state._state)
+        request.state.leak = True
+        return seen
+
+    return app
+
+
+async def test_start_up_and_shutdown_run_and_state_is_copied() -> None:
+    """State reaches each request as its own copy."""
+    log: list[str] = []
+
+    async def lifespan(app: Any) -> Any:
+        log.append("up")
+        yield {"db": "open"}
+        log.append("down")
+
+    async with open_app(fastapi_app(lifespan)) as client:
+        assert (await client.get("/")).json() == {"db": "open"}
+        assert (await client.get("/")).json() == {"db": "open"}
+        assert log == ["up"]
+    assert log == ["up", "down"]
+
+
+async def test_the_scope_has_the_asgi_key() -> None:
+    """As the specification requires, with state."""
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append(scope)
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async with open_app(app):
+        pass
+    assert seen[0]["asgi"] == {"version": "3.0", "spec_version": "2.0"}
+    assert seen[0]["state"] == {}
+
+
+async def test_an_app_without_lifespan_is_served() -> None:
+    """One that fails before it asks for a message does not know the scope: that is allowed."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    async with open_app(app) as client:
+        assert (await client.get("/")).status_code == 204
+
+
+async def test_an_exception_in_start_up_is_itself() -> None:
+    """Not wrapped in a group; the block does not run."""
+
+    async def lifespan(app: Any) -> Any:
+        raise Boom("no database")
+        yield
+
+    with pytest.raises(Boom, match="no database"):
+        async with open_app(fastapi_app(lifespan)):
+            pytest.fail("the block ran")
+
+
+async def test_an_exception_in_shutdown_is_itself() -> None:
+    """The same at the other end."""
+
+    async def lifespan(app: Any) -> Any:
+        yield
+        raise Boom("cannot close")
+
+    with pytest.raises(Boom, match="cannot close"):
+        async with open_app(fastapi_app(lifespan)):
+            pass
+
+
+async def test_shutdown_runs_when_the_block_raises() -> None:
+    """And the block's own exception is kept."""
+    log: list[str] = []
+
+    async def lifespan(app: Any) -> Any:
+        yield
+        log.append("down")
+
+    with pytest.raises(Boom, match="in the test"):
+        async with open_app(fastapi_app(lifespan)):
+            raise Boom("in the test")
+    assert log == ["down"]
+
+
+@pytest.mark.parametrize("phase", ["startup", "shutdown"])
+async def test_a_failed_message_keeps_its_words(phase: str) -> None:
+    """`lifespan.*.failed` without an exception behind it is an error that quotes it."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        if phase == "startup":
+            await send({"type": "lifespan.startup.failed", "message": "disk is full"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.failed", "message": "disk is full"})
+
+    with pytest.raises(LifespanError, match="its lifespan failed.*disk is full"):
+        async with open_app(app):
+            assert phase == "shutdown"
+
+
+async def test_a_start_up_that_hangs_is_bounded() -> None:
+    """With the option that raises the bound in the sentence."""
+
+    async def lifespan(app: Any) -> Any:
+        await anyio.sleep_forever()
+        yield
+
+    with pytest.raises(LifespanError, match="did not start within 50 ms.*startup_timeout"):
+        async with open_app(fastapi_app(lifespan), startup_timeout=0.05):
+            pytest.fail("the block ran")
+
+
+async def test_a_shutdown_that_hangs_is_bounded() -> None:
+    """The same at the other end."""
+
+    async def lifespan(app: Any) -> Any:
+        yield
+        await anyio.sleep_forever()
+
+    with pytest.raises(LifespanError, match="did not shut down within 50 ms.*shutdown_timeout"):
+        async with open_app(fastapi_app(lifespan), shutdown_timeout=0.05):
+            pass
+
+
+async def test_returning_without_a_word_is_an_error() -> None:
+    """No hang."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+
+    with pytest.raises(LifespanError, match="returned from its lifespan as it started"):
+        async with open_app(app):
+            pytest.fail("the block ran")
+
+
+async def test_a_crash_while_serving_is_reported_as_itself() -> None:
+    """A background task of the lifespan dies: the next request says so, nothing hangs."""
+    crash = anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await crash.wait()
+        raise Boom("the worker died")
+
+    with pytest.raises(Boom, match="the worker died"):
+        async with open_app(app) as client:
+            crash.set()
+            await anyio.wait_all_tasks_blocked()
+            await client.get("/")
+
+
+async def test_one_task_for_start_up_and_shutdown() -> None:
+    """A task group may be held open across the `yield` of the app's lifespan."""
+    log: list[str] = []
+
+    async def lifespan(app: Any) -> Any:
+        async with anyio.create_task_group() as group:
+            group.start_soon(anyio.sleep_forever)
+            yield
+            group.cancel_scope.cancel()
+            log.append("cancelled")
+
+    async with open_app(fastapi_app(lifespan)):
+        pass
+    assert log == ["cancelled"]
