@@ -231,21 +231,24 @@ class StepWatch:
         frame = sys._current_frames().get(cell.ident) if old else None
         # First of all: the thread moves on as soon as this one waits for anything.
         stack = spots(frame) if frame is not None else []
-        figures = kernel.snapshot(cell.tid, cell.clock)
+        before = cell.last
         if started and started != cell.sampled_slice:
-            cell.base, cell.samples, cell.sampled_slice = cell.last, [], started
+            cell.base, cell.samples, cell.sampled_slice = before, [], started
             before = None
+        samples = cell.samples
+        if not stack or not started or len(samples) >= _MOST_SAMPLES:
+            cell.last = kernel.snapshot(cell.tid, cell.clock)
+            return
+        # Kept at once: each reading below may wait for the GIL until the step is over.
+        samples.append(Sample(stack, ""))
+        asleep = kernel.sleeping_in(cell.tid)
+        cell.last = figures = kernel.snapshot(cell.tid, cell.clock)
+        if before is None or figures is None:
+            slept = asleep != "futex"  # which is perhaps only the GIL
         else:
-            before = cell.last
-        cell.last = figures
-        if stack and started and len(cell.samples) < _MOST_SAMPLES:
-            asleep = kernel.sleeping_in(cell.tid)
-            same = before is not None and figures is not None
-            if same and before.switches != figures.switches:  # type: ignore[union-attr]
-                asleep = ""
-            elif not same and asleep == "futex":
-                asleep = ""  # perhaps only the GIL
-            cell.samples.append(Sample(stack, asleep))
+            slept = before.switches == figures.switches
+        if slept and asleep:
+            samples[-1] = Sample(stack, asleep)
 
     def __repr__(self) -> str:
         return f"<StepWatch: {'on' if self._undo else 'off'}, {self.threshold} s>"

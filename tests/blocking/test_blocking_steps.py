@@ -187,8 +187,10 @@ def test_only_cost_counts_and_not_time(watch, monkeypatch, wall, cpu, delay, swi
 
     from pytest_asyncfastapi.blocking.witnesses import WITNESSES
 
-    # The watchdog must not look in between; a threshold this long keeps it asleep.
+    # The watchdog must not look in between.
+    monkeypatch.setattr(WITNESSES.steps, "_look", lambda cell: None)
     guard = watch(endpoint, step_threshold=0.1, cpu_threshold=0.2)
+    assert guard.not_watched == ""
     kinds = [{"cpu": "computing", "unknown": "blocked"}[item.category] for item in guard.stalls]
     assert kinds == ([] if verdict == "harmless" else [verdict])
 
