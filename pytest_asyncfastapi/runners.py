@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .activity import ACTIVITY
+from .activity import ACTIVITY, border
 
 if TYPE_CHECKING:
     from .state import TestState
@@ -218,6 +218,7 @@ def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         token = ACTIVITY.set("the test's own body")
+        border()
         try:
             state.start_clock()
             with _deadlock_fails(state):

@@ -6,6 +6,7 @@ other's. Every room is imported when the test first needs it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -185,7 +186,7 @@ class TestState:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            if not required:
+            if not (required or _in_trio()):
                 return
             loop = None
         try:
@@ -193,8 +194,12 @@ class TestState:
         except ClockError as error:
             if required:
                 raise
-            if str(error) not in self.notes:
-                self.notes.append(str(error))
+            self._note(str(error))
+
+    def _note(self, text: str) -> None:
+        """Something to know that is not a finding; shown at the end of the run."""
+        if text and text not in self.notes:
+            self.notes.append(text)
 
     # The life of the test
 
@@ -214,6 +219,9 @@ class TestState:
         found: list[Finding] = []
         if self.guard is not None:
             found.extend(self.guard.findings())
+            self._note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
+        for note in self._clock.notes if self._clock is not None else ():
+            self._note(note)
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed))
         log = FindingLog()
@@ -249,6 +257,11 @@ class TestState:
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
+
+
+def _in_trio() -> bool:
+    trio = sys.modules.get("trio")
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def state_of(item: pytest.Item) -> TestState:

@@ -166,7 +166,8 @@ class BlockingGuard:
         if name != entry.name and entry.category != "http":
             record.inner.append(entry.name)
         self._keep(record)
-        if self.policy.mode == "raise" and weigh(category, None, self.policy) == "error":
+        own = scene.user is not None
+        if self.policy.mode == "raise" and weigh(category, None, self.policy, own=own) == "error":
             raise BlockingCallError(text(finding(record.frozen(self.policy))))
         return record
 

@@ -76,7 +76,9 @@ class Record:
             activity=self.activity,
             thread=self.thread,
             witness=self.witness,
-            severity=weigh(self.category, self._held, policy),
+            severity=weigh(
+                self.category, self._held, policy, own=self.scene.user is not None
+            ),
             allow=allow_line(self.category, self.scene),
             remedy=_fill(self.remedy, self.args),
             test=self.test,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..findings import Finding, Severity
@@ -36,8 +37,16 @@ def counts(category: str, scene: Scene) -> bool:
     return not (category in _SMALL and scene.imported)
 
 
-def weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
-    """How much a call of this category matters; `held` is free of time pushed aside."""
+def weigh(
+    category: str, held: float | None, policy: BlockingPolicy, *, own: bool = True
+) -> Weight:
+    """How much a call of this category matters; `held` is free of time pushed aside.
+
+    `own`: is a line of the user's on the stack? What a library imports or stats by
+    itself is nobody's line to change: it counts when it takes long, in every profile.
+    """
+    if not own and category in _ABOVE_THRESHOLD:
+        policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
     return "warning" if policy.mode == "warn" and weight == "error" else weight
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from ..activity import border
 from ..tasks import Signal, Spawned
 from .errors import AppStillRunning, ClientDisconnected, ProtocolViolation
 from .messages import checked_body, checked_start
@@ -186,6 +187,7 @@ class Exchange:
 
     async def run(self, app: Callable[..., Any]) -> None:
         """Call the app to its end. Whatever it raises is kept, not raised."""
+        border()
         try:
             await app(self.scope, self.receive, self.send)
         except anyio.get_cancelled_exc_class() as error:
@@ -195,6 +197,7 @@ class Exchange:
         except BaseException as error:
             self.error = error
         finally:
+            border()
             self.finished = True
             self._changed.fire()
 

@@ -19,8 +19,8 @@ from typing import Any
 
 import anyio
 
-from .. import activity
 from .._http import library_of
+from ..activity import ACTIVITY
 from ..tasks import loop_identity, spawn
 from ..units import show
 from .errors import ProtocolViolation, disconnect_caused
@@ -78,11 +78,9 @@ class Core:
             self.scopes.http(request), _body_of(request), label=label, streaming=streaming
         )
         context = copy_context()
-        context.run(activity.ACTIVITY.set, label)
+        context.run(ACTIVITY.set, label)
         self._open.add(exchange)
-        activity.border()
         exchange.task, exchange.now = spawn(exchange.run(self.app), context, label)
-        activity.border()
         if not exchange.finished:
             exchange.last_progress = exchange.now()
         return exchange

@@ -21,8 +21,9 @@ def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], lis
     terminal.section(_TITLE, sep="=", cyan=True)
     for finding, tests in _by_place(found):
         severe = finding.severity == "error"
+        terminal.ensure_newline()
         terminal.write("FOUND " if severe else "warn  ", red=severe, yellow=not severe, bold=True)
-        terminal.write_line(finding.title)
+        terminal.line(finding.title)
         for line in _details(finding, tests, verbose=terminal.config.get_verbosity() > 0):
             terminal.write_line(f"      {line}")
     for note in notes:

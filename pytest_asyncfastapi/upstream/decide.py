@@ -94,7 +94,8 @@ class Judge:
         effect = plan.effect
         if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
             raise self._no_timeout(seen, effect.stalls, where)
-        if effect.ending and router is not None:
+        if router is not None:
+            # The call was made, even if a budget cuts it off before the route has answered.
             router.reach(seen)
         if effect.ending == "pool_timeout":
             limit = timeouts(call).get("pool") or 0.0

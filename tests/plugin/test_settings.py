@@ -55,7 +55,10 @@ def test_a_wrong_type_in_native_toml(pytester: pytest.Pytester) -> None:
     pytester.makepyprojecttoml("[tool.pytest]\nasyncfastapi_seed = 7\n")
     result = pytester.runpytest()
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "asyncfastapi_seed in pyproject.toml must be a string" in result.stderr.str()
+    text = result.stderr.str()
+    assert "pyproject.toml" in text
+    assert "asyncfastapi_seed" in text
+    assert "string" in text
 
 
 @pytest.mark.parametrize(
