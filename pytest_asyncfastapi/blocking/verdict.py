@@ -90,9 +90,8 @@ def title(call: BlockingCall) -> str:
     took = "" if call.duration is None else show(call.duration)
     if call.category == "cpu":
         return f"blocking computation: {call.name} held the event loop for {took} of CPU time"
-    shown = call.name if call.category == "import" else f"{call.name}({call.args})"
-    if call.category == "unknown":
-        shown = call.name
+    # Without arguments it had none, or they were not seen (3.11's profile events have none).
+    shown = f"{call.name}({call.args})" if call.args else call.name
     if took:
         return f"blocking call: {shown} held the event loop for {took}"
     return f"blocking call: {shown} was made on the event loop"

@@ -45,6 +45,7 @@ def _details(finding: Finding, tests: list[str], *, verbose: bool) -> Iterable[s
         yield f"in {finding.activity}"
     if finding.remedy:
         yield from (f"fix: {finding.remedy}" if verbose else f"fix: {_first(finding.remedy)}",)
+    tests = sorted(tests)  # under xdist they arrive in any order
     shown = tests if verbose else tests[:2]
     more = len(tests) - len(shown)
     if shown and shown[0]:

@@ -44,7 +44,7 @@ def test_repeats_at_one_place_are_folded(project: pytest.Pytester) -> None:
     project.makepyfile(CALLS)
     result = project.runpytest()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["pytest-asyncfastapi: 1 finding;*", "*time.sleep(0.01)*(x 3)"])
+    result.stdout.fnmatch_lines(["pytest-asyncfastapi: 1 finding;*", "*time.sleep*(x 3)"])
 
 
 def test_a_failing_body_keeps_its_own_error_and_shows_the_findings(
@@ -105,7 +105,7 @@ def test_a_sync_test_that_drives_a_loop_is_guarded_when_set(project: pytest.Pyte
     project.runpytest("-W", "ignore").assert_outcomes(passed=1)
     result = project.runpytest("-W", "ignore", "--asyncfastapi-blocking=fail")
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*blocking call: time.sleep(0.01)*"])
+    result.stdout.fnmatch_lines(["*blocking call: time.sleep*"])
 
 
 def test_a_call_in_the_shutdown_is_an_error_of_the_teardown(project: pytest.Pytester) -> None:

@@ -112,14 +112,14 @@ def test_time_sleep_in_a_coroutine_is_found_with_its_line(project: pytest.Pytest
     result.stdout.fnmatch_lines(
         [
             "pytest-asyncfastapi: 1 finding; the test's own assertions passed",
-            "blocking call: time.sleep(0.03) held the event loop for * ms",
+            "blocking call: time.sleep* held the event loop for * ms",
             f"  where     shopapp.py:{line_of('def sleepy') + 1}, in sleepy",
             "              time.sleep(3 / 100)",
             "  in        GET /sleepy",
             "  fix       *await anyio.sleep(*",
             "  intended? *",
             "*= pytest-asyncfastapi =*",
-            "FOUND blocking call: time.sleep(0.03)*",
+            "FOUND blocking call: time.sleep*",
             "*seen in test_it.py::test_sleepy",
         ]
     )
