@@ -1,24 +1,48 @@
 """pytest-asyncfastapi: test how an async endpoint behaves, not only what it returns.
 
 The fixtures and flags come with the pytest plugin; `open_app()` gives the same
-client outside of fixtures: in `@given` bodies, scripts and notebooks.
+client outside of fixtures: in `@given` bodies, scripts and notebooks. The
+other names are what the fixtures give, for annotations.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .app.overrides import Overrides
+    from .blocking.guard import BlockingGuard
+    from .client.with_httpx import AsgiClient
+    from .clock.virtual import VirtualClock
+    from .faults.table import Faults
     from .opening import open_app
+    from .upstream.router import Upstream
 
-__all__ = ["open_app"]
 __version__ = "0.1.0"
+__all__ = [
+    "AsgiClient",
+    "BlockingGuard",
+    "Faults",
+    "Overrides",
+    "Upstream",
+    "VirtualClock",
+    "open_app",
+]
+
+# Where each name lives. Lazily: pytest imports this package at its every start.
+_HOMES = {
+    "AsgiClient": "client.with_httpx",
+    "BlockingGuard": "blocking.guard",
+    "Faults": "faults.table",
+    "Overrides": "app.overrides",
+    "Upstream": "upstream.router",
+    "VirtualClock": "clock.virtual",
+    "open_app": "opening",
+}
 
 
 def __getattr__(name: str) -> Any:
-    # Lazily: pytest imports this package at every start, the user's app only when it is tested.
-    if name == "open_app":
-        from .opening import open_app
-
-        return open_app
+    if name in _HOMES:
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

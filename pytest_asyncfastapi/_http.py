@@ -7,8 +7,10 @@ Whatever we raise or return must be of the library that made the request.
 from __future__ import annotations
 
 from importlib import import_module
-from types import ModuleType
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 LibraryName = Literal["httpx", "httpx2"]
 

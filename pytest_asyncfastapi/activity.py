@@ -8,10 +8,16 @@ a stopwatch that times steps does not add up 150 clean requests to one stall.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import ContextVar
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ACTIVITY: ContextVar[str] = ContextVar("asyncfastapi_activity", default="")
+
+# The label of an app's start-up and shutdown: nobody is served meanwhile.
+LIFESPAN = "lifespan"
 
 # Process-wide, like sys.monitoring, whose users are the only ones in here.
 _watchers: tuple[Callable[[], None], ...] = ()

@@ -7,9 +7,11 @@ needs nothing special. This module knows nothing of pytest.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 Severity = Literal["error", "warning"]
 

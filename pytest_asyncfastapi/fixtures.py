@@ -6,7 +6,6 @@ names, the guards hang on the test item.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +14,8 @@ from .runners import neutral_fixture
 from .state import TestState, state_of
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
     from .app.overrides import Overrides
     from .blocking import BlockingGuard
     from .client.with_httpx import AsgiClient

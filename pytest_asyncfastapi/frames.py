@@ -10,11 +10,14 @@ from __future__ import annotations
 import linecache
 import os
 import sysconfig
-from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType, FrameType
+from typing import TYPE_CHECKING
 
 from .findings import Location
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import CodeType, FrameType
 
 _OURS = str(Path(__file__).parent) + os.sep
 _STDLIB = tuple(

@@ -7,11 +7,12 @@ notebooks too. Nothing in here holds a cancel scope or task group across the
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
     from .client.with_httpx import AsgiClient
 
 DEFAULT_READ_TIMEOUT = 30.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +21,8 @@ from .report import on_reports, terminal
 from .state import SETTINGS, STATE, USER_CODE, TestState
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from _pytest.terminal import TerminalReporter
 
 
@@ -111,4 +112,3 @@ def pytest_runtest_makereport(
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """The findings by place, like --durations."""
     terminal.write_summary(terminalreporter, on_reports.gather(terminalreporter))
-

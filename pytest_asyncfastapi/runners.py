@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,8 @@ import pytest
 from .activity import ACTIVITY, border
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from .state import TestState
 
 # Marks by which async tests are claimed, ours and other people's.
@@ -253,6 +254,6 @@ def _deadlock_fails(state: TestState) -> Iterator[None]:
         if not state.deadlock:
             raise
         task.uncancel()
-        pytest.fail(state.deadlock, pytrace=False)
+        raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False) from None
     finally:
         state.on_deadlock = None

@@ -9,16 +9,17 @@ sentence that says where it stands. This module knows no hooks.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
 from .units import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+Mode = Literal["fail", "raise", "warn", "off"]
 
 MARKERS = (
     "asyncfastapi(app=..., blocking=..., ...): settings of pytest-asyncfastapi for this test; the "
@@ -36,8 +37,8 @@ class Settings:
 
     app: str | None = None
     runner: str = "auto"
-    blocking: str = "auto"
-    blocking_profile: str = "default"
+    blocking: Literal["auto"] | Mode = "auto"
+    blocking_profile: Literal["default", "strict"] = "default"
     blocking_threshold: float = 0.05
     cpu_threshold: float = 0.25
     allow_blocking: tuple[str, ...] = ()
@@ -198,9 +199,8 @@ def add_options(parser: pytest.Parser) -> None:
             metavar=option.metavar or option.name.upper(),
             help=option.help,
         )
-        parser.addini(
-            option.ini, option.help, type="linelist" if option.many else "string", default=None
-        )
+        kind: Literal["linelist", "string"] = "linelist" if option.many else "string"
+        parser.addini(option.ini, option.help, type=kind, default=None)
 
 
 def read(config: pytest.Config) -> Settings:

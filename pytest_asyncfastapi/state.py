@@ -7,7 +7,6 @@ other's. Every room is imported when the test first needs it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -16,9 +15,11 @@ import pytest
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
-from .settings import Settings
+from .settings import Mode, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .blocking import BlockingGuard
     from .clock import VirtualClock
     from .faults import Faults
@@ -28,6 +29,7 @@ OUR_FIXTURES = frozenset(
     ("asgi_app", "asgi_client", "upstream", "faults", "clock", "blocking", "overrides")
 )
 
+_PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
 SETTINGS = pytest.StashKey[Settings]()
 USER_CODE = pytest.StashKey[UserCode]()
 STATE = pytest.StashKey["TestState"]()
@@ -47,6 +49,7 @@ class TestState:
         self.reported: list[Finding] = []  # what the reports of earlier phases already carry
         self.notes: list[str] = []
         self.deadlock = ""
+        self.passed = True
         self.on_deadlock: Callable[[str], None] | None = None
         names = set(getattr(item, "fixturenames", ()))
         self.ours = bool(names & OUR_FIXTURES)
@@ -58,7 +61,7 @@ class TestState:
     # The blocking guard
 
     @property
-    def guard_mode(self) -> str:
+    def guard_mode(self) -> Mode:
         """`fail`, `raise`, `warn` or `off`: what `auto` means for this test."""
         mode = self.settings.blocking
         if mode == "auto":
@@ -112,6 +115,7 @@ class TestState:
                 passthrough=self.settings.passthrough,
                 test=self.test,
             )
+            self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
             for spec in self.settings.fault:
                 faults.add_spec(spec, optional=True, origin="--asyncfastapi-fault")
             for spec in self._fault_markers():
@@ -125,7 +129,7 @@ class TestState:
         return self.scope.faults
 
     def _fault_markers(self) -> list[str]:
-        from .faults.grammar import FaultSpecError, parse
+        from .faults import FaultSpecError, parse
 
         specs: list[str] = []
         for mark in self.item.iter_markers("faults"):

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine
-from contextvars import Context
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
-_EAGER = sys.version_info >= (3, 12)
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
 
 
 class Spawned(Protocol):
     """A coroutine that runs on its own; it must catch what it raises."""
 
-    def cancel(self) -> None:
+    def cancel(self) -> object:
         """Ask it to stop, at its next suspension."""
 
 
@@ -75,11 +75,9 @@ def spawn(
         import trio
 
         return _TrioTask(coroutine, context, name), trio.current_time
-    if _EAGER:
-        # Set the name only if somebody can see it: an eager task is mostly done by now.
-        task: asyncio.Task[None] = asyncio.Task(
-            coroutine, loop=loop, context=context, name=name, eager_start=True
-        )
+    task: asyncio.Task[None]
+    if sys.version_info >= (3, 12):
+        task = asyncio.Task(coroutine, loop=loop, context=context, name=name, eager_start=True)
     else:
         task = asyncio.Task(coroutine, loop=loop, context=context, name=name)
     return task, loop.time

@@ -11,17 +11,19 @@ Source: the ASGI specification, "Lifespan Protocol".
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import asgi_lifespan._concurrency.asyncio  # noqa: F401  (or it is imported on the loop)
 from asgi_lifespan import LifespanManager
 
-from ..activity import ACTIVITY
+from ..activity import ACTIVITY, LIFESPAN
 from ..tasks import Signal, Spawned, spawn
 from ..units import show
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class LifespanError(RuntimeError):
@@ -54,8 +56,8 @@ class Lifespan:
     async def start(self) -> None:
         """Run the start-up; raises the app's own exception, or `LifespanError`."""
         context = copy_context()
-        context.run(ACTIVITY.set, "lifespan")
-        self._task, _ = spawn(self._host(), context, "lifespan")
+        context.run(ACTIVITY.set, LIFESPAN)
+        self._task, _ = spawn(self._host(), context, LIFESPAN)
         with anyio.move_on_after(self._startup_timeout):
             while not (self._started or self._broken()):
                 await self._changed.wait()
@@ -130,9 +132,7 @@ class Lifespan:
 
     async def _host(self) -> None:
         try:
-            manager = LifespanManager(
-                self._corrected, startup_timeout=None, shutdown_timeout=None
-            )
+            manager = LifespanManager(self._corrected, startup_timeout=None, shutdown_timeout=None)
             async with manager:
                 self._started = True
                 self._changed.fire()
@@ -147,7 +147,7 @@ class Lifespan:
             self._over = True
             self._changed.fire()
 
-    async def _corrected(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+    async def _corrected(self, scope: Any, receive: Any, send: Any) -> None:
         received = False
 
         async def watched_receive() -> Any:

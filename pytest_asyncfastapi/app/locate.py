@@ -11,17 +11,19 @@ from __future__ import annotations
 import importlib
 import sys
 import tomllib
-from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 # FastAPI CLI's discovery, in its order.
 _FILES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.py")
 _NAMES = ("app", "api")
 
 
-class AppNotFound(Exception):  # noqa: N818
+class AppNotFound(Exception):
     """No app under test could be found or imported; the text says where we looked."""
 
 

@@ -6,8 +6,10 @@ app itself, behind ASGI wrappers (`.app`), and mounted sub-applications.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 _MISSING = object()
 

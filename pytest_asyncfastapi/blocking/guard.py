@@ -166,8 +166,8 @@ class BlockingGuard:
         if name != entry.name and entry.category != "http":
             record.inner.append(entry.name)
         self._keep(record)
-        own = scene.user is not None
-        if self.policy.mode == "raise" and weigh(category, None, self.policy, own=own) == "error":
+        weight = weigh(category, None, self.policy, scene, activity)
+        if self.policy.mode == "raise" and weight == "error":
             raise BlockingCallError(text(finding(record.frozen(self.policy))))
         return record
 
@@ -179,7 +179,7 @@ class BlockingGuard:
                 if not self._allows(entry.category, (entry.name,), scene, allowed):
                     record = Record(
                         entry.name,
-                        args="",
+                        args=scene.imports if entry.category == "import" else "",
                         category=entry.category,
                         scene=scene,
                         activity=stall.label,

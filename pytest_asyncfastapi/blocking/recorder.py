@@ -76,9 +76,7 @@ class Record:
             activity=self.activity,
             thread=self.thread,
             witness=self.witness,
-            severity=weigh(
-                self.category, self._held, policy, own=self.scene.user is not None
-            ),
+            severity=weigh(self.category, self._held, policy, self.scene, self.activity),
             allow=allow_line(self.category, self.scene),
             remedy=_fill(self.remedy, self.args),
             test=self.test,

@@ -99,6 +99,7 @@ class Spot:
     lasti: int
     module: str
     ident: int
+    imports: str = ""  # the module that this frame of the import machinery loads
 
     @property
     def label(self) -> str:
@@ -115,7 +116,11 @@ def spots(frame: FrameType | None) -> list[Spot]:
             break
         if not code.co_filename.startswith(_ROOM):
             module = frame.f_globals.get("__name__") or ""
-            found.append(Spot(code, frame.f_lineno or 0, frame.f_lasti, str(module), id(frame)))
+            imports = ""
+            if code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen"):
+                imports = str(frame.f_locals.get("name", ""))
+            line = frame.f_lineno or 0
+            found.append(Spot(code, line, frame.f_lasti, str(module), id(frame), imports))
         frame = frame.f_back
     return found
 
@@ -158,6 +163,11 @@ class Scene:
     importing: bool  # an import stands between the user's line and the call
     imported: bool  # an import stands further out: the user's line runs because of it
     labels: tuple[str, ...]
+
+    @property
+    def imports(self) -> str:
+        """The module that the user's line imports, if it does."""
+        return self.below.imports if self.below is not None else ""
 
     @property
     def named(self) -> Named | None:
@@ -220,6 +230,14 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
         where, chain, below if mine else None, mine[0] if mine else None, blame, quiet, importing,
         imported,        tuple(labels),
     )  # fmt: skip
+
+
+def import_statement(stack: list[Spot]) -> list[Spot]:
+    """The part of a stack from its outermost import outwards: whose line imports all of it."""
+    for at in range(len(stack) - 1, -1, -1):
+        if _kind(stack[at].code.co_filename)[0] == "import":
+            return stack[at:]
+    return stack
 
 
 def at_with_statement(spot: Spot) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from .catalog import THREAD, Entry
-from .stack import Scene, at_with_statement, read_scene
+from .stack import Scene, at_with_statement, import_statement, read_scene
 from .step_watch import Sample, Stall
 
 if TYPE_CHECKING:
@@ -27,10 +27,10 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
 
     One step may have slept in one place and computed in another.
     """
-    scenes = [(sample, read_scene(sample.stack, user, stall.label)) for sample in stall.samples]
+    scenes = [(sample, _scene(sample, user, stall.label)) for sample in stall.samples]
     cost = stall.cpu + stall.blocked
     _, scene = _most_common(scenes, stall, user)
-    if scene.importing or scene.imported:
+    if scene.importing:
         entry = Entry("import", "import", "always", _IMPORT)
         return [(scene, entry, cost, "step watch")] if cost >= policy.step_threshold else []
     causes: list[_Cause] = []
@@ -46,6 +46,14 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
         entry = Entry(name or "a step of the loop", "cpu", "always", remedy)
         causes.append((scene, entry, stall.cpu, "step watch: the thread was computing"))
     return causes
+
+
+def _scene(sample: Sample, user: UserCode, activity: str) -> Scene:
+    scene = read_scene(sample.stack, user, activity)
+    if scene.imported:
+        # A module of the user's is being loaded: the line that imports it has to change.
+        return read_scene(import_statement(sample.stack), user, activity)
+    return scene
 
 
 def _cpu_limit(policy: BlockingPolicy, scene: Scene) -> float:

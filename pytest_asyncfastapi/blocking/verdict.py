@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..activity import LIFESPAN
 from ..findings import Finding, Severity
 from ..units import show
 from .catalog import DATABASE_PACKAGES, DATABASE_REMEDY, Category, Entry
@@ -21,6 +22,7 @@ _ABOVE_THRESHOLD = frozenset({"file_metadata", "import"})
 _WATCHED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
 _SMALL = frozenset({"file", "file_metadata", "lock", "import"})
+_SHORT = 0.001  # seconds: below, the time alone convinces nobody
 _BUILD_ONCE = "build the client once, in the lifespan, and share it between requests"
 _IMPORT = "import it at the top of the module"
 
@@ -38,14 +40,17 @@ def counts(category: str, scene: Scene) -> bool:
 
 
 def weigh(
-    category: str, held: float | None, policy: BlockingPolicy, *, own: bool = True
+    category: str, held: float | None, policy: BlockingPolicy, scene: Scene, activity: str
 ) -> Weight:
     """How much a call of this category matters; `held` is free of time pushed aside.
 
-    `own`: is a line of the user's on the stack? What a library imports or stats by
-    itself is nobody's line to change: it counts when it takes long, in every profile.
+    What a library imports or stats by itself is nobody's line to change: it counts
+    when it takes long, in every profile. Start-up is where a client is built and a
+    file is read: while nobody is served only waiting for others counts.
     """
-    if not own and category in _ABOVE_THRESHOLD:
+    if activity == LIFESPAN and category not in _AT_ONCE:
+        return "silent"
+    if scene.user is None and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
     return "warning" if policy.mode == "warn" and weight == "error" else weight
@@ -106,14 +111,20 @@ def finding(call: BlockingCall) -> Finding:
         where=call.where,
         activity=call.activity,
         chain=call.chain,
-        why="nothing else runs on the loop meanwhile",
+        why=_why(call),
         remedy=call.remedy,
         evidence=call.witness,
-        allow=call.allow,
+        allow=f"asyncfastapi_allow_blocking = {call.allow}",
         severity=severity,
         test=call.test,
         data={"category": call.category, "name": call.name, "duration": call.duration},
     )
+
+
+def _why(call: BlockingCall) -> str:
+    if call.duration is not None and call.duration < _SHORT and call.category in _AT_ONCE:
+        return "short here, but the whole loop waits whenever the other side is slow or locked"
+    return "nothing else runs on the loop meanwhile"
 
 
 def text(found: Finding) -> str:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import datetime
 import time
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .transport import EXTENSION, Core
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 _KNOWN_URLS = 512
 
@@ -66,7 +68,10 @@ class AppClient:
         unset = self._library.USE_CLIENT_DEFAULT
         hooks = client.event_hooks
         return (
-            (follow_redirects is False or (follow_redirects is unset and not client.follow_redirects))
+            (
+                follow_redirects is False
+                or (follow_redirects is unset and not client.follow_redirects)
+            )
             and auth is unset
             and client.auth is None
             and not (hooks["request"] or hooks["response"])

@@ -6,7 +6,7 @@ Sources: the ASGI specification's HTTP section (www.rst), message by message.
 from __future__ import annotations
 
 
-class ProtocolViolation(RuntimeError):  # noqa: N818
+class ProtocolViolation(RuntimeError):
     """The app broke the ASGI protocol: a real server would not have taken this.
 
     Raised in the app at the offending `send()`, and again to the caller of the
@@ -18,7 +18,7 @@ class ClientDisconnected(OSError):
     """Raised by `send()` once the client has gone (ASGI spec 2.4: an OSError)."""
 
 
-class AppStillRunning(RuntimeError):  # noqa: N818
+class AppStillRunning(RuntimeError):
     """The app went on after the client had left and after it was cancelled."""
 
 

@@ -8,8 +8,7 @@ streams: one who reads nothing until the end would otherwise wait for ever.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -17,6 +16,9 @@ from ..activity import border
 from ..tasks import Signal, Spawned
 from .errors import AppStillRunning, ClientDisconnected, ProtocolViolation
 from .messages import checked_body, checked_start
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
 
 # What uvicorn lets an app write ahead of a client that does not read, in bytes.
 HIGH_WATER = 64 * 1024

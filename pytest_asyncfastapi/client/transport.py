@@ -12,10 +12,9 @@ request is told so, given a grace period, cancelled and waited for.
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from contextvars import copy_context
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
@@ -27,10 +26,13 @@ from .errors import ProtocolViolation, disconnect_caused
 from .exchange import Exchange
 from .scope import ScopeBuilder
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
 EXTENSION = "asyncfastapi"
 
 
-class LoopMismatch(RuntimeError):  # noqa: N818
+class LoopMismatch(RuntimeError):
     """A request came from another event loop than the one the client was opened in."""
 
 
@@ -245,17 +247,15 @@ class Core:
                 await exchange.abandon(self.grace)
 
 
-class SilentApp(Exception):  # noqa: N818
+class SilentApp(Exception):
     """Inside this room: the app sent nothing for as long as the caller waits.
 
     Not a `TimeoutError`: an app may raise that itself, and it must stay that.
     """
 
 
-class BrokenBody(Exception):  # noqa: N818
+class BrokenBody(Exception):
     """Inside this room: the app failed after its response had started."""
-
-
 
 
 def _unwrapped(error: BaseException, exchange: Exchange) -> BaseException:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from .app_client import AppClient
 from .exchange import Exchange
 from .transport import EXTENSION, Core
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 
 class BodyStream(httpx.AsyncByteStream):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +10,8 @@ from ..findings import Finding
 from . import text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _pytest.terminal import TerminalReporter
 
     from ..state import TestState
@@ -22,13 +23,16 @@ ATTRIBUTE = "asyncfastapi"
 
 def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> None:
     """Take what the rooms saw in this phase; fail it if it had passed so far."""
-    state.collect(passed=passed)
+    # What never happened (a route, a fault) is no news about a test that failed half-way.
+    state.passed = state.passed and passed
+    state.collect(passed=state.passed)
     fresh = state.news()
     item.stash.setdefault(_FINDINGS, {})[phase] = fresh
     item.stash[_NOTES] = state.notes
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
-        pytest.fail(text.failure(errors, seed=state.seed_text()), pytrace=False)
+        told = text.failure(errors, phase=phase, seed=state.seed_text())
+        raise pytest.fail.Exception(told, pytrace=False)
 
 
 def carry(item: pytest.Item, report: pytest.TestReport) -> None:

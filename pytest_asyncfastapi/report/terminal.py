@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ..findings import Finding
-
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _pytest.terminal import TerminalReporter
+
+    from ..findings import Finding
 
 _TITLE = "pytest-asyncfastapi"
 
@@ -23,7 +24,7 @@ def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], lis
         severe = finding.severity == "error"
         terminal.ensure_newline()
         terminal.write("FOUND " if severe else "warn  ", red=severe, yellow=not severe, bold=True)
-        terminal.line(finding.title)
+        terminal.line(finding.title + (f" (x {finding.count})" if finding.count > 1 else ""))
         for line in _details(finding, tests, verbose=terminal.config.get_verbosity() > 0):
             terminal.write_line(f"      {line}")
     for note in notes:

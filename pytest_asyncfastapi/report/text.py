@@ -6,18 +6,23 @@ what, why it matters, what to write instead, and how to allow it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import textwrap
+from typing import TYPE_CHECKING
 
-from ..findings import Finding, Location
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from ..findings import Finding, Location
 
 _WIDTH = 10
 
 
-def failure(errors: Sequence[Finding], *, seed: str = "") -> str:
+def failure(errors: Sequence[Finding], *, phase: str = "call", seed: str = "") -> str:
     """The text of a test that fails because of findings only."""
     number = len(errors)
     head = "1 finding" if number == 1 else f"{number} findings"
-    parts = [f"pytest-asyncfastapi: {head}; the test's own assertions passed", ""]
+    when = "after the test had ended" if phase == "teardown" else "the test's own assertions passed"
+    parts = [f"pytest-asyncfastapi: {head}; {when}", ""]
     parts.append(findings(errors))
     if seed:
         parts.append(seed)
@@ -40,10 +45,11 @@ def finding(item: Finding) -> str:
     if item.activity:
         lines.append(_row("in", item.activity))
     if len(item.chain) > 1:
-        lines.append(_row("through", " > ".join(_step(step) for step in item.chain)))
-    for name, value in (("why", item.why), ("seen by", item.evidence), ("fix", item.remedy)):
+        lines.append(_row("through", "\n".join(_step(step) for step in item.chain)))
+    seen = "seen by" if item.kind == "blocking" else "detail"
+    for name, value in (("why", item.why), (seen, item.evidence), ("fix", item.remedy)):
         if value:
-            lines.append(_row(name, value))
+            lines.append(_row(name, _wrapped(value)))
     if item.allow:
         lines.append(_row("intended?", item.allow))
     return "\n".join(lines)
@@ -60,5 +66,18 @@ def _place(where: Location) -> str:
 
 
 def _step(step: Location) -> str:
-    name = step.function.rpartition(".")[2] or "?"
-    return f"{name} ({step.path.rpartition('/')[2]}:{step.line})"
+    return f"{step.function.rpartition('.')[2] or '?'} ({step})"
+
+
+def _wrapped(value: str) -> str:
+    """Sentences broken at 80 columns; code and addresses are left whole."""
+    lines: list[str] = []
+    for line in value.splitlines():
+        lines += textwrap.wrap(
+            line,
+            80 - _WIDTH - 2,
+            subsequent_indent="  " if line.startswith("- ") else "",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return "\n".join(lines)

@@ -66,6 +66,14 @@ class Decision:
         )
 
 
+class Unbounded(Exception):
+    """Inside this room: the call is stalled, and has no budget of its own for `phase`."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(phase)
+        self.phase = phase
+
+
 class Judge:
     """Decides for every call of one test, and logs what must not be."""
 
@@ -87,13 +95,13 @@ class Judge:
     def decide(
         self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
     ) -> Decision:
-        """Decide; raises `UnroutedCall` and `NoTimeoutSet` where the call was made."""
+        """Decide; raises `UnroutedCall` where the call was made, `Unbounded` if nothing ends it."""
         plan = self._faults.decide(seen)
         if plan is None:
             return self._unharmed(call, seen, router, where)
         effect = plan.effect
         if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
-            raise self._no_timeout(seen, effect.stalls, where)
+            raise Unbounded(effect.stalls)
         if router is not None:
             # The call was made, even if a budget cuts it off before the route has answered.
             router.reach(seen)
@@ -120,7 +128,7 @@ class Judge:
     ) -> Source:
         if router is None:
             return "original"
-        if router.first_match(seen) is not None:
+        if router.reach(seen):
             return "router"
         if seen.url.host.lower() in self._passthrough or self._policy == "pass":
             return "original"
@@ -155,7 +163,8 @@ class Judge:
             test=self._test,
         )
 
-    def _no_timeout(self, seen: httpx.Request, phase: str, where: Location | None) -> NoTimeoutSet:
+    def no_timeout(self, seen: httpx.Request, phase: str, where: Location | None) -> NoTimeoutSet:
+        """Log a stalled call that nothing ends; gives the error for the app."""
         self.log.add(messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
         return NoTimeoutSet(phase, messages.show_request(seen), where)
 

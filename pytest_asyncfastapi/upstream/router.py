@@ -98,11 +98,12 @@ class Upstream(Router):
             return route
         return None
 
-    def reach(self, request: httpx.Request) -> None:
-        """A fault answered this call: its route is not unused."""
+    def reach(self, request: httpx.Request) -> bool:
+        """Is there a route for this call? It counts as used, whatever ends the call."""
         route = self.first_match(request)
         if route is not None:
             self._reached.add(id(route))
+        return route is not None
 
     def needs_network(self, request: httpx.Request) -> bool:
         """Must this call run through the client's pool, so that its timeouts hold?"""

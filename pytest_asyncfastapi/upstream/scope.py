@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from ..faults import Faults, Hit
-from .decide import Decision, Judge
+from .decide import Decision, Judge, Unbounded
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
 from .messages import exhausted
@@ -24,9 +24,11 @@ from .record import OpenExchange, Recorder
 from .router import Answer, Upstream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import httpx
 
-    from ..findings import Finding
+    from ..findings import Finding, Location
     from ..frames import UserCode
 
 _BUDGETS = {
@@ -62,6 +64,9 @@ class UpstreamScope:
         self.recorder = Recorder(user_code)
         self.router: Upstream | None = None
         self._judge = Judge(user_code, faults, unrouted, passthrough, test)
+        # How long (in seconds) a stalled call without a budget of its own waits for one of
+        # the app's, such as asyncio.timeout() around it; virtual time makes that free.
+        self.patience: Callable[[], float] = lambda: 0.0
         if faults.user_code is None:
             faults.user_code = user_code
 
@@ -105,6 +110,8 @@ class UpstreamScope:
             decision = self._judge.decide(call, seen, self.router, out.where)
             out.fault = str(decision.plan or "")
             response = await self._carry_out(call, seen, decision)
+        except Unbounded as stalled:
+            error = await self._stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, anyio.current_time())
@@ -126,12 +133,24 @@ class UpstreamScope:
             decision = self._judge.decide(call, seen, self.router, out.where)
             out.fault = str(decision.plan or "")
             response = self._carry_out_sync(call, seen, decision)
+        except Unbounded as stalled:
+            error = self._judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, time.monotonic())
         if error is not None:
             raise error
         return response
+
+    async def _stall(
+        self, seen: httpx.Request, phase: str, where: Location | None
+    ) -> BaseException:
+        """Hold a call that has no budget, as the wire would; nobody may come to end it."""
+        try:
+            await anyio.sleep(self.patience())
+        except BaseException as ended:  # a budget of the app's own: not ours to judge
+            return ended
+        return self._judge.no_timeout(seen, phase, where)
 
     @property
     def _idle(self) -> bool:

@@ -59,7 +59,7 @@ def test_sleep_is_reported_with_line_label_chain_and_remedy(watch):
     assert [item.function.rpartition(".")[2] for item in found.chain] == ["endpoint", "charge"]
     assert "await anyio.sleep(" in found.remedy
     assert found.why == "nothing else runs on the loop meanwhile"
-    assert found.allow == f"sleep@{__name__}"
+    assert found.allow == f"asyncfastapi_allow_blocking = sleep@{__name__}"
     assert found.severity == "error"
     assert found.kind == "blocking"
     assert found.test == "test_it"
@@ -497,7 +497,7 @@ def test_a_call_without_a_line_of_the_users_is_the_librarys(watch, tmp_path, mon
     assert found.where.path.endswith("some_library.py")
     assert found.where.line == 3
     assert found.activity == "GET /"
-    assert found.allow == "sleep@some_library"
+    assert found.allow == "asyncfastapi_allow_blocking = sleep@some_library"
 
 
 def test_a_librarys_call_below_a_users_line_is_the_users(watch, tmp_path, monkeypatch):

@@ -19,7 +19,6 @@ from starlette.routing import Route
 from pytest_asyncfastapi import open_app
 from pytest_asyncfastapi.client.errors import AppStillRunning
 
-
 # httpx's own generators, left in the middle of a body: trio says so, over real sockets too.
 LEFT_EARLY = pytest.mark.filterwarnings(
     "ignore::pytest.PytestUnraisableExceptionWarning", "ignore:Async generator 'httpx"

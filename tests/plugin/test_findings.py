@@ -36,7 +36,11 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
     return pytester
 
 
-CALLS = "async def test_one(asgi_client):\n    for n in range(3):\n        await asgi_client.get(f'/{n}')\n"
+CALLS = """\
+async def test_one(asgi_client):
+    for n in range(3):
+        await asgi_client.get(f'/{n}')
+"""
 
 
 def test_repeats_at_one_place_are_folded(project: pytest.Pytester) -> None:

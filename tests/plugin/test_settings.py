@@ -38,9 +38,7 @@ def test_a_wrong_flag_stops_the_run(pytester: pytest.Pytester, flag: str, words:
         ("asyncfastapi_fault = nonsense", "asyncfastapi_fault in tox.ini:"),
     ],
 )
-def test_a_wrong_ini_value_stops_the_run(
-    pytester: pytest.Pytester, line: str, words: str
-) -> None:
+def test_a_wrong_ini_value_stops_the_run(pytester: pytest.Pytester, line: str, words: str) -> None:
     """Naming the key and the file."""
     pytester.makeini(f"[pytest]\n{line}\n")
     result = pytester.runpytest()

@@ -244,6 +244,8 @@ def test_faults_by_marker_and_by_flag(project: pytest.Pytester) -> None:
         """
     )
     project.runpytest().assert_outcomes(passed=2)
-    result = project.runpytest("-k", "plain", "--asyncfastapi-fault=https://slow.example/*: refused")
+    result = project.runpytest(
+        "-k", "plain", "--asyncfastapi-fault=https://slow.example/*: refused"
+    )
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*ConnectError*"])

@@ -124,7 +124,9 @@ def remove_ini(pytester: pytest.Pytester, prefix: str) -> None:
 
 def test_an_orphan_has_no_suffix_and_runs_once(pytester: pytest.Pytester) -> None:
     """No `[asyncio]` in its name, no surprise run on trio."""
-    pytester.makepyfile("async def test_plain(): pass\nclass TestA:\n    async def test_b(self): pass")
+    pytester.makepyfile(
+        "async def test_plain(): pass\nclass TestA:\n    async def test_b(self): pass"
+    )
     result = pytester.runpytest("-v")
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*::test_plain PASSED*", "*::TestA::test_b PASSED*"])
@@ -197,7 +199,7 @@ def test_a_plain_def_with_an_async_fixture(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest()
     result.assert_outcomes(errors=1)
     result.stdout.fnmatch_lines(
-        ["*test_a is a plain `def` but uses the async fixture `asgi_client`*make the test `async def`*"]
+        ["*test_a is a plain `def` but uses the async fixture `asgi_client`*make the test*"]
     )
 
 
