@@ -122,4 +122,4 @@ def short(value: Any) -> str:
     if type(value) not in (int, float, str, bytes, bool):
         return ""
     text = repr(value)
-    return text if len(text) <= 60 else text[:56] + "..." + text[-1]
+    return text if len(text) <= 40 else text[:36] + "..." + text[-1]

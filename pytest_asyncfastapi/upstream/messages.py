@@ -53,13 +53,16 @@ def no_timeout(
     request: httpx.Request, phase: str, where: Location | None, activity: str, test: str
 ) -> Finding:
     """A call that nothing would ever end."""
+    remedy = "httpx.AsyncClient(timeout=5), or timeout= on this call"
+    if where is not None and "timeout=None" in where.source:
+        remedy = "leave timeout=None out (the client's own holds), or write timeout=5"
     return Finding(
         kind="no-timeout",
         title=f"no {phase} timeout is set on {show_request(request)}: it would hang for ever",
         where=where,
         activity=activity,
         why="an upstream that stops answering holds the request, and its connection, for ever",
-        remedy="httpx.AsyncClient(timeout=5), or timeout= on this call",
+        remedy=remedy,
         test=test,
     )
 

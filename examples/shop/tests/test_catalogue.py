@@ -3,8 +3,7 @@
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi.clock import VirtualClock
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi import Faults, VirtualClock
 
 
 async def test_products_are_listed(asgi_client: httpx.AsyncClient) -> None:

@@ -5,8 +5,7 @@ import json
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi.clock import VirtualClock
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi import Faults, VirtualClock
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 

@@ -2,8 +2,7 @@
 
 import httpx
 import respx
-from pytest_asyncfastapi.app.overrides import Overrides
-from pytest_asyncfastapi.blocking import BlockingGuard
+from pytest_asyncfastapi import BlockingGuard, Overrides
 
 from shop.state import current_customer
 

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi import Faults
 
 pytestmark = pytest.mark.asyncfastapi(app="shop_buggy.main:create_app()")
 

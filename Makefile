@@ -1,0 +1,44 @@
+# Two commands do everything on a machine with Python and make: `make demo`, `make test`.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo test lint matrix bench clean
+
+help:
+	@echo "make demo    the plugin on examples/shop: a green suite, then real findings"
+	@echo "make test    the whole suite"
+	@echo "make lint    ruff, mypy --strict, pyright"
+	@echo "make matrix  the suite on every supported Python that is installed (nox)"
+	@echo "make bench   the benchmarks, as tables"
+
+# Made once; made again when the dependencies change.
+$(BIN)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| (echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python3.13 ..." && exit 1)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[httpx2,trio,fastapi]' --group dev
+	@touch $@
+
+demo: $(BIN)/.installed
+	@$(BIN)/python examples/demo.py
+
+test: $(BIN)/.installed
+	$(BIN)/python -m pytest -n 2 --dist worksteal -q
+
+lint: $(BIN)/.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+matrix: $(BIN)/.installed
+	$(BIN)/nox
+
+bench: $(BIN)/.installed
+	$(BIN)/python -m pip install --quiet --group bench
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache

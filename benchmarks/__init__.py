@@ -1,0 +1,1 @@
+"""Side by side, interleaved, in CPU time: what things cost, as ratios."""

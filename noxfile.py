@@ -1,0 +1,42 @@
+"""The matrix: the whole suite on every supported Python, and with fewer packages around."""
+
+import nox
+
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = False
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["tests", "oldest", "alone"]
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+
+
+def install(session: nox.Session, *extras: str, group: str | None = "test") -> None:
+    """Install the plugin with extras, and the tools of its suite."""
+    session.install("--quiet", "--upgrade", "pip")
+    package = f".[{','.join(extras)}]" if extras else "."
+    groups = ("--group", group) if group else ()
+    session.install("--quiet", "--editable", package, *groups)
+
+
+@nox.session(python=PYTHONS)
+def tests(session: nox.Session) -> None:
+    """Everything, on each Python."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.run("pytest", "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
+
+
+@nox.session(python="3.13")
+def oldest(session: nox.Session) -> None:
+    """The oldest pytest that is promised."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "pytest==8.4.*")
+    session.run("pytest", "-n", "2", "--dist", "worksteal", "-q", "tests/plugin", "tests/runners")
+
+
+@nox.session(python="3.13")
+def alone(session: nox.Session) -> None:
+    """With its own dependencies and FastAPI only: no httpx2, no trio, no other plugin."""
+    install(session, "fastapi", group=None)
+    session.run(
+        "pytest", "-q", "-p", "no:cacheprovider", "-c", "tests/alone/pytest.ini", "tests/alone"
+    )
