@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .runners import neutral_fixture
-from .state import TestState, state_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -21,10 +20,13 @@ if TYPE_CHECKING:
     from .client.with_httpx import AsgiClient
     from .clock import VirtualClock
     from .faults import Faults
+    from .state import TestState
     from .upstream.router import Upstream
 
 
 def _state(request: pytest.FixtureRequest) -> TestState:
+    from .state import state_of
+
     return state_of(request._pyfuncitem)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import linecache
 import os
-import sysconfig
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,13 +19,8 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 _OURS = str(Path(__file__).parent) + os.sep
-_STDLIB = tuple(
-    {
-        os.path.realpath(path) + os.sep
-        for path in (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-        if path
-    }
-)
+# Asking sysconfig for it would cost more than the rest of this module.
+_STDLIB = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 

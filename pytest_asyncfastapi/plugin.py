@@ -1,4 +1,8 @@
-"""Connects the rooms to pytest's hooks, and knows nothing else."""
+"""Connects the rooms to pytest's hooks, and knows nothing else.
+
+pytest imports this at its every start, in every project: what only a test needs
+is imported when there is one.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +20,6 @@ from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     overrides,
     upstream,
 )
-from .frames import UserCode
-from .report import on_reports, terminal
-from .state import SETTINGS, STATE, USER_CODE, TestState
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -35,8 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Markers; settings, read and checked once."""
     for marker in settings.MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[SETTINGS] = settings.read(config)
-    config.stash[USER_CODE] = UserCode(config.rootpath)
+    config.stash[settings.SETTINGS] = settings.read(config)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -44,7 +44,7 @@ def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> None:
     """Adopt coroutine tests that no runner claims."""
-    runners.adopt(collector, name, obj, collector.config.stash[SETTINGS].runner)
+    runners.adopt(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -53,6 +53,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     Not a wrapper: one that raises would leave other plugins' wrappers half set up.
     """
+    from .state import STATE, TestState
+
     try:
         state = item.stash[STATE] = TestState(item)
         if state.ours and (sentence := runners.why_not(item)):
@@ -66,6 +68,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""
+    from .report import on_reports
+    from .state import STATE
+
     state = item.stash[STATE]
     try:
         if runners.is_async_test(item):
@@ -84,6 +89,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """What went wrong after the body (the lifespan's shutdown, say) counts too."""
+    from .report import on_reports
+    from .state import STATE
+
     state = item.stash.get(STATE, None)
     if state is None:
         return (yield)
@@ -103,6 +111,8 @@ def pytest_runtest_makereport(
     item: pytest.Item,
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Findings travel on the report, as JSON, with and without xdist."""
+    from .report import on_reports
+
     report = yield
     on_reports.carry(item, report)
     return report
@@ -111,4 +121,8 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """The findings by place, like --durations."""
+    if not terminalreporter.stats:  # nothing has run
+        return
+    from .report import on_reports, terminal
+
     terminal.write_summary(terminalreporter, on_reports.gather(terminalreporter))

@@ -16,8 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .activity import ACTIVITY, border
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -215,6 +213,8 @@ def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
 
 
 def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
+    from .activity import ACTIVITY, border
+
     @functools.wraps(body)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True

@@ -8,7 +8,6 @@ sentence that says where it stands. This module knows no hooks.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -31,7 +30,7 @@ MARKERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)  # lean: it is made at every start of pytest
 class Settings:
     """What the user has chosen; the fields are the names of the options."""
 
@@ -53,7 +52,7 @@ class Settings:
     app_origin: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Option:
     """One row of the table; `parse` raises `ValueError` with the second half of a sentence."""
 
@@ -184,6 +183,7 @@ OPTIONS = (
         metavar="DURATION",
     ),
 )
+SETTINGS = pytest.StashKey[Settings]()
 _BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -270,6 +270,8 @@ def for_item(settings: Settings, item: pytest.Item) -> Settings:
 def _marked(settings: Settings, item: pytest.Item, name: str, value: Any) -> Any:
     option = _BY_NAME.get(name)
     if option is None:
+        import difflib
+
         near = difflib.get_close_matches(name, _BY_NAME, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise pytest.UsageError(

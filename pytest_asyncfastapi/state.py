@@ -15,7 +15,7 @@ import pytest
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
-from .settings import Mode, Settings
+from .settings import SETTINGS, Mode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,6 @@ OUR_FIXTURES = frozenset(
 )
 
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
-SETTINGS = pytest.StashKey[Settings]()
 USER_CODE = pytest.StashKey[UserCode]()
 STATE = pytest.StashKey["TestState"]()
 
@@ -44,7 +43,7 @@ class TestState:
         self.item = item
         self.test = item.nodeid
         self.settings = settings_table.for_item(item.config.stash[SETTINGS], item)
-        self.user_code = item.config.stash[USER_CODE]
+        self.user_code = _user_code(item.config)
         self.log = FindingLog()
         self.reported: list[Finding] = []  # what the reports of earlier phases already carry
         self.notes: list[str] = []
@@ -261,6 +260,13 @@ class TestState:
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
+
+
+def _user_code(config: pytest.Config) -> UserCode:
+    """One for the whole run, since it remembers every file that it has judged."""
+    if USER_CODE not in config.stash:
+        config.stash[USER_CODE] = UserCode(config.rootpath)
+    return config.stash[USER_CODE]
 
 
 def _in_trio() -> bool:
