@@ -19,6 +19,7 @@ _AT_ONCE = frozenset(
      "stdin"}
 )  # fmt: skip
 _ABOVE_THRESHOLD = frozenset({"file_metadata", "import"})
+_ONCE = frozenset({"file", "file_metadata", "import"})
 _WATCHED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
 _SMALL = frozenset({"file", "file_metadata", "lock", "import"})
@@ -44,15 +45,19 @@ def weigh(
 ) -> Weight:
     """How much a call of this category matters; `held` is free of time pushed aside.
 
-    What a library imports or stats by itself is nobody's line to change: it counts
-    when it takes long, in every profile. Start-up is where a client is built and a
-    file is read: while nobody is served only waiting for others counts.
+    What a library imports or reads by itself is nobody's line to change, and mostly
+    happens once: it is a warning when it takes long, in every profile. Start-up is
+    where a client is built and a file is read: while nobody is served only waiting
+    for others counts.
     """
     if activity == LIFESPAN and category not in _AT_ONCE:
         return "silent"
-    if scene.user is None and category in _ABOVE_THRESHOLD:
+    own = scene.user is not None
+    if not own and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
+    if not own and category in _ONCE and weight == "error":
+        return "warning"
     return "warning" if policy.mode == "warn" and weight == "error" else weight
 
 
