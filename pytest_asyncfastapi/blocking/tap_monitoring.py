@@ -15,7 +15,7 @@ from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, Method
 from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, find_named
-from .hub import Hub, on_loop
+from .hub import MOST_TELLINGS, Hub, on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,12 +41,14 @@ class MonitoringTap:
         self._tool: int | None = None
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
         self._sites: dict[int, tuple[CodeType, frozenset[int]]] = {}
+        self._told: dict[tuple[int, int], int] = {}
 
     def start(self, user: UserCode) -> str:
         """Hear every call site again; returns why that is impossible, or ""."""
         if self._user is None or self._user.root != user.root:
             self._sites.clear()
         self._user = user
+        self._told.clear()
         monitoring = _monitoring()
         if self._tool is not None:
             monitoring.restart_events()
@@ -83,7 +85,7 @@ class MonitoringTap:
         # The hot path: everything it needs is a local.
         hub, catalog, sites, learn = self._hub, self._hub.catalog, self._sites, self._learn
         entries, disable, running = catalog.by_id, _monitoring().DISABLE, on_loop
-        getframe = sys._getframe
+        getframe, told = sys._getframe, self._told
 
         def on_call(code: CodeType, offset: int, callee: Any, arg0: Any) -> object:
             entry = entries.get(id(callee))
@@ -110,8 +112,13 @@ class MonitoringTap:
                 return disable
             if hub.probe and hub.probing(_WITNESS):
                 return None
-            if running():
-                hub.enter(entry, callee, arg0, getframe(1), _WITNESS)
+            if not running():
+                return None
+            site = (id(code), offset)
+            told[site] = times = told.get(site, 0) + 1
+            if times > MOST_TELLINGS:
+                return disable
+            hub.enter(entry, callee, arg0, getframe(1), _WITNESS)
             return None
 
         return on_call

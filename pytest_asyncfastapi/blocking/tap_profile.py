@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, find_named
-from .hub import Hub, on_loop
+from .hub import MOST_TELLINGS, Hub, on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,9 +30,11 @@ class ProfileTap:
         self._live = False
         self._hook: Any = None
         self._before: dict[int, Any] = {}
+        self._told: dict[tuple[int, int], int] = {}
 
     def start(self, user: UserCode) -> str:
         """Begin to listen on this thread; others attach with their first step."""
+        self._told.clear()
         if not self._live:
             self._live = True
             self._hook = self._make_hook()
@@ -83,6 +85,10 @@ class ProfileTap:
         elif self._hub.probe and self._hub.probing(_WITNESS):
             return
         elif not frame.f_code.co_filename.endswith("selectors.py") and on_loop():
+            site = (id(frame.f_code), frame.f_lasti)
+            self._told[site] = times = self._told.get(site, 0) + 1
+            if times > MOST_TELLINGS:
+                return
             owner = arg.__self__
             self._hub.enter(entry, arg, _Unseen if _is_module(owner) else owner, frame, _WITNESS)
 

@@ -314,3 +314,19 @@ def test_a_fault_of_the_guards_own_breaks_nothing_and_is_told(watch, monkeypatch
     asyncio.run(sleeper())
     guard.stop()
     assert "ZeroDivisionError" in guard.not_watched
+
+
+def test_watching_many_calls_is_not_held_against_the_user(watch, tmp_path: Path) -> None:
+    """A loop over a file's lines costs the guard more than the user: it is no computation."""
+    lines = tmp_path / "lines.txt"
+    lines.write_text("x\n" * 20_000)
+
+    async def endpoint() -> None:
+        with lines.open() as file:
+            while file.readline():
+                pass
+
+    guard = watch(endpoint)
+    assert {found.data["category"] for found in guard.findings()} <= {"file", "file_metadata"}
+    reads = [call for call in guard.calls if "readline" in call.name]
+    assert 0 < len(reads) < 1_000
