@@ -99,6 +99,12 @@ def _hosts(value: Any) -> tuple[str, ...]:
     return tuple(_text(part).lower() for part in parts)
 
 
+def _allow(value: Any) -> str:
+    from .blocking.allow import as_rule
+
+    return as_rule(_text(value)).text
+
+
 def _fault(value: Any) -> str:
     from .faults.grammar import parse
 
@@ -141,7 +147,7 @@ OPTIONS = (
     Option(
         "allow_blocking",
         "a blocking call that is intended: 'module:function', 'category@module' or a name",
-        _text,
+        _allow,
         many=True,
         metavar="RULE",
     ),

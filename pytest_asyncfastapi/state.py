@@ -85,6 +85,8 @@ class TestState:
         return self.guard
 
     def _allowed_by_marker(self) -> tuple[str, ...]:
+        from .blocking.allow import as_rule
+
         rules: list[str] = []
         for mark in self.item.iter_markers("allow_blocking"):
             wrong = set(mark.kwargs) - {"reason"}
@@ -94,7 +96,21 @@ class TestState:
                     'a reason: @pytest.mark.allow_blocking("open", reason="reads a 1 KB file")'
                 )
             rules.extend(mark.args)
+        for rule in rules:
+            try:
+                as_rule(rule)
+            except ValueError as error:
+                raise pytest.UsageError(
+                    f"{self.test}: @pytest.mark.allow_blocking: {error}"
+                ) from None
         return tuple(rules)
+
+    def _note_unused_rules(self, guard: BlockingGuard) -> None:
+        """An allow-list must age well: a mark that allows nothing any more is said."""
+        marked = self._allowed_by_marker()
+        for rule in guard.unused_rules():
+            if rule.text in marked:
+                self._note(f"{self.test}: allow_blocking({rule.text!r}) allowed nothing")
 
     # Upstream and faults
 
@@ -217,12 +233,14 @@ class TestState:
         if self.settings.fault or self.item.get_closest_marker("faults") is not None:
             _ = self.scope
 
-    def collect(self, *, passed: bool) -> None:
-        """Move what the rooms have seen so far into the log."""
+    def collect(self, *, passed: bool, ended: bool = False) -> None:
+        """Move what the rooms have seen so far into the log; `ended` when it is all."""
         found: list[Finding] = []
         if self.guard is not None:
             found.extend(self.guard.findings())
             self._note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
+            if passed and ended:
+                self._note_unused_rules(self.guard)
         for note in self._clock.notes if self._clock is not None else ():
             self._note(note)
         if self._scope is not None:

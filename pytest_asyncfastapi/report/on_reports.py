@@ -25,7 +25,7 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     """Take what the rooms saw in this phase; fail it if it had passed so far."""
     # What never happened (a route, a fault) is no news about a test that failed half-way.
     state.passed = state.passed and passed
-    state.collect(passed=state.passed)
+    state.collect(passed=state.passed, ended=phase == "teardown")
     fresh = state.news()
     item.stash.setdefault(_FINDINGS, {})[phase] = fresh
     item.stash[_NOTES] = state.notes

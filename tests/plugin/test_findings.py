@@ -155,6 +155,22 @@ def test_allowed_by_ini_flag_and_context(project: pytest.Pytester) -> None:
     project.runpytest("test_context.py").assert_outcomes(passed=1)
 
 
+def test_a_mark_that_allows_nothing_is_said(project: pytest.Pytester) -> None:
+    """A stale allow rule is a note at the end of the run."""
+    project.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.allow_blocking("nothing_such", reason="long gone")
+        async def test_stale(asgi_app, blocking):
+            pass
+        """
+    )
+    result = project.runpytest()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["note *test_stale: allow_blocking('nothing_such') allowed*"])
+
+
 def test_the_line_that_is_offered_silences_the_finding(project: pytest.Pytester) -> None:
     """What stands behind `intended?` can be pasted as it is."""
     project.makepyfile(CALLS)
