@@ -12,47 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..activity import border
-from ..tasks import Signal, Spawned
-from .errors import AppStillRunning, ClientDisconnected, ProtocolViolation
+from .errors import ClientDisconnected
 from .messages import checked_body, checked_start
+from .served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 # What uvicorn lets an app write ahead of a client that does not read, in bytes.
 HIGH_WATER = 64 * 1024
-_PATIENCE = 3  # times that an app is cancelled before we say that it will not stop
 
 
-class Exchange:
+class Exchange(Served):
     """The state of one request; `receive` and `send` are what the app is given."""
 
     __slots__ = (
         "_body",
         "_body_iterator",
         "_buffered",
-        "_changed",
         "_declared",
-        "_freed",
         "_request_over",
         "_sent",
         "chunks",
         "complete",
-        "disconnected",
-        "error",
-        "finished",
         "headers",
-        "label",
-        "last_progress",
-        "now",
         "request_error",
-        "scope",
         "started",
         "status",
         "streaming",
-        "task",
-        "violation",
     )
 
     def __init__(
@@ -63,27 +50,19 @@ class Exchange:
         label: str,
         streaming: bool,
     ) -> None:
-        self.scope = scope
-        self.label = label
+        super().__init__(scope, label=label)
         self.streaming = streaming
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.chunks: deque[bytes] = deque()
-        self.started = self.complete = self.finished = self.disconnected = False
-        self.error: BaseException | None = None
-        self.violation: ProtocolViolation | None = None
+        self.started = self.complete = False
         self.request_error: BaseException | None = None
-        self.task: Spawned | None = None
-        self.now: Callable[[], float] | None = None
-        self.last_progress = 0.0
         self._body = body if isinstance(body, bytes) else b""
         self._body_iterator = None if isinstance(body, bytes) else body
         self._request_over = False
         self._buffered = 0
         self._declared: int | None = None
         self._sent = 0
-        self._changed = Signal()  # the app did something: wakes the caller
-        self._freed = Signal()  # the caller did something: wakes the app
 
     # What the app sees
 
@@ -172,13 +151,6 @@ class Exchange:
                 "let the framework set the header, or send what was declared",
             )
 
-    def violated(self, what: str, remedy: str) -> ProtocolViolation:
-        """Record a breach of the protocol, worded; returned to be raised in the app."""
-        self.violation = ProtocolViolation(
-            f"{self.label}: the app {what}; a real server refuses this. Fix: {remedy}."
-        )
-        return self.violation
-
     def _progress(self) -> None:
         if self.now is not None:
             self.last_progress = self.now()
@@ -187,63 +159,12 @@ class Exchange:
 
     # What the transport does with it
 
-    async def run(self, app: Callable[..., Any]) -> None:
-        """Call the app to its end. Whatever it raises is kept, not raised."""
-        border()
-        try:
-            await app(self.scope, self.receive, self.send)
-        except anyio.get_cancelled_exc_class() as error:
-            if not self.disconnected:
-                self.error = error
-            raise
-        except BaseException as error:
-            self.error = error
-        finally:
-            border()
-            self.finished = True
-            self._changed.fire()
-
-    def disconnect(self) -> None:
-        """The client goes: wakes a blocked `receive()` and a blocked `send()`."""
-        self.disconnected = True
-        self._freed.fire()
-
-    async def changed(self) -> None:
-        """Wait until the app has done something that the caller may want to see."""
-        await self._changed.wait()
-
     def take(self) -> bytes:
         """The next buffered chunk; makes room for the app to send more."""
         chunk = self.chunks.popleft()
         self._buffered -= len(chunk)
         self._freed.fire()
         return chunk
-
-    async def abandon(self, grace: float) -> None:
-        """Leave: tell the app, give it `grace` seconds, then cancel it and wait.
-
-        Raises `AppStillRunning` if it will not stop even then.
-        """
-        with anyio.CancelScope(shield=True):
-            self.disconnect()
-            await self._wait_finished(grace)
-            for _ in range(_PATIENCE):
-                if self.finished:
-                    return
-                if self.task is not None:
-                    self.task.cancel()
-                await self._wait_finished(1.0)
-        if not self.finished:
-            raise AppStillRunning(
-                f"{self.label}: the app still runs after the client had left and after it was "
-                f"cancelled {_PATIENCE} times; it would leak in production. Fix: let "
-                "CancelledError pass (no bare `except BaseException` around an await)."
-            )
-
-    async def _wait_finished(self, patience: float) -> None:
-        with anyio.move_on_after(patience):
-            while not self.finished:
-                await self._changed.wait()
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "complete" if self.complete else "open"

@@ -29,6 +29,8 @@ from .scope import ScopeBuilder
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
+    from .served import Served
+
 EXTENSION = "asyncfastapi"
 
 
@@ -67,25 +69,33 @@ class Core:
         self._check = check
         self._guard = guard
         self._unguarded = unguarded
-        self._open: set[Exchange] = set()
+        self._open: set[Served] = set()
         self._loop: object = None
 
     def start(self, request: Any, *, streaming: bool) -> Exchange:
         """Begin the exchange; on asyncio (3.12+) an app that never suspends is done already."""
-        if self._check is not None:
-            self._check()
         label = f"{request.method} {request.url.path}"
-        self._same_loop(label)
         exchange = Exchange(
             self.scopes.http(request), _body_of(request), label=label, streaming=streaming
         )
-        context = copy_context()
-        context.run(ACTIVITY.set, label)
-        self._open.add(exchange)
-        exchange.task, exchange.now = spawn(exchange.run(self.app), context, label)
-        if not exchange.finished:
-            exchange.last_progress = exchange.now()
+        self.launch(exchange)
         return exchange
+
+    def launch(self, served: Served) -> None:
+        """Run the app in a task and a context of its own; `aclose` reaps it at the latest."""
+        if self._check is not None:
+            self._check()
+        self._same_loop(served.label)
+        context = copy_context()
+        context.run(ACTIVITY.set, served.label)
+        self._open.add(served)
+        served.task, served.now = spawn(served.run(self.app), context, served.label)
+        if not served.finished:
+            served.last_progress = served.now()
+
+    def landed(self, served: Served) -> None:
+        """It has finished: nothing is left to reap."""
+        self._open.discard(served)
 
     def _same_loop(self, label: str) -> None:
         here = loop_identity()
@@ -138,7 +148,7 @@ class Core:
         if not exchange.finished and (self.background or not exchange.complete):
             await exchange.abandon(self.grace)
         if exchange.finished:
-            self._open.discard(exchange)
+            self.landed(exchange)
 
     # A caller who streams
 
@@ -182,11 +192,11 @@ class Core:
         """The caller is done with a streamed response: leave if the app is not."""
         failing = sys.exc_info()[1] is not None
         await self._leave(exchange)
-        error = exchange.error
-        if error is None or failing or not self.raise_app_exceptions or disconnect_caused(error):
+        if failing or not self.raise_app_exceptions or disconnect_caused(exchange.error):
             return
-        exchange.error = None  # told once
-        raise _unwrapped(error, exchange)
+        error = exchange.told_error()
+        if error is not None:
+            raise error
 
     # What the exchange came to
 
@@ -194,10 +204,9 @@ class Core:
         """Raise what went wrong: the caller's upload, the protocol, or the app's exception."""
         if exchange.request_error is not None:
             raise exchange.request_error
-        error = exchange.error
+        error = exchange.told_error() if self.raise_app_exceptions else exchange.error
         if error is not None and self.raise_app_exceptions:
-            exchange.error = None  # told once
-            raise _unwrapped(error, exchange)
+            raise error
         if error is None and exchange.violation is not None:
             raise exchange.violation
         if exchange.finished and not exchange.complete and error is None:
@@ -256,17 +265,6 @@ class SilentApp(Exception):
 
 class BrokenBody(Exception):
     """Inside this room: the app failed after its response had started."""
-
-
-def _unwrapped(error: BaseException, exchange: Exchange) -> BaseException:
-    """The app's own exception, as itself; a stray cancellation must not cancel the test."""
-    if isinstance(error, anyio.get_cancelled_exc_class()):
-        stray = RuntimeError(
-            f"{exchange.label}: the app cancelled its own task; a server would drop the request"
-        )
-        stray.__cause__ = error
-        return stray
-    return error
 
 
 def _unanswered(exchange: Exchange) -> ProtocolViolation:

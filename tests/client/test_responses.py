@@ -303,7 +303,7 @@ async def test_an_app_that_will_not_stop_is_reported(monkeypatch: pytest.MonkeyP
                     raise
 
     async with open_app(app, lifespan=False) as client:
-        monkeypatch.setattr("pytest_asyncfastapi.client.exchange._PATIENCE", 1)
+        monkeypatch.setattr("pytest_asyncfastapi.client.served._PATIENCE", 1)
         with pytest.raises(AppStillRunning, match="GET /stubborn: the app still runs"):
             async with client.stream("GET", "/stubborn"):
                 pass
