@@ -14,10 +14,11 @@ import anyio
 
 from .errors import ClientDisconnected
 from .messages import checked_body, checked_start
+from .optional import send_optional, trailers_promised
 from .served import Served
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 # What uvicorn lets an app write ahead of a client that does not read, in bytes.
 HIGH_WATER = 64 * 1024
@@ -33,9 +34,14 @@ class Exchange(Served):
         "_declared",
         "_request_over",
         "_sent",
+        "_trailing",
         "chunks",
         "complete",
+        "cut",
+        "extensions",
         "headers",
+        "note",
+        "raises",
         "request_error",
         "started",
         "status",
@@ -57,6 +63,11 @@ class Exchange(Served):
         self.chunks: deque[bytes] = deque()
         self.started = self.complete = False
         self.request_error: BaseException | None = None
+        self.raises = True  # the app's exception reaches the caller as itself
+        self.cut = ""  # why the client has left before the end, if it was made to
+        self.note: Callable[[str], None] | None = None
+        self.extensions: dict[str, Any] | None = None  # of the response
+        self._trailing = False
         self._body = body if isinstance(body, bytes) else b""
         self._body_iterator = None if isinstance(body, bytes) else body
         self._request_over = False
@@ -109,13 +120,12 @@ class Exchange(Served):
             if self.started:
                 raise self.violated("sent http.response.start twice", "send it once")
             self.status, self.headers, self._declared = checked_start(self, message)
+            if message.get("trailers"):
+                self._trailing = trailers_promised(self)
             self.started = True
             self._progress()
         else:
-            raise self.violated(
-                f"sent a message of type {kind!r}, which HTTP does not have",
-                "send http.response.start and http.response.body",
-            )
+            await send_optional(self, message)
 
     async def _send_body(self, message: dict[str, Any]) -> None:
         if not self.started:
@@ -136,8 +146,15 @@ class Exchange(Served):
             while self.streaming and self._buffered > HIGH_WATER and not self.disconnected:
                 await self._freed.wait()
             return
-        self.complete = True
         self._check_length()
+        if self._trailing:
+            self._progress()
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """The response is complete."""
+        self.complete = True
         self._progress()
         self._changed.fire()
         self._freed.fire()
@@ -152,8 +169,7 @@ class Exchange(Served):
             )
 
     def _progress(self) -> None:
-        if self.now is not None:
-            self.last_progress = self.now()
+        self.last_progress = self.now()
         if self.streaming:
             self._changed.fire()
 

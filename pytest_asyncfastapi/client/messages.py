@@ -27,6 +27,12 @@ def checked_start(
                 f"sent the header ({name!r}, {value!r})", "send names and values as bytes"
             )
         headers.append((name, value))
+        if exchange.note is not None and not name.islower() and name != name.lower():
+            exchange.note(
+                f"{exchange.label}: the app sent the header name {name.decode('latin-1')!r}; the "
+                "ASGI specification asks for lower case, and a strict server (HTTP/2) refuses "
+                "it. Fix: send it in lower case."
+            )
         if len(name) == 14 and name.lower() == b"content-length":
             declared = _length(exchange, value)
     return int(status), headers, declared

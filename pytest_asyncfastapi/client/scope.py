@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote
 
+from .optional import OFFERED
+
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -22,11 +24,13 @@ class ScopeBuilder:
         client: tuple[str, int] = ("127.0.0.1", 50000),
         spec_version: str = "2.3",
         state: dict[str, Any] | None = None,
+        extensions: tuple[str, ...] = OFFERED,
     ) -> None:
         self.root_path = root_path.rstrip("/")
         self.client = client
         self.spec_version = spec_version
         self.state = state
+        self.extensions = extensions
         self._targets: dict[bytes, tuple[str, bytes, bytes]] = {}
 
     def http(self, request: Any) -> dict[str, Any]:
@@ -50,7 +54,7 @@ class ScopeBuilder:
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "client": list(self.client),
             "server": [url.host, url.port or _DEFAULT_PORTS.get(scheme, 80)],
-            "extensions": {},
+            "extensions": {name: {} for name in self.extensions},
         }
         if self.state is not None:
             scope["state"] = self.state.copy()

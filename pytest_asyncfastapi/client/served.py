@@ -45,7 +45,7 @@ class Served:
         self.error: BaseException | None = None
         self.violation: ProtocolViolation | None = None
         self.task: Spawned | None = None
-        self.now: Callable[[], float] | None = None
+        self.now: Callable[[], float] = float  # 0.0, while the app has not suspended yet
         self.last_progress = 0.0
         self._changed = Signal()  # the app did something: wakes the caller
         self._freed = Signal()  # the caller did something: wakes the app
@@ -87,7 +87,7 @@ class Served:
         A stray cancellation of the app's task must not cancel the test.
         """
         error, self.error = self.error, None
-        if not isinstance(error, anyio.get_cancelled_exc_class()):
+        if error is None or not isinstance(error, anyio.get_cancelled_exc_class()):
             return error
         stray = RuntimeError(
             f"{self.label}: the app cancelled its own task; a server would drop the request"

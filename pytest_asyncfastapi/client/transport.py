@@ -12,26 +12,32 @@ request is told so, given a grace period, cancelled and waited for.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from contextvars import copy_context
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from .._http import library_of
 from ..activity import ACTIVITY
+from ..context import lay_under
 from ..tasks import loop_identity, spawn
-from ..units import show
-from .errors import ProtocolViolation, disconnect_caused
+from .errors import AppStillRunning, ProtocolViolation, disconnect_caused
 from .exchange import Exchange
+from .impaired import ImpairedExchange
 from .scope import ScopeBuilder
+from .signals import BrokenBody, ClientLeft, SilentApp, translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from contextvars import Context
 
+    from ..context import Change
+    from .contracts import Impairment
     from .served import Served
 
 EXTENSION = "asyncfastapi"
+RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
 
 
 class LoopMismatch(RuntimeError):
@@ -47,6 +53,9 @@ class Core:
     between telling the app that the client has left and cancelling it.
     `check` is called before each request: the lifespan may have died meanwhile.
     `guard` is the client's default timeout; it does not hold while `unguarded()`.
+    `note` is told what is not quite right in a response but harms nobody.
+    `inherited` are context variables of the lifespan, see `context`. `way_in`
+    says what goes wrong with a request on its way in, see `impaired`.
     """
 
     def __init__(
@@ -60,6 +69,9 @@ class Core:
         check: Callable[[], None] | None = None,
         guard: float | None = None,
         unguarded: Callable[[], bool] = lambda: False,
+        note: Callable[[str], None] | None = None,
+        inherited: tuple[Change, ...] = (),
+        way_in: Callable[[Any], Impairment | None] | None = None,
     ) -> None:
         self.app = app
         self.scopes = scopes or ScopeBuilder()
@@ -69,15 +81,36 @@ class Core:
         self._check = check
         self._guard = guard
         self._unguarded = unguarded
+        self._note = note
+        self._inherited = inherited
+        self._way_in = way_in
         self._open: set[Served] = set()
+        self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: object = None
+
+    def view(
+        self, *, raise_app_exceptions: bool | None = None, background: bool | None = None
+    ) -> Core:
+        """Another door to the same running app; it reaps only what it has opened itself."""
+        view = copy(self)
+        view._open, view._closers = set(), []
+        if raise_app_exceptions is not None:
+            view.raise_app_exceptions = raise_app_exceptions
+        if background is not None:
+            view.background = background
+        return view
 
     def start(self, request: Any, *, streaming: bool) -> Exchange:
         """Begin the exchange; on asyncio (3.12+) an app that never suspends is done already."""
         label = f"{request.method} {request.url.path}"
-        exchange = Exchange(
-            self.scopes.http(request), _body_of(request), label=label, streaming=streaming
-        )
+        scope, body = self.scopes.http(request), _body_of(request)
+        plan = None if self._way_in is None else self._way_in(request)
+        if plan is None:
+            exchange = Exchange(scope, body, label=label, streaming=streaming)
+        else:
+            exchange = ImpairedExchange(scope, body, label=label, streaming=streaming, plan=plan)
+        exchange.note = self._note
+        exchange.raises = request.extensions.get(RAISE, self.raise_app_exceptions)
         self.launch(exchange)
         return exchange
 
@@ -86,12 +119,20 @@ class Core:
         if self._check is not None:
             self._check()
         self._same_loop(served.label)
-        context = copy_context()
-        context.run(ACTIVITY.set, served.label)
         self._open.add(served)
-        served.task, served.now = spawn(served.run(self.app), context, served.label)
+        served.task, served.now = spawn(
+            served.run(self.app), self._context(served.label), served.label
+        )
         if not served.finished:
             served.last_progress = served.now()
+
+    def _context(self, label: str) -> Context:
+        """A copy of the caller's context; what the lifespan has set lies under it."""
+        context = copy_context()
+        if self._inherited:
+            lay_under(context, self._inherited)
+        context.run(ACTIVITY.set, label)
+        return context
 
     def landed(self, served: Served) -> None:
         """It has finished: nothing is left to reap."""
@@ -114,7 +155,7 @@ class Core:
     async def answered(self, request: Any) -> Exchange:
         """Run the request to its end: the app has returned, or (no `background`) answered."""
         exchange = self.start(request, streaming=False)
-        with self.translated(request, library_of(request)):
+        with translated(request, library_of(request)):
             if not exchange.finished:
                 await self._until_answered(exchange, self.read_timeout(request))
             await self._leave(exchange)
@@ -123,15 +164,7 @@ class Core:
 
     async def _until_answered(self, exchange: Exchange, read_timeout: float | None) -> None:
         try:
-            while not self._over(exchange):
-                left = read_timeout
-                if left is not None and exchange.now is not None:
-                    # Per read, as on a socket: what the app has sent restarts it.
-                    left -= exchange.now() - exchange.last_progress
-                    if left <= 0:
-                        raise SilentApp
-                with anyio.move_on_after(left):
-                    await exchange.changed()
+            await self._wait(exchange, lambda: self._over(exchange), read_timeout)
         except BaseException:
             await self._leave(exchange)
             raise
@@ -140,6 +173,7 @@ class Core:
         return (
             exchange.finished
             or exchange.request_error is not None
+            or (bool(exchange.cut) and not exchange.complete)
             or (exchange.complete and not self.background)
         )
 
@@ -156,11 +190,12 @@ class Core:
         """Run the request to its `http.response.start`, or to the app's end."""
         exchange = self.start(request, streaming=True)
         try:
-            with self.translated(request, library_of(request)):
+            with translated(request, library_of(request)):
                 await self._wait(exchange, lambda: exchange.started, self.read_timeout(request))
-            if not exchange.started or exchange.request_error is not None:
-                self.check(exchange)
-                self._as_a_server_would(exchange)
+                if not exchange.started or exchange.request_error is not None:
+                    await self._leave_cut(exchange)
+                    self.check(exchange)
+                    self._as_a_server_would(exchange)
         except BaseException:
             await self._leave(exchange)
             raise
@@ -172,16 +207,26 @@ class Core:
         """Wait until `ready()`, the app's end or a failed upload; `SilentApp` after `read`."""
         if ready() or exchange.finished:
             return
-        with anyio.move_on_after(read_timeout):
-            while not (ready() or exchange.finished or exchange.request_error):
+        since, now = exchange.now(), exchange.now
+        while not (ready() or exchange.finished or exchange.request_error or exchange.cut):
+            left = None
+            if read_timeout is not None:
+                # Per read, as on a socket: what the app has sent restarts it.
+                left = read_timeout - now() + max(since, exchange.last_progress)
+                if left <= 0:
+                    raise SilentApp(read_timeout)
+            with anyio.move_on_after(left):
                 await exchange.changed()
-            return
-        raise SilentApp
+
+    async def _leave_cut(self, exchange: Exchange) -> None:
+        if exchange.cut and not exchange.finished:
+            await self._leave(exchange)
 
     async def next_chunk(self, exchange: Exchange, read_timeout: float | None) -> bytes | None:
         """The next chunk of the body, while the app runs; None at its end."""
         while not exchange.chunks:
             if self._over(exchange):
+                await self._leave_cut(exchange)
                 self.check(exchange)
                 self._as_a_server_would(exchange)
                 return None
@@ -192,7 +237,7 @@ class Core:
         """The caller is done with a streamed response: leave if the app is not."""
         failing = sys.exc_info()[1] is not None
         await self._leave(exchange)
-        if failing or not self.raise_app_exceptions or disconnect_caused(exchange.error):
+        if failing or not exchange.raises or disconnect_caused(exchange.error):
             return
         error = exchange.told_error()
         if error is not None:
@@ -204,9 +249,13 @@ class Core:
         """Raise what went wrong: the caller's upload, the protocol, or the app's exception."""
         if exchange.request_error is not None:
             raise exchange.request_error
-        error = exchange.told_error() if self.raise_app_exceptions else exchange.error
-        if error is not None and self.raise_app_exceptions:
+        if exchange.cut and disconnect_caused(exchange.error):
+            exchange.error = None  # no news: the client has left
+        error = exchange.told_error() if exchange.raises else exchange.error
+        if error is not None and exchange.raises:
             raise error
+        if exchange.cut:
+            raise ClientLeft(exchange.cut)
         if error is None and exchange.violation is not None:
             raise exchange.violation
         if exchange.finished and not exchange.complete and error is None:
@@ -232,39 +281,31 @@ class Core:
             return None
         return timeout
 
-    @contextmanager
-    def translated(self, request: Any, library: Any) -> Iterator[None]:
-        """Raise our own signals as the exceptions of the library that made the request."""
-        try:
-            yield
-        except SilentApp as error:
-            read = self.read_timeout(request)
-            raise library.ReadTimeout(
-                f"{request.method} {request.url.path}: the app sent nothing for {show(read or 0)}",
-                request=request,
-            ) from error
-        except BrokenBody as error:
-            raise library.RemoteProtocolError(
-                "peer closed connection without sending complete message body", request=request
-            ) from error
+    # The end of the client
+
+    def close_with(self, closer: Callable[[], Awaitable[None]]) -> None:
+        """Call `closer` first when this client is closed."""
+        self._closers.append(closer)
 
     async def aclose(self) -> None:
         """Reap every exchange that is still open: no task outlives the client."""
-        for exchange in list(self._open):
-            self._open.discard(exchange)
-            if not exchange.finished:
-                await exchange.abandon(self.grace)
-
-
-class SilentApp(Exception):
-    """Inside this room: the app sent nothing for as long as the caller waits.
-
-    Not a `TimeoutError`: an app may raise that itself, and it must stay that.
-    """
-
-
-class BrokenBody(Exception):
-    """Inside this room: the app failed after its response had started."""
+        closers, self._closers = self._closers, []
+        failed: BaseException | None = None
+        for close in closers:
+            try:
+                await close()
+            except AppStillRunning as error:  # the others are to be reaped all the same
+                failed = error
+        for thing in list(self._open):
+            self._open.discard(thing)
+            if thing.finished:
+                continue
+            try:
+                await thing.abandon(self.grace)
+            except AppStillRunning as error:
+                failed = error
+        if failed is not None:
+            raise failed
 
 
 def _unanswered(exchange: Exchange) -> ProtocolViolation:
