@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Self
 
+    from .websocket import WebSocket
+
 _KNOWN_URLS = 512
 _AS_PARENT: Any = object()  # not given: as the client (or the parent) has it
 
@@ -109,6 +111,12 @@ class AppClient:
         return await super().send(  # type: ignore[misc]
             request, stream=stream, auth=auth, follow_redirects=follow_redirects
         )
+
+    def websocket(self, url: Any, **options: Any) -> WebSocket:
+        """Connect with `async with client.websocket("/ws") as ws`; see `WebSocket`."""
+        from .websocket import WebSocket
+
+        return WebSocket(self, url, **options)
 
     def _is_plain(self, request: Any, auth: Any, follow_redirects: Any) -> bool:
         client: Any = self

@@ -136,7 +136,7 @@ class Exchange(Served):
         if self.complete:
             return  # the specification: ignored after the response is complete
         chunk = checked_body(self, message)
-        if self.scope["method"] != "HEAD":
+        if self.scope.get("method") != "HEAD":
             self._sent += len(chunk)
             if chunk:
                 self.chunks.append(chunk)
@@ -161,7 +161,9 @@ class Exchange(Served):
 
     def _check_length(self) -> None:
         declared = self._declared
-        no_body = self.scope["method"] == "HEAD" or self.status in (204, 304) or self.status < 200
+        no_body = (
+            self.scope.get("method") == "HEAD" or self.status in (204, 304) or self.status < 200
+        )
         if declared is not None and not no_body and declared != self._sent:
             raise self.violated(
                 f"declared Content-Length: {declared} but sent {self._sent} bytes",

@@ -60,6 +60,19 @@ class ScopeBuilder:
             scope["state"] = self.state.copy()
         return scope
 
+    def websocket(self, request: Any) -> dict[str, Any]:
+        """The scope of one WebSocket, from the request that is its handshake."""
+        scope = self.http(request)
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["scheme"] = {"http": "ws", "https": "wss"}.get(scope["scheme"], scope["scheme"])
+        # As uvicorn: 2.4, where `send()` raises once the client has gone.
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+        scope["extensions"] = {"websocket.http.response": {}}
+        offered = request.headers.get("sec-websocket-protocol", "")
+        scope["subprotocols"] = [name.strip() for name in offered.split(",") if name.strip()]
+        return scope
+
     def _split(self, raw_target: bytes) -> tuple[str, bytes, bytes]:
         raw_path, _, query = raw_target.partition(b"?")
         raw_path = self.root_path.encode() + raw_path

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 EXTENSION = "asyncfastapi"
 RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
+# How to make the exchange of a request that is not plain HTTP.
+MAKES_EXCHANGE = "asyncfastapi.exchange"
 
 
 class LoopMismatch(RuntimeError):
@@ -102,17 +104,23 @@ class Core:
 
     def start(self, request: Any, *, streaming: bool) -> Exchange:
         """Begin the exchange; on asyncio (3.12+) an app that never suspends is done already."""
-        label = f"{request.method} {request.url.path}"
-        scope, body = self.scopes.http(request), _body_of(request)
-        plan = None if self._way_in is None else self._way_in(request)
-        if plan is None:
-            exchange = Exchange(scope, body, label=label, streaming=streaming)
+        make: Callable[..., Exchange] | None = request.extensions.get(MAKES_EXCHANGE)
+        if make is None:
+            exchange = self._http_exchange(request, streaming)
         else:
-            exchange = ImpairedExchange(scope, body, label=label, streaming=streaming, plan=plan)
+            exchange = make(self.scopes, request)
         exchange.note = self._note
         exchange.raises = request.extensions.get(RAISE, self.raise_app_exceptions)
         self.launch(exchange)
         return exchange
+
+    def _http_exchange(self, request: Any, streaming: bool) -> Exchange:
+        label = f"{request.method} {request.url.path}"
+        scope, body = self.scopes.http(request), _body_of(request)
+        plan = None if self._way_in is None else self._way_in(request)
+        if plan is None:
+            return Exchange(scope, body, label=label, streaming=streaming)
+        return ImpairedExchange(scope, body, label=label, streaming=streaming, plan=plan)
 
     def launch(self, served: Served) -> None:
         """Run the app in a task and a context of its own; `aclose` reaps it at the latest."""

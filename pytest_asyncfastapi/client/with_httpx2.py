@@ -26,7 +26,8 @@ class AppTransport(Transport, httpx2.AsyncBaseTransport):
     body = BodyStream
 
 
-class AsgiClient(AppClient, httpx2.AsyncClient):
+# Its `websocket` is ours: that of the other client, whatever the library.
+class AsgiClient(AppClient, httpx2.AsyncClient):  # type: ignore[misc]
     """An `httpx2.AsyncClient` bound to an ASGI app in this process."""
 
     library = httpx2
