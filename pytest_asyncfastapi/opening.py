@@ -13,6 +13,8 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from .tasks import loop_identity
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
@@ -52,6 +54,25 @@ class RunningApp:
 
     app: Callable[..., Any]
     run: Lifespan | None
+    loop: object  # the one in which it was started
+    home: str = ""  # the same in words
+    asked: str | None = None  # the app's name, where it was found by one
+
+    def why_not(self, home: str, asked: str | None) -> str:
+        """One sentence if a test in the loop `home` that asks for `asked` cannot use this run."""
+        if asked != self.asked:
+            return (
+                f"this test asks for the app {asked!r}, but {self.asked!r} runs for all tests "
+                "around it (asyncfastapi_app_scope is wider than a test). Fix: move this test to "
+                "a module of its own, or set asyncfastapi_app_scope = function."
+            )
+        if self.loop is loop_identity():
+            return ""
+        return (
+            f"this test runs in {home}, but the app was started in {self.home}: connections and "
+            "locks of the app belong to that loop. Fix: give all tests that share the app the "
+            "same loop scope, or set asyncfastapi_app_scope = function."
+        )
 
 
 @asynccontextmanager
@@ -61,6 +82,8 @@ async def running_app(
     lifespan: bool = True,
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
+    home: str = "",
+    asked: str | None = None,
 ) -> AsyncIterator[RunningApp]:
     """Run the lifespan of `app` around the block; the shutdown runs whatever happens in it."""
     from .app.asgi2 import single_callable
@@ -72,7 +95,7 @@ async def running_app(
         run = Lifespan(app, startup_timeout=startup_timeout, shutdown_timeout=shutdown_timeout)
         await run.start()
     try:
-        yield RunningApp(app, run)
+        yield RunningApp(app, run, loop_identity(), home, asked)
     finally:
         if run is not None:
             await run.stop()

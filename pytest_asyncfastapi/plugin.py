@@ -10,6 +10,7 @@ from . import runners, settings
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
+    asgi_running,
     blocking,
     clock,
     faults,
@@ -55,7 +56,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """
     try:
         state = item.stash[STATE] = TestState(item)
-        if state.ours and (sentence := runners.why_not(item)):
+        if state.ours and (sentence := runners.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
         state.begin()

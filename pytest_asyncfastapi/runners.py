@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .activity import ACTIVITY, border
+from .loop_scopes import why_narrow, words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,10 +29,14 @@ _CLAIMS = ("anyio", "asyncio", "trio", "asyncio_cooperative", "gen_test", "inlin
 _neutral: list[Any] = []
 
 
-def neutral_fixture(function: Callable[..., Any]) -> Any:
-    """An async generator fixture that every runner can run."""
-    _neutral.append(function)
-    return pytest.fixture(function)
+def neutral_fixture(scope: Any = "function") -> Callable[[Callable[..., Any]], Any]:
+    """An async generator fixture that every runner can run; `scope` as in `pytest.fixture`."""
+
+    def declare(function: Callable[..., Any]) -> Any:
+        _neutral.append(function)
+        return pytest.fixture(scope=scope)(function)
+
+    return declare
 
 
 def is_neutral(function: Any) -> bool:
@@ -125,9 +130,19 @@ def _is_pytest_asyncio(item: pytest.Item) -> bool:
     return bool(is_theirs(item))
 
 
-def why_not(item: pytest.Item) -> str:
+def home(item: pytest.Item) -> str:
+    """The event loop of this test in words, for messages."""
+    return words(item, runner_of(item))
+
+
+def why_not(item: pytest.Item, app_scope: str = "function") -> str:
     """One sentence if this test cannot work with our fixtures, else an empty text."""
-    return _double_claim(item) or _sync_test(item) or _not_run(item)
+    return (
+        _double_claim(item)
+        or _sync_test(item)
+        or _not_run(item)
+        or why_narrow(item, runner_of(item), app_scope)
+    )
 
 
 def _double_claim(item: pytest.Item) -> str:

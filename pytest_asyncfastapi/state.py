@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .blocking import BlockingGuard
     from .clock import VirtualClock
     from .faults import Faults
+    from .faults.client import ClientPlan
     from .upstream.scope import UpstreamScope
 
 OUR_FIXTURES = frozenset(
@@ -128,6 +129,10 @@ class TestState:
         """The faults of this test."""
         return self.scope.faults
 
+    def way_in(self, request: Any) -> ClientPlan | None:
+        """What goes wrong with this request of `asgi_client`, if anything does."""
+        return None if self._scope is None else self._scope.faults.client.decide(request)
+
     def _fault_markers(self) -> list[str]:
         from .faults import FaultSpecError, parse
 
@@ -198,9 +203,9 @@ class TestState:
         except ClockError as error:
             if required:
                 raise
-            self._note(str(error))
+            self.note(str(error))
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Something to know that is not a finding; shown at the end of the run."""
         if text and text not in self.notes:
             self.notes.append(text)
@@ -210,9 +215,13 @@ class TestState:
     def begin(self) -> None:
         """Before the fixtures are set up."""
         if self.ours and "asgi_client" in getattr(self.item, "fixturenames", ()):
-            from .opening import preload
+            from .opening import client_class, preload
 
-            preload()
+            try:
+                client_class(self.settings.client)
+            except ImportError as error:
+                raise pytest.UsageError(f"{self.test}: {error}") from None
+            preload(self.settings.client)
         if self.guard_mode != "off":
             self.open_guard()
         if self.settings.fault or self.item.get_closest_marker("faults") is not None:
@@ -223,9 +232,9 @@ class TestState:
         found: list[Finding] = []
         if self.guard is not None:
             found.extend(self.guard.findings())
-            self._note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
+            self.note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
         for note in self._clock.notes if self._clock is not None else ():
-            self._note(note)
+            self.note(note)
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed))
         log = FindingLog()
@@ -242,7 +251,9 @@ class TestState:
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
-        if self._scope is None or not any(rule.is_random for rule in self.faults):
+        if self._scope is None or not any(
+            rule.is_random for rule in (*self.faults, *self.faults.client)
+        ):
             return ""
         return f"replay with --asyncfastapi-seed={self.settings.seed}"
 
