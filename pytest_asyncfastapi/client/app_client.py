@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Self
 
+    from .sse import EventStream
     from .websocket import WebSocket
 
 _KNOWN_URLS = 512
@@ -117,6 +118,12 @@ class AppClient:
         from .websocket import WebSocket
 
         return WebSocket(self, url, **options)
+
+    def sse(self, url: Any, **options: Any) -> EventStream:
+        """Read events with `async with client.sse("/events") as events`; see `EventStream`."""
+        from .sse import EventStream
+
+        return EventStream(self, url, **options)
 
     def _is_plain(self, request: Any, auth: Any, follow_redirects: Any) -> bool:
         client: Any = self
