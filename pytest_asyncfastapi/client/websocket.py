@@ -19,6 +19,7 @@ from ..units import seconds, show
 from .transport import MAKES_EXCHANGE
 from .websocket_errors import ABNORMAL, WebSocketClosed, WebSocketRejected
 from .websocket_exchange import SocketExchange
+from .websocket_messages import sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -93,7 +94,7 @@ class WebSocket:
         Raises the app's own exception, unless the test's is on its way already.
         """
         if not self._exchange.over:
-            self._exchange.disconnect(1000)
+            self._exchange.close(1000, "")
         await self.response.aclose()
         violation = self._exchange.violation
         if error is None and violation is not None and violation is not self._told:
@@ -190,14 +191,27 @@ class WebSocket:
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close it, and let the app end: for no longer than its grace period.
 
-        Code 1006 stands for a connection that is lost. Closing twice does nothing.
+        Closing twice does nothing. Raises `ValueError` for a code that cannot be sent.
         """
-        exchange = self._exchange
-        if not exchange.over:
-            exchange.disconnect(code, reason)
+        if not sendable(code):
+            raise ValueError(
+                f"close code {code!r} cannot be sent. Fix: use 1000, 1001, 1003, 1007-1014 or "
+                "one of 3000-4999; .abort() loses the connection without a close."
+            )
+        if not self._exchange.over:
+            self._exchange.close(code, reason)
+        await self._let_it_end()
+
+    async def abort(self) -> None:
+        """Lose the connection without a close: the app is told 1005, as by uvicorn."""
+        if not self._exchange.over:
+            self._exchange.disconnect()
+        await self._let_it_end()
+
+    async def _let_it_end(self) -> None:
         with anyio.move_on_after(self._core.grace):
-            while not exchange.finished:
-                await exchange.changed()
+            while not self._exchange.finished:
+                await self._exchange.changed()
 
     def __aiter__(self) -> Self:
         """All messages until the close, whatever its code."""

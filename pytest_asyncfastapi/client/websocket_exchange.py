@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+_NO_CODE = 1005
 _OVERHEAD = 2  # of a frame: also a stream of empty messages has to be held back
 
 
@@ -156,12 +157,12 @@ class SocketExchange(Exchange):
                 "send websocket.send or websocket.close",
             )
 
-    def _over(self, code: int, reason: str, by: str) -> None:
+    def _over(self, code: int, reason: str, by: str, told: int | None = None) -> None:
         """Closed, by either side: the app's next word is that it is disconnected."""
         if self.closed is None:
             self.closed = (code, reason, by)
             self._from_client.append(
-                {"type": "websocket.disconnect", "code": code, "reason": reason}
+                {"type": "websocket.disconnect", "code": told or code, "reason": reason}
             )
             self._freed.fire()
             self._changed.fire()
@@ -197,9 +198,16 @@ class SocketExchange(Exchange):
         self._waiting_for_app += _size(payload)
         self._freed.fire()
 
-    def disconnect(self, code: int = ABNORMAL, reason: str = "") -> None:
-        """The client goes: by its own close, or else its connection is lost."""
+    def close(self, code: int, reason: str) -> None:
+        """The client goes, with a close of its own."""
         self._over(code, reason, "the client closed it")
+        super().disconnect()
+
+    def disconnect(self) -> None:
+        """The client goes without a word: its connection is lost."""
+        # The specification: 1005 where no code was received. Before the accept as uvicorn.
+        told = _NO_CODE if self.accepted else ABNORMAL
+        self._over(ABNORMAL, "", "the client lost the connection", told)
         super().disconnect()
 
     def __repr__(self) -> str:

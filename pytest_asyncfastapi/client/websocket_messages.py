@@ -17,6 +17,11 @@ _SENDABLE = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 
 _LONGEST_REASON = 123  # bytes: what a control frame has room for beside the code
 
 
+def sendable(code: object) -> bool:
+    """May an endpoint send this code in a close?"""
+    return code in _SENDABLE
+
+
 def checked_payload(served: Served, message: dict[str, Any]) -> str | bytes:
     """The text or the bytes of a `websocket.send`."""
     text, data = message.get("text"), message.get("bytes")
@@ -40,7 +45,7 @@ def checked_close(served: Served, message: dict[str, Any]) -> tuple[int, str]:
     """The code and the reason of a `websocket.close`."""
     code, reason = message.get("code"), message.get("reason") or ""
     code = 1000 if code is None else code
-    if code not in _SENDABLE:
+    if not sendable(code):
         raise served.violated(
             f"closed the WebSocket with code {code!r}, which cannot be sent",
             "use 1000, 1001, 1003, 1007-1014 or one of 3000-4999",

@@ -148,7 +148,7 @@ async def test_closing_the_client_reaps_a_socket_left_open(library: Library) -> 
     app = Recording()
     async with library.opened(app) as client:
         await client.websocket("/ws").__aenter__()
-    assert app.seen == [{"type": "websocket.disconnect", "code": 1006, "reason": ""}]
+    assert app.seen == [{"type": "websocket.disconnect", "code": 1005, "reason": ""}]
 
 
 async def test_a_cancelled_handshake_leaves_nothing(library: Library) -> None:
@@ -186,13 +186,21 @@ async def test_a_denied_handshake_goes_through_the_librarys_auth(library: Librar
             assert await ws.receive() == "in"
 
 
-async def test_a_lost_connection_is_played_with_1006(library: Library) -> None:
-    """What was sent before it still arrives."""
+async def test_a_lost_connection_is_played_by_abort(library: Library) -> None:
+    """What was sent before it still arrives; the app is told 1005, as by uvicorn."""
     app = Recording()
     async with library.opened(app) as client, client.websocket("/ws") as ws:
         await ws.send("last words")
-        await ws.close(1006)
-        assert [message.get("code") for message in app.seen] == [None, 1006]
-        with pytest.raises(WebSocketClosed, match=r"the client closed it \(code 1006\)"):
+        await ws.abort()
+        assert [message.get("code") for message in app.seen] == [None, 1005]
+        with pytest.raises(WebSocketClosed, match=r"lost the connection \(code 1006\)"):
             await ws.send("x")
     assert repr(ws) == "<WebSocket /ws: closed (1006)>"
+
+
+@pytest.mark.parametrize("code", [1005, 1006, 999, 5000, "1000"])
+async def test_a_code_that_cannot_be_sent_is_refused(library: Library, code: Any) -> None:
+    """With the ones that can, and what to do for a lost connection."""
+    async with library.opened(echo) as client, client.websocket("/ws") as ws:
+        with pytest.raises(ValueError, match=r"cannot be sent. Fix: use 1000.*\.abort\(\)"):
+            await ws.close(code)
