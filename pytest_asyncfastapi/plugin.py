@@ -64,6 +64,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: object) -> None:
+    """An app that runs for several tests ends with the backend of its loop."""
+    runners.end_with_backend(fixturedef, request)
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""

@@ -206,6 +206,20 @@ def lend_fixtures(item: pytest.Item) -> None:
             function.__dict__.pop("_loop_scope", None)
 
 
+def end_with_backend(definition: Any, request: Any) -> None:
+    """Tear a wide neutral fixture down before anyio's backend changes below it.
+
+    anyio joins the two only after pytest has noted who depends on whom: without
+    this, tests on trio would go on in the asyncio loop that the fixture holds open.
+    """
+    # By name: anyio has put its wrapper around the function already.
+    ours = any(definition.argname == function.__name__ for function in _neutral)
+    wide = ours and definition.scope != "function" and "anyio_backend" in request.fixturenames
+    if wide and runner_of(request._pyfuncitem) == "anyio":
+        backend = request._get_active_fixturedef("anyio_backend")
+        backend.addfinalizer(functools.partial(definition.finish, request=request))
+
+
 # Guards around the body
 
 

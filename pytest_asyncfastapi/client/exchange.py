@@ -11,6 +11,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 from .errors import ClientDisconnected
 from .messages import checked_body, checked_start
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 # What uvicorn lets an app write ahead of a client that does not read, in bytes.
 HIGH_WATER = 64 * 1024
+# How much an app may send without ever letting go of the loop: it must stay cancellable.
+PAUSE = 1024 * 1024
 
 
 class Exchange(Served):
@@ -32,6 +35,7 @@ class Exchange(Served):
         "_body_iterator",
         "_buffered",
         "_declared",
+        "_pause_at",
         "_request_over",
         "_sent",
         "_trailing",
@@ -46,6 +50,7 @@ class Exchange(Served):
         "started",
         "status",
         "streaming",
+        "trailers_missing",
     )
 
     def __init__(
@@ -67,6 +72,7 @@ class Exchange(Served):
         self.cut = ""  # why the client has left before the end, if it was made to
         self.note: Callable[[str], None] | None = None
         self.extensions: dict[str, Any] | None = None  # of the response
+        self.trailers_missing = False  # the body is over, and trailers were promised
         self._trailing = False
         self._body = body if isinstance(body, bytes) else b""
         self._body_iterator = None if isinstance(body, bytes) else body
@@ -74,6 +80,7 @@ class Exchange(Served):
         self._buffered = 0
         self._declared: int | None = None
         self._sent = 0
+        self._pause_at = PAUSE
 
     # What the app sees
 
@@ -112,6 +119,8 @@ class Exchange(Served):
         if self.disconnected and not self.complete:
             if self.scope["asgi"]["spec_version"] >= "2.4":
                 raise ClientDisconnected(f"{self.label}: the client has disconnected")
+            # Dropped; an app that only sends would never let go of the loop otherwise.
+            await anyio.lowlevel.checkpoint()
             return
         kind = message.get("type")
         if kind == "http.response.body":
@@ -145,9 +154,13 @@ class Exchange(Served):
             self._progress()
             while self.streaming and self._buffered > HIGH_WATER and not self.disconnected:
                 await self._freed.wait()
+            if self._sent >= self._pause_at:
+                self._pause_at = self._sent + PAUSE
+                await anyio.lowlevel.checkpoint()
             return
         self._check_length()
         if self._trailing:
+            self.trailers_missing = True
             self._progress()
         else:
             self.end()
@@ -171,9 +184,10 @@ class Exchange(Served):
             )
 
     def _progress(self) -> None:
-        self.last_progress = self.now()
         if self.streaming:
-            self._changed.fire()
+            self._changed.fire()  # whoever waits takes the time
+        else:
+            self.last_progress = self.now()
 
     # What the transport does with it
 

@@ -29,6 +29,8 @@ class Body:
 
     async def __anext__(self) -> bytes:
         # Not a generator: one that is left in the middle would have to be closed by somebody.
+        if self._exchange.chunks:
+            return self._exchange.take()
         timeout = self._core.read_timeout(self._request)
         with translated(self._request, self.library):
             chunk = await self._core.next_chunk(self._exchange, timeout)

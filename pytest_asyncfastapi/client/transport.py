@@ -225,6 +225,7 @@ class Core:
                     raise SilentApp(read_timeout)
             with anyio.move_on_after(left):
                 await exchange.changed()
+                since = now()
 
     async def _leave_cut(self, exchange: Exchange) -> None:
         if exchange.cut and not exchange.finished:
@@ -245,7 +246,9 @@ class Core:
         """The caller is done with a streamed response: leave if the app is not."""
         failing = sys.exc_info()[1] is not None
         await self._leave(exchange)
-        if failing or not exchange.raises or disconnect_caused(exchange.error):
+        if disconnect_caused(exchange.error):
+            exchange.error = None  # no news; and its traceback holds on to all of the app's frames
+        if failing or not exchange.raises:
             return
         error = exchange.told_error()
         if error is not None:
@@ -319,6 +322,10 @@ class Core:
 def _unanswered(exchange: Exchange) -> ProtocolViolation:
     if not exchange.started:
         return exchange.violated("returned without sending a response", "send one on every path")
+    if exchange.trailers_missing:
+        return exchange.violated(
+            "promised trailers and sent none", "send http.response.trailers after the body"
+        )
     return exchange.violated(
         "returned before its response was complete",
         "end the body with a message without more_body",
