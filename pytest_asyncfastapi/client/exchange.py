@@ -87,6 +87,7 @@ class Exchange(Served):
     async def receive(self) -> dict[str, Any]:
         """The next `http.request`, then `http.disconnect` once there is nobody left."""
         if self.disconnected:
+            await self.pass_loop()
             return {"type": "http.disconnect"}
         if not self._request_over:
             return await self._receive_body()
@@ -117,10 +118,9 @@ class Exchange(Served):
     async def send(self, message: dict[str, Any]) -> None:
         """Take one message of the app; raises `ProtocolViolation` where it breaks the protocol."""
         if self.disconnected and not self.complete:
+            await self.pass_loop()
             if self.scope["asgi"]["spec_version"] >= "2.4":
                 raise ClientDisconnected(f"{self.label}: the client has disconnected")
-            # Dropped; an app that only sends would never let go of the loop otherwise.
-            await anyio.lowlevel.checkpoint()
             return
         kind = message.get("type")
         if kind == "http.response.body":

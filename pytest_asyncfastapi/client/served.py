@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
 from ..activity import border
 from ..tasks import Signal, Spawned
@@ -20,11 +21,14 @@ if TYPE_CHECKING:
 
 _PATIENCE = 3  # times that an app is cancelled before we say that it will not stop
 
+_FREE_CALLS = 100  # of `receive` and `send` by an app whose client has left
+
 
 class Served:
     """One call of the app; a subclass gives it `receive` and `send`."""
 
     __slots__ = (
+        "_calls_since_left",
         "_changed",
         "_freed",
         "disconnected",
@@ -47,6 +51,7 @@ class Served:
         self.task: Spawned | None = None
         self.now: Callable[[], float] = float  # 0.0, while the app has not suspended yet
         self.last_progress = 0.0
+        self._calls_since_left = 0
         self._changed = Signal()  # the app did something: wakes the caller
         self._freed = Signal()  # the caller did something: wakes the app
 
@@ -116,6 +121,10 @@ class Served:
             await self._wait_finished(grace)
             for _ in range(_PATIENCE):
                 if self.finished:
+                    # Generators that the app has dropped are finalised by the loop's hooks:
+                    # a task is made at the next step, and runs at the one after it.
+                    for _ in range(3):
+                        await anyio.lowlevel.checkpoint()
                     return
                 if self.task is not None:
                     self.task.cancel()
@@ -126,6 +135,16 @@ class Served:
                 f"cancelled {_PATIENCE} times; it would leak in production. Fix: let "
                 "CancelledError pass (no bare `except BaseException` around an await)."
             )
+
+    async def pass_loop(self) -> None:
+        """Now and then let others run: an app that never waits itself could not be cancelled.
+
+        Not at once, so that an app is cancelled where it waits by itself, if it does: only
+        there its generators see the cancellation.
+        """
+        self._calls_since_left += 1
+        if self._calls_since_left > _FREE_CALLS:
+            await anyio.lowlevel.checkpoint()
 
     async def _wait_finished(self, patience: float) -> None:
         with anyio.move_on_after(patience):

@@ -91,6 +91,7 @@ class SocketExchange(Exchange):
             await self._freed.wait()
         kind = message.get("type")
         if self.disconnected:
+            await self.pass_loop()
             raise ClientDisconnected(f"{self.label}: the client has disconnected")
         if self._denying:
             await self._deny(kind, message)

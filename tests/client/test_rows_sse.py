@@ -99,6 +99,58 @@ async def test_R12_some_events_then_leave(library: Library, response: str) -> No
             gc.collect()
 
 
+# trio warns of the generators that are dropped in the middle: httpx's, and the app's.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
+async def test_R03_a_generator_that_never_waits_is_left_too(library: Library) -> None:
+    """It would hold the loop for ever, if `send()` did not let others run."""
+
+    async def bytes_for_ever() -> AsyncIterator[bytes]:
+        while True:
+            yield b"x" * 10_000
+
+    async def endpoint(request: Request) -> StreamingResponse:
+        return StreamingResponse(bytes_for_ever())
+
+    app = Starlette(routes=[Route("/", endpoint)])
+    async with library.opened(app) as client:
+        before = tasks()
+        async with client.stream("GET", "/") as response:
+            async for _ in response.aiter_raw():
+                break
+        assert tasks() == before
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_an_app_that_loops_after_the_disconnect_is_cancelled(
+    library: Library, kind: str
+) -> None:
+    """Neither `receive()` nor a `send()` that raises may spin in it."""
+    ended: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "websocket.accept"} if kind == "websocket" else START)
+        try:
+            while kind == "http":
+                await receive()
+            while True:
+                try:
+                    await send({"type": "websocket.send", "text": "x"})
+                except OSError:
+                    pass
+        finally:
+            ended.append("cancelled")
+
+    async with library.opened(app) as client:
+        if kind == "http":
+            async with client.stream("GET", "/"):
+                pass
+        else:
+            async with client.websocket("/"):
+                pass
+        assert ended == ["cancelled"]
+
+
 async def test_an_exception_of_the_app_surfaces_after_its_events(library: Library) -> None:
     """As itself, as in any stream."""
 
