@@ -22,6 +22,10 @@ class AppStillRunning(RuntimeError):
     """The app went on after the client had left and after it was cancelled."""
 
 
+class LoopMismatch(RuntimeError):
+    """A request came from another event loop than the one the client was opened in."""
+
+
 def disconnect_caused(error: BaseException | None) -> bool:
     """Is this error only the echo of the client having left?"""
     seen: set[int] = set()

@@ -6,10 +6,14 @@ uvicorn's behaviour (`root_path` is a prefix of `path` and `raw_path`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
+from .._http import library_of
 from .optional import OFFERED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -82,3 +86,13 @@ class ScopeBuilder:
             self._targets.clear()
         self._targets[raw_target] = target
         return target
+
+
+def body_of(request: Any) -> bytes | AsyncIterator[bytes]:
+    """The request's body: bytes if it is in memory, else its stream, read lazily."""
+    try:
+        body: bytes = request.content
+    except library_of(request).RequestNotRead:
+        stream: AsyncIterator[bytes] = request.stream.__aiter__()
+        return stream
+    return body

@@ -38,12 +38,13 @@ def translated(request: Any, library: Any) -> Iterator[None]:
     except SilentApp as error:
         raise library.ReadTimeout(_about(request, error), request=request) from error
     except ClientLeft as error:
-        raise library.ReadError(_about(request, error), request=request) from error
+        said = _about(request, f"the client left: {error}")
+        raise library.ReadError(said, request=request) from error
     except BrokenBody as error:
         raise library.RemoteProtocolError(
             "peer closed connection without sending complete message body", request=request
         ) from error
 
 
-def _about(request: Any, error: Exception) -> str:
+def _about(request: Any, error: object) -> str:
     return f"{request.method} {request.url.path}: {error}"

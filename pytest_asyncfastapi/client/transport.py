@@ -22,14 +22,15 @@ from .._http import library_of
 from ..activity import ACTIVITY
 from ..context import lay_under
 from ..tasks import loop_identity, spawn
-from .errors import AppStillRunning, ProtocolViolation, disconnect_caused
+from .errors import AppStillRunning, LoopMismatch, disconnect_caused
 from .exchange import Exchange
 from .impaired import ImpairedExchange
-from .scope import ScopeBuilder
+from .messages import unanswered
+from .scope import ScopeBuilder, body_of
 from .signals import BrokenBody, ClientLeft, SilentApp, translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
     from contextvars import Context
 
     from ..context import Change
@@ -40,10 +41,6 @@ EXTENSION = "asyncfastapi"
 RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
 # How to make the exchange of a request that is not plain HTTP.
 MAKES_EXCHANGE = "asyncfastapi.exchange"
-
-
-class LoopMismatch(RuntimeError):
-    """A request came from another event loop than the one the client was opened in."""
 
 
 class Core:
@@ -116,7 +113,7 @@ class Core:
 
     def _http_exchange(self, request: Any, streaming: bool) -> Exchange:
         label = f"{request.method} {request.url.path}"
-        scope, body = self.scopes.http(request), _body_of(request)
+        scope, body = self.scopes.http(request), body_of(request)
         plan = None if self._way_in is None else self._way_in(request)
         if plan is None:
             return Exchange(scope, body, label=label, streaming=streaming)
@@ -270,7 +267,7 @@ class Core:
         if error is None and exchange.violation is not None:
             raise exchange.violation
         if exchange.finished and not exchange.complete and error is None:
-            raise _unanswered(exchange)
+            raise unanswered(exchange)
 
     def _as_a_server_would(self, exchange: Exchange) -> Exchange:
         """Without `raise_app_exceptions`: a 500 before the start, a broken body after it."""
@@ -317,26 +314,3 @@ class Core:
                 failed = error
         if failed is not None:
             raise failed
-
-
-def _unanswered(exchange: Exchange) -> ProtocolViolation:
-    if not exchange.started:
-        return exchange.violated("returned without sending a response", "send one on every path")
-    if exchange.trailers_missing:
-        return exchange.violated(
-            "promised trailers and sent none", "send http.response.trailers after the body"
-        )
-    return exchange.violated(
-        "returned before its response was complete",
-        "end the body with a message without more_body",
-    )
-
-
-def _body_of(request: Any) -> bytes | AsyncIterator[bytes]:
-    """The request's body: bytes if it is in memory, else its stream, read lazily."""
-    try:
-        body: bytes = request.content
-    except library_of(request).RequestNotRead:
-        stream: AsyncIterator[bytes] = request.stream.__aiter__()
-        return stream
-    return body

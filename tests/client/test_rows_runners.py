@@ -7,7 +7,8 @@ import pytest
 from apps import answering
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.client.transport import Core, LoopMismatch
+from pytest_asyncfastapi.client.errors import LoopMismatch
+from pytest_asyncfastapi.client.transport import Core
 from pytest_asyncfastapi.opening import client_class
 
 APP = """
