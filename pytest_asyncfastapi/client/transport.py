@@ -102,6 +102,8 @@ class Core:
     def start(self, request: Any, *, streaming: bool) -> Exchange:
         """Begin the exchange; on asyncio (3.12+) an app that never suspends is done already."""
         make: Callable[..., Exchange] | None = request.extensions.get(MAKES_EXCHANGE)
+        if make is None and streaming and request.headers.get("upgrade") == "websocket":
+            from .websocket_frames import upgraded as make
         if make is None:
             exchange = self._http_exchange(request, streaming)
         else:

@@ -42,6 +42,7 @@ class SocketExchange(Exchange):
         "_waiting_for_app",
         "_waiting_for_client",
         "closed",
+        "closed_by_app",
         "subprotocol",
     )
 
@@ -49,6 +50,7 @@ class SocketExchange(Exchange):
         super().__init__(scope, b"", label=label, streaming=True)
         self.subprotocol: str | None = None
         self.closed: tuple[int, str, str] | None = None  # code, reason, who closed
+        self.closed_by_app = False
         self._denying = False
         self._from_app: deque[str | bytes] = deque()
         self._from_client: deque[dict[str, Any]] = deque([{"type": "websocket.connect"}])
@@ -150,6 +152,7 @@ class SocketExchange(Exchange):
             self._waiting_for_client += _size(payload)
         elif kind == "websocket.close":
             self._over(*checked_close(self, message), "the app closed it")
+            self.closed_by_app = True
         elif kind == "websocket.accept":
             raise self.violated("sent websocket.accept twice", "accept once")
         else:
@@ -191,6 +194,10 @@ class SocketExchange(Exchange):
         self._waiting_for_client -= _size(payload)
         self._freed.fire()
         return payload
+
+    def wake(self) -> None:
+        """Let those who wait for the app look again."""
+        self._changed.fire()
 
     def deliver(self, payload: str | bytes) -> None:
         """Give the app a message."""
