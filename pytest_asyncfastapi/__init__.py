@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .app.overrides import Overrides
     from .blocking.guard import BlockingGuard
+    from .client.sse import NotAnEventStream
+    from .client.websocket import WebSocket
+    from .client.websocket_errors import WebSocketClosed, WebSocketRejected
     from .client.with_httpx import AsgiClient
     from .clock.virtual import VirtualClock
     from .faults.table import Faults
@@ -24,9 +27,13 @@ __all__ = [
     "AsgiClient",
     "BlockingGuard",
     "Faults",
+    "NotAnEventStream",
     "Overrides",
     "Upstream",
     "VirtualClock",
+    "WebSocket",
+    "WebSocketClosed",
+    "WebSocketRejected",
     "open_app",
 ]
 
@@ -35,9 +42,13 @@ _HOMES = {
     "AsgiClient": "client.with_httpx",
     "BlockingGuard": "blocking.guard",
     "Faults": "faults.table",
+    "NotAnEventStream": "client.sse",
     "Overrides": "app.overrides",
     "Upstream": "upstream.router",
     "VirtualClock": "clock.virtual",
+    "WebSocket": "client.websocket",
+    "WebSocketClosed": "client.websocket_errors",
+    "WebSocketRejected": "client.websocket_errors",
     "open_app": "opening",
 }
 

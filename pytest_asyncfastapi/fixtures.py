@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .runners import neutral_fixture
+from .runners import home, neutral_fixture
+from .settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from .client.with_httpx import AsgiClient
     from .clock import VirtualClock
     from .faults import Faults
+    from .opening import RunningApp
     from .state import TestState
     from .upstream.router import Upstream
 
@@ -30,7 +32,11 @@ def _state(request: pytest.FixtureRequest) -> TestState:
     return state_of(request._pyfuncitem)
 
 
-@pytest.fixture
+def _app_scope(*, fixture_name: str, config: pytest.Config) -> str:
+    return config.stash[SETTINGS].app_scope
+
+
+@pytest.fixture(scope=_app_scope)  # type: ignore[arg-type]
 def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
     """The app under test; define a fixture of this name to choose it yourself."""
     from .app.locate import AppNotFound, AppSpec, find_app
@@ -45,22 +51,45 @@ def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-@neutral_fixture
-async def asgi_client(
+@neutral_fixture(scope=_app_scope)
+async def asgi_running(
     asgi_app: Callable[..., Any], request: pytest.FixtureRequest
-) -> AsyncIterator[AsgiClient]:
-    """An `httpx.AsyncClient` bound to the app, whose lifespan is running."""
-    from .opening import open_app
+) -> AsyncIterator[RunningApp]:
+    """The app with its lifespan running, for `asgi_client`; once a test, module or session."""
+    from .opening import running_app
 
     state = _state(request)
-    state.start_clock()
-    settings = state.settings
-    async with open_app(
+    if state.settings.app_scope == "function":
+        state.start_clock()  # or else the start-up takes no part in virtual time
+    async with running_app(
         asgi_app,
+        startup_timeout=state.settings.startup_timeout,
+        shutdown_timeout=state.settings.shutdown_timeout,
+        asked=state.settings.app,
+        home=home(state.item),
+    ) as running:
+        yield running
+
+
+@neutral_fixture()
+async def asgi_client(
+    asgi_running: RunningApp, request: pytest.FixtureRequest
+) -> AsyncIterator[AsgiClient]:
+    """An `httpx.AsyncClient` (or `httpx2`) bound to the app, whose lifespan is running."""
+    from .opening import client_of
+
+    state = _state(request)
+    settings = state.settings
+    if sentence := asgi_running.why_not(home(state.item), settings.app):
+        raise pytest.fail.Exception(f"{state.test}: {sentence}", pytrace=False)
+    state.start_clock()
+    async with client_of(
+        asgi_running,
+        client=settings.client,
         timeout=settings.client_timeout,
-        startup_timeout=settings.startup_timeout,
-        shutdown_timeout=settings.shutdown_timeout,
         unguarded=lambda: state.on_virtual_time,
+        note=state.note,
+        way_in=state.way_in,
     ) as client:
         yield client
 
@@ -73,11 +102,11 @@ def upstream(request: pytest.FixtureRequest) -> Upstream:
 
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> Faults:
-    """Latency, timeouts and network faults on the calls that the app makes."""
+    """Faults on the calls that the app makes, and (`faults.client`) on those made to it."""
     return _state(request).faults
 
 
-@neutral_fixture
+@neutral_fixture()
 async def clock(request: pytest.FixtureRequest) -> AsyncIterator[VirtualClock]:
     """Virtual time: sleeps and timeouts take no real time, `clock.elapsed` counts them."""
     state = _state(request)

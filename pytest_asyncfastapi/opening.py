@@ -8,83 +8,197 @@ notebooks too. Nothing in here holds a cancel scope or task group across the
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from .tasks import loop_identity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
 
+    from ._http import LibraryName
+    from .app.lifespan import Lifespan
+    from .client.contracts import Impairment
     from .client.with_httpx import AsgiClient
+    from .client.with_httpx2 import AsgiClient as AsgiClient2
 
 DEFAULT_READ_TIMEOUT = 30.0
+LIBRARIES = ("httpx", "httpx2")
 
 
-def preload() -> None:
+def preload(library: LibraryName = "httpx") -> None:
     """Import what `open_app` needs, from outside the loop: imports are slow and would hold it."""
-    from importlib import import_module
+    client_class(library)
+    import_module(f"{__package__}.app.lifespan")
 
-    for name in ("client.with_httpx", "app.lifespan"):
-        import_module(f"{__package__}.{name}")
+
+def client_class(library: LibraryName) -> Any:
+    """`AsgiClient` of this library. Raises `ValueError` or `ImportError`, with the remedy."""
+    if library not in LIBRARIES:
+        raise ValueError(f"client={library!r} is no library: write 'httpx' or 'httpx2'")
+    if find_spec(library) is None:
+        raise ImportError(
+            f"the client was asked to be one of {library}, which is not installed in this "
+            f"environment. Fix: pip install 'pytest-asyncfastapi[{library}]', or set "
+            "asyncfastapi_client = httpx."
+        )
+    return import_module(f"{__package__}.client.with_{library}").AsgiClient
+
+
+@dataclass(frozen=True, slots=True)
+class RunningApp:
+    """An app whose lifespan runs (if it has one), for any number of clients."""
+
+    app: Callable[..., Any]
+    run: Lifespan | None
+    loop: object  # the one in which it was started
+    home: str = ""  # the same in words
+    asked: str | None = None  # the app's name, where it was found by one
+
+    def why_not(self, home: str, asked: str | None) -> str:
+        """One sentence if a test in the loop `home` that asks for `asked` cannot use this run."""
+        if asked != self.asked:
+            return (
+                f"this test asks for the app {asked!r}, but {self.asked!r} runs for all tests "
+                "around it (asyncfastapi_app_scope is wider than a test). Fix: move this test to "
+                "a module of its own, or set asyncfastapi_app_scope = function."
+            )
+        if self.loop is loop_identity():
+            return ""
+        return (
+            f"this test runs in {home}, but the app was started in {self.home}: connections and "
+            "locks of the app belong to that loop. Fix: give all tests that share the app the "
+            "same loop scope, or set asyncfastapi_app_scope = function."
+        )
 
 
 @asynccontextmanager
-async def open_app(
+async def running_app(
     app: Callable[..., Any],
     *,
     lifespan: bool = True,
-    base_url: str = "http://testserver",
-    root_path: str = "",
-    raise_app_exceptions: bool = True,
-    background: bool = True,
-    spec_version: str = "2.3",
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
-    timeout: float = DEFAULT_READ_TIMEOUT,
-    unguarded: Callable[[], bool] = lambda: False,
-    **client_options: Any,
-) -> AsyncIterator[AsgiClient]:
-    """Start `app` (its lifespan runs to its `yield`) and give a client for it.
-
-    The client is an `httpx.AsyncClient`; `client_options` are its own
-    (`headers`, `cookies`, `auth`, ...). `timeout` in seconds guards against an
-    app that never answers: it bounds each wait for the app, as httpx's `read`.
-    `unguarded` says when that guard is to stand back (under
-    virtual time, where waiting costs nothing); a `timeout=` of a request's own
-    always holds. `raise_app_exceptions=False` gives what a server would send
-    instead of the app's own exception. `background=False` returns the response before
-    background tasks have run, as a server does. `spec_version` is the ASGI
-    version that the app is told: "2.3" as uvicorn does, "2.4" for servers
-    whose `send()` raises once the client has gone.
-
-    Raises the app's own exception, or `LifespanError`, if it does not start or
-    shut down; the shutdown runs whatever happens in the block.
-    """
+    home: str = "",
+    asked: str | None = None,
+) -> AsyncIterator[RunningApp]:
+    """Run the lifespan of `app` around the block; the shutdown runs whatever happens in it."""
+    from .app.asgi2 import single_callable
     from .app.lifespan import Lifespan
-    from .client.scope import ScopeBuilder
-    from .client.transport import Core
-    from .client.with_httpx import AsgiClient
 
+    app = single_callable(app)
     run: Lifespan | None = None
     if lifespan:
         run = Lifespan(app, startup_timeout=startup_timeout, shutdown_timeout=shutdown_timeout)
         await run.start()
     try:
-        scopes = ScopeBuilder(
-            root_path=root_path, spec_version=spec_version, state=run.state if run else None
-        )
-        core = Core(
-            app,
-            scopes=scopes,
-            raise_app_exceptions=raise_app_exceptions,
-            background=background,
-            check=run.check if run else None,
-            guard=timeout,
-            unguarded=unguarded,
-        )
-        client = AsgiClient(core, base_url=base_url, timeout=timeout, **client_options)
-        try:
-            yield client
-        finally:
-            await client.aclose()
+        yield RunningApp(app, run, loop_identity(), home, asked)
     finally:
         if run is not None:
             await run.stop()
+
+
+@asynccontextmanager
+async def client_of(
+    running: RunningApp,
+    *,
+    client: LibraryName = "httpx",
+    base_url: str = "http://testserver",
+    root_path: str = "",
+    client_address: tuple[str, int] = ("127.0.0.1", 50000),
+    raise_app_exceptions: bool = True,
+    background: bool = True,
+    spec_version: str = "2.3",
+    extensions: tuple[str, ...] = (),
+    timeout: float = DEFAULT_READ_TIMEOUT,
+    unguarded: Callable[[], bool] = lambda: False,
+    note: Callable[[str], None] | None = None,
+    way_in: Callable[[Any], Impairment | None] | None = None,
+    **client_options: Any,
+) -> AsyncIterator[Any]:
+    """A client for an app that runs already; see `open_app` for the options.
+
+    `note` is told what a response has that harms nobody; `way_in` is asked for each
+    request whether anything goes wrong with it.
+    """
+    from .client.optional import OFFERED
+    from .client.scope import ScopeBuilder
+    from .client.transport import Core
+
+    make, run = client_class(client), running.run
+    scopes = ScopeBuilder(
+        root_path=root_path,
+        client=client_address,
+        spec_version=spec_version,
+        state=run.state if run else None,
+        extensions=(*OFFERED, *extensions),
+    )
+    core = Core(
+        running.app,
+        scopes=scopes,
+        raise_app_exceptions=raise_app_exceptions,
+        background=background,
+        check=run.check if run else None,
+        guard=timeout,
+        unguarded=unguarded,
+        note=note,
+        inherited=run.inherited if run else (),
+        way_in=way_in,
+    )
+    opened = make(core, base_url=base_url, timeout=timeout, **client_options)
+    try:
+        yield opened
+    finally:
+        await opened.aclose()
+
+
+@overload
+def open_app(
+    app: Callable[..., Any], *, client: Literal["httpx"] = ..., **options: Any
+) -> AbstractAsyncContextManager[AsgiClient]: ...
+@overload
+def open_app(
+    app: Callable[..., Any], *, client: Literal["httpx2"], **options: Any
+) -> AbstractAsyncContextManager[AsgiClient2]: ...
+@asynccontextmanager
+async def open_app(
+    app: Callable[..., Any],
+    *,
+    client: LibraryName = "httpx",
+    lifespan: bool = True,
+    startup_timeout: float = 10.0,
+    shutdown_timeout: float = 10.0,
+    **options: Any,
+) -> AsyncIterator[Any]:
+    """Start `app` (its lifespan runs to its `yield`) and give a client for it.
+
+    The client is an `httpx.AsyncClient`, with `client="httpx2"` an `httpx2.AsyncClient`;
+    options that are not named here are its own (`headers`, `cookies`, `auth`, ...).
+
+    - `base_url`, `root_path`, `client_address`: what the app sees in its scope.
+    - `timeout`, in seconds (30), guards against an app that never answers: it bounds
+      each wait for the app, as httpx's `read`. `unguarded` says when that guard is to
+      stand back (under virtual time, where waiting costs nothing); a `timeout=` of a
+      request's own always holds.
+    - `raise_app_exceptions=False` gives what a server would send instead of the app's
+      own exception; also for one request, in its `extensions`.
+    - `background=False` returns the response before background tasks have run.
+    - `spec_version` is the ASGI version that the app is told: "2.3" as uvicorn does,
+      "2.4" for servers whose `send()` raises once the client has gone.
+    - `extensions` of ASGI to offer beside debug and trailers: "http.response.pathsend".
+
+    Raises the app's own exception, or `LifespanError`, if it does not start or
+    shut down; the shutdown runs whatever happens in the block.
+    """
+    preload(client)
+    async with running_app(
+        app,
+        lifespan=lifespan,
+        startup_timeout=startup_timeout,
+        shutdown_timeout=shutdown_timeout,
+    ) as running:
+        async with client_of(running, client=client, **options) as opened:
+            yield opened

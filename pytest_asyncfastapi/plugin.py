@@ -14,6 +14,7 @@ from . import runners, settings
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
+    asgi_running,
     blocking,
     clock,
     faults,
@@ -57,12 +58,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     try:
         state = item.stash[STATE] = TestState(item)
-        if state.ours and (sentence := runners.why_not(item)):
+        if state.ours and (sentence := runners.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
         state.begin()
     except pytest.UsageError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: object) -> None:
+    """An app that runs for several tests ends with the backend of its loop."""
+    runners.end_with_backend(fixturedef, request)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

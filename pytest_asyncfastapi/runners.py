@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .loop_scopes import why_narrow, words
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -26,10 +28,14 @@ _CLAIMS = ("anyio", "asyncio", "trio", "asyncio_cooperative", "gen_test", "inlin
 _neutral: list[Any] = []
 
 
-def neutral_fixture(function: Callable[..., Any]) -> Any:
-    """An async generator fixture that every runner can run."""
-    _neutral.append(function)
-    return pytest.fixture(function)
+def neutral_fixture(scope: Any = "function") -> Callable[[Callable[..., Any]], Any]:
+    """An async generator fixture that every runner can run; `scope` as in `pytest.fixture`."""
+
+    def declare(function: Callable[..., Any]) -> Any:
+        _neutral.append(function)
+        return pytest.fixture(scope=scope)(function)
+
+    return declare
 
 
 def is_neutral(function: Any) -> bool:
@@ -123,9 +129,19 @@ def _is_pytest_asyncio(item: pytest.Item) -> bool:
     return bool(is_theirs(item))
 
 
-def why_not(item: pytest.Item) -> str:
+def home(item: pytest.Item) -> str:
+    """The event loop of this test in words, for messages."""
+    return words(item, runner_of(item))
+
+
+def why_not(item: pytest.Item, app_scope: str = "function") -> str:
     """One sentence if this test cannot work with our fixtures, else an empty text."""
-    return _double_claim(item) or _sync_test(item) or _not_run(item)
+    return (
+        _double_claim(item)
+        or _sync_test(item)
+        or _not_run(item)
+        or why_narrow(item, runner_of(item), app_scope)
+    )
 
 
 def _double_claim(item: pytest.Item) -> str:
@@ -187,6 +203,20 @@ def lend_fixtures(item: pytest.Item) -> None:
         else:
             function.__dict__.pop("_force_asyncio_fixture", None)
             function.__dict__.pop("_loop_scope", None)
+
+
+def end_with_backend(definition: Any, request: Any) -> None:
+    """Tear a wide neutral fixture down before anyio's backend changes below it.
+
+    anyio joins the two only after pytest has noted who depends on whom: without
+    this, tests on trio would go on in the asyncio loop that the fixture holds open.
+    """
+    # By name: anyio has put its wrapper around the function already.
+    ours = any(definition.argname == function.__name__ for function in _neutral)
+    wide = ours and definition.scope != "function" and "anyio_backend" in request.fixturenames
+    if wide and runner_of(request._pyfuncitem) == "anyio":
+        backend = request._get_active_fixturedef("anyio_backend")
+        backend.addfinalizer(functools.partial(definition.finish, request=request))
 
 
 # Guards around the body

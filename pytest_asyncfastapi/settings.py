@@ -18,6 +18,8 @@ from .units import seconds
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ._http import LibraryName
+
 Mode = Literal["fail", "raise", "warn", "off"]
 
 MARKERS = (
@@ -35,6 +37,8 @@ class Settings:
     """What the user has chosen; the fields are the names of the options."""
 
     app: str | None = None
+    app_scope: Literal["function", "module", "session"] = "function"
+    client: LibraryName = "httpx"
     runner: str = "auto"
     blocking: Literal["auto"] | Mode = "auto"
     blocking_profile: Literal["default", "strict"] = "default"
@@ -61,6 +65,7 @@ class Option:
     parse: Callable[[Any], Any]
     many: bool = False
     metavar: str | None = None
+    marker: bool = True  # may one test have its own?
 
     @property
     def flag(self) -> str:
@@ -115,6 +120,18 @@ def _fault(value: Any) -> str:
 
 OPTIONS = (
     Option("app", "the app under test: 'pkg.mod:app', or 'pkg.mod:create_app()'", _text),
+    Option(
+        "app_scope",
+        "how long one run of the app lives: function (default), module or session; `asgi_client` "
+        "is each test's own all the same",
+        _one_of("function", "module", "session"),
+        marker=False,
+    ),
+    Option(
+        "client",
+        "the library that `asgi_client` is a client of: httpx (default) or httpx2",
+        _one_of("httpx", "httpx2"),
+    ),
     Option(
         "runner",
         "auto: run async tests that no other runner claims (default); off: leave them alone",
@@ -282,7 +299,12 @@ def _marked(settings: Settings, item: pytest.Item, name: str, value: Any) -> Any
         hint = f"did you mean {near[0]!r}? " if near else ""
         raise pytest.UsageError(
             f"{item.nodeid}: @pytest.mark.asyncfastapi has no argument {name!r}; {hint}It takes: "
-            f"{', '.join(_BY_NAME)}"
+            f"{', '.join(name for name in _BY_NAME if _BY_NAME[name].marker)}"
+        )
+    if not option.marker:
+        raise pytest.UsageError(
+            f"{item.nodeid}: {name!r} holds for the whole run, no test can have its own. Fix: "
+            f"write {option.ini} in the configuration, or give {option.flag}."
         )
     place = f"{item.nodeid}: @pytest.mark.asyncfastapi({name}={value!r})"
     if not option.many:

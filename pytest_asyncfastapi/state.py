@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .blocking import BlockingGuard
     from .clock import VirtualClock
     from .faults import Faults
+    from .faults.client import ClientPlan
     from .upstream.scope import UpstreamScope
 
 OUR_FIXTURES = frozenset(
@@ -110,7 +111,7 @@ class TestState:
         marked = self._allowed_by_marker()
         for rule in guard.unused_rules():
             if rule.text in marked:
-                self._note(f"{self.test}: allow_blocking({rule.text!r}) allowed nothing")
+                self.note(f"{self.test}: allow_blocking({rule.text!r}) allowed nothing")
 
     # Upstream and faults
 
@@ -142,6 +143,10 @@ class TestState:
     def faults(self) -> Faults:
         """The faults of this test."""
         return self.scope.faults
+
+    def way_in(self, request: Any) -> ClientPlan | None:
+        """What goes wrong with this request of `asgi_client`, if anything does."""
+        return None if self._scope is None else self._scope.faults.client.decide(request)
 
     def _fault_markers(self) -> list[str]:
         from .faults import FaultSpecError, parse
@@ -213,9 +218,9 @@ class TestState:
         except ClockError as error:
             if required:
                 raise
-            self._note(str(error))
+            self.note(str(error))
 
-    def _note(self, text: str) -> None:
+    def note(self, text: str) -> None:
         """Something to know that is not a finding; shown at the end of the run."""
         if text and text not in self.notes:
             self.notes.append(text)
@@ -225,9 +230,13 @@ class TestState:
     def begin(self) -> None:
         """Before the fixtures are set up."""
         if self.ours and "asgi_client" in getattr(self.item, "fixturenames", ()):
-            from .opening import preload
+            from .opening import client_class, preload
 
-            preload()
+            try:
+                client_class(self.settings.client)
+            except ImportError as error:
+                raise pytest.UsageError(f"{self.test}: {error}") from None
+            preload(self.settings.client)
         if self.guard_mode != "off":
             self.open_guard()
         if self.settings.fault or self.item.get_closest_marker("faults") is not None:
@@ -238,11 +247,11 @@ class TestState:
         found: list[Finding] = []
         if self.guard is not None:
             found.extend(self.guard.findings())
-            self._note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
+            self.note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
             if passed and ended:
                 self._note_unused_rules(self.guard)
         for note in self._clock.notes if self._clock is not None else ():
-            self._note(note)
+            self.note(note)
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed))
         log = FindingLog()
@@ -259,7 +268,9 @@ class TestState:
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
-        if self._scope is None or not any(rule.is_random for rule in self.faults):
+        if self._scope is None or not any(
+            rule.is_random for rule in (*self.faults, *self.faults.client)
+        ):
             return ""
         return f"replay with --asyncfastapi-seed={self.settings.seed}"
 

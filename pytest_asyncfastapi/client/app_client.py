@@ -15,17 +15,27 @@ from .transport import EXTENSION, Core
 
 if TYPE_CHECKING:
     from types import ModuleType
+    from typing import Self
+
+    from .sse import EventStream
+    from .websocket import WebSocket
 
 _KNOWN_URLS = 512
+_AS_PARENT: Any = object()  # not given: as the client (or the parent) has it
 
 
 class AppClient:
     """A mix-in: stands before the library's `AsyncClient` in the bases."""
 
     asgi: Core
-    _library: ModuleType
+    library: ModuleType
     _urls: dict[str, Any]
-    _encoding: Any
+    _options: dict[str, Any]
+
+    def _bind(self, core: Core, options: dict[str, Any]) -> None:
+        self.asgi = core
+        self._urls = {}
+        self._options = options
 
     def build_request(self, method: str, url: Any, **kwargs: Any) -> Any:
         """As in the library; a URL that the test repeats is merged with `base_url` once."""
@@ -39,18 +49,58 @@ class AppClient:
         merged = self._urls[url] = super().build_request("GET", url).url  # type: ignore[misc]
         return merged
 
+    def as_(
+        self,
+        *,
+        headers: Any = None,
+        cookies: Any = None,
+        auth: Any = _AS_PARENT,
+        raise_app_exceptions: bool | None = None,
+        background: bool | None = None,
+    ) -> Self:
+        """A new client of the same running app: as another user, or as a server answers it.
+
+        It begins with this client's headers, cookies, `auth` and options, changed by what is
+        given here, and shares nothing with it from then on: a cookie that one gets, the other
+        does not. `auth=None` is no auth. It is closed with this client.
+        """
+        parent: Any = self
+        if parent.is_closed:
+            raise RuntimeError(f"{self!r} has been closed. Fix: call as_() while it is open.")
+        jar = self.library.Cookies(parent.cookies)
+        jar.update(cookies)
+        merged = self.library.Headers(parent.headers)
+        merged.update(headers)
+        options = {
+            **self._options,
+            "base_url": parent.base_url,
+            "headers": merged,
+            "cookies": jar,
+            "auth": parent.auth if auth is _AS_PARENT else auth,
+            "params": parent.params,
+            "timeout": parent.timeout,
+            "event_hooks": parent.event_hooks,
+            "follow_redirects": parent.follow_redirects,
+        }
+        core = self.asgi.view(raise_app_exceptions=raise_app_exceptions, background=background)
+        make: Any = type(self)
+        view = make(core, **options)
+        self.asgi.close_with(view.aclose)
+        return view  # type: ignore[no-any-return]
+
     async def send(
         self,
         request: Any,
         *,
         stream: bool = False,
-        auth: Any = None,
-        follow_redirects: Any = None,
+        auth: Any = _AS_PARENT,
+        follow_redirects: Any = _AS_PARENT,
     ) -> Any:
         """As in the library; a buffered response is built without going through its stream."""
-        unset = self._library.USE_CLIENT_DEFAULT
-        auth = unset if auth is None else auth
-        follow_redirects = unset if follow_redirects is None else follow_redirects
+        # Not None: the library's own `auth=None` means "no auth for this request".
+        unset = self.library.USE_CLIENT_DEFAULT
+        auth = unset if auth is _AS_PARENT else auth
+        follow_redirects = unset if follow_redirects is _AS_PARENT else follow_redirects
         ready: Any = stream
         if not stream and self._is_plain(request, auth, follow_redirects):
             began = time.perf_counter()
@@ -63,17 +113,28 @@ class AppClient:
             request, stream=stream, auth=auth, follow_redirects=follow_redirects
         )
 
+    def websocket(self, url: Any, **options: Any) -> WebSocket:
+        """Connect with `async with client.websocket("/ws") as ws`; see `WebSocket`."""
+        from .websocket import WebSocket
+
+        return WebSocket(self, url, **options)
+
+    def sse(self, url: Any, **options: Any) -> EventStream:
+        """Read events with `async with client.sse("/events") as events`; see `EventStream`."""
+        from .sse import EventStream
+
+        return EventStream(self, url, **options)
+
     def _is_plain(self, request: Any, auth: Any, follow_redirects: Any) -> bool:
         client: Any = self
-        unset = self._library.USE_CLIENT_DEFAULT
+        unset = self.library.USE_CLIENT_DEFAULT
         hooks = client.event_hooks
         return (
             (
                 follow_redirects is False
                 or (follow_redirects is unset and not client.follow_redirects)
             )
-            and auth is unset
-            and client.auth is None
+            and (auth is None or (auth is unset and client.auth is None))
             and not (hooks["request"] or hooks["response"])
             and not request.url.userinfo
             and "timeout" in request.extensions
@@ -81,13 +142,14 @@ class AppClient:
         )
 
     def _response(self, request: Any, exchange: Any, began: float) -> Any:
-        library = self._library
+        library = self.library
         response = library.Response(
             exchange.status,
             headers=exchange.headers,
             stream=library.ByteStream(b"".join(exchange.chunks)),
             request=request,
-            default_encoding=self._encoding,
+            extensions=exchange.extensions,
+            default_encoding=self._options.get("default_encoding", "utf-8"),
         )
         response.read()
         response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began)

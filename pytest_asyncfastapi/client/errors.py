@@ -22,12 +22,22 @@ class AppStillRunning(RuntimeError):
     """The app went on after the client had left and after it was cancelled."""
 
 
+class LoopMismatch(RuntimeError):
+    """A request came from another event loop than the one the client was opened in."""
+
+
 def disconnect_caused(error: BaseException | None) -> bool:
     """Is this error only the echo of the client having left?"""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, ClientDisconnected):
+        if isinstance(error, ClientDisconnected) or _is_starlettes(error):
             return True
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return False
+
+
+def _is_starlettes(error: BaseException) -> bool:
+    # What Starlette makes of http.disconnect, and of our OSError; not imported for this.
+    kind = type(error)
+    return kind.__name__ == "ClientDisconnect" and kind.__module__.startswith("starlette.")

@@ -11,48 +11,46 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 
-from ..activity import border
-from ..tasks import Signal, Spawned
-from .errors import AppStillRunning, ClientDisconnected, ProtocolViolation
+from .errors import ClientDisconnected
 from .messages import checked_body, checked_start
+from .optional import send_optional, trailers_promised
+from .served import Served
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 # What uvicorn lets an app write ahead of a client that does not read, in bytes.
 HIGH_WATER = 64 * 1024
-_PATIENCE = 3  # times that an app is cancelled before we say that it will not stop
+# How much an app may send without ever letting go of the loop: it must stay cancellable.
+PAUSE = 1024 * 1024
 
 
-class Exchange:
+class Exchange(Served):
     """The state of one request; `receive` and `send` are what the app is given."""
 
     __slots__ = (
         "_body",
         "_body_iterator",
         "_buffered",
-        "_changed",
         "_declared",
-        "_freed",
+        "_pause_at",
         "_request_over",
         "_sent",
+        "_trailing",
         "chunks",
         "complete",
-        "disconnected",
-        "error",
-        "finished",
+        "cut",
+        "extensions",
         "headers",
-        "label",
-        "last_progress",
-        "now",
+        "note",
+        "raises",
         "request_error",
-        "scope",
         "started",
         "status",
         "streaming",
-        "task",
-        "violation",
+        "trailers_missing",
     )
 
     def __init__(
@@ -63,33 +61,33 @@ class Exchange:
         label: str,
         streaming: bool,
     ) -> None:
-        self.scope = scope
-        self.label = label
+        super().__init__(scope, label=label)
         self.streaming = streaming
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.chunks: deque[bytes] = deque()
-        self.started = self.complete = self.finished = self.disconnected = False
-        self.error: BaseException | None = None
-        self.violation: ProtocolViolation | None = None
+        self.started = self.complete = False
         self.request_error: BaseException | None = None
-        self.task: Spawned | None = None
-        self.now: Callable[[], float] | None = None
-        self.last_progress = 0.0
+        self.raises = True  # the app's exception reaches the caller as itself
+        self.cut = ""  # why the client has left before the end, if it was made to
+        self.note: Callable[[str], None] | None = None
+        self.extensions: dict[str, Any] | None = None  # of the response
+        self.trailers_missing = False  # the body is over, and trailers were promised
+        self._trailing = False
         self._body = body if isinstance(body, bytes) else b""
         self._body_iterator = None if isinstance(body, bytes) else body
         self._request_over = False
         self._buffered = 0
         self._declared: int | None = None
         self._sent = 0
-        self._changed = Signal()  # the app did something: wakes the caller
-        self._freed = Signal()  # the caller did something: wakes the app
+        self._pause_at = PAUSE
 
     # What the app sees
 
     async def receive(self) -> dict[str, Any]:
         """The next `http.request`, then `http.disconnect` once there is nobody left."""
         if self.disconnected:
+            await self.pass_loop()
             return {"type": "http.disconnect"}
         if not self._request_over:
             return await self._receive_body()
@@ -120,6 +118,7 @@ class Exchange:
     async def send(self, message: dict[str, Any]) -> None:
         """Take one message of the app; raises `ProtocolViolation` where it breaks the protocol."""
         if self.disconnected and not self.complete:
+            await self.pass_loop()
             if self.scope["asgi"]["spec_version"] >= "2.4":
                 raise ClientDisconnected(f"{self.label}: the client has disconnected")
             return
@@ -130,13 +129,12 @@ class Exchange:
             if self.started:
                 raise self.violated("sent http.response.start twice", "send it once")
             self.status, self.headers, self._declared = checked_start(self, message)
+            if message.get("trailers"):
+                self._trailing = trailers_promised(self)
             self.started = True
             self._progress()
         else:
-            raise self.violated(
-                f"sent a message of type {kind!r}, which HTTP does not have",
-                "send http.response.start and http.response.body",
-            )
+            await send_optional(self, message)
 
     async def _send_body(self, message: dict[str, Any]) -> None:
         if not self.started:
@@ -147,7 +145,7 @@ class Exchange:
         if self.complete:
             return  # the specification: ignored after the response is complete
         chunk = checked_body(self, message)
-        if self.scope["method"] != "HEAD":
+        if self.scope.get("method") != "HEAD":
             self._sent += len(chunk)
             if chunk:
                 self.chunks.append(chunk)
@@ -156,61 +154,42 @@ class Exchange:
             self._progress()
             while self.streaming and self._buffered > HIGH_WATER and not self.disconnected:
                 await self._freed.wait()
+            if self._sent >= self._pause_at:
+                self._pause_at = self._sent + PAUSE
+                await anyio.lowlevel.checkpoint()
             return
-        self.complete = True
         self._check_length()
+        if self._trailing:
+            self.trailers_missing = True
+            self._progress()
+        else:
+            self.end()
+
+    def end(self) -> None:
+        """The response is complete."""
+        self.complete = True
         self._progress()
         self._changed.fire()
         self._freed.fire()
 
     def _check_length(self) -> None:
         declared = self._declared
-        no_body = self.scope["method"] == "HEAD" or self.status in (204, 304) or self.status < 200
+        no_body = (
+            self.scope.get("method") == "HEAD" or self.status in (204, 304) or self.status < 200
+        )
         if declared is not None and not no_body and declared != self._sent:
             raise self.violated(
                 f"declared Content-Length: {declared} but sent {self._sent} bytes",
                 "let the framework set the header, or send what was declared",
             )
 
-    def violated(self, what: str, remedy: str) -> ProtocolViolation:
-        """Record a breach of the protocol, worded; returned to be raised in the app."""
-        self.violation = ProtocolViolation(
-            f"{self.label}: the app {what}; a real server refuses this. Fix: {remedy}."
-        )
-        return self.violation
-
     def _progress(self) -> None:
-        if self.now is not None:
-            self.last_progress = self.now()
         if self.streaming:
-            self._changed.fire()
+            self._changed.fire()  # whoever waits takes the time
+        else:
+            self.last_progress = self.now()
 
     # What the transport does with it
-
-    async def run(self, app: Callable[..., Any]) -> None:
-        """Call the app to its end. Whatever it raises is kept, not raised."""
-        border()
-        try:
-            await app(self.scope, self.receive, self.send)
-        except anyio.get_cancelled_exc_class() as error:
-            if not self.disconnected:
-                self.error = error
-            raise
-        except BaseException as error:
-            self.error = error
-        finally:
-            border()
-            self.finished = True
-            self._changed.fire()
-
-    def disconnect(self) -> None:
-        """The client goes: wakes a blocked `receive()` and a blocked `send()`."""
-        self.disconnected = True
-        self._freed.fire()
-
-    async def changed(self) -> None:
-        """Wait until the app has done something that the caller may want to see."""
-        await self._changed.wait()
 
     def take(self) -> bytes:
         """The next buffered chunk; makes room for the app to send more."""
@@ -218,32 +197,6 @@ class Exchange:
         self._buffered -= len(chunk)
         self._freed.fire()
         return chunk
-
-    async def abandon(self, grace: float) -> None:
-        """Leave: tell the app, give it `grace` seconds, then cancel it and wait.
-
-        Raises `AppStillRunning` if it will not stop even then.
-        """
-        with anyio.CancelScope(shield=True):
-            self.disconnect()
-            await self._wait_finished(grace)
-            for _ in range(_PATIENCE):
-                if self.finished:
-                    return
-                if self.task is not None:
-                    self.task.cancel()
-                await self._wait_finished(1.0)
-        if not self.finished:
-            raise AppStillRunning(
-                f"{self.label}: the app still runs after the client had left and after it was "
-                f"cancelled {_PATIENCE} times; it would leak in production. Fix: let "
-                "CancelledError pass (no bare `except BaseException` around an await)."
-            )
-
-    async def _wait_finished(self, patience: float) -> None:
-        with anyio.move_on_after(patience):
-            while not self.finished:
-                await self._changed.wait()
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "complete" if self.complete else "open"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .errors import ProtocolViolation
     from .exchange import Exchange
 
 
@@ -27,6 +28,12 @@ def checked_start(
                 f"sent the header ({name!r}, {value!r})", "send names and values as bytes"
             )
         headers.append((name, value))
+        if exchange.note is not None and not name.islower() and name != name.lower():
+            exchange.note(
+                f"{exchange.label}: the app sent the header name {name.decode('latin-1')!r}; the "
+                "ASGI specification asks for lower case, and a strict server (HTTP/2) refuses "
+                "it. Fix: send it in lower case."
+            )
         if len(name) == 14 and name.lower() == b"content-length":
             declared = _length(exchange, value)
     return int(status), headers, declared
@@ -49,4 +56,18 @@ def checked_body(exchange: Exchange, message: dict[str, Any]) -> bytes:
         return bytes(body)
     raise exchange.violated(
         f"sent a body of type {type(body).__name__}", "send bytes: text.encode()"
+    )
+
+
+def unanswered(exchange: Exchange) -> ProtocolViolation:
+    """The app has returned, and its response is not complete: what is missing."""
+    if not exchange.started:
+        return exchange.violated("returned without sending a response", "send one on every path")
+    if exchange.trailers_missing:
+        return exchange.violated(
+            "promised trailers and sent none", "send http.response.trailers after the body"
+        )
+    return exchange.violated(
+        "returned before its response was complete",
+        "end the body with a message without more_body",
     )

@@ -6,8 +6,14 @@ uvicorn's behaviour (`root_path` is a prefix of `path` and `raw_path`).
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
+
+from .._http import library_of
+from .optional import OFFERED
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
@@ -22,11 +28,13 @@ class ScopeBuilder:
         client: tuple[str, int] = ("127.0.0.1", 50000),
         spec_version: str = "2.3",
         state: dict[str, Any] | None = None,
+        extensions: tuple[str, ...] = OFFERED,
     ) -> None:
         self.root_path = root_path.rstrip("/")
         self.client = client
         self.spec_version = spec_version
         self.state = state
+        self.extensions = extensions
         self._targets: dict[bytes, tuple[str, bytes, bytes]] = {}
 
     def http(self, request: Any) -> dict[str, Any]:
@@ -50,10 +58,23 @@ class ScopeBuilder:
             "headers": [(name.lower(), value) for name, value in request.headers.raw],
             "client": list(self.client),
             "server": [url.host, url.port or _DEFAULT_PORTS.get(scheme, 80)],
-            "extensions": {},
+            "extensions": {name: {} for name in self.extensions},
         }
         if self.state is not None:
             scope["state"] = self.state.copy()
+        return scope
+
+    def websocket(self, request: Any) -> dict[str, Any]:
+        """The scope of one WebSocket, from the request that is its handshake."""
+        scope = self.http(request)
+        del scope["method"]
+        scope["type"] = "websocket"
+        scope["scheme"] = {"http": "ws", "https": "wss"}.get(scope["scheme"], scope["scheme"])
+        # As uvicorn: 2.4, where `send()` raises once the client has gone.
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+        scope["extensions"] = {"websocket.http.response": {}}
+        offered = request.headers.get("sec-websocket-protocol", "")
+        scope["subprotocols"] = [name.strip() for name in offered.split(",") if name.strip()]
         return scope
 
     def _split(self, raw_target: bytes) -> tuple[str, bytes, bytes]:
@@ -65,3 +86,13 @@ class ScopeBuilder:
             self._targets.clear()
         self._targets[raw_target] = target
         return target
+
+
+def body_of(request: Any) -> bytes | AsyncIterator[bytes]:
+    """The request's body: bytes if it is in memory, else its stream, read lazily."""
+    try:
+        body: bytes = request.content
+    except library_of(request).RequestNotRead:
+        stream: AsyncIterator[bytes] = request.stream.__aiter__()
+        return stream
+    return body

@@ -12,28 +12,35 @@ request is told so, given a grace period, cancelled and waited for.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from contextvars import copy_context
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from .._http import library_of
 from ..activity import ACTIVITY
+from ..context import lay_under
 from ..tasks import loop_identity, spawn
-from ..units import show
-from .errors import ProtocolViolation, disconnect_caused
+from .errors import AppStillRunning, LoopMismatch, disconnect_caused
 from .exchange import Exchange
-from .scope import ScopeBuilder
+from .impaired import ImpairedExchange
+from .messages import unanswered
+from .scope import ScopeBuilder, body_of
+from .signals import BrokenBody, ClientLeft, SilentApp, translated
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import Awaitable, Callable
+    from contextvars import Context
+
+    from ..context import Change
+    from .contracts import Impairment
+    from .served import Served
 
 EXTENSION = "asyncfastapi"
-
-
-class LoopMismatch(RuntimeError):
-    """A request came from another event loop than the one the client was opened in."""
+RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
+# How to make the exchange of a request that is not plain HTTP.
+MAKES_EXCHANGE = "asyncfastapi.exchange"
 
 
 class Core:
@@ -45,6 +52,9 @@ class Core:
     between telling the app that the client has left and cancelling it.
     `check` is called before each request: the lifespan may have died meanwhile.
     `guard` is the client's default timeout; it does not hold while `unguarded()`.
+    `note` is told what is not quite right in a response but harms nobody.
+    `inherited` are context variables of the lifespan, see `context`. `way_in`
+    says what goes wrong with a request on its way in, see `impaired`.
     """
 
     def __init__(
@@ -58,6 +68,9 @@ class Core:
         check: Callable[[], None] | None = None,
         guard: float | None = None,
         unguarded: Callable[[], bool] = lambda: False,
+        note: Callable[[str], None] | None = None,
+        inherited: tuple[Change, ...] = (),
+        way_in: Callable[[Any], Impairment | None] | None = None,
     ) -> None:
         self.app = app
         self.scopes = scopes or ScopeBuilder()
@@ -67,25 +80,70 @@ class Core:
         self._check = check
         self._guard = guard
         self._unguarded = unguarded
-        self._open: set[Exchange] = set()
+        self._note = note
+        self._inherited = inherited
+        self._way_in = way_in
+        self._open: set[Served] = set()
+        self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: object = None
+
+    def view(
+        self, *, raise_app_exceptions: bool | None = None, background: bool | None = None
+    ) -> Core:
+        """Another door to the same running app; it reaps only what it has opened itself."""
+        view = copy(self)
+        view._open, view._closers = set(), []
+        if raise_app_exceptions is not None:
+            view.raise_app_exceptions = raise_app_exceptions
+        if background is not None:
+            view.background = background
+        return view
 
     def start(self, request: Any, *, streaming: bool) -> Exchange:
         """Begin the exchange; on asyncio (3.12+) an app that never suspends is done already."""
+        make: Callable[..., Exchange] | None = request.extensions.get(MAKES_EXCHANGE)
+        if make is None and streaming and request.headers.get("upgrade") == "websocket":
+            from .websocket_frames import upgraded as make
+        if make is None:
+            exchange = self._http_exchange(request, streaming)
+        else:
+            exchange = make(self.scopes, request)
+        exchange.note = self._note
+        exchange.raises = request.extensions.get(RAISE, self.raise_app_exceptions)
+        self.launch(exchange)
+        return exchange
+
+    def _http_exchange(self, request: Any, streaming: bool) -> Exchange:
+        label = f"{request.method} {request.url.path}"
+        scope, body = self.scopes.http(request), body_of(request)
+        plan = None if self._way_in is None else self._way_in(request)
+        if plan is None:
+            return Exchange(scope, body, label=label, streaming=streaming)
+        return ImpairedExchange(scope, body, label=label, streaming=streaming, plan=plan)
+
+    def launch(self, served: Served) -> None:
+        """Run the app in a task and a context of its own; `aclose` reaps it at the latest."""
         if self._check is not None:
             self._check()
-        label = f"{request.method} {request.url.path}"
-        self._same_loop(label)
-        exchange = Exchange(
-            self.scopes.http(request), _body_of(request), label=label, streaming=streaming
+        self._same_loop(served.label)
+        self._open.add(served)
+        served.task, served.now = spawn(
+            served.run(self.app), self._context(served.label), served.label
         )
+        if not served.finished:
+            served.last_progress = served.now()
+
+    def _context(self, label: str) -> Context:
+        """A copy of the caller's context; what the lifespan has set lies under it."""
         context = copy_context()
+        if self._inherited:
+            lay_under(context, self._inherited)
         context.run(ACTIVITY.set, label)
-        self._open.add(exchange)
-        exchange.task, exchange.now = spawn(exchange.run(self.app), context, label)
-        if not exchange.finished:
-            exchange.last_progress = exchange.now()
-        return exchange
+        return context
+
+    def landed(self, served: Served) -> None:
+        """It has finished: nothing is left to reap."""
+        self._open.discard(served)
 
     def _same_loop(self, label: str) -> None:
         here = loop_identity()
@@ -104,7 +162,7 @@ class Core:
     async def answered(self, request: Any) -> Exchange:
         """Run the request to its end: the app has returned, or (no `background`) answered."""
         exchange = self.start(request, streaming=False)
-        with self.translated(request, library_of(request)):
+        with translated(request, library_of(request)):
             if not exchange.finished:
                 await self._until_answered(exchange, self.read_timeout(request))
             await self._leave(exchange)
@@ -113,15 +171,7 @@ class Core:
 
     async def _until_answered(self, exchange: Exchange, read_timeout: float | None) -> None:
         try:
-            while not self._over(exchange):
-                left = read_timeout
-                if left is not None and exchange.now is not None:
-                    # Per read, as on a socket: what the app has sent restarts it.
-                    left -= exchange.now() - exchange.last_progress
-                    if left <= 0:
-                        raise SilentApp
-                with anyio.move_on_after(left):
-                    await exchange.changed()
+            await self._wait(exchange, lambda: self._over(exchange), read_timeout)
         except BaseException:
             await self._leave(exchange)
             raise
@@ -130,6 +180,7 @@ class Core:
         return (
             exchange.finished
             or exchange.request_error is not None
+            or (bool(exchange.cut) and not exchange.complete)
             or (exchange.complete and not self.background)
         )
 
@@ -138,7 +189,7 @@ class Core:
         if not exchange.finished and (self.background or not exchange.complete):
             await exchange.abandon(self.grace)
         if exchange.finished:
-            self._open.discard(exchange)
+            self.landed(exchange)
 
     # A caller who streams
 
@@ -146,11 +197,12 @@ class Core:
         """Run the request to its `http.response.start`, or to the app's end."""
         exchange = self.start(request, streaming=True)
         try:
-            with self.translated(request, library_of(request)):
+            with translated(request, library_of(request)):
                 await self._wait(exchange, lambda: exchange.started, self.read_timeout(request))
-            if not exchange.started or exchange.request_error is not None:
-                self.check(exchange)
-                self._as_a_server_would(exchange)
+                if not exchange.started or exchange.request_error is not None:
+                    await self._leave_cut(exchange)
+                    self.check(exchange)
+                    self._as_a_server_would(exchange)
         except BaseException:
             await self._leave(exchange)
             raise
@@ -162,16 +214,27 @@ class Core:
         """Wait until `ready()`, the app's end or a failed upload; `SilentApp` after `read`."""
         if ready() or exchange.finished:
             return
-        with anyio.move_on_after(read_timeout):
-            while not (ready() or exchange.finished or exchange.request_error):
+        since, now = exchange.now(), exchange.now
+        while not (ready() or exchange.finished or exchange.request_error or exchange.cut):
+            left = None
+            if read_timeout is not None:
+                # Per read, as on a socket: what the app has sent restarts it.
+                left = read_timeout - now() + max(since, exchange.last_progress)
+                if left <= 0:
+                    raise SilentApp(read_timeout)
+            with anyio.move_on_after(left):
                 await exchange.changed()
-            return
-        raise SilentApp
+                since = now()
+
+    async def _leave_cut(self, exchange: Exchange) -> None:
+        if exchange.cut and not exchange.finished:
+            await self._leave(exchange)
 
     async def next_chunk(self, exchange: Exchange, read_timeout: float | None) -> bytes | None:
         """The next chunk of the body, while the app runs; None at its end."""
         while not exchange.chunks:
             if self._over(exchange):
+                await self._leave_cut(exchange)
                 self.check(exchange)
                 self._as_a_server_would(exchange)
                 return None
@@ -182,11 +245,13 @@ class Core:
         """The caller is done with a streamed response: leave if the app is not."""
         failing = sys.exc_info()[1] is not None
         await self._leave(exchange)
-        error = exchange.error
-        if error is None or failing or not self.raise_app_exceptions or disconnect_caused(error):
+        if disconnect_caused(exchange.error):
+            exchange.error = None  # no news; and its traceback holds on to all of the app's frames
+        if failing or not exchange.raises:
             return
-        exchange.error = None  # told once
-        raise _unwrapped(error, exchange)
+        error = exchange.told_error()
+        if error is not None:
+            raise error
 
     # What the exchange came to
 
@@ -194,14 +259,17 @@ class Core:
         """Raise what went wrong: the caller's upload, the protocol, or the app's exception."""
         if exchange.request_error is not None:
             raise exchange.request_error
-        error = exchange.error
-        if error is not None and self.raise_app_exceptions:
-            exchange.error = None  # told once
-            raise _unwrapped(error, exchange)
+        if exchange.cut and disconnect_caused(exchange.error):
+            exchange.error = None  # no news: the client has left
+        error = exchange.told_error() if exchange.raises else exchange.error
+        if error is not None and exchange.raises:
+            raise error
+        if exchange.cut:
+            raise ClientLeft(exchange.cut)
         if error is None and exchange.violation is not None:
             raise exchange.violation
         if exchange.finished and not exchange.complete and error is None:
-            raise _unanswered(exchange)
+            raise unanswered(exchange)
 
     def _as_a_server_would(self, exchange: Exchange) -> Exchange:
         """Without `raise_app_exceptions`: a 500 before the start, a broken body after it."""
@@ -223,66 +291,28 @@ class Core:
             return None
         return timeout
 
-    @contextmanager
-    def translated(self, request: Any, library: Any) -> Iterator[None]:
-        """Raise our own signals as the exceptions of the library that made the request."""
-        try:
-            yield
-        except SilentApp as error:
-            read = self.read_timeout(request)
-            raise library.ReadTimeout(
-                f"{request.method} {request.url.path}: the app sent nothing for {show(read or 0)}",
-                request=request,
-            ) from error
-        except BrokenBody as error:
-            raise library.RemoteProtocolError(
-                "peer closed connection without sending complete message body", request=request
-            ) from error
+    # The end of the client
+
+    def close_with(self, closer: Callable[[], Awaitable[None]]) -> None:
+        """Call `closer` first when this client is closed."""
+        self._closers.append(closer)
 
     async def aclose(self) -> None:
         """Reap every exchange that is still open: no task outlives the client."""
-        for exchange in list(self._open):
-            self._open.discard(exchange)
-            if not exchange.finished:
-                await exchange.abandon(self.grace)
-
-
-class SilentApp(Exception):
-    """Inside this room: the app sent nothing for as long as the caller waits.
-
-    Not a `TimeoutError`: an app may raise that itself, and it must stay that.
-    """
-
-
-class BrokenBody(Exception):
-    """Inside this room: the app failed after its response had started."""
-
-
-def _unwrapped(error: BaseException, exchange: Exchange) -> BaseException:
-    """The app's own exception, as itself; a stray cancellation must not cancel the test."""
-    if isinstance(error, anyio.get_cancelled_exc_class()):
-        stray = RuntimeError(
-            f"{exchange.label}: the app cancelled its own task; a server would drop the request"
-        )
-        stray.__cause__ = error
-        return stray
-    return error
-
-
-def _unanswered(exchange: Exchange) -> ProtocolViolation:
-    if not exchange.started:
-        return exchange.violated("returned without sending a response", "send one on every path")
-    return exchange.violated(
-        "returned before its response was complete",
-        "end the body with a message without more_body",
-    )
-
-
-def _body_of(request: Any) -> bytes | AsyncIterator[bytes]:
-    """The request's body: bytes if it is in memory, else its stream, read lazily."""
-    try:
-        body: bytes = request.content
-    except library_of(request).RequestNotRead:
-        stream: AsyncIterator[bytes] = request.stream.__aiter__()
-        return stream
-    return body
+        closers, self._closers = self._closers, []
+        failed: BaseException | None = None
+        for close in closers:
+            try:
+                await close()
+            except AppStillRunning as error:  # the others are to be reaped all the same
+                failed = error
+        for thing in list(self._open):
+            self._open.discard(thing)
+            if thing.finished:
+                continue
+            try:
+                await thing.abandon(self.grace)
+            except AppStillRunning as error:
+                failed = error
+        if failed is not None:
+            raise failed

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
 from .builder import FaultPoint
+from .client import ClientFaults
 from .effect import Effect
 from .grammar import FaultSpec, parse
 from .rule import FaultRule, Hit, Where
@@ -55,6 +56,14 @@ class Faults:
         self._own: list[FaultRule] = []
         self._given: list[FaultRule] = []
         self._same: dict[str, int] = {}
+        self._client: ClientFaults | None = None
+
+    @property
+    def client(self) -> ClientFaults:
+        """Faults on the requests that the test makes: `faults.client.disconnect(after="50ms")`."""
+        if self._client is None:
+            self._client = ClientFaults(self.seed, self.test, self.user_code, self._wait)
+        return self._client
 
     def on(self, pattern: Any) -> FaultPoint:
         """Say where: a URL glob (`"*"` is every call), a respx route or pattern."""
@@ -113,16 +122,23 @@ class Faults:
         return Plan(effect, tuple(struck))
 
     def _wants_clock(self, effect: Effect) -> None:
-        if effect.takes_time and self.needs_clock is not None:
+        if effect.takes_time:
+            self._wait()
+
+    def _wait(self) -> None:
+        if self.needs_clock is not None:
             self.needs_clock()
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
         # A draw that spared every call is luck, not a mistake: the rule was asked.
         return [
-            _unused(rule, self.test)
-            for rule in self
-            if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+            *(self._client.findings() if self._client is not None else ()),
+            *(
+                _unused(rule, self.test)
+                for rule in self
+                if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+            ),
         ]
 
     def __iter__(self) -> Iterator[FaultRule]:

@@ -27,7 +27,7 @@ WALLS = {
     "upstream": {"upstream", "faults"},
     "report": {"report"},
 }
-SHARED = {"findings", "frames", "units", "activity", "tasks", "_http"}
+SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:

@@ -1,7 +1,8 @@
-"""The lifespan runs, is bounded, and its errors are its own - on asyncio and trio."""
+"""Rows L: the lifespan runs, is bounded, and its errors are its own - on asyncio and trio."""
 
 from __future__ import annotations
 
+import contextvars
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -29,23 +30,60 @@ def fastapi_app(lifespan: Any) -> FastAPI:
     return app
 
 
-async def test_start_up_and_shutdown_run_and_state_is_copied() -> None:
-    """State reaches each request as its own copy."""
+async def test_L01_start_up_and_shutdown_run() -> None:
+    """Around the block."""
     log: list[str] = []
 
     async def lifespan(app: Any) -> Any:
         log.append("up")
-        yield {"db": "open"}
+        yield
         log.append("down")
 
-    async with open_app(fastapi_app(lifespan)) as client:
-        assert (await client.get("/")).json() == {"db": "open"}
-        assert (await client.get("/")).json() == {"db": "open"}
+    async with open_app(fastapi_app(lifespan)):
         assert log == ["up"]
     assert log == ["up", "down"]
 
 
-async def test_the_scope_has_the_asgi_key() -> None:
+async def test_L03_state_reaches_requests() -> None:
+    """What the lifespan yields."""
+
+    async def lifespan(app: Any) -> Any:
+        yield {"db": "open"}
+
+    async with open_app(fastapi_app(lifespan)) as client:
+        assert (await client.get("/")).json() == {"db": "open"}
+
+
+async def test_L04_state_is_a_copy_for_each_request() -> None:
+    """What one request adds, the next does not see; objects in it are the same."""
+
+    async def lifespan(app: Any) -> Any:
+        yield {"db": "open"}
+
+    async with open_app(fastapi_app(lifespan)) as client:
+        assert (await client.get("/")).json() == {"db": "open"}
+        assert (await client.get("/")).json() == {"db": "open"}
+
+
+async def test_L05_one_loop() -> None:
+    """A lock of the lifespan can be taken in a request."""
+
+    async def lifespan(app: Any) -> Any:
+        app.state.lock = anyio.Lock()
+        async with app.state.lock:
+            yield {}
+
+    app = fastapi_app(lifespan)
+
+    @app.get("/lock")
+    async def locked() -> bool:
+        return bool(app.state.lock.locked())
+
+    async with open_app(app) as client:
+        assert (await client.get("/lock")).json() is True
+
+
+async def test_L02_the_scope_has_the_asgi_key() -> None:
     """As the specification requires, with state."""
     seen: list[Any] = []
 
@@ -62,7 +100,7 @@ async def test_the_scope_has_the_asgi_key() -> None:
     assert seen[0]["state"] == {}
 
 
-async def test_an_app_without_lifespan_is_served() -> None:
+async def test_L12_an_app_without_lifespan_is_served() -> None:
     """One that fails before it asks for a message does not know the scope: that is allowed."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -74,7 +112,7 @@ async def test_an_app_without_lifespan_is_served() -> None:
         assert (await client.get("/")).status_code == 204
 
 
-async def test_an_exception_in_start_up_is_itself() -> None:
+async def test_L07_N09_an_exception_in_start_up_is_itself() -> None:
     """Not wrapped in a group; the block does not run."""
 
     async def lifespan(app: Any) -> Any:
@@ -86,7 +124,7 @@ async def test_an_exception_in_start_up_is_itself() -> None:
             pytest.fail("the block ran")
 
 
-async def test_an_exception_in_shutdown_is_itself() -> None:
+async def test_L10_an_exception_in_shutdown_is_itself() -> None:
     """The same at the other end."""
 
     async def lifespan(app: Any) -> Any:
@@ -98,7 +136,7 @@ async def test_an_exception_in_shutdown_is_itself() -> None:
             pass
 
 
-async def test_shutdown_runs_when_the_block_raises() -> None:
+async def test_L13_N08_shutdown_runs_when_the_block_raises() -> None:
     """And the block's own exception is kept."""
     log: list[str] = []
 
@@ -112,8 +150,14 @@ async def test_shutdown_runs_when_the_block_raises() -> None:
     assert log == ["down"]
 
 
+WORDS = {
+    "startup": "^the app said that its lifespan failed as it started: disk is full$",
+    "shutdown": "^the app said that its lifespan failed as it shut down: disk is full$",
+}
+
+
 @pytest.mark.parametrize("phase", ["startup", "shutdown"])
-async def test_a_failed_message_keeps_its_words(phase: str) -> None:
+async def test_L06_L09_a_failed_message_keeps_its_words(phase: str) -> None:
     """`lifespan.*.failed` without an exception behind it is an error that quotes it."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -125,12 +169,12 @@ async def test_a_failed_message_keeps_its_words(phase: str) -> None:
         await receive()
         await send({"type": "lifespan.shutdown.failed", "message": "disk is full"})
 
-    with pytest.raises(LifespanError, match="its lifespan failed.*disk is full"):
+    with pytest.raises(LifespanError, match=WORDS[phase]):
         async with open_app(app):
             assert phase == "shutdown"
 
 
-async def test_a_start_up_that_hangs_is_bounded() -> None:
+async def test_L08_N07_a_start_up_that_hangs_is_bounded() -> None:
     """With the option that raises the bound in the sentence."""
 
     async def lifespan(app: Any) -> Any:
@@ -142,7 +186,7 @@ async def test_a_start_up_that_hangs_is_bounded() -> None:
             pytest.fail("the block ran")
 
 
-async def test_a_shutdown_that_hangs_is_bounded() -> None:
+async def test_L11_a_shutdown_that_hangs_is_bounded() -> None:
     """The same at the other end."""
 
     async def lifespan(app: Any) -> Any:
@@ -154,7 +198,7 @@ async def test_a_shutdown_that_hangs_is_bounded() -> None:
             pass
 
 
-async def test_returning_without_a_word_is_an_error() -> None:
+async def test_L14_returning_without_a_word_is_an_error() -> None:
     """No hang."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -165,7 +209,7 @@ async def test_returning_without_a_word_is_an_error() -> None:
             pytest.fail("the block ran")
 
 
-async def test_a_crash_while_serving_is_reported_as_itself() -> None:
+async def test_L17_N06_a_crash_while_serving_is_reported_as_itself() -> None:
     """A background task of the lifespan dies: the next request says so, nothing hangs."""
     crash = anyio.Event()
 
@@ -182,7 +226,7 @@ async def test_a_crash_while_serving_is_reported_as_itself() -> None:
             await client.get("/")
 
 
-async def test_one_task_for_start_up_and_shutdown() -> None:
+async def test_L15_one_task_for_start_up_and_shutdown() -> None:
     """A task group may be held open across the `yield` of the app's lifespan."""
     log: list[str] = []
 
@@ -196,3 +240,51 @@ async def test_one_task_for_start_up_and_shutdown() -> None:
     async with open_app(fastapi_app(lifespan)):
         pass
     assert log == ["cancelled"]
+
+
+VAR: contextvars.ContextVar[str] = contextvars.ContextVar("VAR", default="unset")
+
+
+def telling(lifespan: Any) -> FastAPI:
+    """An app that tells what a request sees of VAR, in the loop and in a thread."""
+    app = FastAPI(lifespan=asynccontextmanager(lifespan))
+
+    @app.get("/thread")
+    def thread() -> str:
+        return VAR.get()
+
+    @app.get("/loop")
+    async def loop() -> str:
+        seen = VAR.get()
+        VAR.set("set by a request")
+        return seen
+
+    return app
+
+
+async def test_L16_context_of_the_lifespan_is_seen_in_requests() -> None:
+    """In each of them, whatever another request has set; the test's own value wins."""
+
+    async def lifespan(app: Any) -> Any:
+        VAR.set("set by the lifespan")
+        yield
+
+    async with open_app(telling(lifespan)) as client:
+        for path in ("/loop", "/loop", "/thread"):
+            assert (await client.get(path)).json() == "set by the lifespan"
+        assert VAR.get() == "unset"
+        VAR.set("set by the test")
+        assert (await client.get("/loop")).json() == "set by the test"
+
+
+async def test_L16_a_value_from_before_the_start_up_is_replaced() -> None:
+    """What the caller had set before, the lifespan has seen and changed."""
+
+    async def lifespan(app: Any) -> Any:
+        VAR.set(VAR.get() + ", then by the lifespan")
+        yield
+
+    VAR.set("set before")
+    async with open_app(telling(lifespan)) as client:
+        assert (await client.get("/loop")).json() == "set before, then by the lifespan"
+        assert VAR.get() == "set before"

@@ -1,0 +1,46 @@
+"""What the client expects of others: a shape, met by a room that it does not know."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Impairment(Protocol):
+    """What goes wrong with one request on its way in; decided elsewhere, carried out here."""
+
+    @property
+    def leave_at(self) -> str:
+        """The client leaves at `"request"`, `"start"`, `"first_byte"`; empty for never."""
+        ...
+
+    @property
+    def leave_after(self) -> float | None:
+        """The client leaves after so many seconds."""
+        ...
+
+    @property
+    def leave_after_bytes(self) -> int | None:
+        """The client leaves once so many bytes of the response body have been sent."""
+        ...
+
+    @property
+    def upload_chunks(self) -> int:
+        """In how many pieces the request body arrives; 0 is as it is."""
+        ...
+
+    @property
+    def upload_over(self) -> float:
+        """In how many seconds all the pieces arrive."""
+        ...
+
+    @property
+    def read_delay(self) -> float:
+        """How long the client takes to read a chunk of the response, in seconds."""
+        ...
+
+    def happened(self, what: str) -> str:
+        """Take note that `"disconnect"`, `"slow_upload"` or `"slow_reader"` took place.
+
+        Returns how the fault was written, for messages.
+        """
+        ...

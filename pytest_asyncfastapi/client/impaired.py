@@ -1,0 +1,111 @@
+"""A request with a bad connection: cut off, dribbled in, or read slowly.
+
+Carries out what an `Impairment` says; whoever made it has decided. A request
+that nothing is wrong with never comes here.
+"""
+
+from __future__ import annotations
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ..tasks import spawn
+from .exchange import Exchange
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from .contracts import Impairment
+
+
+class ImpairedExchange(Exchange):
+    """An exchange whose client misbehaves."""
+
+    __slots__ = ("_pieces", "_plan")
+
+    def __init__(
+        self,
+        scope: dict[str, Any],
+        body: bytes | AsyncIterator[bytes],
+        *,
+        label: str,
+        streaming: bool,
+        plan: Impairment,
+    ) -> None:
+        super().__init__(scope, body, label=label, streaming=streaming)
+        self._plan = plan
+        self._pieces: list[bytes] | None = None
+        if plan.upload_chunks and isinstance(body, bytes) and body:
+            self._pieces = _split(body, plan.upload_chunks)
+
+    async def run(self, app: Callable[..., Any]) -> None:
+        """Call the app to its end, with a timer beside it if the client is to leave in time."""
+        if self._plan.leave_at == "request":
+            self._leave()
+        timer = None
+        if self._plan.leave_after is not None:
+            timer, _ = spawn(
+                self._leave_in(self._plan.leave_after), copy_context(), f"timer of {self.label}"
+            )
+        try:
+            await super().run(app)
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    async def _leave_in(self, delay: float) -> None:
+        await anyio.sleep(delay)
+        if not self.complete:
+            self._leave()
+
+    def _leave(self) -> None:
+        if not (self.cut or self.finished):
+            self.cut = self._plan.happened("disconnect")
+            self.disconnect()
+            self._changed.fire()
+
+    async def _receive_body(self) -> dict[str, Any]:
+        plan = self._plan
+        if not plan.upload_chunks or (self._body_iterator is None and not self._pieces):
+            return await super()._receive_body()
+        plan.happened("slow_upload")
+        await self._pause(plan.upload_over / plan.upload_chunks)
+        if self.disconnected:
+            return {"type": "http.disconnect"}
+        self._progress()
+        if self._pieces is None:
+            return await super()._receive_body()
+        piece = self._pieces.pop(0)
+        self._request_over = not self._pieces
+        return {"type": "http.request", "body": piece, "more_body": bool(self._pieces)}
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """As any exchange; then the client leaves, or takes its time to read."""
+        await super().send(message)
+        if self.cut:
+            return
+        plan, body = self._plan, bool(message.get("body"))
+        limit = plan.leave_after_bytes
+        if (
+            (plan.leave_at == "start" and self.started)
+            or (plan.leave_at == "first_byte" and body)
+            or (limit is not None and body and self._sent >= limit)
+        ):
+            self._leave()
+        elif plan.read_delay and body:
+            plan.happened("slow_reader")
+            await self._pause(plan.read_delay)
+            self._progress()
+
+    async def _pause(self, delay: float) -> None:
+        """Let `delay` seconds pass, or less if the client leaves meanwhile."""
+        with anyio.move_on_after(delay):
+            while not self.disconnected:
+                await self._freed.wait()
+
+
+def _split(body: bytes, count: int) -> list[bytes]:
+    size = -(-len(body) // count)
+    return [body[at : at + size] for at in range(0, len(body), size)]

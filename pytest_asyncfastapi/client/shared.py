@@ -1,0 +1,74 @@
+"""What the client is made of in both libraries: the body of a stream, the transport.
+
+Mix-ins that stand before the library's own abstract classes; `with_httpx` and
+`with_httpx2` join the two. Neither library is imported here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .exchange import Exchange
+from .signals import translated
+from .transport import EXTENSION, Core
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+
+class Body:
+    """The body of a streamed response: chunks while the app runs; closing it leaves."""
+
+    library: ModuleType
+
+    def __init__(self, core: Core, exchange: Exchange, request: Any) -> None:
+        self._core, self._exchange, self._request = core, exchange, request
+
+    def __aiter__(self) -> Any:
+        return self
+
+    async def __anext__(self) -> bytes:
+        # Not a generator: one that is left in the middle would have to be closed by somebody.
+        if self._exchange.chunks:
+            return self._exchange.take()
+        timeout = self._core.read_timeout(self._request)
+        with translated(self._request, self.library):
+            chunk = await self._core.next_chunk(self._exchange, timeout)
+        if chunk is None:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        """Leave: an app that still streams is told, cancelled and waited for."""
+        await self._core.close_exchange(self._exchange)
+
+
+class Transport:
+    """An ASGI app as a transport for any `AsyncClient` of the library; see `transport.Core`."""
+
+    library: ModuleType
+    body: type[Any]
+
+    def __init__(self, core: Core) -> None:
+        self.core = core
+
+    async def handle_async_request(self, request: Any) -> Any:
+        """Answer with a response at `http.response.start`, or when the app has ended."""
+        mode = request.extensions.get(EXTENSION, True)
+        if mode is True:
+            exchange = await self.core.opened(request)
+            stream = self.body(self.core, exchange, request)
+        else:
+            exchange = mode if isinstance(mode, Exchange) else await self.core.answered(request)
+            stream = self.library.ByteStream(b"".join(exchange.chunks))
+        return self.library.Response(
+            exchange.status,
+            headers=exchange.headers,
+            stream=stream,
+            request=request,
+            extensions=exchange.extensions,
+        )
+
+    async def aclose(self) -> None:
+        """Reap what is still open."""
+        await self.core.aclose()

@@ -1,0 +1,250 @@
+"""Faults on the way in: the client leaves, dribbles its upload, or reads slowly.
+
+`faults.client.disconnect(after="50ms")`, with the schedules of every rule:
+`.first(2)`, `.probability(0.5)`, `.optional()`. This room decides; the client
+room carries it out and says when it has happened.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..findings import Finding
+from ..units import seconds, show
+from .effect import Effect
+from .grammar import count
+from .rule import FaultRule, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..findings import Location
+    from ..frames import UserCode
+
+POINTS = ("request", "start", "first_byte")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientEffect:
+    """What goes wrong with one request, as plain data; durations in seconds."""
+
+    leave_at: str = ""
+    leave_after: float | None = None
+    leave_after_bytes: int | None = None
+    upload_chunks: int = 0
+    upload_over: float = 0.0
+    read_delay: float = 0.0
+
+    @property
+    def kind(self) -> str:
+        """`disconnect`, `slow_upload` or `slow_reader`."""
+        if self.upload_chunks:
+            return "slow_upload"
+        return "slow_reader" if self.read_delay else "disconnect"
+
+    @property
+    def takes_time(self) -> bool:
+        """Does it wait for anything, so that virtual time pays off?"""
+        return bool(self.leave_after or self.upload_over or self.read_delay)
+
+    def __str__(self) -> str:
+        if self.upload_chunks:
+            return f"slow_upload(chunks={self.upload_chunks}, over={_short(self.upload_over)})"
+        if self.read_delay:
+            return f"slow_reader(delay={_short(self.read_delay)})"
+        if self.leave_after is not None:
+            return f"disconnect(after={_short(self.leave_after)})"
+        if self.leave_after_bytes is not None:
+            return f"disconnect(after_bytes={self.leave_after_bytes})"
+        return f"disconnect(at={self.leave_at!r})"
+
+
+def _short(duration: float) -> str:
+    return repr(show(duration).replace(" ", ""))
+
+
+class ClientRule(FaultRule):
+    """A fault on requests of `asgi_client`; `hits` counts those in which it happened."""
+
+    def __init__(
+        self, path: str, client: ClientEffect, *, stream: str, optional: bool, added: Any
+    ) -> None:
+        super().__init__(Where(path), Effect(), stream=stream, optional=optional, added=added)
+        self.client = client
+
+    def covers(self, request: Any) -> bool:
+        """Is this request meant? By its path; only one with a body can be uploaded slowly."""
+        if self.client.upload_chunks and not _has_body(request):
+            return False
+        return self.where.covers(_PathOf(request.url.path))
+
+    def strikes(self) -> bool:
+        """Take note of one more request; is it to get the fault?"""
+        struck = super().strikes()
+        self.hits -= struck  # counted when it happens: a response may be faster
+        return struck
+
+    def __str__(self) -> str:
+        return super().__str__().replace(str(self.effect), str(self.client), 1)
+
+
+@dataclass(frozen=True, slots=True)
+class _PathOf:
+    url: str
+
+
+def _has_body(request: Any) -> bool:
+    headers = request.headers
+    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+
+
+class ClientPlan:
+    """What happens to one request, from all the rules that strike it."""
+
+    def __init__(self, rules: list[ClientRule]) -> None:
+        self._by_kind: dict[str, ClientRule] = {}
+        effect = ClientEffect()
+        for rule in rules:
+            # Of each kind the first rule counts, as with the endings on the way out.
+            if self._by_kind.setdefault(rule.client.kind, rule) is not rule:
+                continue
+            given = {
+                name: value
+                for name in ClientEffect.__slots__
+                if (value := getattr(rule.client, name)) not in ("", None, 0)
+            }
+            effect = replace(effect, **given)
+            if rule.client.leave_after == 0:
+                effect = replace(effect, leave_after=0.0)
+        self._happened: set[str] = set()
+        self.leave_at = effect.leave_at
+        self.leave_after = effect.leave_after
+        self.leave_after_bytes = effect.leave_after_bytes
+        self.upload_chunks = effect.upload_chunks
+        self.upload_over = effect.upload_over
+        self.read_delay = effect.read_delay
+
+    def happened(self, what: str) -> str:
+        """Take note that a fault of this kind took place; returns how it was written."""
+        rule = self._by_kind[what]
+        if what not in self._happened:
+            self._happened.add(what)
+            rule.hits += 1
+        return f"faults.client.{rule.client}"
+
+
+class ClientFaults:
+    """The faults on the way in of one test: `faults.client`."""
+
+    def __init__(
+        self, seed: int, test: str, user_code: UserCode | None, wait: Callable[[], None]
+    ) -> None:
+        self._stream = f"{seed}/{test}/client"
+        self._test = test
+        self._user_code = user_code
+        self._wait = wait
+        self._rules: list[ClientRule] = []
+
+    def disconnect(
+        self,
+        *,
+        after: float | str | None = None,
+        after_bytes: int | None = None,
+        at: str | None = None,
+        path: str = "*",
+        optional: bool = False,
+    ) -> ClientRule:
+        """The client leaves; the caller gets the library's `ReadError`.
+
+        One of: `after` a duration (seconds, or `"50ms"`); `after_bytes` of the response body;
+        `at` `"request"` (it sends its request and is gone), `"start"` (it has the status and
+        headers) or `"first_byte"`. `path` is a glob of the request's path.
+        """
+        given = [name for name in (after, after_bytes, at) if name is not None]
+        if len(given) != 1:
+            raise TypeError(
+                "faults.client.disconnect() takes exactly one of after=, after_bytes= and at=, "
+                f'such as disconnect(after="50ms"); got {len(given)} of them'
+            )
+        if at is not None and at not in POINTS:
+            raise ValueError(f"{at!r} is no point of a request: at= is one of {', '.join(POINTS)}")
+        effect = ClientEffect(
+            leave_at=at or "",
+            leave_after=None if after is None else seconds(after),
+            leave_after_bytes=None if after_bytes is None else count(after_bytes),
+        )
+        return self._add(path, effect, optional)
+
+    def slow_upload(
+        self,
+        *,
+        chunks: int = 10,
+        over: float | str = "1s",
+        path: str = "*",
+        optional: bool = False,
+    ) -> ClientRule:
+        """The request's body arrives in `chunks` pieces, over a duration."""
+        effect = ClientEffect(upload_chunks=count(chunks), upload_over=_some(over, "over"))
+        return self._add(path, effect, optional)
+
+    def slow_reader(
+        self, *, delay: float | str = "10ms", path: str = "*", optional: bool = False
+    ) -> ClientRule:
+        """The client reads each chunk of the response `delay` late: the app's `send()` waits."""
+        return self._add(path, ClientEffect(read_delay=_some(delay, "delay")), optional)
+
+    def _add(self, path: str, effect: ClientEffect, optional: bool) -> ClientRule:
+        added: Location | None = None
+        if self._user_code is not None:
+            added = self._user_code.where(sys._getframe())
+        stream = f"{self._stream}/{path}: {effect}/{len(self._rules)}"
+        rule = ClientRule(path, effect, stream=stream, optional=optional, added=added)
+        self._rules.append(rule)
+        if effect.takes_time:
+            self._wait()
+        return rule
+
+    def decide(self, request: Any) -> ClientPlan | None:
+        """What goes wrong with this request (anything with `url.path` and `headers`)?"""
+        if not self._rules:
+            return None
+        struck = [rule for rule in self._rules if rule.covers(request) and rule.strikes()]
+        return ClientPlan(struck) if struck else None
+
+    def findings(self) -> list[Finding]:
+        """The rules that should have struck and never did."""
+        return [
+            self._unused(rule)
+            for rule in self._rules
+            if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+        ]
+
+    def _unused(self, rule: ClientRule) -> Finding:
+        seen = f"it saw {rule.seen} of them, and each was over before the fault was due"
+        return Finding(
+            kind="unused-fault",
+            title=f"client fault never hit: {rule}",
+            where=rule.added,
+            why="the test did not meet the fault that it is about",
+            remedy="correct the path or the moment, or mark it .optional()",
+            evidence=seen if rule.seen else "no request of asgi_client was one that it is for",
+            test=self._test,
+        )
+
+    def __iter__(self) -> Iterator[ClientRule]:
+        return iter(self._rules)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def __repr__(self) -> str:
+        return f"<ClientFaults rules={len(self)}>"
+
+
+def _some(duration: float | str, name: str) -> float:
+    value = seconds(duration)
+    if not value:
+        raise ValueError(f"{name}={duration!r} is no time at all: write '10ms' or more")
+    return value

@@ -1,0 +1,1 @@
+"""The same small apps under our client and under a real uvicorn: what differs is measured."""
