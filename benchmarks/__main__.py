@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-from . import client, requests, startup, virtual_time
+from . import requests, startup, virtual_time
 
 if __name__ == "__main__":
     print(f"Measured on {datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}.\n")
-    for part in (client, requests, startup, virtual_time):
+    for part in (requests, startup, virtual_time):
         print(part.main(), flush=True)

@@ -25,7 +25,7 @@ _FIRST_SLICE = 0.001
 # Bytes between two sockets of this process are there at once, nearly.
 _SETTLE = 0.001
 # An unknown thread may be just about to end: only then does time flow for it.
-_GRACE = 0.25
+_GRACE = 0.15
 
 
 class VirtualSelect:

@@ -421,7 +421,7 @@ def test_an_unknown_thread_lets_time_run_at_real_speed(virtually):
         event, loop = asyncio.Event(), asyncio.get_running_loop()
 
         def work():
-            time.sleep(0.15)
+            time.sleep(0.4)
             loop.call_soon_threadsafe(event.set)
 
         thread = threading.Thread(target=work)
