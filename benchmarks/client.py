@@ -96,6 +96,12 @@ async def streaming(client: Any, count: int = 16, size: int = 65536) -> None:
                 pass
 
 
+async def streaming_small(client: Any) -> None:
+    for _ in range(100):
+        async with client.stream("GET", "/small") as response:
+            await response.aread()
+
+
 async def tiny_chunks(client: Any) -> None:
     await streaming(client, 100, 1000)
 
@@ -104,11 +110,13 @@ CELLS: dict[str, Callable[[Any], Awaitable[None]]] = {
     "13 B": sequential,
     "1 MB": big,
     "100 concurrent": concurrent,
-    "streamed 1 MB": streaming,
-    "100 chunks": tiny_chunks,
+    "13 B streamed": streaming_small,
+    "1 MB in 16": streaming,
+    "100 KB in 100": tiny_chunks,
 }
-# httpx joins the chunks and hands over one block when all is over; ours hands over each, in time.
-NO_BAR = "100 chunks"
+# httpx joins the chunks and hands over one block when all is over; ours hands over each while the
+# app runs, which is work that httpx does not do.
+NO_BAR = ("1 MB in 16", "100 KB in 100")
 
 
 async def cpu(work: Callable[[Any], Awaitable[None]], client: Any) -> float:
@@ -169,8 +177,8 @@ def main() -> int:
         row = ""
         for cell, share in found.items():
             bar = BARS.get((name, cell), EVERYWHERE)
-            missed |= share > bar and cell != NO_BAR
-            told = "no bar" if cell == NO_BAR else f"{'<=' if share <= bar else '>'} {bar:.2f}"
+            missed |= share > bar and cell not in NO_BAR
+            told = "no bar" if cell in NO_BAR else f"{'<=' if share <= bar else '>'} {bar:.2f}"
             row += f"{share:.2f} {told}".rjust(16)
         print(f"{name:12}{row}")
     return int(missed)

@@ -29,6 +29,7 @@ class AppClient:
 
     asgi: Core
     library: ModuleType
+    body: type[Any]  # `shared.Body` as a stream of the library
     _urls: dict[str, Any]
     _options: dict[str, Any]
 
@@ -96,18 +97,21 @@ class AppClient:
         auth: Any = _AS_PARENT,
         follow_redirects: Any = _AS_PARENT,
     ) -> Any:
-        """As in the library; a buffered response is built without going through its stream."""
+        """As in the library; in the plain case the response is built without its detours."""
         # Not None: the library's own `auth=None` means "no auth for this request".
         unset = self.library.USE_CLIENT_DEFAULT
         auth = unset if auth is _AS_PARENT else auth
         follow_redirects = unset if follow_redirects is _AS_PARENT else follow_redirects
         ready: Any = stream
-        if not stream and self._is_plain(request, auth, follow_redirects):
+        if self._is_plain(request, auth, follow_redirects):
             began = time.perf_counter()
-            exchange = await self.asgi.answered(request)
-            if not 300 <= exchange.status < 400:
-                return self._response(request, exchange, began)
-            ready = exchange  # the library knows what to do with a redirect
+            if stream:
+                ready = await self.asgi.opened(request)
+            else:
+                ready = await self.asgi.answered(request)
+            if not 300 <= ready.status < 400:
+                return self._response(request, ready, began, streamed=stream)
+            # The library knows what to do with a redirect.
         request.extensions = {**request.extensions, EXTENSION: ready}
         return await super().send(  # type: ignore[misc]
             request, stream=stream, auth=auth, follow_redirects=follow_redirects
@@ -141,18 +145,26 @@ class AppClient:
             and not client.is_closed
         )
 
-    def _response(self, request: Any, exchange: Any, began: float) -> Any:
+    def _response(self, request: Any, exchange: Any, began: float, *, streamed: bool) -> Any:
         library = self.library
+        body: Any
+        if streamed:
+            body = self.body(self.asgi, exchange, request, began)
+        else:
+            body = library.ByteStream(b"".join(exchange.chunks))
         response = library.Response(
             exchange.status,
             headers=exchange.headers,
-            stream=library.ByteStream(b"".join(exchange.chunks)),
+            stream=body,
             request=request,
             extensions=exchange.extensions,
             default_encoding=self._options.get("default_encoding", "utf-8"),
         )
-        response.read()
-        response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began)
+        if streamed:
+            body.response = response
+        else:
+            response.read()
+            response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began)
         if any(name.lower() == b"set-cookie" for name, _ in exchange.headers):
             self.cookies.extract_cookies(response)  # type: ignore[attr-defined]
         return response

@@ -21,8 +21,10 @@ from .served import Served
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-# What uvicorn lets an app write ahead of a client that does not read, in bytes.
+# What uvicorn (asyncio's transports) lets an app write ahead of a client that does not read,
+# and how little of it must be left before the app goes on, in bytes.
 HIGH_WATER = 64 * 1024
+LOW_WATER = HIGH_WATER // 4
 # How much an app may send without ever letting go of the loop: it must stay cancellable.
 PAUSE = 1024 * 1024
 
@@ -152,8 +154,9 @@ class Exchange(Served):
                 self._buffered += len(chunk)
         if message.get("more_body", False):
             self._progress()
-            while self.streaming and self._buffered > HIGH_WATER and not self.disconnected:
-                await self._freed.wait()
+            if self.streaming and self._buffered > HIGH_WATER:
+                while self._buffered > LOW_WATER and not self.disconnected:
+                    await self._freed.wait()
             if self._sent >= self._pause_at:
                 self._pause_at = self._sent + PAUSE
                 await anyio.lowlevel.checkpoint()
@@ -195,7 +198,8 @@ class Exchange(Served):
         """The next buffered chunk; makes room for the app to send more."""
         chunk = self.chunks.popleft()
         self._buffered -= len(chunk)
-        self._freed.fire()
+        if self._buffered <= LOW_WATER:
+            self._freed.fire()
         return chunk
 
     def __repr__(self) -> str:

@@ -6,6 +6,8 @@ Mix-ins that stand before the library's own abstract classes; `with_httpx` and
 
 from __future__ import annotations
 
+import datetime
+import time
 from typing import TYPE_CHECKING, Any
 
 from .exchange import Exchange
@@ -21,8 +23,12 @@ class Body:
 
     library: ModuleType
 
-    def __init__(self, core: Core, exchange: Exchange, request: Any) -> None:
+    def __init__(
+        self, core: Core, exchange: Exchange, request: Any, began: float | None = None
+    ) -> None:
         self._core, self._exchange, self._request = core, exchange, request
+        self._began = began
+        self.response: Any = None  # whose `elapsed` is ours to set; else the library does
 
     def __aiter__(self) -> Any:
         return self
@@ -40,6 +46,10 @@ class Body:
 
     async def aclose(self) -> None:
         """Leave: an app that still streams is told, cancelled and waited for."""
+        if self.response is not None and self._began is not None:
+            spent = time.perf_counter() - self._began
+            self.response.elapsed = datetime.timedelta(seconds=spent)
+            self.response = None  # no cycle: the response refers to its stream
         await self._core.close_exchange(self._exchange)
 
 
@@ -55,8 +65,8 @@ class Transport:
     async def handle_async_request(self, request: Any) -> Any:
         """Answer with a response at `http.response.start`, or when the app has ended."""
         mode = request.extensions.get(EXTENSION, True)
-        if mode is True:
-            exchange = await self.core.opened(request)
+        if mode is True or (isinstance(mode, Exchange) and mode.streaming):
+            exchange = await self.core.opened(request) if mode is True else mode
             stream = self.body(self.core, exchange, request)
         else:
             exchange = mode if isinstance(mode, Exchange) else await self.core.answered(request)

@@ -30,6 +30,7 @@ class AsgiClient(AppClient, httpx.AsyncClient):
     """An `httpx.AsyncClient` bound to an ASGI app in this process."""
 
     library = httpx
+    body = BodyStream
 
     def __init__(self, core: Core, **options: Any) -> None:
         self._bind(core, options)

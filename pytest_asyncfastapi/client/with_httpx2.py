@@ -31,6 +31,7 @@ class AsgiClient(AppClient, httpx2.AsyncClient):  # type: ignore[misc]
     """An `httpx2.AsyncClient` bound to an ASGI app in this process."""
 
     library = httpx2
+    body = BodyStream
 
     def __init__(self, core: Core, **options: Any) -> None:
         self._bind(core, options)

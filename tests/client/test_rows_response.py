@@ -435,3 +435,24 @@ async def test_sse_of_httpx2_is_a_plain_stream(opened: Any, http: Any) -> None:
     app = Starlette(routes=[Route("/", events)])
     async with opened(app) as client, http.AsyncClient.sse(client, "http://testserver/") as source:
         assert [event.data async for event in source] == ["1", "2"]
+
+
+async def test_a_streamed_response_is_the_librarys_in_all(opened: Any) -> None:
+    """Its `elapsed`, its cookies, and a redirect that is not followed."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = [(b"set-cookie", b"a=1"), (b"location", b"/new")]
+        status = 302 if scope["path"] == "/old" else 200
+        await answering(status, headers, b"body")(scope, receive, send)
+
+    async with opened(app) as client:
+        async with client.stream("GET", "/") as response:
+            assert await response.aread() == b"body"
+        assert response.elapsed.total_seconds() > 0
+        assert client.cookies.get("a") == "1"
+        async with client.stream("GET", "/old") as response:
+            assert response.next_request is not None
+            assert await response.aread() == b"body"
+        async with client.stream("GET", "/old", follow_redirects=True) as response:
+            assert response.status_code == 200
+            assert await response.aread() == b"body"

@@ -38,7 +38,7 @@ async def root():
 async def endless():
     async def ticks():
         while True:
-            yield b"tick"
+            yield b"tick" * 1024
     return StreamingResponse(ticks())
 """
 INI = "[pytest]\nasyncfastapi_app = myapp:app\nasyncio_default_fixture_loop_scope = function\n"
@@ -301,7 +301,7 @@ def test_N12_uvloop_and_debug_mode(options: dict[str, bool]) -> None:
     async def endless(request: object) -> StreamingResponse:
         async def ticks() -> object:
             try:
-                yield b"tick"
+                yield b"tick" * 1024
                 await anyio.sleep_forever()
             finally:
                 closed.append("closed")
