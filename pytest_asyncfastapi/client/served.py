@@ -82,7 +82,7 @@ class Served:
     def violated(self, what: str, remedy: str) -> ProtocolViolation:
         """Record a breach of the protocol, worded; returned to be raised in the app."""
         self.violation = ProtocolViolation(
-            f"{self.label}: the app {what}; a real server refuses this. Fix: {remedy}."
+            f"{self.label}: the app {what}; the ASGI specification forbids it. Fix: {remedy}."
         )
         return self.violation
 

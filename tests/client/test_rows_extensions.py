@@ -35,8 +35,8 @@ async def test_X01_trailers_are_promised_and_kept(opened: Any) -> None:
         with pytest.raises(ProtocolViolation) as caught:
             await client.get("/x")
     assert str(caught.value) == (
-        "GET /x: the app promised trailers and sent none; a real server refuses this. Fix: send "
-        "http.response.trailers after the body."
+        "GET /x: the app promised trailers and sent none; the ASGI specification forbids it. "
+        "Fix: send http.response.trailers after the body."
     )
     async with opened(sending(START, {**BODY, "more_body": True}, TRAILERS)) as client:
         with pytest.raises(ProtocolViolation) as caught:

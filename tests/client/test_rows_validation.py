@@ -9,7 +9,7 @@ from apps import BODY, START, answering, sending
 
 from pytest_asyncfastapi.client.errors import ProtocolViolation
 
-REFUSED = "; a real server refuses this. Fix: "
+REFUSED = "; the ASGI specification forbids it. Fix: "
 MORE = {**BODY, "more_body": True}
 
 
