@@ -42,8 +42,8 @@ async def test_X01_trailers_are_promised_and_kept(opened: Any) -> None:
         with pytest.raises(ProtocolViolation) as caught:
             await client.get("/x")
     assert str(caught.value) == (
-        "GET /x: the app sent http.response.trailers without having promised them; a real server "
-        "refuses this. Fix: send http.response.start with trailers=True."
+        "GET /x: the app sent http.response.trailers without having promised them; the ASGI "
+        "specification forbids it. Fix: send http.response.start with trailers=True."
     )
 
 

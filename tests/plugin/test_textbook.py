@@ -158,16 +158,13 @@ def test_wait_for_fires_in_virtual_time(project: pytest.Pytester) -> None:
     """A 30 s upstream under `wait_for(..., 2)` is a 504 at virtual 2.0 s, at once in real time."""
     project.makepyfile(
         """
-        import time
-
         async def test_504(asgi_client, upstream, faults, clock):
             upstream.get("https://slow.example/").respond(json={})
             faults.on("https://slow.example/*").latency("30s")
-            began = time.perf_counter()
             assert (await asgi_client.get("/bounded")).status_code == 504
             assert clock.elapsed == 2.0
-            # Far below the virtual 2 s: no real waiting. The figure is in benchmarks/.
-            assert time.perf_counter() - began < 1.5
+            # Not one of them was waited for; how long it took is measured in benchmarks/.
+            assert clock.real_waited < 2.0
         """
     )
     project.runpytest().assert_outcomes(passed=1)
