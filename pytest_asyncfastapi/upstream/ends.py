@@ -276,14 +276,16 @@ class SocketEnd:
         self._release()
 
 
-def wait_or_time_out(duration: float | None, deadline: float | None) -> None:
+def wait_or_time_out(
+    duration: float | None, deadline: float | None, message: str = "timed out"
+) -> None:
     """Really wait (None: for ever); `TimeoutError` when the deadline comes first."""
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     if duration is not None and (left is None or duration <= left):
         threading.Event().wait(duration)
         return
     threading.Event().wait(left)
-    raise TimeoutError("timed out")
+    raise TimeoutError(message)
 
 
 def end_for(backend: str, peer: Peer) -> Any:

@@ -87,11 +87,7 @@ def handshake_sync(library: Library, effect: Effect, host: str | None, limit: fl
     mapping = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
     deadline = None if limit is None else time.monotonic() + limit
     with library.core_part("_exceptions").map_exceptions(mapping):
-        error = TimeoutError(_TIMED_OUT)
-        try:
-            wait_or_time_out(None if effect.detail == "stall" else effect.tls, deadline)
-        except TimeoutError:
-            raise error from None
+        wait_or_time_out(None if effect.detail == "stall" else effect.tls, deadline, _TIMED_OUT)
         if effect.ending == "tls_error":
             raise tls_error(effect.detail, host)
 

@@ -72,7 +72,10 @@ def tampered(effect: Effect, response: Any) -> Any:
         headers.append((b"Content-Type", b"application/json"))
     else:
         return response
-    return httpx.Response(response.status_code, headers=headers, content=content)
+    headers.append((b"Content-Length", b"%d" % len(content)))
+    # As a stream: a response made with content would decode it here.
+    stream = httpx.ByteStream(content)
+    return httpx.Response(response.status_code, headers=headers, stream=stream)
 
 
 def _content(response: Any) -> bytes:
