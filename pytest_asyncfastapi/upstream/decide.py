@@ -49,6 +49,10 @@ class Decision:
         return Script(answer, effect, http2)
 
 
+_ANSWER = Decision("answer", "router")
+_PLAY = Decision("play", "router")
+
+
 class Unbounded(Exception):
     """Inside this room: the call is stalled, and has no budget of its own for `phase`."""
 
@@ -81,15 +85,15 @@ class Judge:
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
-        clock: tuple[float, str],
+        clock: Callable[[], tuple[float, str]],
     ) -> Decision:
         """Decide; raises `UnroutedCall` where the call was made, `Unbounded` if nothing ends it.
 
-        `clock` is the time in force (s) and, where it is not the process's, its name.
+        `clock()` is the time in force (s) and, where it is not the process's, its name.
         """
         if seen.url.scheme not in ("http", "https"):
             return Decision("answer", "original")  # the library itself refuses it
-        plan = self._faults.decide(seen, *clock)
+        plan = self._faults.decide(seen, *clock()) if len(self._faults) else None
         if plan is None:
             return self._unharmed(call, seen, router, where)
         effect = plan.effect
@@ -112,17 +116,18 @@ class Judge:
     def _unharmed(
         self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
     ) -> Decision:
-        source = self._source(call, seen, router, where)
-        if source == "router" and router is not None and router.needs_network(seen):
-            return Decision("play", source)
-        return Decision("answer", source)
+        if router is not None:
+            route = router.reach(seen)
+            if route is not None:
+                return _ANSWER if not router.needs_network(route) else _PLAY
+        return Decision("answer", self._source(call, seen, router, where))
 
     def _source(
         self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
     ) -> Source:
         if router is None:
             return "original"
-        if router.reach(seen):
+        if router.reach(seen) is not None:
             return "router"
         if seen.url.host.lower() in self._passthrough or self._policy == "pass":
             return "original"

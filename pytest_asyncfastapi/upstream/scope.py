@@ -108,8 +108,9 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            clock = (now, call.library.foreign_clock)
-            decision = self._judge.decide(call, seen, self.router, out.where, clock)
+            decision = self._judge.decide(
+                call, seen, self.router, out.where, lambda: (now, call.library.foreign_clock)
+            )
             out.fault = str(decision.plan or "")
             response = await self._carry_out(call, seen, decision)
         except Unbounded as stalled:
@@ -133,8 +134,9 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            clock = (out.started, "")
-            decision = self._judge.decide(call, seen, self.router, out.where, clock)
+            decision = self._judge.decide(
+                call, seen, self.router, out.where, lambda: (out.started, "")
+            )
             out.fault = str(decision.plan or "")
             response = self._carry_out_sync(call, seen, decision)
         except Unbounded as stalled:

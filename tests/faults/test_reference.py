@@ -305,7 +305,9 @@ def attempt(scope, case, library, mode, meter, scale):
 
 
 # httpx leaves its body's generator unfinished when a write fails; trio reports such generators.
-@pytest.mark.filterwarnings("ignore:(?s:.*)async_generator:pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*async_generator:pytest.PytestUnraisableExceptionWarning"
+)
 @pytest.mark.parametrize(("name", "library", "mode"), CALLS)
 def test_a_fault_is_what_a_real_socket_gives(scope, monkeypatch, name, library, mode):
     """Outcome, chain, request, phase, bytes, pool, next call and time are those of the row."""
