@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime
 
-from . import requests, startup, virtual_time
+from . import requests, startup, upstream, virtual_time
 
 if __name__ == "__main__":
     print(f"Measured on {datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}.\n")
-    for part in (requests, startup, virtual_time):
+    for part in (requests, startup, upstream, virtual_time):
         print(part.main(), flush=True)

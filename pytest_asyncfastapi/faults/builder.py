@@ -8,62 +8,224 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ..units import seconds
+from . import values
+from .delay import Distribution, delay
 from .effect import Effect
-from .grammar import status_code
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .rule import FaultRule
 
+Duration = float | str | Distribution
+
 
 class FaultPoint:
-    """A place where a fault can be put."""
+    """A place where a fault can be put.
+
+    A duration is seconds, `"3s"`, `"200ms±50ms"`, `"uniform(1s, 2s)"`,
+    `"normal(...)"`, `"lognormal(...)"` or `"exponential(...)"`.
+    """
 
     def __init__(self, text: str, add: Callable[[Effect, bool], FaultRule]) -> None:
         self._text = text
         self._add = add
 
-    def latency(self, delay: float | str, *, optional: bool = False) -> FaultRule:
-        """Let `delay` (seconds, or `"3s"`) pass before the response head."""
-        return self._add(Effect(delay=seconds(delay)), optional)
+    def _end(self, ending: str, optional: bool) -> FaultRule:
+        return self._add(Effect(ending=ending), optional)
+
+    # What takes time.
+
+    def latency(self, duration: Duration, *, optional: bool = False) -> FaultRule:
+        """Let this pass between the request and the response head."""
+        return self._add(Effect().timed(delay=delay(duration)), optional)
+
+    def timeline(
+        self,
+        *,
+        dns: Duration = 0.0,
+        connect: Duration = 0.0,
+        tls: Duration = 0.0,
+        accept: Duration = 0.0,
+        head: Duration = 0.0,
+        first_byte: Duration = 0.0,
+        gap: Duration = 0.0,
+        tail: Duration = 0.0,
+        optional: bool = False,
+    ) -> FaultRule:
+        """Let time pass in each phase of the exchange.
+
+        `dns`, `connect` and `tls` spend the connect timeout, the others the
+        read timeout, which every byte restarts. `gap` lies between the pieces
+        of the body, `tail` before its last byte.
+        """
+        effect = Effect().timed(
+            dns=delay(dns),
+            connect=delay(connect),
+            tls=delay(tls),
+            accept=delay(accept),
+            delay=delay(head),
+            first_byte=delay(first_byte),
+            gap=delay(gap),
+            tail=delay(tail),
+        )
+        return self._add(effect, optional)
+
+    def bandwidth(self, rate: float | str, *, optional: bool = False) -> FaultRule:
+        """Send the body at this rate (bytes a second, or `"16KB/s"`)."""
+        return self._add(Effect(bandwidth=values.rate(rate)), optional)
+
+    def dribble(
+        self, pieces: int, over: float | str, *, head: bool = False, optional: bool = False
+    ) -> FaultRule:
+        """Send the body, or the head, in so many pieces, spread over a time."""
+        paced = values.pieces((pieces, over))
+        effect = Effect(head_dribble=paced) if head else Effect(dribble=paced)
+        return self._add(effect, optional)
+
+    def interim(self, times: int, each: float | str, *, optional: bool = False) -> FaultRule:
+        """Send `100 Continue` so many times, each after a time, before the answer."""
+        return self._add(Effect(interim=values.pieces((times, each))), optional)
+
+    # What only the client's own budget ends.
 
     def read_timeout(self, *, optional: bool = False) -> FaultRule:
         """Never answer: the client's own read timeout has to end the call."""
-        return self._add(Effect(ending="read_timeout"), optional)
+        return self._end("read_timeout", optional)
 
     def connect_timeout(self, *, optional: bool = False) -> FaultRule:
         """Never connect: the client's own connect timeout has to end the call."""
-        return self._add(Effect(ending="connect_timeout"), optional)
+        return self._end("connect_timeout", optional)
+
+    def write_timeout(self, *, optional: bool = False) -> FaultRule:
+        """Stop reading the request: the client's own write timeout has to end the call."""
+        return self._end("write_timeout", optional)
 
     def pool_timeout(self, *, optional: bool = False) -> FaultRule:
         """No connection becomes free: the client's own pool timeout ends the call."""
-        return self._add(Effect(ending="pool_timeout"), optional)
+        return self._end("pool_timeout", optional)
+
+    pool_exhausted = pool_timeout
+
+    def stall(
+        self, *, after_bytes: int | None = None, in_head: bool = False, optional: bool = False
+    ) -> FaultRule:
+        """Go silent: before the answer, in its head, or after so many bytes of its body."""
+        return self._add(Effect(ending="stall", at=_place(after_bytes, in_head)), optional)
+
+    # Connections that fail.
 
     def refused(self, *, optional: bool = False) -> FaultRule:
         """Refuse the connection (nothing listens)."""
-        return self._add(Effect(ending="refused"), optional)
+        return self._end("refused", optional)
 
     def dns_error(self, *, optional: bool = False) -> FaultRule:
         """Fail to resolve the host name."""
-        return self._add(Effect(ending="dns_error"), optional)
+        return self._end("dns_error", optional)
 
-    def reset(self, *, optional: bool = False) -> FaultRule:
-        """Read the request, then reset the connection without a byte."""
-        return self._add(Effect(ending="reset"), optional)
+    def tls_error(self, kind: str = "untrusted", *, optional: bool = False) -> FaultRule:
+        """Fail the handshake: untrusted, hostname, expired, plain_http, eof, stall, version."""
+        return self._add(Effect(ending="tls_error", detail=values.tls_error(kind)), optional)
+
+    def proxy_error(self, kind: int | str, *, optional: bool = False) -> FaultRule:
+        """Fail at the client's proxy: 503, 407, eof, refused."""
+        return self._add(Effect(ending="proxy_error", detail=values.proxy_error(kind)), optional)
+
+    def reset(
+        self,
+        *,
+        after_bytes: int | None = None,
+        in_head: bool = False,
+        in_upload: bool = False,
+        optional: bool = False,
+    ) -> FaultRule:
+        """Reset the connection: before the answer, in its head or body, or in the upload."""
+        at = "upload" if in_upload else _place(after_bytes, in_head)
+        return self._add(Effect(ending="reset", at=at), optional)
+
+    def close(
+        self, *, after_bytes: int | None = None, in_head: bool = False, optional: bool = False
+    ) -> FaultRule:
+        """Close the connection: before the answer, in its head, or in its body."""
+        return self._add(Effect(ending="close", at=_place(after_bytes, in_head)), optional)
+
+    drop = close
+
+    def close_after(self, size: int, *, optional: bool = False) -> FaultRule:
+        """Close the connection after so many bytes of the body."""
+        return self.close(after_bytes=size, optional=optional)
 
     def empty_reply(self, *, optional: bool = False) -> FaultRule:
         """Read the request, then close the connection without a byte."""
-        return self._add(Effect(ending="empty_reply"), optional)
+        return self._end("empty_reply", optional)
+
+    def stale_keepalive(self, *, optional: bool = False) -> FaultRule:
+        """Close a kept connection as the request arrives on it."""
+        return self._end("stale_keepalive", optional)
+
+    def idle_close(self, *, optional: bool = False) -> FaultRule:
+        """Answer, and close the connection unannounced: the next call opens a new one."""
+        return self._end("idle_close", optional)
+
+    # Answers that are wrong.
 
     def status(
         self, code: int, *, retry_after: float | str | None = None, optional: bool = False
     ) -> FaultRule:
         """Answer with this status, and a `Retry-After` header where one is given."""
         after = "" if retry_after is None else str(retry_after)
-        effect = Effect(ending="status", status=status_code(code), retry_after=after)
+        effect = Effect(ending="status", status=values.status_code(code), retry_after=after)
         return self._add(effect, optional)
+
+    def truncated(self, *, optional: bool = False) -> FaultRule:
+        """Close the connection in the middle of the body."""
+        return self._end("truncated", optional)
+
+    def until_close(self, *, optional: bool = False) -> FaultRule:
+        """Answer without a length: the end of the connection ends the body (legal)."""
+        return self._end("until_close", optional)
+
+    def garbage(self, *, optional: bool = False) -> FaultRule:
+        """Answer with bytes that are no HTTP."""
+        return self._end("garbage", optional)
+
+    def bad_status_line(self, *, optional: bool = False) -> FaultRule:
+        """Answer with a status line without a status."""
+        return self._end("bad_status_line", optional)
+
+    def bad_header(self, *, optional: bool = False) -> FaultRule:
+        """Answer with a header line without a colon."""
+        return self._end("bad_header", optional)
+
+    def head_too_long(self, *, optional: bool = False) -> FaultRule:
+        """Answer with 200 KiB of headers."""
+        return self._end("head_too_long", optional)
+
+    def tls_on_plain(self, *, optional: bool = False) -> FaultRule:
+        """Answer plain HTTP with a TLS alert."""
+        return self._end("tls_on_plain", optional)
+
+    def bad_chunk(self, *, in_end: bool = False, optional: bool = False) -> FaultRule:
+        """Send the body, then a chunk size that is no number, or a chunk that does not end."""
+        return self._end("bad_chunk_end" if in_end else "bad_chunk", optional)
+
+    def too_long(self, *, optional: bool = False) -> FaultRule:
+        """Send more than the Content-Length: the rest spoils the next answer."""
+        return self._end("too_long", optional)
+
+    def bad_gzip(self, *, half: bool = False, optional: bool = False) -> FaultRule:
+        """Say gzip and send something else, or (`half`) the first half of a gzip stream."""
+        return self._end("truncated_gzip" if half else "bad_gzip", optional)
+
+    def bad_json(self, *, optional: bool = False) -> FaultRule:
+        """Answer with JSON that does not parse."""
+        return self._end("bad_json", optional)
 
     def __repr__(self) -> str:
         return f"<FaultPoint {self._text!r}>"
+
+
+def _place(after_bytes: int | None, in_head: bool) -> str | int:
+    if after_bytes is not None:
+        return values.place(after_bytes)
+    return "head" if in_head else ""

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from ..findings import Finding
 from ..units import seconds, show
 from .effect import Effect
-from .grammar import count
 from .rule import FaultRule, Where
+from .values import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -80,10 +80,11 @@ class ClientRule(FaultRule):
             return False
         return self.where.covers(_PathOf(request.url.path))
 
-    def strikes(self) -> bool:
+    def strikes(self, now: float = 0.0) -> Effect | None:
         """Take note of one more request; is it to get the fault?"""
-        struck = super().strikes()
-        self.hits -= struck  # counted when it happens: a response may be faster
+        struck = super().strikes(now)
+        if struck is not None:
+            self.hits -= 1  # counted when it happens: a response may be faster
         return struck
 
     def __str__(self) -> str:
@@ -210,7 +211,9 @@ class ClientFaults:
         """What goes wrong with this request (anything with `url.path` and `headers`)?"""
         if not self._rules:
             return None
-        struck = [rule for rule in self._rules if rule.covers(request) and rule.strikes()]
+        struck = [
+            rule for rule in self._rules if rule.covers(request) and rule.strikes() is not None
+        ]
         return ClientPlan(struck) if struck else None
 
     def findings(self) -> list[Finding]:

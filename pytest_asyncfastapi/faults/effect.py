@@ -6,58 +6,201 @@ not know how they are played on a wire.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Literal
 
-from ..units import show
+from .delay import Delay, Distribution, show_delay
 
-Phase = Literal["connect", "read", "pool"]
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Iterable
+
+Phase = Literal["connect", "read", "write", "pool"]
 
 # The endings that need no value, with one line for people.
 ENDINGS: dict[str, str] = {
     "read_timeout": "the server reads the request and never answers",
     "connect_timeout": "the connection is never established",
     "pool_timeout": "no connection of the pool becomes free",
+    "pool_exhausted": "the same, by its other name",
+    "write_timeout": "the server stops reading the request",
     "refused": "nothing listens on the port",
     "dns_error": "the host name does not resolve",
-    "reset": "the server resets the connection before it answers",
     "empty_reply": "the server closes the connection before it answers",
+    "stale_keepalive": "the server closes a kept connection as the request arrives",
+    "idle_close": "the server closes the connection after the answer, unannounced",
+    "until_close": "the answer has no length, and ends with the connection",
+    "garbage": "bytes that are no HTTP",
+    "bad_status_line": "a status line without a status",
+    "bad_header": "a header line without a colon",
+    "head_too_long": "200 KiB of headers",
+    "tls_on_plain": "a TLS alert in answer to plain HTTP",
+    "truncated": "the server closes in the middle of the body",
+    "bad_chunk": "a chunk size that is no number",
+    "bad_chunk_end": "a chunk that goes on after its end",
+    "too_long": "a body longer than its Content-Length",
+    "bad_gzip": "Content-Encoding: gzip, and no gzip",
+    "truncated_gzip": "half of a gzip stream, correctly framed",
+    "bad_json": "JSON that does not parse",
+}
+# The endings that can come at a place: before the head, in it, in the body.
+PLACED: dict[str, str] = {
+    "reset": "the server resets the connection",
+    "close": "the server closes the connection",
+    "stall": "the server goes silent",
+}
+TLS_ERRORS: dict[str, str] = {
+    "untrusted": "the certificate is signed by nobody that is known",
+    "hostname": "the certificate is for another host",
+    "expired": "the certificate has expired",
+    "plain_http": "the server speaks plain HTTP on the TLS port",
+    "eof": "the server closes in the middle of the handshake",
+    "stall": "the server never answers the handshake",
+    "version": "there is no TLS version in common",
+}
+PROXY_ERRORS = ("503", "407", "eof", "refused")
+DELAYS = ("dns", "connect", "tls", "accept", "delay", "first_byte", "gap", "tail")
+_BEFORE_CONNECTED = {"connect_timeout", "refused", "dns_error", "tls_error"}
+_ANSWERED = {
+    *("idle_close", "until_close", "truncated", "bad_chunk", "bad_chunk_end", "too_long"),
+    *("bad_gzip", "truncated_gzip", "bad_json"),
 }
 _STALLS: dict[str, Phase] = {
     "read_timeout": "read",
+    "stall": "read",
     "connect_timeout": "connect",
+    "write_timeout": "write",
     "pool_timeout": "pool",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """A delay before the response head (seconds), and how the exchange ends.
+    """The timeline of one exchange, and how it ends.
 
-    `ending` is one of `ENDINGS`, `"status"`, or empty for the normal answer.
+    The delays are seconds: `dns`, `connect` (TCP), `tls`, `accept` (until the
+    server reads), `delay` (until the head), `first_byte` (of the body), `gap`
+    (between its pieces), `tail` (before its end). `spread` holds those that
+    are drawn. `bandwidth` is bytes a second. `dribble` and `head_dribble` are
+    (pieces, seconds in all), `interim` (times, seconds each). `ending` is a
+    word of `ENDINGS` or `PLACED`, `"status"`, `"tls_error"`, `"proxy_error"`,
+    or empty for the normal answer; `at` is where a placed one comes: `""`,
+    `"head"`, `"upload"` or a count of body bytes; `detail` is which TLS or
+    proxy error.
     """
 
     delay: float = 0.0
     ending: str = ""
     status: int = 0
     retry_after: str = ""
+    at: str | int = ""
+    detail: str = ""
+    dns: float = 0.0
+    connect: float = 0.0
+    tls: float = 0.0
+    accept: float = 0.0
+    first_byte: float = 0.0
+    gap: float = 0.0
+    tail: float = 0.0
+    bandwidth: float = 0.0
+    dribble: tuple[int, float] | None = None
+    head_dribble: tuple[int, float] | None = None
+    interim: tuple[int, float] | None = None
+    spread: tuple[tuple[str, Distribution], ...] = ()
+
+    def timed(self, **delays: Delay) -> Effect:
+        """The same with these delays, each a number of seconds or a distribution."""
+        plain = {name: value for name, value in delays.items() if isinstance(value, float)}
+        spread = tuple((n, v) for n, v in delays.items() if isinstance(v, Distribution))
+        changed = replace(self, spread=(*self.spread, *spread))
+        return replace(changed, **plain)  # type: ignore[arg-type]
+
+    def _waits_in(self, *phases: str) -> bool:
+        spread = any(name in phases for name, _ in self.spread)
+        return spread or any(getattr(self, name) for name in phases)
 
     @property
     def stalls(self) -> Phase | None:
         """The client's budget that has to end this, if nothing else does."""
+        if self.ending == "tls_error" and self.detail == "stall":
+            return "connect"
         return _STALLS.get(self.ending)
 
     @property
     def takes_time(self) -> bool:
         """Does it wait for anything, so that virtual time pays off?"""
-        return self.delay > 0 or self.stalls is not None
+        paced = self.bandwidth or self.dribble or self.head_dribble or self.interim
+        return bool(paced) or self._waits_in(*DELAYS) or self.stalls is not None
+
+    @property
+    def before_request(self) -> bool:
+        """Does it strike while the connection is made, so that a new one is needed?"""
+        early = self._waits_in("dns", "connect", "tls", "accept")
+        return early or self.ending in _BEFORE_CONNECTED or self.ending == "proxy_error"
+
+    @property
+    def needs_tls(self) -> bool:
+        """Can it strike only where there is a TLS handshake?"""
+        return self.ending == "tls_error" or self._waits_in("tls")
+
+    @property
+    def answered(self) -> bool:
+        """Is the route's own answer sent, whole or in part?"""
+        if self.ending in PLACED:
+            return self.at not in ("", "upload")
+        return not self.ending or self.ending in _ANSWERED
+
+    @property
+    def is_paced(self) -> bool:
+        """Does it change when or what is said, and not only how the exchange ends?"""
+        return self.takes_time or self.ending not in ("", "status")
+
+    def drawn(self, stream: random.Random) -> Effect:
+        """The same with every distribution replaced by one draw."""
+        if not self.spread:
+            return self
+        found = {name: shape.draw(stream) for name, shape in self.spread}
+        return replace(self, spread=()).timed(**found)
 
     def __str__(self) -> str:
-        parts = [f"latency={show(self.delay).replace(' ', '')}"] if self.delay else []
-        if self.ending == "status":
-            parts.append(f"status={self.status}")
-            if self.retry_after:
-                parts.append(f"retry_after={self.retry_after}")
-        elif self.ending:
-            parts.append(self.ending)
-        return ", ".join(parts) or "latency=0s"
+        return ", ".join(_words(self)) or "latency=0s"
+
+
+def _words(effect: Effect) -> Iterable[str]:
+    spread = dict(effect.spread)
+    for name in DELAYS:
+        value = spread.get(name) or getattr(effect, name)
+        if value:
+            yield f"{'latency' if name == 'delay' else name}={show_delay(value)}"
+    if effect.bandwidth:
+        yield f"bandwidth={effect.bandwidth:g}B/s"
+    for name in ("dribble", "head_dribble", "interim"):
+        paced = getattr(effect, name)
+        if paced is not None:
+            yield f"{name}={paced[0]}/{show_delay(paced[1])}"
+    if effect.ending == "status":
+        yield f"status={effect.status}"
+        if effect.retry_after:
+            yield f"retry_after={effect.retry_after}"
+    elif effect.ending in ("tls_error", "proxy_error"):
+        yield f"{effect.ending}={effect.detail}"
+    elif effect.ending:
+        yield effect.ending if effect.at == "" else f"{effect.ending}={effect.at}"
+
+
+def together(effects: Iterable[Effect]) -> Effect:
+    """What several effects on one request come to: delays add up, the first of each else wins."""
+    result = Effect()
+    for effect in effects:
+        found: dict[str, object] = {}
+        for field in fields(Effect):
+            mine, theirs = getattr(result, field.name), getattr(effect, field.name)
+            if field.name in DELAYS:
+                found[field.name] = mine + theirs
+            elif field.name in ("bandwidth", "dribble", "head_dribble", "interim"):
+                found[field.name] = mine or theirs
+        if not result.ending:
+            for name in ("ending", "status", "retry_after", "at", "detail"):
+                found[name] = getattr(effect, name)
+        result = replace(result, **found)  # type: ignore[arg-type]
+    return result

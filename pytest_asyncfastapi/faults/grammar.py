@@ -12,43 +12,41 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from ..units import seconds
-from .effect import ENDINGS, Effect
+from .effect import DELAYS, ENDINGS, Effect
 from .errors import FaultSpecError
+from .words import KNOWN, SCHEDULES, VALUES, WORDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from .words import Word
 
-_T = TypeVar("_T")
-_WITH_VALUE = {
-    "latency": "a duration (latency=3s)",
-    "status": "an HTTP status (status=503)",
-    "retry_after": "seconds or a date (retry_after=1)",
-    "first": "a count (first=2)",
-    "probability": "a number above 0, up to 1 (probability=0.5)",
-    "p": "a number above 0, up to 1 (p=0.5)",
-}
-WORDS = (*ENDINGS, *_WITH_VALUE, "optional")
-_KNOWN = (
-    f"faults: latency=3s, {', '.join(ENDINGS)}, status=503 (with retry_after=1)\n"
-    "schedules: first=2, probability=0.5 (or p=0.5), optional"
-)
 _WORD_AHEAD = re.compile(rf":(?=\s*(?:{'|'.join(WORDS)})\s*(?:[=,]|\Z))")
 _ANY_WORD_AHEAD = re.compile(r":(?=[A-Za-z_]+\s*(?:[=,]|\Z))")
 
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
-    """One parsed spec: where, what and when."""
+    """One parsed spec: where, what and when.
+
+    `schedules` are names of verbs of a rule and their arguments, in order.
+    """
 
     pattern: str
     effect: Effect
-    first: int | None = None
-    probability: float | None = None
+    schedules: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     optional: bool = False
     text: str = ""
+
+    @property
+    def first(self) -> int | None:
+        """The count of `first=`, if it is there."""
+        return next((values[0] for name, values in self.schedules if name == "first"), None)
+
+    @property
+    def probability(self) -> float | None:
+        """The chance of `probability=`, if it is there."""
+        return next((values[0] for name, values in self.schedules if name == "probability"), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ def parse(spec: str) -> FaultSpec:
     result = FaultSpec(pattern, Effect(), text=spec.strip())
     seen: dict[str, _Item] = {}
     for item in _items(spec, end + 1):
-        name = "probability" if item.word == "p" else item.word
+        name = {"p": "probability", "head": "latency"}.get(item.word, item.word)
         if name in seen:
             raise FaultSpecError(spec, item.at, f"{item.word!r} is said twice")
         seen[name] = item
@@ -88,41 +86,41 @@ def _pattern_end(spec: str) -> int:
     problem = "a colon and a fault are missing after the URL pattern"
     if spec.endswith(":") and spec.count(":") != spec.count("://"):
         problem = "a fault is missing after the colon"
-    raise FaultSpecError(spec, len(spec), problem, _KNOWN)
+    raise FaultSpecError(spec, len(spec), problem, KNOWN)
 
 
 def _items(spec: str, start: int) -> list[_Item]:
     items = []
     at = start
-    for part in spec[start:].split(","):
+    # A comma in brackets belongs to a distribution: latency=uniform(1s, 2s).
+    for part in re.split(r",(?![^(]*\))", spec[start:]):
         begin = at + len(part) - len(part.lstrip())
         word, equals, value = part.strip().partition("=")
         at += len(part) + 1
         if not word.strip():
-            raise FaultSpecError(spec, min(begin, len(spec)), "a word is missing here", _KNOWN)
+            raise FaultSpecError(spec, min(begin, len(spec)), "a word is missing here", KNOWN)
         value_at = begin + len(word) + 1 + len(value) - len(value.lstrip())
         items.append(_Item(word.strip(), value.strip() if equals else None, begin, value_at))
     return items
 
 
 def _apply(spec: str, result: FaultSpec, item: _Item) -> FaultSpec:
-    word = item.word
     _check_word(spec, item)
-    if word == "optional":
+    if item.word == "optional":
         return replace(result, optional=True)
-    if word in ENDINGS:
-        return _end(spec, result, item, ending=word)
-    if word == "status":
-        return _end(spec, result, item, ending="status", status=_read(spec, item, status_code))
-    if word == "first":
-        return replace(result, first=_read(spec, item, count))
-    if word in ("probability", "p"):
-        return replace(result, probability=_read(spec, item, share))
-    if word == "latency":
-        effect = replace(result.effect, delay=_read(spec, item, seconds))
-    else:
-        effect = replace(result.effect, retry_after=item.value or "")
-    return replace(result, effect=effect)
+    if item.word in ENDINGS:
+        return _with(spec, result, item, {"ending": item.word})
+    word = VALUES[item.word]
+    value = _read(spec, item, word)
+    if item.word in SCHEDULES:
+        name = "probability" if item.word == "p" else item.word
+        values = value if isinstance(value, tuple) else (value,)
+        return replace(result, schedules=(*result.schedules, (name, values)))
+    found: dict[str, Any] = {word.field: value} if item.value is not None else {}
+    if word.ending:
+        found = {"detail": word.default} | found if word.default else found
+        found["ending"] = word.ending
+    return _with(spec, result, item, found)
 
 
 def _check_word(spec: str, item: _Item) -> None:
@@ -130,56 +128,38 @@ def _check_word(spec: str, item: _Item) -> None:
     if word not in WORDS:
         close = difflib.get_close_matches(word, WORDS, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise FaultSpecError(spec, item.at, f"{word!r} is not a word that is known{hint}", _KNOWN)
-    if word not in _WITH_VALUE and item.value is not None:
+        raise FaultSpecError(spec, item.at, f"{word!r} is not a word that is known{hint}", KNOWN)
+    if word not in VALUES and item.value is not None:
         raise FaultSpecError(spec, item.value_at, f"{word!r} takes no value")
-    if word in _WITH_VALUE and not item.value:
-        raise FaultSpecError(spec, item.at + len(word), f"{word!r} needs {_WITH_VALUE[word]}")
+    if word in VALUES and not item.value and (item.value is not None or not VALUES[word].bare):
+        raise FaultSpecError(spec, item.at + len(word), f"{word!r} needs {VALUES[word].needs}")
 
 
-def _end(spec: str, result: FaultSpec, item: _Item, *, ending: str, status: int = 0) -> FaultSpec:
-    if result.effect.ending:
+def _with(spec: str, result: FaultSpec, item: _Item, found: dict[str, Any]) -> FaultSpec:
+    if "ending" in found and result.effect.ending:
         raise FaultSpecError(
             spec, item.at, f"a call ends once, and {result.effect.ending!r} already ends it"
         )
-    return replace(result, effect=replace(result.effect, ending=ending, status=status))
+    delays = {name: value for name, value in found.items() if name in DELAYS}
+    others = {name: value for name, value in found.items() if name not in DELAYS}
+    return replace(result, effect=replace(result.effect.timed(**delays), **others))
 
 
-def _read(spec: str, item: _Item, reader: Callable[[str], _T]) -> _T:
+def _read(spec: str, item: _Item, word: Word) -> Any:
+    if item.value is None:
+        return None
     try:
-        return reader(item.value or "")
+        return word.read(item.value)
     except ValueError as error:
         raise FaultSpecError(spec, item.value_at, str(error)) from None
-
-
-def status_code(value: int | str) -> int:
-    """An HTTP status of a final response; `ValueError` with a sentence otherwise."""
-    if str(value).isdecimal() and 200 <= int(value) <= 599:
-        return int(value)
-    raise ValueError(f"{value!r} is not an HTTP status: write a number from 200 to 599")
-
-
-def count(value: int | str) -> int:
-    """How often: 1 or more; `ValueError` with a sentence otherwise."""
-    if str(value).isdecimal() and int(value) >= 1:
-        return int(value)
-    raise ValueError(f"{value!r} is not a count: write 1 or more")
-
-
-def share(value: float | str) -> float:
-    """A probability above 0, up to 1; `ValueError` with a sentence otherwise."""
-    try:
-        number = float(value)
-    except ValueError:
-        number = 0.0
-    if 0 < number <= 1:
-        return number
-    raise ValueError(f"{value!r} is not a probability: write a number above 0, up to 1")
 
 
 def _check(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
     if "retry_after" in seen and "status" not in seen:
         raise FaultSpecError(spec, seen["retry_after"].at, "'retry_after' goes with 'status='")
-    if not result.effect.ending and "latency" not in seen:
+    if not any(name not in SCHEDULES and name != "optional" for name in seen):
         at = min(item.at for item in seen.values())
-        raise FaultSpecError(spec, at, "this says when, but not what goes wrong", _KNOWN)
+        raise FaultSpecError(spec, at, "this says when, but not what goes wrong", KNOWN)
+
+
+__all__ = ["WORDS", "FaultSpec", "parse"]

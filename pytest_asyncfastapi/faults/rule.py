@@ -7,17 +7,21 @@ is anything with `method` and `url`.
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from .grammar import count, share
+from ..units import seconds
+from . import schedule, values
+from .schedule import Moment, Quota
 
 if TYPE_CHECKING:
     from ..findings import Location
     from .effect import Effect
+    from .schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,20 +90,59 @@ class FaultRule:
         self.seen = 0
         self.hits = 0
         self.fired: list[Hit] = []
-        self._first: int | None = None
-        self._probability: float | None = None
+        self._schedules: list[Schedule] = []
         self._random = random.Random(stream)
+        # Its own stream, so that a delay drawn does not change who is struck.
+        self._delays = random.Random(f"{stream}/delay")
+        self._out = 0
         self._lock = threading.Lock()
 
-    def first(self, n: int) -> FaultRule:
-        """Strike only the first `n` requests that it covers."""
-        self._first = count(n)
+    # When. Each verb lets some of the calls that reach it through to the next.
+
+    def _when(self, item: Schedule) -> FaultRule:
+        self._schedules.append(item)
         return self
+
+    def first(self, n: int) -> FaultRule:
+        """Strike only the first `n` requests that get this far."""
+        return self._when(schedule.First(values.count(n)))
+
+    def after(self, n: int) -> FaultRule:
+        """Spare the first `n` requests that get this far."""
+        return self._when(schedule.After(values.count(n)))
+
+    def every(self, n: int) -> FaultRule:
+        """Strike every `n`-th request that gets this far."""
+        return self._when(schedule.Every(values.count(n)))
+
+    def nth(self, *numbers: int) -> FaultRule:
+        """Strike the requests with these numbers, from 1."""
+        return self._when(schedule.Nth(tuple(values.count(n) for n in numbers)))
+
+    def between(self, begin: float | str, end: float | str) -> FaultRule:
+        """Strike in this window (seconds since the test began, on the clock in force)."""
+        span = values.in_order(seconds(begin), seconds(end))
+        return self._when(schedule.Between(*span))
+
+    def flapping(self, on: float | str, off: float | str) -> FaultRule:
+        """Strike for `on`, spare for `off`, and again, from the test's begin."""
+        return self._when(schedule.Flapping(values.positive(on), values.positive(off)))
+
+    def ramp(self, over: float | str) -> FaultRule:
+        """Strike with a chance that grows from 0 to 1 in this time."""
+        return self._when(schedule.Ramp(values.positive(over)))
 
     def probability(self, p: float) -> FaultRule:
         """Strike each request with this chance, drawn from the rule's own stream."""
-        self._probability = share(p)
-        return self
+        return self._when(schedule.Chance(values.share(p)))
+
+    def concurrency(self, n: int) -> FaultRule:
+        """Strike the requests beyond `n` in flight."""
+        return self._when(schedule.Concurrency(values.count(n)))
+
+    def quota(self, n: int, per: float | str) -> FaultRule:
+        """Strike the requests beyond `n` in a window; a status says when to retry."""
+        return self._when(Quota(*values.pieces((n, per))))
 
     def optional(self) -> FaultRule:
         """Do not fail the test when it never strikes."""
@@ -109,27 +152,40 @@ class FaultRule:
     @property
     def is_random(self) -> bool:
         """Does a draw decide whether it strikes?"""
-        return self._probability is not None
+        return any(isinstance(item, schedule.RANDOM) for item in self._schedules)
 
     def covers(self, request: Any) -> bool:
         """Is this request meant?"""
-        return self.where.covers(request)
+        secure = not self.effect.needs_tls or str(request.url).startswith(("https:", "wss:"))
+        return secure and self.where.covers(request)
 
-    def strikes(self) -> bool:
-        """Take note of one more covered request; does this one get the fault?"""
+    def strikes(self, now: float = 0.0) -> Effect | None:
+        """Take note of one more covered request; what it gets, or nothing.
+
+        `now` is seconds since the test began.
+        """
         with self._lock:
             self.seen += 1
-            drawn = self._probability is None or self._random.random() < self._probability
-            hit = drawn and (self._first is None or self.seen <= self._first)
-            self.hits += hit
-            return hit
+            self._out += 1
+            moment = Moment(now, self._out, self._random)
+            if not all(item.passes(moment) for item in self._schedules):
+                return None
+            self.hits += 1
+            return self._timed(self.effect.drawn(self._delays), now)
+
+    def _timed(self, effect: Effect, now: float) -> Effect:
+        if effect.ending != "status" or effect.retry_after:
+            return effect
+        left = [item.left(now) for item in self._schedules if isinstance(item, Quota)]
+        return replace(effect, retry_after=str(math.ceil(max(left)))) if left else effect
+
+    def leave(self) -> None:
+        """A covered request is no longer in flight."""
+        with self._lock:
+            self._out -= 1
 
     def __str__(self) -> str:
-        words = [str(self.effect)]
-        if self._first is not None:
-            words.append(f"first={self._first}")
-        if self._probability is not None:
-            words.append(f"probability={self._probability:g}")
+        words = [str(self.effect), *map(str, self._schedules)]
         return f"{self.where.text}: {', '.join(words)}"
 
     def __repr__(self) -> str:

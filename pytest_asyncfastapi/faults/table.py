@@ -8,13 +8,14 @@ command line and the configuration.
 from __future__ import annotations
 
 import sys
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
 from .builder import FaultPoint
 from .client import ClientFaults
-from .effect import Effect
+from .effect import Effect, together
 from .grammar import FaultSpec, parse
 from .rule import FaultRule, Hit, Where
 
@@ -57,6 +58,9 @@ class Faults:
         self._given: list[FaultRule] = []
         self._same: dict[str, int] = {}
         self._client: ClientFaults | None = None
+        self._out: dict[int, list[FaultRule]] = {}
+        self._began = time.monotonic()
+        self._trio_began: dict[str, float] = {}
 
     @property
     def client(self) -> ClientFaults:
@@ -79,10 +83,8 @@ class Faults:
         """
         spec = parse(text) if isinstance(text, str) else text
         rule = self._add(Where(spec.pattern), spec.effect, optional or spec.optional, origin=origin)
-        if spec.first is not None:
-            rule.first(spec.first)
-        if spec.probability is not None:
-            rule.probability(spec.probability)
+        for verb, values in spec.schedules:
+            getattr(rule, verb)(*values)
         return rule
 
     def _add(self, where: Where, effect: Effect, optional: bool, *, origin: str = "") -> FaultRule:
@@ -103,23 +105,44 @@ class Faults:
         self._wants_clock(effect)
         return rule
 
-    def decide(self, request: Any) -> Plan | None:
-        """What happens to this request (anything with `method` and `url`)?"""
-        delay, ending, struck = 0.0, Effect(), []
+    def decide(self, request: Any, now: float | None = None, clock: str = "") -> Plan | None:
+        """What happens to this request (anything with `method` and `url`)?
+
+        `now` is seconds on the `clock` in force; the clocks start with the
+        test. `finished` has to follow for every request decided on.
+        """
+        since = self._since(now, clock)
+        struck: list[tuple[FaultRule, Effect]] = []
+        asked: list[FaultRule] = []
+        ended = False
         for rule in self:
-            if ending.ending and rule.effect.ending:
+            if ended and rule.effect.ending:
                 continue
-            if not rule.covers(request) or not rule.strikes():
+            if not rule.covers(request):
                 continue
-            struck.append(rule)
-            delay += rule.effect.delay
-            if rule.effect.ending:
-                ending = rule.effect
+            asked.append(rule)
+            effect = rule.strikes(since)
+            if effect is not None:
+                struck.append((rule, effect))
+                ended = ended or bool(effect.ending)
+        if asked:
+            self._out[id(request)] = asked
         if not struck:
             return None
-        effect = Effect(delay, ending.ending, ending.status, ending.retry_after)
+        effect = together(item for _, item in struck) if len(struck) > 1 else struck[0][1]
         self._wants_clock(effect)
-        return Plan(effect, tuple(struck))
+        return Plan(effect, tuple(rule for rule, _ in struck))
+
+    def _since(self, now: float | None, clock: str) -> float:
+        # trio's clock starts at a random number, so its first reading is its zero.
+        if now is None:
+            return 0.0
+        return now - (self._trio_began.setdefault(clock, now) if clock else self._began)
+
+    def finished(self, request: Any) -> None:
+        """This request is no longer in flight."""
+        for rule in self._out.pop(id(request), ()):
+            rule.leave()
 
     def _wants_clock(self, effect: Effect) -> None:
         if effect.takes_time:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from ..activity import ACTIVITY
-from ..faults import Faults, NoTimeoutSet, Plan
+from ..faults import Effect, Faults, NoTimeoutSet, Plan
 from ..findings import FindingLog, Location
 from . import messages
 from .errors import UnroutedCall
-from .peer import Ending, Script
+from .peer import Script
 from .play import timeouts
 
 if TYPE_CHECKING:
@@ -28,16 +28,6 @@ if TYPE_CHECKING:
 
 Way = Literal["answer", "play", "pool"]
 Source = Literal["router", "original"]
-_CONNECT: dict[str, Literal["stall", "refused", "dns"]] = {
-    "connect_timeout": "stall",
-    "refused": "refused",
-    "dns_error": "dns",
-}
-_ENDING: dict[str, Ending] = {
-    "read_timeout": "stall",
-    "reset": "reset",
-    "empty_reply": "close",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +43,14 @@ class Decision:
     status: httpx.Response | None = None
     limit: float = 0.0
 
-    def script(self, answer: Callable[[], Any]) -> Script:
+    def script(self, answer: Callable[[], Any], *, http2: bool = False) -> Script:
         """The network's part of it."""
-        if self.plan is None:
-            return Script(answer)
-        effect = self.plan.effect
-        return Script(
-            answer,
-            connect=_CONNECT.get(effect.ending, "ok"),
-            delay=effect.delay,
-            ending=_ENDING.get(effect.ending, "answer"),
-        )
+        effect = Effect() if self.plan is None else self.plan.effect
+        return Script(answer, effect, http2)
+
+
+_ANSWER = Decision("answer", "router")
+_PLAY = Decision("play", "router")
 
 
 class Unbounded(Exception):
@@ -93,10 +80,20 @@ class Judge:
         self.log = FindingLog()
 
     def decide(
-        self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
+        self,
+        call: Call,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        clock: Callable[[], tuple[float, str]],
     ) -> Decision:
-        """Decide; raises `UnroutedCall` where the call was made, `Unbounded` if nothing ends it."""
-        plan = self._faults.decide(seen)
+        """Decide; raises `UnroutedCall` where the call was made, `Unbounded` if nothing ends it.
+
+        `clock()` is the time in force (s) and, where it is not the process's, its name.
+        """
+        if seen.url.scheme not in ("http", "https"):
+            return Decision("answer", "original")  # the library itself refuses it
+        plan = self._faults.decide(seen, *clock()) if len(self._faults) else None
         if plan is None:
             return self._unharmed(call, seen, router, where)
         effect = plan.effect
@@ -105,30 +102,32 @@ class Judge:
         if router is not None:
             # The call was made, even if a budget cuts it off before the route has answered.
             router.reach(seen)
-        if effect.ending == "pool_timeout":
+        if effect.ending in ("pool_timeout", "pool_exhausted"):
             limit = timeouts(call).get("pool") or 0.0
             return Decision("pool", "router", plan, limit=limit)
         if effect.ending == "status":
-            way: Way = "play" if effect.delay else "answer"
+            networked = router is not None and router.through_network
+            way: Way = "play" if effect.is_paced or networked else "answer"
             return Decision(way, "router", plan, status=_status(seen, plan))
-        if effect.ending:
+        if not effect.answered:
             return Decision("play", "router", plan)
         return Decision("play", self._source(call, seen, router, where), plan)
 
     def _unharmed(
         self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
     ) -> Decision:
-        source = self._source(call, seen, router, where)
-        if source == "router" and router is not None and router.needs_network(seen):
-            return Decision("play", source)
-        return Decision("answer", source)
+        if router is not None:
+            route = router.reach(seen)
+            if route is not None:
+                return _ANSWER if not router.needs_network(route) else _PLAY
+        return Decision("answer", self._source(call, seen, router, where))
 
     def _source(
         self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
     ) -> Source:
         if router is None:
             return "original"
-        if router.reach(seen):
+        if router.reach(seen) is not None:
             return "router"
         if seen.url.host.lower() in self._passthrough or self._policy == "pass":
             return "original"

@@ -17,13 +17,21 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
+from .peer import SCRIPT
+
 if TYPE_CHECKING:
-    from .peer import Peer
+    from .peer import Peer, Script
 
 
 def connection_reset() -> ConnectionResetError:
     """The error that the operating system gives for an RST."""
     return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+
+def reset_in_upload(peer: Peer, script: Script | None) -> bool:
+    """Does the server break off while the client still sends the body?"""
+    at_upload = script is not None and script.effect.at == "upload"
+    return peer.broken or (at_upload and peer.in_request)
 
 
 class _Async:
@@ -37,7 +45,13 @@ class _Async:
         await anyio.lowlevel.checkpoint()
         peer = self._peer
         while not peer.waiting and not peer.ended:
-            if peer.chunks is not None:
+            if peer.broken:
+                raise connection_reset()
+            await self._catch_up()
+            move = peer.move()
+            if move is not None:
+                await self._make(*move)
+            elif peer.chunks is not None:
                 await self._body()
             elif peer.asked:
                 await self._head()
@@ -45,21 +59,36 @@ class _Async:
                 await anyio.sleep_forever()
         return peer.take(limit)
 
+    async def _catch_up(self) -> None:
+        # Nothing is due in the usual case; the clock is read only where a fault set a time.
+        if self._peer.due:
+            left = self._peer.due - anyio.current_time()
+            if left > 0:
+                await anyio.sleep(left)
+
+    async def _make(self, kind: str, value: Any) -> None:
+        peer = self._peer
+        if kind == "wait":
+            peer.due = (peer.due or anyio.current_time()) + value
+        elif value == "stall":
+            await anyio.sleep_forever()
+        elif value == "reset":
+            peer.broken = True
+
     async def _head(self) -> None:
         peer, script = self._peer, self._peer.script
         if script is None:
             peer.ended = True
             return
-        if script.delay:
-            await anyio.sleep(script.delay)
-        if script.ending == "stall":
-            await anyio.sleep_forever()
-        elif script.ending == "reset":
-            raise connection_reset()
-        elif script.ending == "close":
-            peer.ended = True
-        else:
+        effect = script.effect
+        if effect.is_paced and not peer.script_begun:
+            peer.script_begun = True
+            peer.due = max(peer.due, anyio.current_time()) + effect.delay
+            await self._catch_up()
+        if not peer.refuse(effect):
             peer.begin(await script.answer())
+            if effect.is_paced:
+                peer.due = max(peer.due, anyio.current_time())
             peer.chunks = aiter(peer.response.stream)
             await self._body()
 
@@ -75,6 +104,15 @@ class _Async:
         except StopAsyncIteration:
             peer.end()
             await self._release()
+
+    async def _hear(self, data: bytes) -> None:
+        """Take what the client writes; raises `ConnectionResetError` on RST."""
+        script = SCRIPT.get()
+        if script is not None and script.effect.ending == "write_timeout":
+            await anyio.sleep_forever()
+        if reset_in_upload(self._peer, script):
+            raise connection_reset()
+        self._peer.hear(data)
 
     async def _release(self) -> None:
         chunks, self._peer.chunks = self._peer.chunks, None
@@ -104,8 +142,13 @@ class AnyioEnd(_Async):
         return data
 
     async def send(self, item: bytes) -> None:
-        """Send to the peer."""
-        self._peer.hear(item)
+        """Send to the peer; raises anyio's error for RST."""
+        try:
+            await self._hear(item)
+        except ConnectionResetError as error:
+            # asyncio keeps the error, and gives it to the next reader too.
+            self._peer.broken = True
+            raise anyio.BrokenResourceError from error
 
 
 class TrioEnd(_Async):
@@ -121,8 +164,15 @@ class TrioEnd(_Async):
             raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
 
     async def send_all(self, data: bytes) -> None:
-        """Send to the peer."""
-        self._peer.hear(data)
+        """Send to the peer; raises trio's error for RST."""
+        import trio
+
+        try:
+            await self._hear(data)
+        except ConnectionResetError as error:
+            # The system tells once: the next reader finds the end.
+            self._peer.ended = True
+            raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
 
 
 class SocketEnd:
@@ -137,16 +187,31 @@ class SocketEnd:
         self._timeout = timeout
 
     def send(self, data: bytes) -> int:
-        """Send to the peer; it takes everything."""
+        """Send to the peer; it takes everything, or nothing."""
+        script = SCRIPT.get()
+        if script is not None and script.effect.ending == "write_timeout":
+            wait_or_time_out(None, self._deadline())
+        if reset_in_upload(self._peer, script):
+            self._peer.ended = True
+            raise connection_reset()
         self._peer.hear(bytes(data))
         return len(data)
+
+    def _deadline(self) -> float | None:
+        return None if self._timeout is None else time.monotonic() + self._timeout
 
     def recv(self, limit: int) -> bytes:
         """Receive; raises `TimeoutError` and `ConnectionResetError` as a socket does."""
         peer = self._peer
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        deadline = self._deadline()
         while not peer.waiting and not peer.ended:
-            if peer.chunks is not None:
+            if peer.broken:
+                raise connection_reset()
+            self._catch_up(deadline)
+            move = peer.move()
+            if move is not None:
+                self._make(*move, deadline)
+            elif peer.chunks is not None:
                 self._body()
             elif peer.asked:
                 self._head(deadline)
@@ -156,21 +221,35 @@ class SocketEnd:
                 raise TimeoutError("timed out")
         return peer.take(limit)
 
+    def _catch_up(self, deadline: float | None) -> None:
+        if self._peer.due:
+            left = self._peer.due - time.monotonic()
+            if left > 0:
+                wait_or_time_out(left, deadline)
+
+    def _make(self, kind: str, value: Any, deadline: float | None) -> None:
+        peer = self._peer
+        if kind == "wait":
+            peer.due = (peer.due or time.monotonic()) + value
+        elif value == "stall":
+            wait_or_time_out(None, deadline)
+        elif value == "reset":
+            peer.broken = True
+
     def _head(self, deadline: float | None) -> None:
         peer, script = self._peer, self._peer.script
         if script is None:
             peer.ended = True
             return
-        if script.delay:
-            wait_or_time_out(script.delay, deadline)
-        if script.ending == "stall":
-            wait_or_time_out(None, deadline)
-        elif script.ending == "reset":
-            raise connection_reset()
-        elif script.ending == "close":
-            peer.ended = True
-        else:
+        effect = script.effect
+        if effect.is_paced and not peer.script_begun:
+            peer.script_begun = True
+            peer.due = max(peer.due, time.monotonic()) + effect.delay
+            self._catch_up(deadline)
+        if not peer.refuse(effect):
             peer.begin(script.answer())
+            if effect.is_paced:
+                peer.due = max(peer.due, time.monotonic())
             peer.chunks = iter(peer.response.stream)
             self._body()
 
@@ -197,14 +276,16 @@ class SocketEnd:
         self._release()
 
 
-def wait_or_time_out(duration: float | None, deadline: float | None) -> None:
+def wait_or_time_out(
+    duration: float | None, deadline: float | None, message: str = "timed out"
+) -> None:
     """Really wait (None: for ever); `TimeoutError` when the deadline comes first."""
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     if duration is not None and (left is None or duration <= left):
         threading.Event().wait(duration)
         return
     threading.Event().wait(left)
-    raise TimeoutError("timed out")
+    raise TimeoutError(message)
 
 
 def end_for(backend: str, peer: Peer) -> Any:

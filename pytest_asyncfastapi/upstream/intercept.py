@@ -22,6 +22,7 @@ from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
 from .peer import REAL
+from .shared_tls import SharedContexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,7 +83,9 @@ class Interception:
     def __init__(self) -> None:
         self._lock = threading.RLock()
         self._active: list[Handler] = []
-        self._undo: list[tuple[type, str, Any, Any]] = []
+        self._undo: list[tuple[Any, str, Any, Any]] = []
+        # Kept between scopes: a suite pays for the CA bundle once.
+        self._contexts = SharedContexts()
         self._watches: list[LateImport] = []
         self._networks: set[str] = set()
 
@@ -133,6 +136,9 @@ class Interception:
                 ours = make(self, library, original)
                 setattr(ours, _MARK, original)
                 self._replace(owner, name, original, ours)
+            original = library.transports.create_ssl_context
+            ours = self._contexts.sharing(library.name, original)
+            self._replace(library.transports, "create_ssl_context", original, ours)
 
     def open_network(self, library: Library) -> None:
         """Put the in-memory network below this library, until the last scope leaves."""
@@ -145,7 +151,7 @@ class Interception:
                 original = owner.__dict__["connect_tcp"]
                 self._replace(owner, "connect_tcp", original, patched_connect(library, original))
 
-    def _replace(self, owner: type, name: str, original: Any, ours: Any) -> None:
+    def _replace(self, owner: Any, name: str, original: Any, ours: Any) -> None:
         setattr(owner, name, ours)
         self._undo.append((owner, name, original, ours))
 

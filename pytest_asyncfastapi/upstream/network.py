@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from .ends import SocketEnd, end_for, wait_or_time_out
+from .handshake import Agreed, handshake, handshake_sync
 from .peer import REAL, SCRIPT, Peer, Script
 
 if TYPE_CHECKING:
+    from ..faults import Effect
     from .libraries import Library
 
 
@@ -29,10 +31,12 @@ class Wire:
 
     age: ClassVar[object] = object()
 
-    def __init__(self, guarded: Any, peer: Peer) -> None:
+    def __init__(self, library: Library, guarded: Any, peer: Peer) -> None:
+        self._library = library
         self._guarded = guarded
         self._peer = peer
         self._age = Wire.age
+        self._tls: Agreed | None = None
 
     @staticmethod
     def forget_all() -> None:
@@ -46,10 +50,12 @@ class Wire:
         needs a new connection. Nothing real may ever be sent on it, and it
         does not outlive the scopes that it was made for.
         """
+        if info == "ssl_object":
+            return self._tls
         if info != "is_readable":
             return None
         script = SCRIPT.get()
-        needs_new = script is not None and script.connect != "ok"
+        needs_new = script is not None and script.effect.before_request
         return needs_new or REAL.get() or self._peer.ended or self._age is not Wire.age
 
     def __repr__(self) -> str:
@@ -71,8 +77,14 @@ class AsyncWire(Wire):
         """Hang up."""
         await self._guarded.aclose()
 
-    async def start_tls(self, *args: Any, **kwargs: Any) -> AsyncWire:
-        """No handshake takes place."""
+    async def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> AsyncWire:
+        """No handshake takes place; it fails, or takes its time, as the script says."""
+        script = SCRIPT.get()
+        if script is not None and script.effect.needs_tls:
+            await handshake(self._library, script.effect, server_hostname, timeout)
+        self._tls = Agreed(script is not None and script.http2)
         return self
 
 
@@ -91,8 +103,14 @@ class SyncWire(Wire):
         """Hang up."""
         self._guarded.close()
 
-    def start_tls(self, *args: Any, **kwargs: Any) -> SyncWire:
-        """No handshake takes place."""
+    def start_tls(
+        self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
+    ) -> SyncWire:
+        """No handshake takes place; it fails, or takes its time, as the script says."""
+        script = SCRIPT.get()
+        if script is not None and script.effect.needs_tls:
+            handshake_sync(self._library, script.effect, server_hostname, timeout)
+        self._tls = Agreed(script is not None and script.http2)
         return self
 
 
@@ -125,7 +143,7 @@ async def dial(
     library: Library, script: Script, host: str, port: int, timeout: float | None
 ) -> AsyncWire:
     """Connect an async client, or fail as the script says."""
-    core = library.core
+    core, effect = library.core, script.effect
     backend = library.core_part("_synchronization").current_async_library()
     mapping: dict[Any, Any] = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
     map_exceptions = library.core_part("_exceptions").map_exceptions
@@ -135,38 +153,54 @@ async def dial(
         mapping = {trio.TooSlowError: core.ConnectTimeout, OSError: core.ConnectError}
         with map_exceptions(mapping), trio.fail_after(float("inf") if timeout is None else timeout):
             async with trio.open_nursery():
-                await trio.lowlevel.checkpoint()
-                if script.connect == "stall":
-                    await trio.sleep_forever()
-            _fail_to_connect(script, _trio_refusal(host, port))
+                # trio resolves names in a thread, which nothing interrupts.
+                with trio.CancelScope(shield=True):
+                    await trio.sleep(effect.dns)
+                await _reach(effect)
+            _fail_to_connect(effect, _trio_refusal(host, port))
     else:
         with map_exceptions(mapping), anyio.fail_after(timeout):
-            await anyio.lowlevel.checkpoint()
-            if script.connect == "stall":
-                await anyio.sleep_forever()
-            _fail_to_connect(script, _anyio_refusal())
-    peer = Peer()
+            if effect.dns:
+                await anyio.sleep(effect.dns)
+            await _reach(effect)
+            _fail_to_connect(effect, _anyio_refusal())
+    peer = Peer(anyio.current_time() + effect.accept if effect.accept else 0.0)
     stream = "TrioStream" if backend == "trio" else "AnyIOStream"
     part = library.core_part("_backends.trio" if backend == "trio" else "_backends.anyio")
-    return AsyncWire(getattr(part, stream)(end_for(backend, peer)), peer)
+    return AsyncWire(library, getattr(part, stream)(end_for(backend, peer)), peer)
+
+
+async def _reach(effect: Effect) -> None:
+    await anyio.lowlevel.checkpoint()
+    if effect.ending == "connect_timeout":
+        await anyio.sleep_forever()
+    elif effect.connect:
+        await anyio.sleep(effect.connect)
 
 
 def dial_sync(library: Library, script: Script, timeout: float | None) -> SyncWire:
     """Connect a sync client, or fail as the script says."""
-    core = library.core
+    core, effect = library.core, script.effect
     mapping = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
     with library.core_part("_exceptions").map_exceptions(mapping):
-        if script.connect == "stall":
-            wait_or_time_out(None, None if timeout is None else time.monotonic() + timeout)
-        _fail_to_connect(script, _refused())
-    peer = Peer()
-    return SyncWire(library.core_part("_backends.sync").SyncStream(SocketEnd(peer)), peer)
+        # A sync client resolves names before its budget begins.
+        if effect.dns:
+            wait_or_time_out(effect.dns, None)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        if effect.ending == "connect_timeout":
+            wait_or_time_out(None, deadline)
+        elif effect.connect:
+            wait_or_time_out(effect.connect, deadline)
+        _fail_to_connect(effect, _refused())
+    peer = Peer(time.monotonic() + effect.accept if effect.accept else 0.0)
+    stream = library.core_part("_backends.sync").SyncStream(SocketEnd(peer))
+    return SyncWire(library, stream, peer)
 
 
-def _fail_to_connect(script: Script, refusal: OSError) -> None:
-    if script.connect == "refused":
+def _fail_to_connect(effect: Effect, refusal: OSError) -> None:
+    if effect.ending == "refused" or (effect.ending, effect.detail) == ("proxy_error", "refused"):
         raise refusal
-    if script.connect == "dns":
+    if effect.ending == "dns_error":
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 

@@ -1,37 +1,40 @@
 """The server's end of one in-memory connection, without any waiting.
 
-Parses what the client writes with h11, and turns a response into bytes. What
-is to happen is told by a `Script`; when, and on which event loop, is decided
-by `ends.py`. Knows no HTTP client library.
+Parses what the client writes with h11, and turns a response into moves of a
+`Tape`. What is to happen is told by a `Script`; when, and on which event loop,
+is decided by `ends.py`. Knows no HTTP client library.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import h11
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from ..faults import Effect
+from .tape import Tape, instead, tampered
 
-Ending = Literal["answer", "stall", "reset", "close"]
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .tape import Move
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
     """What the network does to one request.
 
-    `connect` is played while the connection is made; `delay` (seconds) passes
-    between the whole request and the response head; then comes the `ending`.
-    `answer()` gives the response, or an awaitable of it for an async client.
+    `answer()` gives the response, or an awaitable of it for an async client;
+    `effect` is what is done to it on the way. `http2` is what a TLS handshake
+    agrees on.
     """
 
     answer: Callable[[], Any]
-    connect: Literal["ok", "stall", "refused", "dns"] = "ok"
-    delay: float = 0.0
-    ending: Ending = "answer"
+    effect: Effect = field(default_factory=Effect)
+    http2: bool = False
 
 
 # Which script applies to the call that is being sent in this context.
@@ -40,21 +43,42 @@ SCRIPT: ContextVar[Script | None] = ContextVar("asyncfastapi_script", default=No
 # Is a call of this context on its way to the real network?
 REAL: ContextVar[bool] = ContextVar("asyncfastapi_real", default=False)
 
+_PROXY_REPLIES = {
+    "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
+    "407": b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+}
+
 
 class Peer:
-    """One connection as the server sees it."""
+    """One connection as the server sees it.
 
-    def __init__(self) -> None:
+    `due` is the time (on the clock of the client's end) up to which the tape
+    has been played: the server does not wait for a client that reads late.
+    """
+
+    def __init__(self, due: float = 0.0) -> None:
         self._h11 = h11.Connection(h11.SERVER)
         self._out = bytearray()
-        self._tunnel = False
-        self._bodiless = False
+        self._moves: deque[Move] = deque()
+        self._tape: Tape | None = None
+        self._method = b""
+        self._raw: str = ""
         self._left: int | None = None
+        self.due = due
         self.script: Script | None = None
+        self.script_begun = False
         self.asked = False
         self.ended = False
+        self.broken = False
         self.response: Any = None
         self.chunks: Any = None
+
+    # What the client says.
+
+    @property
+    def in_request(self) -> bool:
+        """Has the head of a request arrived, and not the whole of it?"""
+        return self._h11.their_state is h11.SEND_BODY
 
     def hear(self, data: bytes) -> None:
         """Take what the client wrote; `asked` once a whole request has arrived."""
@@ -62,9 +86,8 @@ class Peer:
         while True:
             event = self._h11.next_event()
             if isinstance(event, h11.Request):
-                self.script = SCRIPT.get()
-                self._tunnel = event.method == b"CONNECT"
-                self._bodiless = event.method == b"HEAD"
+                self.script, self.script_begun = SCRIPT.get(), False
+                self._method = event.method
             elif isinstance(event, h11.EndOfMessage):
                 self._arrived()
                 return
@@ -72,17 +95,28 @@ class Peer:
                 return
 
     def _arrived(self) -> None:
-        if not self._tunnel:
+        if self._method != b"CONNECT":
             self.asked = True
+            return
+        effect = self.script.effect if self.script is not None else Effect()
+        if effect.ending == "proxy_error":
+            reply = _PROXY_REPLIES.get(effect.detail)
+            self._moves.extend([("say", reply), ("end", "close")] if reply else [("end", "close")])
             return
         # A proxy: the tunnel stands at once, and what follows is a new connection.
         self._out += b"HTTP/1.1 200 Connection established\r\n\r\n"
         self._h11 = h11.Connection(h11.SERVER)
 
+    # What the client hears.
+
     def take(self, limit: int) -> bytes:
         """At most `limit` of the bytes that wait for the client."""
         data = bytes(self._out[:limit])
         del self._out[:limit]
+        # A close that follows at once has happened before the client reads again.
+        if not self._out and self._moves and self._moves[0] == ("end", "close"):
+            self._moves.clear()
+            self.ended = True
         return data
 
     @property
@@ -90,19 +124,49 @@ class Peer:
         """Are there bytes that the client has not read yet?"""
         return bool(self._out)
 
+    def move(self) -> Move | None:
+        """The next move, if one is on the tape; what is said at once is taken together."""
+        moves = self._moves
+        if not moves:
+            return None
+        kind, value = moves.popleft()
+        if kind == "say":
+            self._out += value
+            while moves and moves[0][0] == "say":
+                self._out += moves.popleft()[1]
+        elif value == "close":
+            self.ended = True
+        return (kind, value)
+
+    def refuse(self, effect: Effect) -> bool:
+        """Put a tape on that needs no answer; False where the answer is needed."""
+        moves = instead(effect)
+        if moves is None:
+            return False
+        self.asked = False
+        self._moves.extend(moves)
+        return True
+
     def begin(self, response: Any) -> None:
         """Say the response head; the body's chunks follow."""
+        effect = self.script.effect if self.script is not None else Effect()
         self.asked = False
-        self.response = response
+        self.response = response = tampered(effect, response)
+        status = response.status_code
         reason = response.reason_phrase.encode("ascii", "ignore")
-        head = h11.Response(
-            status_code=response.status_code, headers=response.headers.raw, reason=reason
-        )
-        self._say(head)
         length = response.headers.get("content-length", "")
-        self._left = int(length) if length.isdecimal() else None
-        if self._bodiless or response.status_code in (204, 304):
-            self._left = 0
+        bodiless = self._method == b"HEAD" or status in (204, 304)
+        self._left = 0 if bodiless else int(length) if length.isdecimal() else None
+        headers = response.headers.raw
+        self._raw = "" if bodiless else _RAW.get(effect.ending, "")
+        if self._raw:
+            self._left = None
+            head = _raw_head(status, reason, headers, chunked=self._raw != "plain")
+        else:
+            event = h11.Response(status_code=status, headers=headers, reason=reason)
+            head = self._h11.send(event) or b""
+        self._tape = Tape(effect, self._left, self._frame)
+        self._put(self._tape.head(head))
 
     @property
     def complete(self) -> bool:
@@ -111,28 +175,64 @@ class Peer:
 
     def body(self, chunk: bytes) -> None:
         """Say a piece of the body."""
-        if chunk:
-            self._say(h11.Data(data=chunk))
+        if chunk and self._tape is not None:
+            nothing = self._left == 0 and self._method == b"HEAD"
+            if not nothing:
+                self._put(self._tape.chunk(chunk))
             if self._left is not None:
                 self._left -= len(chunk)
 
     def end(self) -> None:
         """Say that the body is complete, and be ready for the next request."""
-        self._say(h11.EndOfMessage())
+        if self._tape is None:
+            return
+        self._put(self._tape.end())
+        self._tape = None
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()
-        else:
-            self.ended = True
+        elif not any(kind == "end" for kind, _ in self._moves):
+            self._moves.append(("end", "close"))
 
-    def _say(self, event: Any) -> None:
+    def _put(self, moves: Iterable[Move]) -> None:
+        for move in moves:
+            self._moves.append(move)
+
+    def _frame(self, data: bytes | None) -> bytes:
+        """The bytes of a piece of the body, or of its end."""
+        if self._raw:
+            return _raw_frame(self._raw, data)
+        event = h11.EndOfMessage() if data is None else h11.Data(data=data)
         try:
-            self._out += self._h11.send(event) or b""
+            return self._h11.send(event) or b""
         except h11.LocalProtocolError:
             # The body does not keep what the head promised: a real server's
             # connection ends here too.
-            if isinstance(event, h11.Response):
-                raise
-            self.ended = True
+            self._moves.append(("end", "close"))
+            return b""
 
     def __repr__(self) -> str:
         return f"<Peer {self._h11.states} script={self.script!r}>"
+
+
+# The endings whose framing h11 would refuse to write.
+_RAW = {"until_close": "plain", "bad_chunk": "bad size", "bad_chunk_end": "bad end"}
+
+
+def _raw_head(status: int, reason: bytes, headers: Any, *, chunked: bool) -> bytes:
+    lines = [b"HTTP/1.1 %d %s" % (status, reason)]
+    lines += [
+        b"%s: %s" % (name, value)
+        for name, value in headers
+        if name.lower() not in (b"content-length", b"transfer-encoding")
+    ]
+    if chunked:
+        lines.append(b"Transfer-Encoding: chunked")
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _raw_frame(how: str, data: bytes | None) -> bytes:
+    if how == "plain":
+        return data or b""
+    if how == "bad end":
+        return b"" if data is None else b"%x\r\n%sXX" % (len(data), data)
+    return b"zz\r\n" if data is None else b"%x\r\n%s\r\n" % (len(data), data)

@@ -140,7 +140,10 @@ async def _beside(call: Call, script: Script) -> Any:
     origin = request.url.origin
     with library.transports.map_httpcore_exceptions():
         limit = timeouts(call).get("connect")
-        wire = await dial(library, script, origin.host.decode(), origin.port, limit)
+        host = origin.host.decode()
+        wire = await dial(library, script, host, origin.port, limit)
+        if origin.scheme in (b"https", b"wss"):
+            wire = await wire.start_tls(None, host, limit)
         connection = library.core.AsyncHTTP11Connection(origin, wire)
         response = await connection.handle_async_request(request)
     return _own_response(call, response, library.transports.AsyncResponseStream)
@@ -149,8 +152,11 @@ async def _beside(call: Call, script: Script) -> Any:
 def _beside_sync(call: Call, script: Script) -> Any:
     library, request = call.library, _core_request(call)
     with library.transports.map_httpcore_exceptions():
-        wire = dial_sync(library, script, timeouts(call).get("connect"))
-        connection = library.core.HTTP11Connection(request.url.origin, wire)
+        origin, limit = request.url.origin, timeouts(call).get("connect")
+        wire = dial_sync(library, script, limit)
+        if origin.scheme in (b"https", b"wss"):
+            wire = wire.start_tls(None, origin.host.decode(), limit)
+        connection = library.core.HTTP11Connection(origin, wire)
         response = connection.handle_request(request)
     return _own_response(call, response, library.transports.ResponseStream)
 

@@ -79,7 +79,7 @@ class Recorder:
         with self._lock:
             self._out += 1
             self.peak = max(self.peak, self._out)
-        where = self._where(frame)
+        where = self.where(frame)
         return OpenExchange(request.method, str(request.url), library, now, where, ACTIVITY.get())
 
     def end(self, call: OpenExchange, now: float, *, status: int | None, error: str = "") -> None:
@@ -100,7 +100,8 @@ class Recorder:
             self._out -= 1
             self._done.append(done)
 
-    def _where(self, frame: FrameType) -> Location | None:
+    def where(self, frame: FrameType) -> Location | None:
+        """The innermost line of the user's own code above `frame`."""
         if self._user_code is None:
             return None
         for mine in self._user_code.frames(frame):

@@ -21,6 +21,7 @@ from .bodies import Replay
 from .errors import UpstreamExhausted
 from .nearest import show_route
 from .record import Exchange, Recorder
+from .routes import Routes
 from .table import RouteTable
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Upstream(Router):
         self.through_network = False
         self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
         super().__init__(assert_all_called=assert_all_called, base_url=base_url)
+        self.routes: Routes = Routes()
 
     # What respx calls when routes change.
 
@@ -72,7 +74,7 @@ class Upstream(Router):
         self._table = None
         added = super().add(route, name=name)
         if self._user_code is not None:
-            self._added[id(added)] = self._user_code.where(sys._getframe())
+            self._added[id(added)] = self._recorder.where(sys._getframe())
         return added
 
     def pop(self, *args: Any, **kwargs: Any) -> Any:
@@ -89,6 +91,7 @@ class Upstream(Router):
         """Go back to the last snapshot (respx)."""
         self._table = None
         super().rollback()
+        self.routes.reindex()
 
     # Answering.
 
@@ -98,19 +101,19 @@ class Upstream(Router):
             return route
         return None
 
-    def reach(self, request: httpx.Request) -> bool:
-        """Is there a route for this call? It counts as used, whatever ends the call."""
+    def reach(self, request: httpx.Request) -> Route | None:
+        """The route for this call, if there is one; it counts as used, whatever ends the call."""
         route = self.first_match(request)
         if route is not None:
             self._reached.add(id(route))
-        return route is not None
+        return route
 
-    def needs_network(self, request: httpx.Request) -> bool:
-        """Must this call run through the client's pool, so that its timeouts hold?"""
+    def needs_network(self, route: Route) -> bool:
+        """Must a call of this route run through the client's pool, so that its timeouts hold?"""
         if self.through_network:
             return True
-        route = self.first_match(request)
-        return route is not None and inspect.iscoroutinefunction(route.side_effect)
+        effect = route.side_effect
+        return effect is not None and inspect.iscoroutinefunction(effect)
 
     def answer(self, request: httpx.Request) -> Answer | None:
         """What a sync client gets; None where every matching route declined."""
@@ -171,7 +174,7 @@ class Upstream(Router):
         if result._request is None:
             result = clone_response(result, request)
         if isinstance(result.stream, httpx.ByteStream):
-            result.read()
+            _load(result)
         elif Replay.needed(result.stream):
             stream = result.stream
             result.stream = self._replays.setdefault(id(stream), (stream, Replay(stream)))[1]
@@ -236,6 +239,16 @@ class Upstream(Router):
 
     def __repr__(self) -> str:
         return f"<Upstream routes={len(self.routes)} calls={len(self.calls)}>"
+
+
+def _load(response: httpx.Response) -> None:
+    """Make `.content` of a recorded response readable, as `read()` does, at less cost."""
+    if "content-encoding" in response.headers or hasattr(response, "_content"):
+        response.read()
+        return
+    response._content = b"".join(response.stream)  # type: ignore[arg-type]
+    response.is_stream_consumed = response.is_closed = True
+    response._num_bytes_downloaded = len(response._content)
 
 
 def _discard(awaitable: Awaitable[Any]) -> None:

@@ -102,18 +102,22 @@ class UpstreamScope:
             return await call.real_async()
         await call.request.aread()
         seen = call.library.as_httpx(call.request)
-        out = self.recorder.begin(seen, call.library.name, anyio.current_time(), sys._getframe())
+        now = anyio.current_time()
+        out = self.recorder.begin(seen, call.library.name, now, sys._getframe())
         decision: Decision | None = None
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(call, seen, self.router, out.where)
+            decision = self._judge.decide(
+                call, seen, self.router, out.where, lambda: (now, call.library.foreign_clock)
+            )
             out.fault = str(decision.plan or "")
             response = await self._carry_out(call, seen, decision)
         except Unbounded as stalled:
             error = await self._stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
+        self.faults.finished(seen)
         self._close(call, out, decision, error or response, anyio.current_time())
         if error is not None:
             raise error
@@ -130,13 +134,16 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(call, seen, self.router, out.where)
+            decision = self._judge.decide(
+                call, seen, self.router, out.where, lambda: (out.started, "")
+            )
             out.fault = str(decision.plan or "")
             response = self._carry_out_sync(call, seen, decision)
         except Unbounded as stalled:
             error = self._judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
+        self.faults.finished(seen)
         self._close(call, out, decision, error or response, time.monotonic())
         if error is not None:
             raise error

@@ -19,6 +19,8 @@ def new_scope(request):
         if router:
             scope.open_router()
         scope.activate()
+        for module in (httpx, httpx2):  # the CA bundle is read once, and not on a test's loop
+            module.HTTPTransport()
         scopes.append(scope)
         return scope
 

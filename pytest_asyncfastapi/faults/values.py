@@ -1,0 +1,123 @@
+"""Readers for the values of the grammar; each refuses with one sentence (`ValueError`)."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from ..units import seconds
+from .effect import PROXY_ERRORS, TLS_ERRORS
+
+_RATE = re.compile(
+    r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|KB|MB|GB|KiB|MiB)?\s*/\s*s\s*\Z", re.IGNORECASE
+)
+_BYTES = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1024, "mib": 1024**2}
+
+
+def status_code(value: int | str) -> int:
+    """An HTTP status of a final response."""
+    if str(value).isdecimal() and 200 <= int(value) <= 599:
+        return int(value)
+    raise ValueError(f"{value!r} is not an HTTP status: write a number from 200 to 599")
+
+
+def count(value: int | str) -> int:
+    """How often: 1 or more."""
+    if str(value).isdecimal() and int(value) >= 1:
+        return int(value)
+    raise ValueError(f"{value!r} is not a count: write 1 or more")
+
+
+def share(value: float | str) -> float:
+    """A probability above 0, up to 1."""
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if 0 < number <= 1:
+        return number
+    raise ValueError(f"{value!r} is not a probability: write a number above 0, up to 1")
+
+
+def rate(value: float | str) -> float:
+    """Bytes a second: `16000`, `"16KB/s"`."""
+    if isinstance(value, str):
+        match = _RATE.match(value)
+        number = float(match["number"]) * _BYTES[(match["unit"] or "b").lower()] if match else 0.0
+    else:
+        number = float(value)
+    if 0 < number < math.inf:
+        return number
+    raise ValueError(f"{value!r} is not a bandwidth: write '16KB/s' or '1.5MB/s'")
+
+
+def pieces(value: str | tuple[int, float | str]) -> tuple[int, float]:
+    """A number and a duration: `"10/2s"`."""
+    if isinstance(value, tuple):
+        return count(value[0]), positive(value[1])
+    number, slash, duration = value.partition("/")
+    if not slash or not number.strip().isdecimal():
+        raise ValueError(f"{value!r} is not a number in a time: write '10/2s'")
+    return count(number.strip()), positive(duration)
+
+
+def positive(value: float | str) -> float:
+    """A duration above 0, in seconds."""
+    found = seconds(value)
+    if found > 0:
+        return found
+    raise ValueError(f"{value!r} is not a duration above 0")
+
+
+def window(value: str) -> tuple[float, float]:
+    """From and to: `"10s..20s"`."""
+    begin, dots, end = value.partition("..")
+    if not dots:
+        raise ValueError(f"{value!r} is not a time window: write '10s..20s'")
+    return in_order(seconds(begin), seconds(end))
+
+
+def in_order(begin: float, end: float) -> tuple[float, float]:
+    """A window that has a length."""
+    if begin < end:
+        return begin, end
+    raise ValueError(f"the window ends before it begins: {begin:g}s..{end:g}s")
+
+
+def on_and_off(value: str) -> tuple[float, float]:
+    """Two durations: `"5s/1s"`."""
+    on, slash, off = value.partition("/")
+    if not slash:
+        raise ValueError(f"{value!r} is not on/off: write '5s/1s'")
+    return positive(on), positive(off)
+
+
+def numbers(value: str) -> tuple[int, ...]:
+    """Places in a row: `"3"`, `"1+4"`."""
+    return tuple(count(part.strip()) for part in value.split("+"))
+
+
+def place(value: str | int) -> str | int:
+    """Where an ending comes: `head`, `upload`, or after so many bytes of the body."""
+    text = str(value).strip()
+    if text in ("head", "upload"):
+        return text
+    if text.isdecimal():
+        return int(text)
+    raise ValueError(f"{value!r} is not a place: write 'head', 'upload' or a number of body bytes")
+
+
+def tls_error(value: str) -> str:
+    """Which TLS error."""
+    return _one_of(value, tuple(TLS_ERRORS), "TLS error")
+
+
+def proxy_error(value: str | int) -> str:
+    """Which proxy error."""
+    return _one_of(str(value), PROXY_ERRORS, "proxy error")
+
+
+def _one_of(value: str, known: tuple[str, ...], what: str) -> str:
+    if value in known:
+        return value
+    raise ValueError(f"{value!r} is not a {what}: write {', '.join(known[:-1])} or {known[-1]}")
