@@ -31,6 +31,7 @@ class Schedule(Protocol):
 
     def passes(self, moment: Moment) -> bool:
         """Does this call go on to the next schedule, or to the fault?"""
+        ...
 
 
 class _Counting:
