@@ -56,7 +56,8 @@ class FaultPoint:
         """Let time pass in each phase of the exchange.
 
         `dns`, `connect` and `tls` spend the connect timeout, the others the
-        read timeout, which every byte restarts. `gap` lies between the pieces
+        read timeout, which every byte restarts; `accept` is part of the
+        handshake where there is one. `gap` lies between the pieces
         of the body, `tail` before its last byte.
         """
         effect = Effect().timed(

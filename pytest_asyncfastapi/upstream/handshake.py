@@ -1,7 +1,8 @@
 """A TLS handshake that fails, or takes its time: as each backend reports it.
 
-No handshake takes place. The errors are the ones that OpenSSL gives, wrapped
-as anyio, trio and the socket module wrap them, and mapped by httpcore's rules.
+No handshake takes place; its time begins when the server has accepted. The
+errors are the ones that OpenSSL gives, wrapped as anyio, trio and the socket
+module wrap them, and mapped by httpcore's rules.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ async def handshake(library: Library, effect: Effect, host: str | None, limit: f
             trio.BrokenResourceError: core.ConnectError,
         }
         with map_exceptions(mapping), trio.fail_after(float("inf") if limit is None else limit):
-            await trio.sleep(effect.tls)
+            await trio.sleep(effect.accept + effect.tls)
             if effect.detail == "stall":
                 await trio.sleep_forever()
             if effect.ending == "tls_error":
@@ -71,7 +72,7 @@ async def _asyncio_handshake(effect: Effect, host: str | None) -> None:
         # anyio waits for the peer while it handles OpenSSL's wish to read.
         raise ssl.SSLWantReadError(2, f"The operation did not complete (read) {_LINE}")
     except ssl.SSLWantReadError:
-        await anyio.sleep(effect.tls)
+        await anyio.sleep(effect.accept + effect.tls)
         if effect.detail == "stall":
             await anyio.sleep_forever()
     if effect.ending == "tls_error":
@@ -87,7 +88,8 @@ def handshake_sync(library: Library, effect: Effect, host: str | None, limit: fl
     mapping = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
     deadline = None if limit is None else time.monotonic() + limit
     with library.core_part("_exceptions").map_exceptions(mapping):
-        wait_or_time_out(None if effect.detail == "stall" else effect.tls, deadline, _TIMED_OUT)
+        wait = None if effect.detail == "stall" else effect.accept + effect.tls
+        wait_or_time_out(wait, deadline, _TIMED_OUT)
         if effect.ending == "tls_error":
             raise tls_error(effect.detail, host)
 

@@ -75,9 +75,11 @@ class Library:
             stream = _bridge(self, "SyncByteStream", Body)(stream)
         elif not sync and not isinstance(stream, self.module.AsyncByteStream):
             stream = _bridge(self, "AsyncByteStream", AsyncBody)(stream)
+        # Its own kind of headers is copied at less cost than raw ones are read.
+        own = isinstance(response.headers, self.module.Headers)
         return self.module.Response(
             response.status_code,
-            headers=response.headers.raw,
+            headers=response.headers if own else response.headers.raw,
             stream=stream,
             request=request,
             extensions=dict(response.extensions),

@@ -82,7 +82,7 @@ class AsyncWire(Wire):
     ) -> AsyncWire:
         """No handshake takes place; it fails, or takes its time, as the script says."""
         script = SCRIPT.get()
-        if script is not None and script.effect.needs_tls:
+        if script is not None and (script.effect.needs_tls or script.effect.accept):
             await handshake(self._library, script.effect, server_hostname, timeout)
         self._tls = Agreed(script is not None and script.http2)
         return self
@@ -108,7 +108,7 @@ class SyncWire(Wire):
     ) -> SyncWire:
         """No handshake takes place; it fails, or takes its time, as the script says."""
         script = SCRIPT.get()
-        if script is not None and script.effect.needs_tls:
+        if script is not None and (script.effect.needs_tls or script.effect.accept):
             handshake_sync(self._library, script.effect, server_hostname, timeout)
         self._tls = Agreed(script is not None and script.http2)
         return self

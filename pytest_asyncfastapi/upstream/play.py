@@ -107,13 +107,13 @@ def _root(function: Any) -> str:
 
 def _foreign(call: Call) -> list[Any]:
     """Idle connections to this origin that lead to the real network."""
-    origin = _core_request(call).url.origin
     found = []
     for connection in call.transport._pool.connections:
         inner = getattr(connection, "_connection", None)
         stream = getattr(inner, "_network_stream", None)
-        real = stream is not None and not isinstance(stream, Wire)
-        if real and connection.is_idle() and connection.can_handle_request(origin):
+        if stream is None or isinstance(stream, Wire) or not connection.is_idle():
+            continue
+        if connection.can_handle_request(_core_request(call).url.origin):
             found.append(connection)
     return found
 
