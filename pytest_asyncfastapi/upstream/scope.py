@@ -236,5 +236,8 @@ class UpstreamScope:
 
 
 def _now() -> float:
-    # anyio looks up its backend for every question; where trio is not loaded there is one answer.
-    return anyio.current_time() if "trio" in sys.modules else asyncio.get_running_loop().time()
+    # anyio looks up its backend for every question; asyncio is asked first, and is mostly it.
+    try:
+        return asyncio.get_running_loop().time()
+    except RuntimeError:
+        return anyio.current_time()
