@@ -75,8 +75,20 @@ class UserCode:
 
     def where(self, frame: FrameType | None) -> Location | None:
         """The innermost line of the user's at or above `frame`."""
-        for mine in self.frames(frame):
-            return self.location(mine.f_code, mine.f_lineno)
+        mine = self.innermost(frame)
+        return None if mine is None else self.location(mine.f_code, mine.f_lineno)
+
+    def innermost(self, frame: FrameType | None) -> FrameType | None:
+        """The first of the user's frames; asked at every upstream call, so without a generator."""
+        known = self._known
+        while frame is not None:
+            filename = frame.f_code.co_filename
+            mine = known.get(filename)
+            if mine is None:
+                mine = self.owns(filename)
+            if mine:
+                return frame
+            frame = frame.f_back
         return None
 
     def chain(self, frame: FrameType | None) -> tuple[Location, ...]:

@@ -28,9 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Call:
-    """One request on its way out, and how it would have gone without us."""
+    """One request on its way out, and how it would have gone without us.
+
+    Not changed once made, and not frozen: one is made for every call.
+    """
 
     library: Library
     transport: Any

@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 
 from .bodies import AsyncBody, Body
+from .fresh import Ready, fresh
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,9 @@ class Library:
         """A fresh response of this library, so that recorded ones stay as they are."""
         stream = response.stream
         if isinstance(stream, httpx.ByteStream):
-            if self.name != "httpx":
-                stream = self.module.ByteStream(b"".join(stream))
+            if self.name == "httpx":
+                return fresh(response, request, Ready)
+            stream = self.module.ByteStream(b"".join(stream))
         elif sync and not isinstance(stream, self.module.SyncByteStream):
             stream = _bridge(self, "SyncByteStream", Body)(stream)
         elif not sync and not isinstance(stream, self.module.AsyncByteStream):

@@ -104,13 +104,14 @@ class Recorder:
         """The innermost line of the user's own code above `frame`."""
         if self._user_code is None:
             return None
-        for mine in self._user_code.frames(frame):
-            place = (mine.f_code, mine.f_lineno)
-            found = self._known.get(place)
-            if found is None:
-                found = self._known[place] = self._user_code.location(*place)
-            return found
-        return None
+        mine = self._user_code.innermost(frame)
+        if mine is None:
+            return None
+        place = (mine.f_code, mine.f_lineno)
+        found = self._known.get(place)
+        if found is None:
+            found = self._known[place] = self._user_code.location(*place)
+        return found
 
     def __repr__(self) -> str:
         return f"<Recorder exchanges={len(self._done)} out={self._out} peak={self.peak}>"

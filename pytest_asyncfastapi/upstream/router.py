@@ -13,12 +13,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import httpx
-from respx.models import Route, SideEffectError, clone_response
+from respx.models import Route, SideEffectError
 from respx.router import Router
 
 from ..findings import Finding, Location
 from .bodies import Replay
 from .errors import UpstreamExhausted
+from .fresh import fresh, loaded
 from .nearest import show_route
 from .record import Exchange, Recorder
 from .routes import Routes
@@ -154,6 +155,9 @@ class Upstream(Router):
     def _prospect(self, route: Route, request: httpx.Request, context: dict[str, Any]) -> Any:
         if route.is_pass_through:
             return request
+        prepared = route._return_value
+        if prepared is not None and not route._side_effect and prepared._request is None:
+            return prepared  # what `resolve` finds, but for a copy: `_settle` makes the one needed
         try:
             return route.resolve(request, **context)
         except StopIteration:
@@ -171,13 +175,14 @@ class Upstream(Router):
             result = httpx.Response(
                 result.status_code, headers=result.headers.raw, content=result.content
             )
-        if result._request is None:
-            result = clone_response(result, request)
         if isinstance(result.stream, httpx.ByteStream):
-            _load(result)
-        elif Replay.needed(result.stream):
-            stream = result.stream
-            result.stream = self._replays.setdefault(id(stream), (stream, Replay(stream)))[1]
+            result = loaded(result, request)
+        else:
+            if result._request is None:
+                result = fresh(result, request, httpx.Response)
+            if Replay.needed(result.stream):
+                stream = result.stream
+                result.stream = self._replays.setdefault(id(stream), (stream, Replay(stream)))[1]
         self.record(request, response=result, route=route)
         return Answer(route, result)
 
@@ -239,16 +244,6 @@ class Upstream(Router):
 
     def __repr__(self) -> str:
         return f"<Upstream routes={len(self.routes)} calls={len(self.calls)}>"
-
-
-def _load(response: httpx.Response) -> None:
-    """Make `.content` of a recorded response readable, as `read()` does, at less cost."""
-    if "content-encoding" in response.headers or hasattr(response, "_content"):
-        response.read()
-        return
-    response._content = b"".join(response.stream)  # type: ignore[arg-type]
-    response.is_stream_consumed = response.is_closed = True
-    response._num_bytes_downloaded = len(response._content)
 
 
 def _discard(awaitable: Awaitable[Any]) -> None:
