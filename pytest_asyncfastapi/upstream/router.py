@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from respx.models import Route, SideEffectError, clone_response
-from respx.router import Router
 
 from ..findings import Finding, Location
 from .bodies import Replay
+from .called import AssertingRouter
 from .errors import UpstreamExhausted
 from .nearest import show_route
 from .record import Exchange, Recorder
@@ -38,7 +38,7 @@ class Answer:
     response: httpx.Response | None
 
 
-class Upstream(Router):
+class Upstream(AssertingRouter):
     """The routes of one test.
 
     `allow_unused_routes` switches off the failure for routes never called.
@@ -199,7 +199,7 @@ class Upstream(Router):
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Every call that has ended, in the order of their end."""
+        """Every call, in the order in which they were made."""
         return self._recorder.exchanges
 
     @property
@@ -209,9 +209,11 @@ class Upstream(Router):
 
     def assert_max_in_flight(self, n: int) -> None:
         """Fail if more than `n` calls were ever out at one time."""
+        __tracebackhide__ = True
+        callers = "".join(f"\n  {line}" for line in self._recorder.callers()[:3])
         assert self.peak_in_flight <= n, (
             f"{self.peak_in_flight} upstream calls were in flight at one time, "
-            f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n})"
+            f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n}){callers}"
         )
 
     def unused(self) -> list[tuple[Route, Location | None]]:

@@ -23,6 +23,7 @@ from .messages import exhausted
 from .play import play, play_sync, wait_for_pool, wait_for_pool_sync
 from .record import OpenExchange, Recorder
 from .router import Answer, Upstream
+from .watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,15 +104,13 @@ class UpstreamScope:
             return await call.real_async()
         await call.request.aread()
         seen = call.library.as_httpx(call.request)
-        now = _now()
-        out = self.recorder.begin(seen, call.library.name, now, sys._getframe())
+        now, clock = _now(), call.library.foreign_clock
+        out = self.recorder.begin(seen, call.library.name, now, sys._getframe(), clock)
         decision: Decision | None = None
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(
-                call, seen, self.router, out.where, lambda: (now, call.library.foreign_clock)
-            )
+            decision = self._judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
             out.fault = str(decision.plan or "")
             response = await self._carry_out(call, seen, decision)
         except Unbounded as stalled:
@@ -119,7 +118,7 @@ class UpstreamScope:
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self.faults.finished(seen)
-        self._close(call, out, decision, error or response, _now())
+        self._close(call, out, decision, error or response, _now)
         if error is not None:
             raise error
         return response
@@ -145,7 +144,7 @@ class UpstreamScope:
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self.faults.finished(seen)
-        self._close(call, out, decision, error or response, time.monotonic())
+        self._close(call, out, decision, error or response, time.monotonic)
         if error is not None:
             raise error
         return response
@@ -165,12 +164,19 @@ class UpstreamScope:
         return self.router is None and not len(self.faults)
 
     def _close(
-        self, call: Call, out: OpenExchange, decision: Decision | None, outcome: Any, now: float
+        self,
+        call: Call,
+        out: OpenExchange,
+        decision: Decision | None,
+        outcome: Any,
+        clock: Callable[[], float],
     ) -> None:
-        failed = isinstance(outcome, BaseException)
-        name = type(outcome).__name__ if failed else ""
-        status = None if failed else outcome.status_code
-        self.recorder.end(out, now, status=status, error=name)
+        name = type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+        if name:
+            self.recorder.end(out, clock(), error=name)
+        else:
+            sync = clock is time.monotonic
+            Watch(self.recorder, out, clock).begin(call.library, outcome, clock(), sync=sync)
         if decision is not None and decision.plan is not None:
             budget = _BUDGETS.get(name, "")
             limit = call.request.extensions.get("timeout", {}).get(budget)
