@@ -67,6 +67,7 @@ class _Watched:
     def __init__(self, stream: Any, watch: Watch) -> None:
         self._stream = stream
         self._watch = watch
+        self._chunks: Any = None
 
 
 class _SyncWatched(_Watched):
@@ -89,7 +90,6 @@ class _SyncWatched(_Watched):
 
 
 class _AsyncWatched(_Watched):
-    # No generator: one that is left half-way would be the loop's to finish.
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._chunks = aiter(self._stream)
         return self
@@ -109,6 +109,9 @@ class _AsyncWatched(_Watched):
     async def aclose(self) -> None:
         """Close the stream that is watched."""
         self._watch.over()
+        # A generator that is left half-way would be the loop's to finish.
+        if hasattr(self._chunks, "aclose") and not getattr(self._chunks, "ag_running", False):
+            await self._chunks.aclose()
         await self._stream.aclose()
 
 
