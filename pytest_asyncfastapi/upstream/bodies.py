@@ -111,8 +111,13 @@ class AsyncBody:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if hasattr(self._stream, "__aiter__"):
-            async for chunk in self._stream:
-                yield chunk
+            chunks = aiter(self._stream)
+            try:
+                async for chunk in chunks:
+                    yield chunk
+            finally:  # a generator that a reader leaves half-way must not be left to the loop
+                if hasattr(chunks, "aclose"):
+                    await chunks.aclose()
         else:
             for chunk in self._stream:
                 yield chunk

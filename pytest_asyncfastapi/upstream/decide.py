@@ -25,16 +25,19 @@ if TYPE_CHECKING:
     from ..frames import UserCode
     from .intercept import Call
     from .router import Upstream
+    from .table import Match
 
 Way = Literal["answer", "play", "pool"]
 Source = Literal["router", "original"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Decision:
     """How the call goes, who answers it, and the faults that struck it.
 
-    `status` is the response of a status fault; `limit` the pool budget (s).
+    `status` is the response of a status fault; `limit` the pool budget (s);
+    `match` the route that was found, where nothing is in its way. Not changed
+    once made, and not frozen: one is made for every call.
     """
 
     way: Way
@@ -42,6 +45,7 @@ class Decision:
     plan: Plan | None = None
     status: httpx.Response | None = None
     limit: float = 0.0
+    match: Match | None = None
 
     def script(self, answer: Callable[[], Any], *, http2: bool = False) -> Script:
         """The network's part of it."""
@@ -49,7 +53,6 @@ class Decision:
         return Script(answer, effect, http2)
 
 
-_ANSWER = Decision("answer", "router")
 _PLAY = Decision("play", "router")
 
 
@@ -117,9 +120,11 @@ class Judge:
         self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
     ) -> Decision:
         if router is not None:
-            route = router.reach(seen)
-            if route is not None:
-                return _ANSWER if not router.needs_network(route) else _PLAY
+            match = router.reach(seen)
+            if match is not None:
+                if router.needs_network(match[0]):
+                    return _PLAY
+                return Decision("answer", "router", match=match)
         return Decision("answer", self._source(call, seen, router, where))
 
     def _source(

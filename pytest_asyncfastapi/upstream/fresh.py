@@ -29,7 +29,9 @@ class Ready(httpx.Response):
 
     def _ready_body(self) -> bytes | None:
         """The body, unless it is to be decoded, has been read, or somebody put a stream over it."""
-        stream = getattr(self.stream, "_stream", self.stream)
+        stream: Any = self.stream
+        if type(stream).__module__ == "httpx._client":  # what the client puts over every stream
+            stream = stream._stream
         plain = type(stream) is httpx.ByteStream and "content-encoding" not in self.headers
         if not plain or self.is_stream_consumed or self.is_closed or hasattr(self, "_content"):
             return None

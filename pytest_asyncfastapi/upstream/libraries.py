@@ -44,14 +44,6 @@ class Library:
         """A module inside the core, such as `_backends.auto`."""
         return importlib.import_module(f"{self.core_name}.{name}")
 
-    @property
-    def foreign_clock(self) -> str:
-        """`"trio"` on a loop whose clock does not start where the process's does."""
-        if "trio" not in sys.modules:
-            return ""
-        running = self.core_part("_synchronization").current_async_library()
-        return "trio" if running == "trio" else ""
-
     def as_httpx(self, request: Any) -> httpx.Request:
         """The request as routes see it; its body must have been read."""
         if isinstance(request, httpx.Request):

@@ -1,16 +1,20 @@
 """What went out: one `Exchange` per call, and how many were out at one time.
 
-Times are seconds on the clock in force (virtual time where it is on). Knows
-no HTTP library: a request is anything with `method` and `url`.
+Times are seconds since the test began, on the clock in force: virtual time
+where it is on, the process's own clock in a thread. Knows no HTTP library: a
+request is anything with `method` and `url`.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+import time
+from collections import Counter
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
+from ..units import show
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -19,43 +23,99 @@ if TYPE_CHECKING:
     from ..frames import UserCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Exchange:
-    """One upstream call, from sending to the response head or the error.
+    """One upstream call, from sending to the end of the body or the error.
 
-    `started` and `ended` are seconds; `fault` is the text of the rules that
-    struck; `error` the name of what was raised; `activity` the request of the
-    app's client that was being served.
+    `started`, `head` (the response head is here), `first_byte` (of the body)
+    and `ended` are seconds since the test began, on the clock in force; None for
+    what has not come.
+    `where` is the line of the app that called, `activity` the request of the
+    app's client that was being served; `fault` is the text of the rules that
+    struck; `error` the name of what was raised, in the body too.
     """
 
     method: str
     url: str
     library: str
     started: float
-    ended: float
+    head: float | None = None
+    first_byte: float | None = None
+    ended: float | None = None
     status: int | None = None
     error: str = ""
     where: Location | None = None
     activity: str = ""
     fault: str = ""
+    request: Any = field(default=None, compare=False)
 
     @property
-    def duration(self) -> float:
-        """Seconds from sending to the response head or the error."""
-        return self.ended - self.started
+    def duration(self) -> float | None:
+        """Seconds from sending to the end of the body or the error; None while it is out."""
+        return None if self.ended is None else self.ended - self.started
+
+    @property
+    def time_to_head(self) -> float | None:
+        """Seconds from sending to the response head; None where none came."""
+        return None if self.head is None else self.head - self.started
+
+    @property
+    def time_to_first_byte(self) -> float | None:
+        """Seconds from sending to the first byte of the body; None where none came."""
+        return None if self.first_byte is None else self.first_byte - self.started
+
+    def __repr__(self) -> str:
+        outcome = [str(part) for part in (self.status, self.error) if part]
+        words = [" ".join([self.method, self.url, "->", *(outcome or ["nothing yet"])])]
+        for name, at in (("head", self.head), ("byte", self.first_byte), ("end", self.ended)):
+            if at is not None:
+                words.append(f"{name} +{show(max(0.0, at - self.started)).replace(' ', '')}")
+        if self.ended is None:
+            words.append("still out")
+        if self.where is not None:
+            words.append(f"called at {self.where}")
+        if self.fault:
+            words.append(f"fault {self.fault}")
+        return f"<Exchange {', '.join(words)}>"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class OpenExchange:
-    """A call that is still out."""
+    """A call while it is out: the same facts, on a clock that begins at `zero`."""
 
     method: str
-    url: str
+    url: Any
     library: str
+    zero: float
     started: float
     where: Location | None
     activity: str
+    request: Any
     fault: str = ""
+    head: float | None = None
+    first_byte: float | None = None
+    ended: float | None = None
+    status: int | None = None
+    error: str = ""
+
+    def frozen(self) -> Exchange:
+        """What is known by now."""
+        zero = self.zero
+        return Exchange(
+            self.method,
+            str(self.url),
+            self.library,
+            self.started - zero,
+            None if self.head is None else self.head - zero,
+            None if self.first_byte is None else self.first_byte - zero,
+            None if self.ended is None else self.ended - zero,
+            self.status,
+            self.error,
+            self.where,
+            self.activity,
+            self.fault,
+            self.request,
+        )
 
 
 class Recorder:
@@ -64,41 +124,45 @@ class Recorder:
     def __init__(self, user_code: UserCode | None = None) -> None:
         self._user_code = user_code
         self._lock = threading.Lock()
-        self._done: list[Exchange] = []
+        self._all: list[OpenExchange] = []
         self._known: dict[tuple[Any, int], Location] = {}
         self._out = 0
         self.peak = 0
+        self._began = time.monotonic()
+        self._foreign: dict[str, float] = {}
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Every call that has ended, in the order of their end."""
-        return tuple(self._done)
+        """Every call, in the order in which they were made."""
+        return tuple(call.frozen() for call in list(self._all))
 
-    def begin(self, request: Any, library: str, now: float, frame: FrameType) -> OpenExchange:
-        """A call goes out, at `now`, from the code above `frame`."""
-        with self._lock:
-            self._out += 1
-            self.peak = max(self.peak, self._out)
-        where = self.where(frame)
-        return OpenExchange(request.method, str(request.url), library, now, where, ACTIVITY.get())
+    def begin(
+        self, request: Any, library: str, now: float, frame: FrameType | None, clock: str = ""
+    ) -> OpenExchange:
+        """A call goes out, at `now`, from the code above `frame`.
 
-    def end(self, call: OpenExchange, now: float, *, status: int | None, error: str = "") -> None:
-        """The response head is here, or the call failed."""
-        done = Exchange(
-            call.method,
-            call.url,
-            call.library,
-            call.started,
-            now,
-            status,
-            error,
-            call.where,
-            call.activity,
-            call.fault,
+        `clock` names a clock that does not start where the process's does.
+        """
+        where = None if frame is None else self.where(frame)
+        zero = self._began
+        if clock:
+            zero = self._foreign.setdefault(clock, now - (time.monotonic() - self._began))
+        activity = ACTIVITY.get()
+        call = OpenExchange(
+            request.method, request.url, library, zero, now, where, activity, request
         )
         with self._lock:
-            self._out -= 1
-            self._done.append(done)
+            self._all.append(call)
+            self._out += 1
+            self.peak = max(self.peak, self._out)
+        return call
+
+    def end(self, call: OpenExchange, now: float, *, error: str = "") -> None:
+        """The call is over: its body has been read, given up, or it failed. Once is enough."""
+        with self._lock:
+            if call.ended is None:
+                call.ended, call.error = now, error
+                self._out -= 1
 
     def where(self, frame: FrameType) -> Location | None:
         """The innermost line of the user's own code above `frame`."""
@@ -113,5 +177,13 @@ class Recorder:
             found = self._known[place] = self._user_code.location(*place)
         return found
 
+    def callers(self) -> list[str]:
+        """The lines that called, the busiest first, each with how often."""
+        counted = Counter(call.where for call in list(self._all) if call.where is not None)
+        return [
+            f"{n} from {place} in {place.function}: {place.source}"
+            for place, n in counted.most_common()
+        ]
+
     def __repr__(self) -> str:
-        return f"<Recorder exchanges={len(self._done)} out={self._out} peak={self.peak}>"
+        return f"<Recorder exchanges={len(self._all)} out={self._out} peak={self.peak}>"

@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 from respx.models import Route, SideEffectError
-from respx.router import Router
 
 from ..findings import Finding, Location
 from .bodies import Replay
+from .called import AssertingRouter
 from .errors import UpstreamExhausted
 from .fresh import fresh, loaded
 from .nearest import show_route
 from .record import Exchange, Recorder
 from .routes import Routes
-from .table import RouteTable
+from .table import Match, RouteTable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from ..frames import UserCode
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Answer:
     """What a route says to a request; no response means: let it pass through."""
 
@@ -39,7 +39,7 @@ class Answer:
     response: httpx.Response | None
 
 
-class Upstream(Router):
+class Upstream(AssertingRouter):
     """The routes of one test.
 
     `allow_unused_routes` switches off the failure for routes never called.
@@ -98,16 +98,15 @@ class Upstream(Router):
 
     def first_match(self, request: httpx.Request) -> Route | None:
         """The first route whose pattern matches; nothing is called or recorded."""
-        for route, _ in self._matching(request):
-            return route
-        return None
+        match = self._first(request)
+        return None if match is None else match[0]
 
-    def reach(self, request: httpx.Request) -> Route | None:
+    def reach(self, request: httpx.Request) -> Match | None:
         """The route for this call, if there is one; it counts as used, whatever ends the call."""
-        route = self.first_match(request)
-        if route is not None:
-            self._reached.add(id(route))
-        return route
+        match = self._first(request)
+        if match is not None:
+            self._reached.add(id(match[0]))
+        return match
 
     def needs_network(self, route: Route) -> bool:
         """Must a call of this route run through the client's pool, so that its timeouts hold?"""
@@ -115,6 +114,16 @@ class Upstream(Router):
             return True
         effect = route.side_effect
         return effect is not None and inspect.iscoroutinefunction(effect)
+
+    def prepared(self, request: httpx.Request, match: Match) -> httpx.Response | None:
+        """The response of a route that has one and nothing else; None: ask it the long way."""
+        route = match[0]
+        response = _prepared(route)
+        if response is None or type(response.stream) is not httpx.ByteStream:
+            return None
+        response = loaded(response, request)
+        self.record(request, response=response, route=route)
+        return response
 
     def answer(self, request: httpx.Request) -> Answer | None:
         """What a sync client gets; None where every matching route declined."""
@@ -143,7 +152,12 @@ class Upstream(Router):
                 return self._settle(request, route, result)
         return None
 
-    def _matching(self, request: httpx.Request) -> Iterator[tuple[Route, dict[str, Any]]]:
+    def _first(self, request: httpx.Request) -> Match | None:
+        for match in self._matching(request):
+            return match
+        return None
+
+    def _matching(self, request: httpx.Request) -> Iterator[Match]:
         if self._table is None:
             self._table = RouteTable(self.routes)
         return self._table.matching(request)
@@ -155,9 +169,9 @@ class Upstream(Router):
     def _prospect(self, route: Route, request: httpx.Request, context: dict[str, Any]) -> Any:
         if route.is_pass_through:
             return request
-        prepared = route._return_value
-        if prepared is not None and not route._side_effect and prepared._request is None:
-            return prepared  # what `resolve` finds, but for a copy: `_settle` makes the one needed
+        prepared = _prepared(route)
+        if prepared is not None:
+            return prepared
         try:
             return route.resolve(request, **context)
         except StopIteration:
@@ -204,7 +218,7 @@ class Upstream(Router):
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Every call that has ended, in the order of their end."""
+        """Every call, in the order in which they were made."""
         return self._recorder.exchanges
 
     @property
@@ -214,9 +228,11 @@ class Upstream(Router):
 
     def assert_max_in_flight(self, n: int) -> None:
         """Fail if more than `n` calls were ever out at one time."""
+        __tracebackhide__ = True
+        callers = "".join(f"\n  {line}" for line in self._recorder.callers()[:3])
         assert self.peak_in_flight <= n, (
             f"{self.peak_in_flight} upstream calls were in flight at one time, "
-            f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n})"
+            f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n}){callers}"
         )
 
     def unused(self) -> list[tuple[Route, Location | None]]:
@@ -244,6 +260,14 @@ class Upstream(Router):
 
     def __repr__(self) -> str:
         return f"<Upstream routes={len(self.routes)} calls={len(self.calls)}>"
+
+
+def _prepared(route: Route) -> httpx.Response | None:
+    """What `resolve` finds for a plain route, but for a copy: the one needed is made later."""
+    response = route._return_value
+    if response is None or route._side_effect or route.is_pass_through:
+        return None
+    return response if response._request is None else None
 
 
 def _discard(awaitable: Awaitable[Any]) -> None:

@@ -23,6 +23,7 @@ from .messages import exhausted
 from .play import play, play_sync, wait_for_pool, wait_for_pool_sync
 from .record import OpenExchange, Recorder
 from .router import Answer, Upstream
+from .watch import Watch, at_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..findings import Finding, Location
     from ..frames import UserCode
+    from .table import Match
 
 _BUDGETS = {
     "ConnectTimeout": "connect",
@@ -103,23 +105,25 @@ class UpstreamScope:
             return await call.real_async()
         await call.request.aread()
         seen = call.library.as_httpx(call.request)
-        now = _now()
-        out = self.recorder.begin(seen, call.library.name, now, sys._getframe())
+        now, clock = _instant()
+        out = self.recorder.begin(seen, call.library.name, now, sys._getframe(), clock)
         decision: Decision | None = None
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(
-                call, seen, self.router, out.where, lambda: (now, call.library.foreign_clock)
-            )
-            out.fault = str(decision.plan or "")
-            response = await self._carry_out(call, seen, decision)
+            decision = self._judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
+            if decision.plan is not None:
+                out.fault = str(decision.plan)
+            if decision.match is not None:
+                response = await self._prepared(call, seen, decision.match)
+            if response is None:
+                response = await self._carry_out(call, seen, decision)
         except Unbounded as stalled:
             error = await self._stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self.faults.finished(seen)
-        self._close(call, out, decision, error or response, _now())
+        self._close(call, out, decision, error or response, _now)
         if error is not None:
             raise error
         return response
@@ -138,14 +142,15 @@ class UpstreamScope:
             decision = self._judge.decide(
                 call, seen, self.router, out.where, lambda: (out.started, "")
             )
-            out.fault = str(decision.plan or "")
+            if decision.plan is not None:
+                out.fault = str(decision.plan)
             response = self._carry_out_sync(call, seen, decision)
         except Unbounded as stalled:
             error = self._judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self.faults.finished(seen)
-        self._close(call, out, decision, error or response, time.monotonic())
+        self._close(call, out, decision, error or response, time.monotonic)
         if error is not None:
             raise error
         return response
@@ -165,16 +170,29 @@ class UpstreamScope:
         return self.router is None and not len(self.faults)
 
     def _close(
-        self, call: Call, out: OpenExchange, decision: Decision | None, outcome: Any, now: float
+        self,
+        call: Call,
+        out: OpenExchange,
+        decision: Decision | None,
+        outcome: Any,
+        clock: Callable[[], float],
     ) -> None:
-        failed = isinstance(outcome, BaseException)
-        name = type(outcome).__name__ if failed else ""
-        status = None if failed else outcome.status_code
-        self.recorder.end(out, now, status=status, error=name)
+        name = type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+        if name:
+            self.recorder.end(out, clock(), error=name)
+        elif not at_once(self.recorder, out, outcome, now := clock()):
+            sync = clock is time.monotonic
+            Watch(self.recorder, out, clock).begin(call.library, outcome, now, sync=sync)
         if decision is not None and decision.plan is not None:
             budget = _BUDGETS.get(name, "")
             limit = call.request.extensions.get("timeout", {}).get(budget)
-            decision.plan.settle(Hit(out.method, out.url, budget, limit))
+            decision.plan.settle(Hit(out.method, str(out.url), budget, limit))
+
+    async def _prepared(self, call: Call, seen: httpx.Request, match: Match) -> Any:
+        """The short way of most calls: a response that is ready; None where it is not."""
+        await _suspend()
+        response = None if self.router is None else self.router.prepared(seen, match)
+        return response and call.library.as_own(response, call.request, sync=False)
 
     async def _carry_out(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.way == "play":
@@ -186,10 +204,8 @@ class UpstreamScope:
             return await play(call, script, beside=decision.source == "original")
         if decision.way == "pool":
             return await wait_for_pool(call, decision.limit)
-        # A real call always suspends; without this, concurrent requests to the
-        # app would run one after the other and hide their races.
-        if decision.source == "router" or decision.status is not None:
-            await anyio.lowlevel.checkpoint()
+        if decision.match is None and (decision.source == "router" or decision.status is not None):
+            await _suspend()
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
@@ -235,9 +251,27 @@ class UpstreamScope:
         return f"<UpstreamScope {self.test!r} router={self.router!r} faults={len(self.faults)}>"
 
 
+# anyio looks up its backend for every question; asyncio is asked first, and is mostly it.
+
+
 def _now() -> float:
-    # anyio looks up its backend for every question; asyncio is asked first, and is mostly it.
+    return _instant()[0]
+
+
+def _instant() -> tuple[float, str]:
+    """Seconds on the clock in force, and its name where it is not the process's."""
     try:
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time(), ""
     except RuntimeError:
-        return anyio.current_time()
+        return anyio.current_time(), "trio"
+
+
+async def _suspend() -> None:
+    # A real call always suspends; without this, concurrent requests to the app
+    # would run one after the other and hide their races.
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        await anyio.lowlevel.checkpoint()
+    else:
+        await asyncio.sleep(0)

@@ -22,6 +22,8 @@ _LITERAL = ("method", "scheme", "host", "path")
 _Key = tuple[str, str, str, str]
 # The route's place in the order, the route, and what the key does not say.
 _Entry = tuple[int, Route, list[Any]]
+# A route, and what its pattern captured.
+Match = tuple[Route, dict[str, Any]]
 
 
 def leaves(pattern: Any) -> Iterator[Any]:
@@ -59,7 +61,7 @@ class RouteTable:
             entries = self._patterns if key is None else self._literal.setdefault(key, [])
             entries.append((order, route, rest))
 
-    def matching(self, request: httpx.Request) -> Iterator[tuple[Route, dict[str, Any]]]:
+    def matching(self, request: httpx.Request) -> Iterator[Match]:
         """The routes that match, in order, each with what its pattern captured."""
         url = request.url
         entries: Iterable[_Entry] = self._patterns

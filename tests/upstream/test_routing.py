@@ -28,7 +28,7 @@ def test_a_route_answers_in_the_callers_library(upstream, library, mode):
     """The app gets a response of its own library, whichever that is, on every backend."""
     route = upstream.post(URL).respond(201, json={"id": 7}, headers={"x-a": "b"})
     response = fetch(library, mode, "POST", json={"amount": 3})
-    assert type(response) is library.Response
+    assert isinstance(response, library.Response)
     assert (response.status_code, response.json(), response.headers["x-a"]) == (201, {"id": 7}, "b")
     assert type(response.request) is library.Request
     assert route.call_count == 1
