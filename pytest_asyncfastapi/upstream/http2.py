@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .peer import Peer, Script
 
 _RESETS = {"refused": ErrorCodes.REFUSED_STREAM, "internal error": ErrorCodes.INTERNAL_ERROR}
+# The ends of the connection, and so of every stream.
+_OF_ALL = ("reset", "close", "goaway")
 
 
 class Http2:
@@ -92,6 +94,8 @@ class Http2:
         for stream in self.streams.values():
             if not stream.whole or stream.busy or stream.over:
                 continue
+            if stream.ending and self.peer.waiting:
+                continue  # what was said before arrives before
             if stream.due is None:
                 stream.due = max(self.peer.due, now)
             if stream.left and not self._window(stream):
@@ -106,6 +110,9 @@ class Http2:
         self.streams[stream.number] = self.streams.pop(stream.number)
         if stream.left:
             self._send(stream)
+            return ""
+        if stream.ending:
+            self._end(stream, stream.ending)
             return ""
         if stream.script is None:
             # A call that nobody scripted cannot come here, unless its client outlives its test.
@@ -163,6 +170,8 @@ class Http2:
             self.peer.say(head + stream.number.to_bytes(4, "big") + body)
         elif kind == "raw":
             self.peer.say(value)
+        elif kind == "end" and value in _OF_ALL:
+            stream.ending = value
         elif kind == "end":
             self._end(stream, value)
 

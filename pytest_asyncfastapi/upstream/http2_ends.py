@@ -1,6 +1,7 @@
 """Plays the streams of an HTTP/2 connection, for an async client and for a sync one.
 
-Whoever reads plays for all: httpcore lets one call read for every other. On an
+Whoever reads plays for all: httpcore lets one call read for every other. What
+is due is said together, as a server's small answer comes in one piece. On an
 event loop an answer that takes its time is made by a task of its own, so that
 it holds up only its own stream, and does not depend on who reads. A sync
 client's answers are made by the thread that reads.
@@ -40,13 +41,15 @@ class AsyncStreams:
         """The next bytes, empty at the end; raises `ConnectionResetError` on RST."""
         await anyio.lowlevel.checkpoint()
         peer = self._http2.peer
-        while not peer.waiting and not peer.ended:
-            if peer.broken:
+        while not (peer.ended or peer.holds(limit)):
+            if peer.broken and not peer.waiting:
                 raise connection_reset()
             now = anyio.current_time()
             stream = self._http2.soonest(now)
             due = None if stream is None else stream.due or 0.0
             if stream is None or due is None or due > now:
+                if peer.waiting:
+                    break
                 with anyio.move_on_after(None if due is None else due - now):
                     await self._news.wait()
                 continue
@@ -106,15 +109,17 @@ class SyncStreams:
         peer, lock = self._http2.peer, self._http2.lock
         while True:
             with lock:
-                if peer.waiting or peer.ended:
+                if peer.ended or peer.holds(limit):
                     return peer.take(limit)
-                if peer.broken:
+                if peer.broken and not peer.waiting:
                     raise connection_reset()
                 now = time.monotonic()
                 if deadline is not None and now > deadline:
                     raise TimeoutError("timed out")
                 stream = self._http2.soonest(now)
                 due = None if stream is None else stream.due or 0.0
+                if peer.waiting and (due is None or due > now):
+                    return peer.take(limit)
                 if stream is None or due is None or due > now:
                     lock.wait(_least(due, deadline, now))
                     continue

@@ -1,8 +1,9 @@
 """The server's end of one in-memory connection, without any waiting.
 
 Parses what the client writes with h11 (or hands it to `http2.py`, where the
-client speaks HTTP/2), and turns a response into moves of a `Tape`. What is to happen is told by a `Script`; when, and on which event loop,
-is decided by `ends.py`. Knows no HTTP client library.
+client speaks HTTP/2), and turns a response into moves of a `Tape`. What is to
+happen is told by a `Script`; when, and on which event loop, is decided by
+`ends.py`. Knows no HTTP client library.
 """
 
 from __future__ import annotations
@@ -152,6 +153,10 @@ class Peer:
     def waiting(self) -> bool:
         """Are there bytes that the client has not read yet?"""
         return bool(self._out)
+
+    def holds(self, limit: int) -> bool:
+        """Do as many bytes wait as the client takes at once?"""
+        return len(self._out) >= limit
 
     def move(self) -> Move | None:
         """The next move, if one is on the tape; what is said at once is taken together."""

@@ -39,7 +39,8 @@ _ENDINGS: dict[str, list[Move]] = {
     "bad_header": [("frame", _FRAMES["bad_header"]), ("end", "close")],
     "bad_status_line": [("head", ([(b":status", b"abc")], True))],
     "head_too_long": [
-        ("head", ([(b":status", b"200"), (b"x-pad", b"a" * (200 * 1024))], True)),
+        # One header fifty times: compression makes it cheap to say, and to hear.
+        ("head", ([(b":status", b"200"), *[(b"x-pad", b"a" * 3900)] * 52], True)),
     ],
 }
 # Headers of one connection, which HTTP/2 does not know (RFC 9113, section 8.2.2).
@@ -50,7 +51,8 @@ class Stream:
     """One request and its answer.
 
     `due` is the time up to which it has been played, on the clock of the
-    client's end; `busy` while its answer, or a piece of it, is being made.
+    client's end; `busy` while its answer, or a piece of it, is being made;
+    `ending` is how it will end the connection, `over` that it has no more moves.
     """
 
     def __init__(self, number: int, script: Script | None, *, method: bytes) -> None:
@@ -63,6 +65,7 @@ class Stream:
         self.left = b""
         self.busy = False
         self.over = False
+        self.ending = ""
         self.response: Any = None
         self.chunks: Any = None
         self.task: Any = None
