@@ -168,6 +168,20 @@ class FaultPoint:
         """Answer, and close the connection unannounced: the next call opens a new one."""
         return self._end("idle_close", optional)
 
+    # HTTP/2. Over HTTP/1.1, where the stream is the connection: a reset, a close.
+
+    def reset_stream(self, *, after_bytes: int | None = None, optional: bool = False) -> FaultRule:
+        """Reset the request's own stream, before the answer or in its body; others go on."""
+        return self._add(Effect(ending="reset_stream", at=_place(after_bytes, False)), optional)
+
+    def refused_stream(self, *, optional: bool = False) -> FaultRule:
+        """Refuse the request's own stream: the server has not worked on it."""
+        return self._end("refused_stream", optional)
+
+    def goaway(self, *, optional: bool = False) -> FaultRule:
+        """Say GOAWAY, and close the connection with every stream on it."""
+        return self._end("goaway", optional)
+
     # Answers that are wrong.
 
     def status(

@@ -28,6 +28,8 @@ ENDINGS: dict[str, str] = {
     "dns_error": "the host name does not resolve",
     "empty_reply": "the server closes the connection before it answers",
     "stale_keepalive": "the server closes a kept connection as the request arrives",
+    "refused_stream": "the server refuses the request's stream (HTTP/2)",
+    "goaway": "the server says GOAWAY and closes the connection (HTTP/2)",
     "idle_close": "the server closes the connection after the answer, unannounced",
     "until_close": "the answer has no length, and ends with the connection",
     "garbage": "bytes that are no HTTP",
@@ -48,6 +50,7 @@ PLACED: dict[str, str] = {
     "reset": "the server resets the connection",
     "close": "the server closes the connection",
     "stall": "the server goes silent",
+    "reset_stream": "the server resets the request's stream (HTTP/2)",
 }
 TLS_ERRORS: dict[str, str] = {
     "untrusted": "the certificate is signed by nobody that is known",

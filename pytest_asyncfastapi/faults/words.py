@@ -65,6 +65,9 @@ VALUES: dict[str, Word] = {
         word: Word(values.place, f"a place ({word}=head or {word}=10)", "at", word, bare=True)
         for word in PLACED
     },
+    "reset_stream": Word(
+        values.count, "a number of body bytes (reset_stream=10)", "at", "reset_stream", bare=True
+    ),
     "close_after": Word(values.count, "a number of body bytes (close_after=10)", "at", "close"),
     "tls_error": Word(
         values.tls_error,
@@ -84,7 +87,7 @@ KNOWN = (
     "pace: bandwidth=16KB/s, dribble=10/2s, head_dribble=10/2s, interim=10/100ms\n"
     f"endings: {', '.join(ENDINGS)}, status=503 (with retry_after=1), tls_error=expired,"
     " proxy_error=503; reset, close and stall, also =head, =upload or =10 body bytes"
-    " (close_after=10)\n"
+    " (close_after=10); reset_stream, also =10\n"
     "schedules: first=2, after=2, every=3, nth=1+4, between=10s..20s, flapping=5s/1s, ramp=30s,"
     " probability=0.5 (or p=0.5), concurrency=10, quota=10/1s, optional"
 )

@@ -12,6 +12,7 @@ import errno
 import os
 import threading
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,6 +21,8 @@ import anyio.lowlevel
 from .peer import SCRIPT
 
 if TYPE_CHECKING:
+    from .http2 import Http2
+    from .http2_ends import AsyncStreams, SyncStreams
     from .peer import Peer, Script
 
 
@@ -39,9 +42,12 @@ class _Async:
 
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
+        self._streams: AsyncStreams | None = None
 
     async def _next(self, limit: int) -> bytes:
         """The next bytes, empty at the end; raises `ConnectionResetError` on RST."""
+        if self._streams is not None:
+            return await self._streams.next(limit)
         await anyio.lowlevel.checkpoint()
         peer = self._peer
         while not peer.waiting and not peer.ended:
@@ -113,6 +119,16 @@ class _Async:
         if reset_in_upload(self._peer, script):
             raise connection_reset()
         self._peer.hear(data)
+        http2 = self._peer.http2
+        if http2 is None:
+            return
+        if self._streams is None:
+            from .http2_ends import AsyncStreams
+
+            self._streams = AsyncStreams(http2)
+        self._streams.heard()
+        if http2.stalled:
+            await anyio.sleep_forever()
 
     async def _release(self) -> None:
         chunks, self._peer.chunks = self._peer.chunks, None
@@ -125,6 +141,8 @@ class _Async:
     async def aclose(self) -> None:
         """The client hangs up."""
         self._peer.ended = True
+        if self._streams is not None:
+            await self._streams.aclose()
         await self._release()
 
 
@@ -181,6 +199,7 @@ class SocketEnd:
     def __init__(self, peer: Peer) -> None:
         self._peer = peer
         self._timeout: float | None = None
+        self._streams: SyncStreams | None = None
 
     def settimeout(self, timeout: float | None) -> None:
         """Seconds that one `recv` may take."""
@@ -194,8 +213,22 @@ class SocketEnd:
         if reset_in_upload(self._peer, script):
             self._peer.ended = True
             raise connection_reset()
-        self._peer.hear(bytes(data))
+        http2 = self._peer.http2
+        with http2.lock if http2 is not None else nullcontext():
+            self._peer.hear(bytes(data))
+            if self._peer.http2 is not None:
+                self._heard(self._peer.http2)
+        if http2 is not None and http2.stalled:
+            wait_or_time_out(None, self._deadline())
         return len(data)
+
+    def _heard(self, http2: Http2) -> None:
+        if self._streams is None:
+            from .http2_ends import SyncStreams
+
+            self._streams = SyncStreams(http2)
+            return
+        self._streams.heard()
 
     def _deadline(self) -> float | None:
         return None if self._timeout is None else time.monotonic() + self._timeout
@@ -204,6 +237,8 @@ class SocketEnd:
         """Receive; raises `TimeoutError` and `ConnectionResetError` as a socket does."""
         peer = self._peer
         deadline = self._deadline()
+        if self._streams is not None:
+            return self._streams.next(limit, deadline)
         while not peer.waiting and not peer.ended:
             if peer.broken:
                 raise connection_reset()
@@ -273,6 +308,8 @@ class SocketEnd:
     def close(self) -> None:
         """The client hangs up."""
         self._peer.ended = True
+        if self._streams is not None:
+            self._streams.close()
         self._release()
 
 

@@ -22,6 +22,7 @@ from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
 from .peer import REAL
+from .pools import unfit
 from .shared_tls import SharedContexts
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class Call:
         """Send it the original way, and never over an in-memory connection."""
         token = REAL.set(True)
         try:
+            for connection in unfit(self, scripted=False):
+                await connection.aclose()
             return await self.forward()
         finally:
             REAL.reset(token)
@@ -56,6 +59,8 @@ class Call:
         """Send it the original way, and never over an in-memory connection."""
         token = REAL.set(True)
         try:
+            for connection in unfit(self, scripted=False):
+                connection.close()
             return self.forward()
         finally:
             REAL.reset(token)

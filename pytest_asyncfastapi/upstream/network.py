@@ -43,6 +43,16 @@ class Wire:
         """No connection that exists now may be used again."""
         Wire.age = object()
 
+    @property
+    def is_current(self) -> bool:
+        """Was it made for the scopes that are active, and is it still open?"""
+        return self._age is Wire.age and not self._peer.ended
+
+    def _refuse_if_old(self) -> None:
+        # A pool does not ask an HTTP/2 connection before it sends; told so, it opens another.
+        if self._peer.http2 is not None and self._age is not Wire.age:
+            raise self._library.core_part("_exceptions").ConnectionNotAvailable
+
     def get_extra_info(self, info: str) -> Any:
         """`is_readable` tells the pool to drop an idle connection.
 
@@ -56,7 +66,7 @@ class Wire:
             return None
         script = SCRIPT.get()
         needs_new = script is not None and script.effect.before_request
-        return needs_new or REAL.get() or self._peer.ended or self._age is not Wire.age
+        return needs_new or REAL.get() or not self.is_current
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._peer!r}>"
@@ -71,6 +81,7 @@ class AsyncWire(Wire):
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """As httpcore's own stream, over memory."""
+        self._refuse_if_old()
         await self._guarded.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -97,6 +108,7 @@ class SyncWire(Wire):
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """As httpcore's own stream, over memory."""
+        self._refuse_if_old()
         self._guarded.write(buffer, timeout)
 
     def close(self) -> None:

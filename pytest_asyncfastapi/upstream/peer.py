@@ -1,8 +1,9 @@
 """The server's end of one in-memory connection, without any waiting.
 
-Parses what the client writes with h11, and turns a response into moves of a
-`Tape`. What is to happen is told by a `Script`; when, and on which event loop,
-is decided by `ends.py`. Knows no HTTP client library.
+Parses what the client writes with h11 (or hands it to `http2.py`, where the
+client speaks HTTP/2), and turns a response into moves of a `Tape`. What is to
+happen is told by a `Script`; when, and on which event loop, is decided by
+`ends.py`. Knows no HTTP client library.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import deque
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import h11
 
@@ -19,30 +21,44 @@ from .tape import Tape, instead, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextvars import Context
 
+    from .http2 import Http2
     from .tape import Move
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Script:
     """What the network does to one request.
 
     `answer()` gives the response, or an awaitable of it for an async client;
     `effect` is what is done to it on the way. `http2` is what a TLS handshake
-    agrees on.
+    agrees on; `number` is what an HTTP/2 request carries, and `context` where
+    its answer is made. `again()` gives the script of the next attempt to
+    connect, or nothing where that one goes to the real network.
     """
 
     answer: Callable[[], Any]
     effect: Effect = field(default_factory=Effect)
     http2: bool = False
+    number: int = 0
+    context: Context | None = None
+    again: Callable[[], Script | None] | None = None
+    attempted: bool = False
 
 
 # Which script applies to the call that is being sent in this context.
 SCRIPT: ContextVar[Script | None] = ContextVar("asyncfastapi_script", default=None)
 
+# The calls on their way, by the number that their HTTP/2 request carries in `NUMBER`: whoever
+# writes may write the requests of other calls too. Weak: a call that is over is gone.
+SCRIPTS: WeakValueDictionary[int, Script] = WeakValueDictionary()
+NUMBER = b"x-asyncfastapi-call"
+
 # Is a call of this context on its way to the real network?
 REAL: ContextVar[bool] = ContextVar("asyncfastapi_real", default=False)
 
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _PROXY_REPLIES = {
     "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
     "407": b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
@@ -72,16 +88,26 @@ class Peer:
         self.broken = False
         self.response: Any = None
         self.chunks: Any = None
+        self.http2: Http2 | None = None
 
     # What the client says.
 
     @property
     def in_request(self) -> bool:
         """Has the head of a request arrived, and not the whole of it?"""
+        if self.http2 is not None:
+            return self.http2.in_upload
         return self._h11.their_state is h11.SEND_BODY
 
     def hear(self, data: bytes) -> None:
         """Take what the client wrote; `asked` once a whole request has arrived."""
+        if self.http2 is None and data.startswith(_PREFACE):
+            from .http2 import Http2
+
+            self.http2 = Http2(self)
+        if self.http2 is not None:
+            self.http2.hear(data)
+            return
         self._h11.receive_data(data)
         while True:
             event = self._h11.next_event()
@@ -109,6 +135,10 @@ class Peer:
 
     # What the client hears.
 
+    def say(self, data: bytes) -> None:
+        """These bytes wait for the client."""
+        self._out += data
+
     def take(self, limit: int) -> bytes:
         """At most `limit` of the bytes that wait for the client."""
         data = bytes(self._out[:limit])
@@ -123,6 +153,10 @@ class Peer:
     def waiting(self) -> bool:
         """Are there bytes that the client has not read yet?"""
         return bool(self._out)
+
+    def holds(self, limit: int) -> bool:
+        """Do as many bytes wait as the client takes at once?"""
+        return len(self._out) >= limit
 
     def move(self) -> Move | None:
         """The next move, if one is on the tape; what is said at once is taken together."""

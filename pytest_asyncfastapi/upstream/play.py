@@ -2,49 +2,97 @@
 
 The own pool is used where nobody else has replaced it and where the answer
 does not need it too. Otherwise (respx's or another mock sits on it, or the real
-upstream answers after a delay) one HTTP/1.1 connection of the same httpcore is
-driven directly: same h11, same timeouts, same errors, but no pool, no retries.
+upstream answers after a delay) one connection of the same httpcore is driven
+directly: same h11 or h2, same timeouts, same errors, but no pool, no retries.
 """
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Any
+
+import anyio
 
 from .intercept import INTERCEPTION, Call
 from .network import Wire, dial, dial_sync
-from .peer import SCRIPT, Script
+from .peer import NUMBER, SCRIPT, SCRIPTS, Script
+from .pools import unfit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Token
+
+_NUMBERS = count(1)
 
 
 async def play(call: Call, script: Script, *, beside: bool = False) -> Any:
     """Send an async call over the in-memory network; gives the library's response."""
     INTERCEPTION.open_network(call.library)
-    token = SCRIPT.set(replace(script, answer=_apart_async(script.answer)))
+    failed: list[BaseException] = []
+    call, script = _prepared(call, script)
+    script = replace(script, answer=_apart_async(script.answer, failed))
+    token = _announce(script)
+    error: BaseException
     try:
         if beside or not _own_pool(call, "async"):
             return await _beside(call, script)
-        for connection in _foreign(call):
+        fresh = script.effect.before_request
+        for connection in unfit(call, scripted=True, fresh=fresh):
             await connection.aclose()
         return await call.forward()
+    except Exception as raised:
+        # Over HTTP/2 a failed answer is only a reset for the client: others use the connection.
+        error = failed[0] if failed and script.number else raised
     finally:
         SCRIPT.reset(token)
+    raise error
 
 
 def play_sync(call: Call, script: Script, *, beside: bool = False) -> Any:
     """Send a sync call over the in-memory network; gives the library's response."""
     INTERCEPTION.open_network(call.library)
-    token = SCRIPT.set(replace(script, answer=_apart(script.answer)))
+    failed: list[BaseException] = []
+    call, script = _prepared(call, script)
+    script = replace(script, answer=_apart(script.answer, failed))
+    token = _announce(script)
+    error: BaseException
     try:
         if beside or not _own_pool(call, "sync"):
             return _beside_sync(call, script)
-        for connection in _foreign(call):
+        fresh = script.effect.before_request
+        for connection in unfit(call, scripted=True, fresh=fresh):
             connection.close()
         return call.forward()
+    except Exception as raised:
+        error = failed[0] if failed and script.number else raised
     finally:
         SCRIPT.reset(token)
+    raise error
+
+
+def _prepared(call: Call, script: Script) -> tuple[Call, Script]:
+    """Where the client may speak HTTP/2, the request says on the wire which call it is."""
+    if not getattr(getattr(call.transport, "_pool", None), "_http2", False):
+        return call, script
+    number = next(_NUMBERS)
+    old, library = call.request, call.library.module
+    request = library.Request(
+        old.method,
+        old.url,
+        headers=[*old.headers.raw, (NUMBER, b"%d" % number)],
+        stream=old.stream,
+        extensions=old.extensions,
+    )
+    marked = replace(call, request=request)
+    return marked, replace(script, http2=True, number=number, context=copy_context())
+
+
+def _announce(script: Script) -> Token[Script | None]:
+    if script.number:
+        SCRIPTS[script.number] = script
+    return SCRIPT.set(script)
 
 
 async def wait_for_pool(call: Call, limit: float) -> Any:
@@ -64,23 +112,30 @@ def timeouts(call: Call) -> dict[str, float | None]:
     return dict(call.request.extensions.get("timeout", {}))
 
 
-def _apart(answer: Callable[[], Any]) -> Callable[[], Any]:
+def _apart(answer: Callable[[], Any], failed: list[BaseException]) -> Callable[[], Any]:
     # A side effect that calls out itself must not run on this call's script.
     def run() -> Any:
         token = SCRIPT.set(None)
         try:
             return answer()
+        except BaseException as error:
+            failed.append(error)
+            raise
         finally:
             SCRIPT.reset(token)
 
     return run
 
 
-def _apart_async(answer: Callable[[], Any]) -> Callable[[], Any]:
+def _apart_async(answer: Callable[[], Any], failed: list[BaseException]) -> Callable[[], Any]:
     async def run() -> Any:
         token = SCRIPT.set(None)
         try:
             return await answer()
+        except BaseException as error:
+            if not isinstance(error, anyio.get_cancelled_exc_class()):
+                failed.append(error)
+            raise
         finally:
             SCRIPT.reset(token)
 
@@ -103,19 +158,6 @@ def _own_pool(call: Call, mode: str) -> bool:
 
 def _root(function: Any) -> str:
     return str(getattr(function, "__module__", "")).partition(".")[0]
-
-
-def _foreign(call: Call) -> list[Any]:
-    """Idle connections to this origin that lead to the real network."""
-    found = []
-    for connection in call.transport._pool.connections:
-        inner = getattr(connection, "_connection", None)
-        stream = getattr(inner, "_network_stream", None)
-        if stream is None or isinstance(stream, Wire) or not connection.is_idle():
-            continue
-        if connection.can_handle_request(_core_request(call).url.origin):
-            found.append(connection)
-    return found
 
 
 def _core_request(call: Call) -> Any:
@@ -144,7 +186,8 @@ async def _beside(call: Call, script: Script) -> Any:
         wire = await dial(library, script, host, origin.port, limit)
         if origin.scheme in (b"https", b"wss"):
             wire = await wire.start_tls(None, host, limit)
-        connection = library.core.AsyncHTTP11Connection(origin, wire)
+        kind = "AsyncHTTP2Connection" if _speaks_http2(wire) else "AsyncHTTP11Connection"
+        connection = getattr(library.core, kind)(origin, wire)
         response = await connection.handle_async_request(request)
     return _own_response(call, response, library.transports.AsyncResponseStream)
 
@@ -156,9 +199,15 @@ def _beside_sync(call: Call, script: Script) -> Any:
         wire = dial_sync(library, script, limit)
         if origin.scheme in (b"https", b"wss"):
             wire = wire.start_tls(None, origin.host.decode(), limit)
-        connection = library.core.HTTP11Connection(origin, wire)
+        kind = "HTTP2Connection" if _speaks_http2(wire) else "HTTP11Connection"
+        connection = getattr(library.core, kind)(origin, wire)
         response = connection.handle_request(request)
     return _own_response(call, response, library.transports.ResponseStream)
+
+
+def _speaks_http2(wire: Wire) -> bool:
+    agreed = wire.get_extra_info("ssl_object")
+    return agreed is not None and agreed.selected_alpn_protocol() == "h2"
 
 
 def _own_response(call: Call, response: Any, stream: Callable[[Any], Any]) -> Any:

@@ -24,14 +24,14 @@ End = Literal["close", "reset", "stall"]
 Move = tuple[str, Any]
 
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
-_NOT_HTTP = {
+NOT_HTTP = {
     "garbage": b"\x00\x01\x02garbage\xff\xfe\r\n\r\n",
     "bad_status_line": b"HTTP/1.1 abc WAT\r\n\r\n",
     "bad_header": b"HTTP/1.1 200 OK\r\nnocolon\r\n\r\n",
     "head_too_long": b"HTTP/1.1 200 OK\r\nX-Pad: " + b"a" * (200 * 1024) + b"\r\n\r\n",
     "tls_on_plain": b"\x15\x03\x03\x00\x02\x02\x0a",
 }
-_ENDS: dict[str, End] = {
+ENDS: dict[str, End] = {
     "read_timeout": "stall",
     "stall": "stall",
     "reset": "reset",
@@ -39,7 +39,13 @@ _ENDS: dict[str, End] = {
     "empty_reply": "close",
     "stale_keepalive": "close",
     "truncated": "close",
+    # What HTTP/2 does to a stream is done to the connection, where it has but one.
+    "reset_stream": "reset",
+    "refused_stream": "reset",
+    "goaway": "close",
 }
+# The endings that cut a body off, whatever its length.
+_IN_BODY = ("truncated", "reset", "close", "stall", "reset_stream")
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 # How often a second a limited bandwidth lets bytes through.
 _TICKS = 10
@@ -47,10 +53,10 @@ _TICKS = 10
 
 def instead(effect: Effect) -> list[Move] | None:
     """The whole tape, where no answer is wanted; None where the answer is."""
-    if effect.ending in _NOT_HTTP:
-        return [("say", _NOT_HTTP[effect.ending]), ("end", "close")]
-    if effect.ending in _ENDS and not effect.answered:
-        return [("end", _ENDS[effect.ending])]
+    if effect.ending in NOT_HTTP:
+        return [("say", NOT_HTTP[effect.ending]), ("end", "close")]
+    if effect.ending in ENDS and not effect.answered:
+        return [("end", ENDS[effect.ending])]
     return None
 
 
@@ -119,7 +125,7 @@ class Tape:
         if effect.at == "head":
             self._over = True
             yield ("say", data[: max(1, len(data) // 2)])
-            yield ("end", _ENDS[effect.ending])
+            yield ("end", ENDS[effect.ending])
         elif effect.head_dribble is not None:
             yield from _paced(_split(data, effect.head_dribble[0]), effect.head_dribble)
         else:
@@ -143,7 +149,7 @@ class Tape:
         self._begun = True
         if cut:
             self._over = True
-            yield ("end", _ENDS[effect.ending])
+            yield ("end", ENDS[effect.ending])
 
     def _pieces(self, data: bytes) -> Iterator[Iterator[Move]]:
         effect = self._effect
@@ -179,8 +185,8 @@ class Tape:
         effect = self._effect
         if effect.tail and self._length is None:
             yield ("wait", effect.tail)
-        if effect.ending in ("truncated", "reset", "close", "stall") and self._length is None:
-            yield ("end", _ENDS[effect.ending])
+        if effect.ending in _IN_BODY and self._length is None:
+            yield ("end", ENDS[effect.ending])
             return
         data = self._frame(None)
         if effect.ending == "too_long":

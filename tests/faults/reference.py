@@ -44,6 +44,7 @@ class Case:
 # A server's own view that a simulation does not have: connections which were never accepted.
 UNSEEN = ("connections",)
 TLS = {"url": TLS_URL}
+H2 = {"url": TLS_URL, "client": {"http2": True}}
 
 
 def tls(kind, **options):
@@ -140,13 +141,12 @@ CASES = {
         send={"follow_redirects": True},
     ),
     "cancelled_head": Case(lambda p, s: p.latency(1.2 * s), 0.2, special="deadline"),
-}
-
-# Rows that are not reproduced, and why.
-LEFT_OUT = {
-    **{
-        name: "the in-memory server speaks HTTP/1.1 only"
-        for name in ROWS["faults"]
-        if name.startswith("h2_")
-    },
+    "h2_rst_stream_refused": Case(lambda p, s: p.refused_stream(), **H2),
+    "h2_rst_stream_internal": Case(lambda p, s: p.reset_stream(), **H2),
+    "h2_goaway_close": Case(lambda p, s: p.goaway(), **H2),
+    "h2_fin": Case(lambda p, s: p.empty_reply(), **H2),
+    "h2_body_rst_stream": Case(lambda p, s: p.reset_stream(after_bytes=10), body=HUNDRED, **H2),
+    "h2_body_fin": Case(lambda p, s: p.close_after(10), body=HUNDRED, **H2),
+    "h2_head_stall": Case(lambda p, s: p.read_timeout(), "read", **H2),
+    "h2_garbage": Case(lambda p, s: p.garbage(), **H2),
 }

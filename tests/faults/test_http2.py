@@ -1,0 +1,354 @@
+"""An app whose client speaks HTTP/2 meets its routes and its faults over HTTP/2."""
+
+import asyncio
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import anyio
+import httpx
+import pytest
+
+from pytest_asyncfastapi.clock import VirtualClock
+
+URL = "https://pay.example/charge"
+
+
+def fetch(library, mode, *paths, **options):
+    """One client, one call after another; gives responses and errors."""
+    paths = paths or ("",)
+
+    def outcome(call):
+        try:
+            return call()
+        except library.HTTPError as error:
+            return error
+
+    if mode == "sync":
+        with library.Client(http2=True, **options) as client:
+            return [outcome(lambda path=path: client.get(URL + path)) for path in paths]
+
+    async def run():
+        found = []
+        async with library.AsyncClient(http2=True, **options) as client:
+            for path in paths:
+                try:
+                    found.append(await client.get(URL + path))
+                except library.HTTPError as error:
+                    found.append(error)
+        return found
+
+    return anyio.run(run, backend=mode)
+
+
+def virtually(run):
+    async def main():
+        clock = VirtualClock()
+        clock.install()
+        try:
+            return await run(clock)
+        finally:
+            clock.uninstall()
+
+    return asyncio.run(main())
+
+
+def test_a_faulty_call_is_answered_over_http2(scope, faults, library, mode):
+    """Latency and a status over HTTP/2, on one connection."""
+    scope.router.get(URL).respond(json={"a": 1}, headers={"Connection": "close", "X-Own": "1"})
+    faults.on(URL).latency("20ms")
+    faults.on(URL).status(503, retry_after=3).nth(2)
+    began = time.monotonic()
+    first, second, third = fetch(library, mode, "", "", "", timeout=30)
+    assert time.monotonic() - began > 0.05
+    assert {item.http_version for item in (first, second, third)} == {"HTTP/2"}
+    assert first.json() == third.json() == {"a": 1}
+    assert (second.status_code, second.headers["retry-after"]) == (503, "3")
+    assert first.headers["x-own"] == "1"
+    assert "connection" not in first.headers
+    assert "x-asyncfastapi-call" not in first.request.headers
+    assert "x-asyncfastapi-call" not in scope.router.calls[0].request.headers
+    assert scope.findings() == []
+
+
+def test_a_read_timeout_comes_at_the_budget_and_costs_the_connection(scope, faults, library):
+    """ReadTimeout at 5.0 virtual seconds; the next call opens a new connection and is served."""
+    scope.router.get(URL).respond(text="done")
+    faults.on(URL).read_timeout().first(1)
+    faults.on(URL).latency("1s")
+
+    async def run(clock):
+        async with library.AsyncClient(http2=True, timeout=5) as client:
+            with pytest.raises(library.ReadTimeout):
+                await client.get(URL)
+            at = clock.elapsed
+            response = await client.get(URL)
+            return at, clock.elapsed, response.text, response.http_version
+
+    assert virtually(run) == (5.0, 6.0, "done", "HTTP/2")
+
+
+def test_a_reset_ends_the_connection_and_a_reset_stream_only_its_stream(
+    scope, faults, library, mode
+):
+    """RST on TCP is a ReadError; RST_STREAM leaves the connection to the next call."""
+    scope.router.get(URL).respond(text="done")
+    faults.on(URL).latency("1ms").nth(4)
+    faults.on(URL).reset().first(1)
+    faults.on(URL).reset_stream().first(1)
+    faults.on(URL).goaway().first(1)
+    found = fetch(library, mode, "", "", "", "", timeout=30)
+    assert [type(item).__name__ for item in found] == [
+        "ReadError",
+        "RemoteProtocolError",
+        "RemoteProtocolError",
+        "Response",
+    ]
+    assert "StreamReset" in str(found[1])
+    assert "ConnectionTerminated" in str(found[2])
+    assert found[3].text == "done"
+
+
+def test_over_http1_the_stream_is_the_connection(scope, faults, library):
+    """The same rules over a suite whose clients speak HTTP/1.1: a reset, a close."""
+    faults.on("*").reset_stream().first(1)
+    faults.on("*").refused_stream().first(1)
+    faults.on("*").goaway()
+    with library.Client() as client:
+        for error in (library.ReadError, library.ReadError, library.RemoteProtocolError):
+            with pytest.raises(error):
+                client.get(URL)
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_concurrent_streams_each_get_their_own_answer(scope, faults, library, backend):
+    """50 calls at once on one connection: own body, own delay, own fault."""
+
+    def answer(request):
+        return httpx.Response(200, text=request.url.path)
+
+    scope.router.route(host="pay.example").mock(side_effect=answer)
+    faults.on(f"{URL}/*0").reset_stream()
+    faults.on(f"{URL}/*").latency("uniform(1ms, 20ms)")
+    found = {}
+
+    async def run():
+        async with library.AsyncClient(http2=True, timeout=30) as client:
+
+            async def one(number):
+                try:
+                    found[number] = (await client.get(f"{URL}/{number}")).text
+                except library.RemoteProtocolError as error:
+                    found[number] = type(error).__name__
+
+            async with anyio.create_task_group() as tasks:
+                for number in range(50):
+                    tasks.start_soon(one, number)
+            return len(client._transport._pool.connections)
+
+    assert anyio.run(run, backend=backend) == 1
+    assert found == {
+        number: f"/charge/{number}" if number % 10 else "RemoteProtocolError"
+        for number in range(50)
+    }
+
+
+def test_threads_share_a_connection_and_each_gets_its_own_answer(scope, faults, library):
+    """A sync client in many threads: one connection, no answer in the wrong hands."""
+    scope.router.route(host="pay.example").mock(
+        side_effect=lambda request: httpx.Response(200, text=request.url.path)
+    )
+    faults.on(f"{URL}/*").latency("uniform(1ms, 10ms)")
+    with library.Client(http2=True, timeout=30) as client, ThreadPoolExecutor(8) as threads:
+        client.get(f"{URL}/warm")
+        texts = list(threads.map(lambda n: client.get(f"{URL}/{n}").text, range(24)))
+    assert texts == [f"/charge/{number}" for number in range(24)]
+
+
+def test_slow_answers_are_made_at_the_same_time(scope, library):
+    """Side effects of 3, 1 and 2 s on one connection are done at 3, 1 and 2 s.
+
+    When each call gets to read its answer is the client's matter: httpcore lets one call read
+    for all, and hands that over in the order in which they began to wait.
+    """
+    made, got = {}, {}
+
+    async def run(clock):
+        async def slow(request):
+            seconds = int(request.url.params["s"])
+            await anyio.sleep(seconds)
+            made[seconds] = clock.elapsed
+            return httpx.Response(200)
+
+        scope.router.get(URL).mock(side_effect=slow)
+        async with library.AsyncClient(http2=True, timeout=30) as client:
+
+            async def one(seconds):
+                await client.get(f"{URL}?s={seconds}")
+                got[seconds] = clock.elapsed
+
+            async with anyio.create_task_group() as tasks:
+                for seconds in (3, 1, 2):
+                    tasks.start_soon(one, seconds)
+
+    virtually(run)
+    assert made == {1: 1.0, 2: 2.0, 3: 3.0}
+    assert all(seconds <= at <= 3.0 for seconds, at in got.items())
+
+
+def test_each_call_raises_what_its_own_answer_raised(scope, library):
+    """A side effect's error, and a call without a route, reach their own callers."""
+    from pytest_asyncfastapi.upstream.errors import UnroutedCall
+
+    scope.router.through_network = True
+    scope.router.get(f"{URL}/bad").mock(side_effect=library.ConnectTimeout("slow"))
+    scope.router.get(f"{URL}/wrong").mock(side_effect=ZeroDivisionError("mine"))
+    scope.router.get(f"{URL}/good").respond(text="good")
+    found = {}
+
+    async def run():
+        async with library.AsyncClient(http2=True) as client:
+
+            async def one(name):
+                try:
+                    found[name] = (await client.get(f"{URL}/{name}")).text
+                except Exception as error:
+                    found[name] = type(error)
+
+            async with anyio.create_task_group() as tasks:
+                for name in ("bad", "good", "wrong", "none"):
+                    tasks.start_soon(one, name)
+
+    asyncio.run(run())
+    assert found == {
+        "bad": library.ConnectTimeout,
+        "good": "good",
+        "wrong": ZeroDivisionError,
+        "none": UnroutedCall,
+    }
+
+
+@pytest.mark.asyncfastapi(blocking="off")  # 20 MiB through h2 are half a second of computing
+def test_large_bodies_pass_the_flow_control_windows(scope, faults, library, mode):
+    """1 MiB up and 20 MiB down: more than every window, byte for byte."""
+    got = []
+
+    def answer(request):
+        got.append(request.content)
+        return httpx.Response(200, content=b"d" * (20 * 2**20))
+
+    scope.router.post(URL).mock(side_effect=answer)
+    faults.on(URL).latency("1ms")
+    up = b"u" * 2**20
+    if mode == "sync":
+        with library.Client(http2=True, timeout=60) as client:
+            size = len(client.post(URL, content=up).content)
+    else:
+
+        async def run():
+            async with library.AsyncClient(http2=True, timeout=60) as client:
+                return len((await client.post(URL, content=up)).content)
+
+        size = anyio.run(run, backend=mode)
+    assert (size, got) == (20 * 2**20, [up])
+
+
+def test_a_kept_connection_does_not_save_a_call_from_refused(scope, faults, library, mode):
+    """HTTP/2 connections are kept, and a fault of the connection strikes all the same."""
+    scope.router.get(URL).respond(text="done")
+    faults.on(URL).latency("1ms")
+    faults.on(URL).refused().nth(2)
+    faults.on(URL).tls_error("expired").nth(2)
+    found = fetch(library, mode, "", "", "", "", timeout=30)
+    assert [type(item).__name__ for item in found] == [
+        "Response",
+        "ConnectError",
+        "ConnectError",
+        "Response",
+    ]
+
+
+def test_a_client_that_outlives_its_test_gets_no_old_connection(new_scope, library):
+    """The next test's calls, and calls after the tests, do not meet a connection of before."""
+
+    def call(client):
+        scope = new_scope()
+        scope.router.get(URL).respond(text="done")
+        scope.faults.on(URL).latency("1ms")
+        try:
+            return client.get(URL).text
+        finally:
+            scope.deactivate()
+
+    with library.Client(http2=True, timeout=2) as client:
+        assert [call(client), call(client)] == ["done", "done"]
+
+
+def test_pool_limits_hold_over_http2(scope, faults, library):
+    """One connection carries 30 slow calls at once; the recorder sees them all in flight."""
+    scope.router.get(URL).respond(200)
+    faults.on(URL).latency("1s")
+
+    async def run(clock):
+        limits = library.Limits(max_connections=1)
+        async with library.AsyncClient(http2=True, limits=limits, timeout=5) as client:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(30):
+                    tasks.start_soon(client.get, URL)
+            return clock.elapsed
+
+    assert virtually(run) == 1.0
+    assert scope.router.peak_in_flight == 30
+
+
+# httpx leaves its body's generator unfinished when decoding fails; trio reports such generators.
+@pytest.mark.filterwarnings(
+    "ignore:Exception ignored in.*async_generator:pytest.PytestUnraisableExceptionWarning"
+)
+@pytest.mark.parametrize(
+    ("spec", "error"),
+    [
+        ("goaway", "RemoteProtocolError"),
+        ("refused_stream", "RemoteProtocolError"),
+        ("reset_stream=3", "RemoteProtocolError"),
+        ("too_long", "LocalProtocolError"),
+        ("bad_chunk", "LocalProtocolError"),
+        ("reset=upload", "ReadError"),
+        ("bad_header", "LocalProtocolError"),
+        ("head_too_long", "LocalProtocolError"),
+        ("garbage", "RemoteProtocolError"),
+        ("tls_on_plain", "RemoteProtocolError"),
+        ("empty_reply", "RemoteProtocolError"),
+        ("stale_keepalive", "RemoteProtocolError"),
+        ("close=head", "RemoteProtocolError"),
+        ("truncated", "RemoteProtocolError"),
+        ("reset=2", "ReadError"),
+        ("stall=2", "ReadTimeout"),
+        ("bad_gzip", "DecodingError"),
+        ("write_timeout", "WriteTimeout"),
+        ("idle_close", "Response"),
+        ("until_close", "Response"),
+        ("interim=3/1ms", "Response"),
+        ("head_dribble=4/20ms", "Response"),
+        ("dribble=4/20ms", "Response"),
+        ("bandwidth=1KB/s", "Response"),
+        ("tail=1ms, gap=1ms, first_byte=1ms", "Response"),
+        ("connect=1ms, tls=1ms, dns=1ms, accept=1ms", "Response"),
+        ("truncated_gzip", "Response"),
+        ("bad_json", "Response"),
+    ],
+)
+def test_every_other_word_has_its_meaning_over_http2(scope, faults, library, mode, spec, error):
+    """Each ending is the client's own error, each delay only a delay."""
+    scope.router.get(URL).respond(text="0123456789")
+    faults.add_spec(f"*: {spec}")
+    (found,) = fetch(library, mode, timeout=library.Timeout(30, read=0.2, write=0.2))
+    assert type(found).__name__ == error
+    if error == "Response":
+        assert found.http_version == "HTTP/2"
+
+
+def test_without_h2_httpx_says_what_is_missing(scope, library, monkeypatch):
+    """The sentence is the library's own; we import h2 only for a client that speaks it."""
+    monkeypatch.setitem(__import__("sys").modules, "h2", None)
+    with pytest.raises(ImportError, match=r"http2.*h2|h2.*http2"):
+        library.AsyncClient(http2=True)
