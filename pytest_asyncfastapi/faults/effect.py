@@ -7,6 +7,7 @@ not know how they are played on a wire.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from .delay import Delay, Distribution, show_delay
@@ -77,7 +78,7 @@ _STALLS: dict[str, Phase] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Effect:
     """The timeline of one exchange, and how it ends.
 
@@ -129,19 +130,19 @@ class Effect:
             return "connect"
         return _STALLS.get(self.ending)
 
-    @property
+    @cached_property
     def takes_time(self) -> bool:
         """Does it wait for anything, so that virtual time pays off?"""
         paced = self.bandwidth or self.dribble or self.head_dribble or self.interim
         return bool(paced) or self._waits_in(*DELAYS) or self.stalls is not None
 
-    @property
+    @cached_property
     def before_request(self) -> bool:
         """Does it strike while the connection is made, so that a new one is needed?"""
         early = self._waits_in("dns", "connect", "tls", "accept")
         return early or self.ending in _BEFORE_CONNECTED or self.ending == "proxy_error"
 
-    @property
+    @cached_property
     def needs_tls(self) -> bool:
         """Can it strike only where there is a TLS handshake?"""
         return self.ending == "tls_error" or self._waits_in("tls")
@@ -153,7 +154,7 @@ class Effect:
             return self.at not in ("", "upload")
         return not self.ending or self.ending in _ANSWERED
 
-    @property
+    @cached_property
     def is_paced(self) -> bool:
         """Does it change when or what is said, and not only how the exchange ends?"""
         return self.takes_time or self.ending not in ("", "status")

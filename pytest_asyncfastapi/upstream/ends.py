@@ -16,8 +16,8 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 
+from .moment import now, suspend
 from .peer import SCRIPT
 
 if TYPE_CHECKING:
@@ -37,6 +37,16 @@ def reset_in_upload(peer: Peer, script: Script | None) -> bool:
     return peer.broken or (at_upload and peer.in_request)
 
 
+def takes_at_once(peer: Peer, data: bytes) -> bool:
+    """Take what the client writes, if that neither waits nor fails: most of what is written."""
+    if peer.http2 is not None or peer.broken:
+        return False
+    script = SCRIPT.get()
+    if script is not None and (script.effect.ending == "write_timeout" or script.effect.at):
+        return False
+    return peer.hear_plain(data)
+
+
 class _Async:
     """What the two async ends share: producing the next bytes."""
 
@@ -48,7 +58,7 @@ class _Async:
         """The next bytes, empty at the end; raises `ConnectionResetError` on RST."""
         if self._streams is not None:
             return await self._streams.next(limit)
-        await anyio.lowlevel.checkpoint()
+        await suspend()
         peer = self._peer
         while not peer.waiting and not peer.ended:
             if peer.broken:
@@ -68,14 +78,14 @@ class _Async:
     async def _catch_up(self) -> None:
         # Nothing is due in the usual case; the clock is read only where a fault set a time.
         if self._peer.due:
-            left = self._peer.due - anyio.current_time()
+            left = self._peer.due - now()
             if left > 0:
                 await anyio.sleep(left)
 
     async def _make(self, kind: str, value: Any) -> None:
         peer = self._peer
         if kind == "wait":
-            peer.due = (peer.due or anyio.current_time()) + value
+            peer.due = (peer.due or now()) + value
         elif value == "stall":
             await anyio.sleep_forever()
         elif value == "reset":
@@ -89,12 +99,12 @@ class _Async:
         effect = script.effect
         if effect.is_paced and not peer.script_begun:
             peer.script_begun = True
-            peer.due = max(peer.due, anyio.current_time()) + effect.delay
+            peer.due = max(peer.due, now()) + effect.delay
             await self._catch_up()
         if not peer.refuse(effect):
             peer.begin(await script.answer())
             if effect.is_paced:
-                peer.due = max(peer.due, anyio.current_time())
+                peer.due = max(peer.due, now())
             peer.chunks = aiter(peer.response.stream)
             await self._body()
 

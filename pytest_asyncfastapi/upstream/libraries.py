@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass
+from functools import cache, cached_property
 from typing import Any
 
 import httpx
@@ -30,19 +31,19 @@ class Library:
         """The library's top-level module."""
         return sys.modules[self.name]
 
-    @property
+    @cached_property
     def core(self) -> Any:
         """The core's top-level module."""
         return importlib.import_module(self.core_name)
 
-    @property
+    @cached_property
     def transports(self) -> Any:
         """The module with the two network transports."""
         return importlib.import_module(f"{self.name}._transports.default")
 
     def core_part(self, name: str) -> Any:
         """A module inside the core, such as `_backends.auto`."""
-        return importlib.import_module(f"{self.core_name}.{name}")
+        return _module(f"{self.core_name}.{name}")
 
     def as_httpx(self, request: Any) -> httpx.Request:
         """The request as routes see it; its body must have been read."""
@@ -91,6 +92,12 @@ class Library:
         translated = own(str(error), request=request)
         translated.__cause__ = error
         return translated  # type: ignore[no-any-return]
+
+
+@cache
+def _module(name: str) -> Any:
+    # Asked several times a call, and importlib looks for the parents every time.
+    return importlib.import_module(name)
 
 
 def _bridge(library: Library, base: str, body: type) -> Any:

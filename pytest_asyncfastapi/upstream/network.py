@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
-from .ends import SocketEnd, end_for, wait_or_time_out
+from .ends import SocketEnd, end_for, takes_at_once, wait_or_time_out
 from .handshake import Agreed, handshake, handshake_sync
+from .moment import now
 from .peer import REAL, SCRIPT, Peer, Script
 
 if TYPE_CHECKING:
@@ -80,9 +81,10 @@ class AsyncWire(Wire):
         return await self._guarded.read(max_bytes, timeout)  # type: ignore[no-any-return]
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """As httpcore's own stream, over memory."""
+        """As httpcore's own stream, over memory; no guard where nothing can go wrong."""
         self._refuse_if_old()
-        await self._guarded.write(buffer, timeout)
+        if not takes_at_once(self._peer, buffer):
+            await self._guarded.write(buffer, timeout)
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -176,7 +178,7 @@ async def dial(
                 await anyio.sleep(effect.dns)
             await _reach(effect)
             _fail_to_connect(effect, _anyio_refusal())
-    peer = Peer(anyio.current_time() + effect.accept if effect.accept else 0.0)
+    peer = Peer(now() + effect.accept if effect.accept else 0.0)
     stream = "TrioStream" if backend == "trio" else "AnyIOStream"
     part = library.core_part("_backends.trio" if backend == "trio" else "_backends.anyio")
     return AsyncWire(library, getattr(part, stream)(end_for(backend, peer)), peer)

@@ -1,7 +1,7 @@
 """The server's end of one in-memory connection, without any waiting.
 
-Parses what the client writes with h11 (or hands it to `http2.py`, where the
-client speaks HTTP/2), and turns a response into moves of a `Tape`. What is to
+Hands what the client writes to `http1.py` (or to `http2.py`, where the client
+speaks HTTP/2), and turns a response into moves of a `Tape`. What is to
 happen is told by a `Script`; when, and on which event loop, is decided by
 `ends.py`. Knows no HTTP client library.
 """
@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
-import h11
-
 from ..faults import Effect
+from .http1 import BodyMismatch, Http1
 from .tape import Tape, instead, tampered
 
 if TYPE_CHECKING:
@@ -73,11 +72,10 @@ class Peer:
     """
 
     def __init__(self, due: float = 0.0) -> None:
-        self._h11 = h11.Connection(h11.SERVER)
+        self._http1 = Http1()
         self._out = bytearray()
         self._moves: deque[Move] = deque()
         self._tape: Tape | None = None
-        self._method = b""
         self._raw: str = ""
         self._left: int | None = None
         self.due = due
@@ -97,7 +95,15 @@ class Peer:
         """Has the head of a request arrived, and not the whole of it?"""
         if self.http2 is not None:
             return self.http2.in_upload
-        return self._h11.their_state is h11.SEND_BODY
+        return self._http1.in_request
+
+    def hear_plain(self, data: bytes) -> bool:
+        """Take what is HTTP/1.1; anything else is left for `hear`."""
+        if data.startswith(_PREFACE):
+            return False
+        if data:
+            self._listen(data)
+        return True
 
     def hear(self, data: bytes) -> None:
         """Take what the client wrote; `asked` once a whole request has arrived."""
@@ -108,20 +114,17 @@ class Peer:
         if self.http2 is not None:
             self.http2.hear(data)
             return
-        self._h11.receive_data(data)
-        while True:
-            event = self._h11.next_event()
-            if isinstance(event, h11.Request):
-                self.script, self.script_begun = SCRIPT.get(), False
-                self._method = event.method
-            elif isinstance(event, h11.EndOfMessage):
-                self._arrived()
-                return
-            elif not isinstance(event, h11.Data):
-                return
+        self._listen(data)
+
+    def _listen(self, data: bytes) -> None:
+        began, complete = self._http1.hear(data)
+        if began:
+            self.script, self.script_begun = SCRIPT.get(), False
+        if complete:
+            self._arrived()
 
     def _arrived(self) -> None:
-        if self._method != b"CONNECT":
+        if self._http1.method != b"CONNECT":
             self.asked = True
             return
         effect = self.script.effect if self.script is not None else Effect()
@@ -131,7 +134,7 @@ class Peer:
             return
         # A proxy: the tunnel stands at once, and what follows is a new connection.
         self._out += b"HTTP/1.1 200 Connection established\r\n\r\n"
-        self._h11 = h11.Connection(h11.SERVER)
+        self._http1 = Http1()
 
     # What the client hears.
 
@@ -189,7 +192,7 @@ class Peer:
         status = response.status_code
         reason = response.reason_phrase.encode("ascii", "ignore")
         length = response.headers.get("content-length", "")
-        bodiless = self._method == b"HEAD" or status in (204, 304)
+        bodiless = self._http1.method == b"HEAD" or status in (204, 304)
         self._left = 0 if bodiless else int(length) if length.isdecimal() else None
         headers = response.headers.raw
         self._raw = "" if bodiless else _RAW.get(effect.ending, "")
@@ -197,8 +200,7 @@ class Peer:
             self._left = None
             head = _raw_head(status, reason, headers, chunked=self._raw != "plain")
         else:
-            event = h11.Response(status_code=status, headers=headers, reason=reason)
-            head = self._h11.send(event) or b""
+            head = self._http1.head(status, reason, headers)
         self._tape = Tape(effect, self._left, self._frame)
         self._put(self._tape.head(head))
 
@@ -210,7 +212,7 @@ class Peer:
     def body(self, chunk: bytes) -> None:
         """Say a piece of the body."""
         if chunk and self._tape is not None:
-            nothing = self._left == 0 and self._method == b"HEAD"
+            nothing = self._left == 0 and self._http1.method == b"HEAD"
             if not nothing:
                 self._put(self._tape.chunk(chunk))
             if self._left is not None:
@@ -222,9 +224,8 @@ class Peer:
             return
         self._put(self._tape.end())
         self._tape = None
-        if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
-            self._h11.start_next_cycle()
-        elif not any(kind == "end" for kind, _ in self._moves):
+        kept = not self._raw and self._http1.start_next()
+        if not kept and not any(kind == "end" for kind, _ in self._moves):
             self._moves.append(("end", "close"))
 
     def _put(self, moves: Iterable[Move]) -> None:
@@ -235,17 +236,16 @@ class Peer:
         """The bytes of a piece of the body, or of its end."""
         if self._raw:
             return _raw_frame(self._raw, data)
-        event = h11.EndOfMessage() if data is None else h11.Data(data=data)
         try:
-            return self._h11.send(event) or b""
-        except h11.LocalProtocolError:
+            return self._http1.frame(data)
+        except BodyMismatch:
             # The body does not keep what the head promised: a real server's
             # connection ends here too.
             self._moves.append(("end", "close"))
             return b""
 
     def __repr__(self) -> str:
-        return f"<Peer {self._h11.states} script={self.script!r}>"
+        return f"<Peer {self._http1!r} script={self.script!r}>"
 
 
 # The endings whose framing h11 would refuse to write.

@@ -91,7 +91,8 @@ class OpenExchange:
     where: Location | None
     activity: str
     request: Any
-    fault: str = ""
+    # Anything that says it as text: most calls are never looked at.
+    fault: Any = ""
     head: float | None = None
     first_byte: float | None = None
     ended: float | None = None
@@ -113,7 +114,7 @@ class OpenExchange:
             self.error,
             self.where,
             self.activity,
-            self.fault,
+            str(self.fault),
             self.request,
         )
 

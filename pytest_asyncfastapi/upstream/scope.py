@@ -7,15 +7,14 @@ Decides; `play.py` carries it out. Does not know pytest.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 
 from ..faults import Faults, Hit
+from . import moment
 from .decide import Decision, Judge, Unbounded
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
@@ -105,7 +104,7 @@ class UpstreamScope:
             return await call.real_async()
         await call.request.aread()
         seen = call.library.as_httpx(call.request)
-        now, clock = _instant()
+        now, clock = moment.instant()
         out = self.recorder.begin(seen, call.library.name, now, sys._getframe(), clock)
         decision: Decision | None = None
         error: BaseException | None = None
@@ -113,7 +112,7 @@ class UpstreamScope:
         try:
             decision = self._judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
             if decision.plan is not None:
-                out.fault = str(decision.plan)
+                out.fault = decision.plan
             if decision.match is not None:
                 response = await self._prepared(call, seen, decision.match)
             if response is None:
@@ -123,7 +122,7 @@ class UpstreamScope:
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self.faults.finished(seen)
-        self._close(call, out, decision, error or response, _now)
+        self._close(call, out, decision, error or response, moment.now)
         if error is not None:
             raise error
         return response
@@ -143,7 +142,7 @@ class UpstreamScope:
                 call, seen, self.router, out.where, lambda: (out.started, "")
             )
             if decision.plan is not None:
-                out.fault = str(decision.plan)
+                out.fault = decision.plan
             response = self._carry_out_sync(call, seen, decision)
         except Unbounded as stalled:
             error = self._judge.no_timeout(seen, stalled.phase, out.where)
@@ -190,7 +189,7 @@ class UpstreamScope:
 
     async def _prepared(self, call: Call, seen: httpx.Request, match: Match) -> Any:
         """The short way of most calls: a response that is ready; None where it is not."""
-        await _suspend()
+        await moment.suspend()
         response = None if self.router is None else self.router.prepared(seen, match)
         return response and call.library.as_own(response, call.request, sync=False)
 
@@ -205,7 +204,7 @@ class UpstreamScope:
         if decision.way == "pool":
             return await wait_for_pool(call, decision.limit)
         if decision.match is None and (decision.source == "router" or decision.status is not None):
-            await _suspend()
+            await moment.suspend()
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
@@ -249,29 +248,3 @@ class UpstreamScope:
 
     def __repr__(self) -> str:
         return f"<UpstreamScope {self.test!r} router={self.router!r} faults={len(self.faults)}>"
-
-
-# anyio looks up its backend for every question; asyncio is asked first, and is mostly it.
-
-
-def _now() -> float:
-    return _instant()[0]
-
-
-def _instant() -> tuple[float, str]:
-    """Seconds on the clock in force, and its name where it is not the process's."""
-    try:
-        return asyncio.get_running_loop().time(), ""
-    except RuntimeError:
-        return anyio.current_time(), "trio"
-
-
-async def _suspend() -> None:
-    # A real call always suspends; without this, concurrent requests to the app
-    # would run one after the other and hide their races.
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        await anyio.lowlevel.checkpoint()
-    else:
-        await asyncio.sleep(0)
