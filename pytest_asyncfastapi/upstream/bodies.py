@@ -14,7 +14,7 @@ import anyio
 import httpx
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 # The two classes that httpx wraps a generator in; both refuse a second reader.
 ONE_SHOT = ("IteratorByteStream", "AsyncIteratorByteStream")
@@ -121,3 +121,33 @@ class AsyncBody:
         """Close the lent stream."""
         if hasattr(self._stream, "aclose"):
             await self._stream.aclose()
+
+
+class WatchedBody(Body):
+    """A lent stream that tells when it is closed."""
+
+    def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
+        super().__init__(stream)
+        self._closed = closed
+
+    def close(self) -> None:
+        """Close the lent stream, and say so."""
+        try:
+            super().close()
+        finally:
+            self._closed()
+
+
+class WatchedAsyncBody(AsyncBody):
+    """A lent stream that tells when it is closed."""
+
+    def __init__(self, stream: Any, closed: Callable[[], None]) -> None:
+        super().__init__(stream)
+        self._closed = closed
+
+    async def aclose(self) -> None:
+        """Close the lent stream, and say so."""
+        try:
+            await super().aclose()
+        finally:
+            self._closed()

@@ -10,11 +10,14 @@ from __future__ import annotations
 import importlib
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from .bodies import AsyncBody, Body
+from .bodies import AsyncBody, Body, WatchedAsyncBody, WatchedBody
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @dataclass(frozen=True)
@@ -65,7 +68,7 @@ class Library:
         seen.read()
         return seen
 
-    def as_own(self, response: Any, request: Any, *, sync: bool) -> Any:
+    def as_own(self, response: Any, request: Any, *, sync: bool, http2: bool = False) -> Any:
         """A fresh response of this library, so that recorded ones stay as they are."""
         stream = response.stream
         if isinstance(stream, httpx.ByteStream):
@@ -77,10 +80,29 @@ class Library:
             stream = _bridge(self, "AsyncByteStream", AsyncBody)(stream)
         # Its own kind of headers is copied at less cost than raw ones are read.
         own = isinstance(response.headers, self.module.Headers)
+        extensions = dict(response.extensions)
+        if http2:
+            extensions.setdefault("http_version", b"HTTP/2")
         return self.module.Response(
             response.status_code,
             headers=response.headers if own else response.headers.raw,
             stream=stream,
+            request=request,
+            extensions=extensions,
+        )
+
+    def until_closed(
+        self, response: Any, request: Any, closed: Callable[[], None], *, sync: bool
+    ) -> Any:
+        """The same response; `closed()` is called once it has been read or closed."""
+        kind, body = (
+            ("SyncByteStream", WatchedBody) if sync else ("AsyncByteStream", WatchedAsyncBody)
+        )
+        return self.module.Response(
+            response.status_code,
+            headers=response.headers,
+            # Not as bytes: a response made of those is closed from the start.
+            stream=_bridge(self, kind, body)(response.stream, closed),
             request=request,
             extensions=dict(response.extensions),
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..findings import Finding, Location
     from ..frames import UserCode
+    from .peer import Script
 
 _BUDGETS = {
     "ConnectTimeout": "connect",
@@ -118,11 +120,8 @@ class UpstreamScope:
             error = await self._stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
-        self.faults.finished(seen)
         self._close(call, out, decision, error or response, _now())
-        if error is not None:
-            raise error
-        return response
+        return self._finish(call, seen, response, error, sync=False)
 
     def handle_sync(self, call: Call) -> Any:
         """Answer one call of a sync client, on whatever thread it runs."""
@@ -144,8 +143,22 @@ class UpstreamScope:
             error = self._judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
-        self.faults.finished(seen)
         self._close(call, out, decision, error or response, time.monotonic())
+        return self._finish(call, seen, response, error, sync=True)
+
+    def _finish(
+        self,
+        call: Call,
+        seen: httpx.Request,
+        response: Any,
+        error: BaseException | None,
+        *,
+        sync: bool,
+    ) -> Any:
+        if error is None and self.faults.counts_open(seen):
+            closed = partial(self.faults.finished, seen)
+            return call.library.until_closed(response, call.request, closed, sync=sync)
+        self.faults.finished(seen)
         if error is not None:
             raise error
         return response
@@ -179,11 +192,17 @@ class UpstreamScope:
     async def _carry_out(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.way == "play":
 
-            async def answer() -> Any:
-                return decision.status or await self._answer_async(call, seen, decision)
+            def script(decided: Decision) -> Script:
+                async def answer() -> Any:
+                    return decided.status or await self._answer_async(call, seen, decided)
 
-            script = decision.script(answer)
-            return await play(call, script, beside=decision.source == "original")
+                def again() -> Script | None:
+                    now = (_now(), call.library.foreign_clock)
+                    return self._again(call, seen, decided, script, now)
+
+                return decided.script(answer, again)
+
+            return await play(call, script(decision), beside=decision.source == "original")
         if decision.way == "pool":
             return await wait_for_pool(call, decision.limit)
         # A real call always suspends; without this, concurrent requests to the
@@ -193,22 +212,46 @@ class UpstreamScope:
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return call.library.as_own(response, call.request, sync=False)
+        return call.library.as_own(response, call.request, sync=False, http2=call.http2)
 
     def _carry_out_sync(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.way == "play":
 
-            def answer() -> Any:
-                return decision.status or self._answer(call, seen, decision)
+            def script(decided: Decision) -> Script:
+                def answer() -> Any:
+                    return decided.status or self._answer(call, seen, decided)
 
-            script = decision.script(answer)
-            return play_sync(call, script, beside=decision.source == "original")
+                def again() -> Script | None:
+                    return self._again(call, seen, decided, script, (time.monotonic(), ""))
+
+                return decided.script(answer, again)
+
+            return play_sync(call, script(decision), beside=decision.source == "original")
         if decision.way == "pool":
             return wait_for_pool_sync(call, decision.limit)
         response = decision.status or self._answer(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return call.library.as_own(response, call.request, sync=True)
+        return call.library.as_own(response, call.request, sync=True, http2=call.http2)
+
+    def _again(
+        self,
+        call: Call,
+        seen: httpx.Request,
+        earlier: Decision,
+        script: Callable[[Decision], Script],
+        now: tuple[float, str],
+    ) -> Script | None:
+        """The script as the client connects once more; None: to the real network."""
+        if earlier.plan is None:
+            return script(earlier)
+        where = self.recorder.where(sys._getframe())
+        decision = self._judge.decide_again(
+            call, seen, self.router, where, plan=earlier.plan, now=now
+        )
+        real = (decision.way, decision.source) == ("answer", "original")
+        # An HTTP/2 request is marked as ours by now, and may not leave.
+        return None if real and not call.http2 else script(decision)
 
     async def _answer_async(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.source == "router" and self.router is not None:
