@@ -80,7 +80,7 @@ class ClientRule(FaultRule):
             return False
         return self.where.covers(_PathOf(request.url.path))
 
-    def strikes(self, now: float = 0.0) -> Effect | None:
+    def strikes(self, now: float = 0.0, *, again: bool = False) -> Effect | None:
         """Take note of one more request; is it to get the fault?"""
         struck = super().strikes(now)
         if struck is not None:

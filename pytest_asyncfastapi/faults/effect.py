@@ -75,6 +75,7 @@ _STALLS: dict[str, Phase] = {
     "connect_timeout": "connect",
     "write_timeout": "write",
     "pool_timeout": "pool",
+    "pool_exhausted": "pool",
 }
 
 
@@ -141,6 +142,11 @@ class Effect:
         """Does it strike while the connection is made, so that a new one is needed?"""
         early = self._waits_in("dns", "connect", "tls", "accept")
         return early or self.ending in _BEFORE_CONNECTED or self.ending == "proxy_error"
+
+    @property
+    def waits_for_pool(self) -> bool:
+        """Is it over before a connection is asked for?"""
+        return self.ending in ("pool_timeout", "pool_exhausted")
 
     @cached_property
     def needs_tls(self) -> bool:

@@ -159,14 +159,20 @@ class FaultRule:
         secure = not self.effect.needs_tls or str(request.url).startswith(("https:", "wss:"))
         return secure and self.where.covers(request)
 
-    def strikes(self, now: float = 0.0) -> Effect | None:
+    @property
+    def counts_open(self) -> bool:
+        """Does it matter to it how long a request is in flight?"""
+        return any(isinstance(item, schedule.Concurrency) for item in self._schedules)
+
+    def strikes(self, now: float = 0.0, *, again: bool = False) -> Effect | None:
         """Take note of one more covered request; what it gets, or nothing.
 
-        `now` is seconds since the test began.
+        `now` is seconds since the test began; `again` says that it is a
+        further attempt to connect, for a request that is counted already.
         """
         with self._lock:
             self.seen += 1
-            self._out += 1
+            self._out += not again
             moment = Moment(now, self._out, self._random)
             if not all(item.passes(moment) for item in self._schedules):
                 return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
@@ -27,14 +27,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What happens to one request, and the rules that said so."""
+    """What happens to one request, and the rules that said so, each with its part.
+
+    `account` holds the rules of all attempts to connect.
+    """
 
     effect: Effect
-    rules: tuple[FaultRule, ...]
+    struck: tuple[tuple[FaultRule, Effect], ...]
+    account: list[FaultRule] = field(default_factory=list, compare=False)
+
+    @property
+    def rules(self) -> tuple[FaultRule, ...]:
+        """The rules that struck."""
+        return tuple(rule for rule, _ in self.struck)
 
     def settle(self, hit: Hit) -> None:
         """Write the outcome into the account of each rule."""
-        for rule in self.rules:
+        for rule in dict.fromkeys((*self.rules, *self.account)):
             rule.fired.append(hit)
 
     def __str__(self) -> str:
@@ -131,13 +140,50 @@ class Faults:
             return None
         effect = together(item for _, item in struck) if len(struck) > 1 else struck[0][1]
         self._wants_clock(effect)
-        return Plan(effect, tuple(rule for rule, _ in struck))
+        return Plan(effect, tuple(struck))
+
+    def decide_again(
+        self, request: Any, plan: Plan, now: float | None = None, clock: str = ""
+    ) -> Plan:
+        """What happens to this request as the client connects once more for it.
+
+        A rule about the connection counts the attempt; every other one keeps
+        to what it has decided, or decides now if an earlier ending came first.
+        """
+        since = self._since(now, clock)
+        kept = dict(plan.struck)
+        asked = self._out.setdefault(id(request), [])
+        struck: list[tuple[FaultRule, Effect]] = []
+        ended = False
+        for rule in self:
+            if (ended and rule.effect.ending) or rule.effect.waits_for_pool:
+                continue
+            effect = None
+            if rule not in asked:
+                if rule.covers(request):
+                    asked.append(rule)
+                    effect = rule.strikes(since)
+            elif rule.effect.before_request:
+                effect = rule.strikes(since, again=True)
+            else:
+                effect = kept.get(rule)
+            if effect is not None:
+                struck.append((rule, effect))
+                ended = ended or bool(effect.ending)
+        plan.account.extend(rule for rule, _ in struck)
+        effect = together(item for _, item in struck)
+        self._wants_clock(effect)
+        return Plan(effect, tuple(struck), plan.account)
 
     def _since(self, now: float | None, clock: str) -> float:
         # trio's clock starts at a random number, so its first reading is its zero.
         if now is None:
             return 0.0
         return now - (self._trio_began.setdefault(clock, now) if clock else self._began)
+
+    def counts_open(self, request: Any) -> bool:
+        """Is this request in flight, for some rule, until its response is closed?"""
+        return any(rule.counts_open for rule in self._out.get(id(request), ()))
 
     def finished(self, request: Any) -> None:
         """This request is no longer in flight."""

@@ -6,7 +6,7 @@ out fails where it was made. Carries nothing out.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
@@ -47,10 +47,12 @@ class Decision:
     limit: float = 0.0
     match: Match | None = None
 
-    def script(self, answer: Callable[[], Any], *, http2: bool = False) -> Script:
-        """The network's part of it."""
+    def script(
+        self, answer: Callable[[], Any], again: Callable[[], Script | None] | None = None
+    ) -> Script:
+        """The network's part of it; `again` gives that of the next attempt to connect."""
         effect = Effect() if self.plan is None else self.plan.effect
-        return Script(answer, effect, http2)
+        return Script(answer, effect, again=again)
 
 
 _PLAY = Decision("play", "router")
@@ -99,13 +101,39 @@ class Judge:
         plan = self._faults.decide(seen, *clock()) if len(self._faults) else None
         if plan is None:
             return self._unharmed(call, seen, router, where)
+        return self._harmed(call, seen, router, where, plan)
+
+    def decide_again(
+        self,
+        call: Call,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        *,
+        plan: Plan,
+        now: tuple[float, str],
+    ) -> Decision:
+        """Decide as the client connects once more for this call; raises as `decide` does."""
+        plan = self._faults.decide_again(seen, plan, *now)
+        if not plan.struck:
+            return replace(self._unharmed(call, seen, router, where), plan=plan)
+        return self._harmed(call, seen, router, where, plan)
+
+    def _harmed(
+        self,
+        call: Call,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        plan: Plan,
+    ) -> Decision:
         effect = plan.effect
         if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
             raise Unbounded(effect.stalls)
         if router is not None:
             # The call was made, even if a budget cuts it off before the route has answered.
             router.reach(seen)
-        if effect.ending in ("pool_timeout", "pool_exhausted"):
+        if effect.waits_for_pool:
             limit = timeouts(call).get("pool") or 0.0
             return Decision("pool", "router", plan, limit=limit)
         if effect.ending == "status":

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
-from .ends import wait_or_time_out
+from .socket_end import wait_or_time_out
 
 if TYPE_CHECKING:
     from ..faults import Effect

@@ -41,6 +41,12 @@ class Call:
     request: Any
     original: Callable[..., Any]
 
+    @property
+    def http2(self) -> bool:
+        """Would the client speak HTTP/2 to a server that does?"""
+        speaks: bool = getattr(getattr(self.transport, "_pool", None), "_http2", False)
+        return speaks and self.request.url.scheme == "https"
+
     def forward(self) -> Any:
         """Send it the original way (awaitable for an async transport)."""
         return self.original(self.transport, self.request)
@@ -156,8 +162,9 @@ class Interception:
             self._networks.add(library.name)
             for part, owner_name in (("auto", "AutoBackend"), ("sync", "SyncBackend")):
                 owner = getattr(library.core_part(f"_backends.{part}"), owner_name)
-                original = owner.__dict__["connect_tcp"]
-                self._replace(owner, "connect_tcp", original, patched_connect(library, original))
+                for name in ("connect_tcp", "connect_unix_socket"):
+                    original = owner.__dict__[name]
+                    self._replace(owner, name, original, patched_connect(library, original))
 
     def _replace(self, owner: Any, name: str, original: Any, ours: Any) -> None:
         setattr(owner, name, ours)

@@ -59,12 +59,15 @@ class Library:
         seen.read()
         return seen
 
-    def as_own(self, response: Any, request: Any, *, sync: bool) -> Any:
+    def as_own(self, response: Any, request: Any, *, sync: bool, http2: bool = False) -> Any:
         """A fresh response of this library, so that recorded ones stay as they are."""
         stream = response.stream
         if isinstance(stream, httpx.ByteStream):
             if self.name == "httpx":
-                return fresh(response, request, Ready)
+                ready = fresh(response, request, Ready)
+                if http2:
+                    ready.extensions.setdefault("http_version", b"HTTP/2")
+                return ready
             stream = self.module.ByteStream(b"".join(stream))
         elif sync and not isinstance(stream, self.module.SyncByteStream):
             stream = _bridge(self, "SyncByteStream", Body)(stream)
@@ -72,12 +75,15 @@ class Library:
             stream = _bridge(self, "AsyncByteStream", AsyncBody)(stream)
         # Its own kind of headers is copied at less cost than raw ones are read.
         own = isinstance(response.headers, self.module.Headers)
+        extensions = dict(response.extensions)
+        if http2:
+            extensions.setdefault("http_version", b"HTTP/2")
         return self.module.Response(
             response.status_code,
             headers=response.headers if own else response.headers.raw,
             stream=stream,
             request=request,
-            extensions=dict(response.extensions),
+            extensions=extensions,
         )
 
     def own_error(self, error: BaseException, request: Any) -> BaseException:

@@ -1,9 +1,9 @@
 """The in-memory network below httpcore and httpcore2.
 
-Replaces `connect_tcp` of the backends. A call without a script connects the
-original way; one with a script gets a stream to a `Peer`, guarded by httpcore's
-own stream class, so pool, retries, h11, timeouts and the mapping of errors are
-the client's real ones. Knows no routes.
+Replaces `connect_tcp` and `connect_unix_socket` of the backends. A call without
+a script connects the original way; one with a script gets a stream to a `Peer`,
+guarded by httpcore's own stream class, so pool, retries, h11, timeouts and the
+mapping of errors are the client's real ones. Knows no routes.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ import inspect
 import os
 import socket
 import time
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
-from .ends import SocketEnd, end_for, takes_at_once, wait_or_time_out
+from .ends import end_for, takes_at_once
 from .handshake import Agreed, handshake, handshake_sync
 from .moment import now
-from .peer import REAL, SCRIPT, Peer, Script
+from .peer import REAL, SCRIPT, SCRIPTS, Peer, Script
+from .socket_end import SocketEnd, wait_or_time_out
 
 if TYPE_CHECKING:
     from ..faults import Effect
@@ -129,33 +131,79 @@ class SyncWire(Wire):
 
 
 def patched_connect(library: Library, original: Any) -> Any:
-    """The replacement for a backend's `connect_tcp`."""
+    """The replacement for a backend's `connect_tcp` or `connect_unix_socket`."""
     if inspect.iscoroutinefunction(original):
 
-        async def connect_tcp(
-            self: Any, host: str, port: int, timeout: float | None = None, **kwargs: Any
-        ) -> Any:
-            script = SCRIPT.get()
+        async def connect(self: Any, *args: Any, **kwargs: Any) -> Any:
+            script = _next_attempt()
             if script is None:
-                return await original(self, host, port, timeout, **kwargs)
-            return await dial(library, script, host, port, timeout)
+                return await original(self, *args, **kwargs)
+            given = signature.bind(self, *args, **kwargs).arguments
+            return await dial(library, script, Place.of(given), given.get("timeout"))
 
-        return connect_tcp
+        signature = inspect.signature(original)
+        return connect
 
-    def connect_tcp_sync(
-        self: Any, host: str, port: int, timeout: float | None = None, **kwargs: Any
-    ) -> Any:
-        script = SCRIPT.get()
+    def connect_sync(self: Any, *args: Any, **kwargs: Any) -> Any:
+        script = _next_attempt()
         if script is None:
-            return original(self, host, port, timeout, **kwargs)
-        return dial_sync(library, script, timeout)
+            return original(self, *args, **kwargs)
+        given = signature.bind(self, *args, **kwargs).arguments
+        return dial_sync(library, script, Place.of(given), given.get("timeout"))
 
-    return connect_tcp_sync
+    signature = inspect.signature(original)
+    return connect_sync
 
 
-async def dial(
-    library: Library, script: Script, host: str, port: int, timeout: float | None
-) -> AsyncWire:
+def _next_attempt() -> Script | None:
+    """The script for this attempt of the call to connect; None: to the real network."""
+    script = SCRIPT.get()
+    if script is None:
+        return None
+    if script.attempted and script.again is not None:
+        renewed = script.again()
+        if renewed is None:
+            SCRIPT.set(None)
+            return None
+        script = replace(script, answer=renewed.answer, effect=renewed.effect, again=renewed.again)
+    script = replace(script, attempted=True)
+    SCRIPT.set(script)
+    if script.number:
+        SCRIPTS[script.number] = script
+    return script
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a connection leads: a host and a port, or the path of a Unix socket."""
+
+    host: str = ""
+    port: int = 0
+    path: str = ""
+
+    @classmethod
+    def of(cls, given: dict[str, Any]) -> Place:
+        """From the arguments of a backend's method."""
+        if "path" in given:
+            return cls(path=given["path"])
+        return cls(given["host"], given["port"])
+
+    def refusal(self, backend: str) -> OSError:
+        """The error where nothing listens, as the backend gives it."""
+        if self.path or backend == "sync":
+            return _refused()
+        if backend == "trio":
+            return _trio_refusal(self.host, self.port)
+        return _anyio_refusal()
+
+    def unknown(self) -> OSError:
+        """The error where the name leads nowhere."""
+        if self.path:
+            return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+async def dial(library: Library, script: Script, place: Place, timeout: float | None) -> AsyncWire:
     """Connect an async client, or fail as the script says."""
     core, effect = library.core, script.effect
     backend = library.core_part("_synchronization").current_async_library()
@@ -169,15 +217,15 @@ async def dial(
             async with trio.open_nursery():
                 # trio resolves names in a thread, which nothing interrupts.
                 with trio.CancelScope(shield=True):
-                    await trio.sleep(effect.dns)
+                    await trio.sleep(effect.dns if place.host else 0)
                 await _reach(effect)
-            _fail_to_connect(effect, _trio_refusal(host, port))
+            _fail_to_connect(effect, place, "trio")
     else:
         with map_exceptions(mapping), anyio.fail_after(timeout):
-            if effect.dns:
+            if effect.dns and place.host:
                 await anyio.sleep(effect.dns)
             await _reach(effect)
-            _fail_to_connect(effect, _anyio_refusal())
+            _fail_to_connect(effect, place, "anyio")
     peer = Peer(now() + effect.accept if effect.accept else 0.0)
     stream = "TrioStream" if backend == "trio" else "AnyIOStream"
     part = library.core_part("_backends.trio" if backend == "trio" else "_backends.anyio")
@@ -192,30 +240,30 @@ async def _reach(effect: Effect) -> None:
         await anyio.sleep(effect.connect)
 
 
-def dial_sync(library: Library, script: Script, timeout: float | None) -> SyncWire:
+def dial_sync(library: Library, script: Script, place: Place, timeout: float | None) -> SyncWire:
     """Connect a sync client, or fail as the script says."""
     core, effect = library.core, script.effect
     mapping = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
     with library.core_part("_exceptions").map_exceptions(mapping):
         # A sync client resolves names before its budget begins.
-        if effect.dns:
+        if effect.dns and place.host:
             wait_or_time_out(effect.dns, None)
         deadline = None if timeout is None else time.monotonic() + timeout
         if effect.ending == "connect_timeout":
             wait_or_time_out(None, deadline)
         elif effect.connect:
             wait_or_time_out(effect.connect, deadline)
-        _fail_to_connect(effect, _refused())
+        _fail_to_connect(effect, place, "sync")
     peer = Peer(time.monotonic() + effect.accept if effect.accept else 0.0)
     stream = library.core_part("_backends.sync").SyncStream(SocketEnd(peer))
     return SyncWire(library, stream, peer)
 
 
-def _fail_to_connect(effect: Effect, refusal: OSError) -> None:
+def _fail_to_connect(effect: Effect, place: Place, backend: str) -> None:
     if effect.ending == "refused" or (effect.ending, effect.detail) == ("proxy_error", "refused"):
-        raise refusal
+        raise place.refusal(backend)
     if effect.ending == "dns_error":
-        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        raise place.unknown()
 
 
 def _refused() -> ConnectionRefusedError:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from contextvars import copy_context
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from .intercept import INTERCEPTION, Call
-from .network import Wire, dial, dial_sync
+from .network import Place, Wire, dial, dial_sync
 from .peer import NUMBER, SCRIPT, SCRIPTS, Script
 from .pools import unfit
 
@@ -32,7 +33,7 @@ async def play(call: Call, script: Script, *, beside: bool = False) -> Any:
     INTERCEPTION.open_network(call.library)
     failed: list[BaseException] = []
     call, script = _prepared(call, script)
-    script = replace(script, answer=_apart_async(script.answer, failed))
+    script = _wrapped(script, partial(_apart_async, failed=failed))
     token = _announce(script)
     error: BaseException
     try:
@@ -55,7 +56,7 @@ def play_sync(call: Call, script: Script, *, beside: bool = False) -> Any:
     INTERCEPTION.open_network(call.library)
     failed: list[BaseException] = []
     call, script = _prepared(call, script)
-    script = replace(script, answer=_apart(script.answer, failed))
+    script = _wrapped(script, partial(_apart, failed=failed))
     token = _announce(script)
     error: BaseException
     try:
@@ -87,6 +88,16 @@ def _prepared(call: Call, script: Script) -> tuple[Call, Script]:
     )
     marked = replace(call, request=request)
     return marked, replace(script, http2=True, number=number, context=copy_context())
+
+
+def _wrapped(script: Script, apart: Callable[[Any], Any]) -> Script:
+    """The same, with an answer that is made apart; on each attempt to connect."""
+
+    def retry() -> Script | None:
+        found = script.again() if script.again is not None else script
+        return None if found is None else _wrapped(found, apart)
+
+    return replace(script, answer=apart(script.answer), again=retry)
 
 
 def _announce(script: Script) -> Token[Script | None]:
@@ -183,7 +194,7 @@ async def _beside(call: Call, script: Script) -> Any:
     with library.transports.map_httpcore_exceptions():
         limit = timeouts(call).get("connect")
         host = origin.host.decode()
-        wire = await dial(library, script, host, origin.port, limit)
+        wire = await dial(library, script, Place(host, origin.port), limit)
         if origin.scheme in (b"https", b"wss"):
             wire = await wire.start_tls(None, host, limit)
         kind = "AsyncHTTP2Connection" if _speaks_http2(wire) else "AsyncHTTP11Connection"
@@ -196,9 +207,10 @@ def _beside_sync(call: Call, script: Script) -> Any:
     library, request = call.library, _core_request(call)
     with library.transports.map_httpcore_exceptions():
         origin, limit = request.url.origin, timeouts(call).get("connect")
-        wire = dial_sync(library, script, limit)
+        host = origin.host.decode()
+        wire = dial_sync(library, script, Place(host, origin.port), limit)
         if origin.scheme in (b"https", b"wss"):
-            wire = wire.start_tls(None, origin.host.decode(), limit)
+            wire = wire.start_tls(None, host, limit)
         kind = "HTTP2Connection" if _speaks_http2(wire) else "HTTP11Connection"
         connection = getattr(library.core, kind)(origin, wire)
         response = connection.handle_request(request)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from ..findings import Finding, Location
     from ..frames import UserCode
+    from .peer import Script
     from .table import Match
 
 _BUDGETS = {
@@ -121,7 +123,6 @@ class UpstreamScope:
             error = await self._stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
-        self.faults.finished(seen)
         self._close(call, out, decision, error or response, moment.now)
         if error is not None:
             raise error
@@ -148,7 +149,6 @@ class UpstreamScope:
             error = self._judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
-        self.faults.finished(seen)
         self._close(call, out, decision, error or response, time.monotonic)
         if error is not None:
             raise error
@@ -179,28 +179,48 @@ class UpstreamScope:
         name = type(outcome).__name__ if isinstance(outcome, BaseException) else ""
         if name:
             self.recorder.end(out, clock(), error=name)
-        elif not at_once(self.recorder, out, outcome, now := clock()):
-            sync = clock is time.monotonic
-            Watch(self.recorder, out, clock).begin(call.library, outcome, now, sync=sync)
+            self.faults.finished(out.request)
+        else:
+            self._watch(call, out, outcome, clock)
         if decision is not None and decision.plan is not None:
             budget = _BUDGETS.get(name, "")
             limit = call.request.extensions.get("timeout", {}).get(budget)
             decision.plan.settle(Hit(out.method, str(out.url), budget, limit))
 
+    def _watch(
+        self, call: Call, out: OpenExchange, response: Any, clock: Callable[[], float]
+    ) -> None:
+        now, seen = clock(), out.request
+        if self.faults.counts_open(seen):
+            watch = Watch(self.recorder, out, clock, closed=partial(self.faults.finished, seen))
+        else:
+            self.faults.finished(seen)
+            if at_once(self.recorder, out, response, now):
+                return
+            watch = Watch(self.recorder, out, clock)
+        watch.begin(call.library, response, now, sync=clock is time.monotonic)
+
     async def _prepared(self, call: Call, seen: httpx.Request, match: Match) -> Any:
         """The short way of most calls: a response that is ready; None where it is not."""
         await moment.suspend()
         response = None if self.router is None else self.router.prepared(seen, match)
-        return response and call.library.as_own(response, call.request, sync=False)
+        if response is None:
+            return None
+        return call.library.as_own(response, call.request, sync=False, http2=call.http2)
 
     async def _carry_out(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.way == "play":
 
-            async def answer() -> Any:
-                return decision.status or await self._answer_async(call, seen, decision)
+            def script(decided: Decision) -> Script:
+                async def answer() -> Any:
+                    return decided.status or await self._answer_async(call, seen, decided)
 
-            script = decision.script(answer)
-            return await play(call, script, beside=decision.source == "original")
+                def again() -> Script | None:
+                    return self._again(call, seen, decided, script, moment.instant())
+
+                return decided.script(answer, again)
+
+            return await play(call, script(decision), beside=decision.source == "original")
         if decision.way == "pool":
             return await wait_for_pool(call, decision.limit)
         if decision.match is None and (decision.source == "router" or decision.status is not None):
@@ -208,22 +228,46 @@ class UpstreamScope:
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return call.library.as_own(response, call.request, sync=False)
+        return call.library.as_own(response, call.request, sync=False, http2=call.http2)
 
     def _carry_out_sync(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.way == "play":
 
-            def answer() -> Any:
-                return decision.status or self._answer(call, seen, decision)
+            def script(decided: Decision) -> Script:
+                def answer() -> Any:
+                    return decided.status or self._answer(call, seen, decided)
 
-            script = decision.script(answer)
-            return play_sync(call, script, beside=decision.source == "original")
+                def again() -> Script | None:
+                    return self._again(call, seen, decided, script, (time.monotonic(), ""))
+
+                return decided.script(answer, again)
+
+            return play_sync(call, script(decision), beside=decision.source == "original")
         if decision.way == "pool":
             return wait_for_pool_sync(call, decision.limit)
         response = decision.status or self._answer(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return call.library.as_own(response, call.request, sync=True)
+        return call.library.as_own(response, call.request, sync=True, http2=call.http2)
+
+    def _again(
+        self,
+        call: Call,
+        seen: httpx.Request,
+        earlier: Decision,
+        script: Callable[[Decision], Script],
+        now: tuple[float, str],
+    ) -> Script | None:
+        """The script as the client connects once more; None: to the real network."""
+        if earlier.plan is None:
+            return script(earlier)
+        where = self.recorder.where(sys._getframe())
+        decision = self._judge.decide_again(
+            call, seen, self.router, where, plan=earlier.plan, now=now
+        )
+        real = (decision.way, decision.source) == ("answer", "original")
+        # An HTTP/2 request is marked as ours by now, and may not leave.
+        return None if real and not call.http2 else script(decision)
 
     async def _answer_async(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.source == "router" and self.router is not None:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 class Watch:
-    """What is noted of one body; `keep` is called with all of it, if it was read to its end."""
+    """What is noted of one body.
+
+    `keep` is called with all of it, if it was read to its end; `closed` once
+    nobody reads on.
+    """
 
     def __init__(
         self,
@@ -26,17 +30,17 @@ class Watch:
         call: OpenExchange,
         clock: Callable[[], float],
         keep: Callable[[bytes], None] | None = None,
+        closed: Callable[[], None] | None = None,
     ) -> None:
         self._recorder = recorder
         self._call = call
         self._clock = clock
         self._keep = keep
+        self._closed = closed
         self._chunks: list[bytes] = []
 
     def begin(self, library: Library, response: Any, now: float, *, sync: bool) -> None:
         """The head is here, at `now`; look at the body of `response` from here on."""
-        if self._keep is None and at_once(self._recorder, self._call, response, now):
-            return
         self._call.head, self._call.status = now, response.status_code
         response.stream = _watched(library, sync)(response.stream, self)
 
@@ -57,6 +61,9 @@ class Watch:
     def over(self, error: str = "") -> None:
         """Nobody reads on."""
         self._recorder.end(self._call, self._clock(), error=error)
+        closed, self._closed = self._closed, None
+        if closed is not None:
+            closed()
 
 
 def at_once(recorder: Recorder, call: OpenExchange, response: Any, now: float) -> bool:
