@@ -269,9 +269,13 @@ def _deadlock_fails(state: TestState) -> Iterator[None]:
         task = asyncio.current_task()
     except RuntimeError:  # trio
         task = None
-    if task is None:
+    with _cancelled_on_trio(state) if task is None else _cancelled_on_asyncio(state, task):
         yield
-        return
+
+
+@contextmanager
+def _cancelled_on_asyncio(state: TestState, task: Any) -> Iterator[None]:
+    import asyncio
 
     def on_deadlock(text: str) -> None:
         state.deadlock = text
@@ -287,3 +291,21 @@ def _deadlock_fails(state: TestState) -> Iterator[None]:
         raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False) from None
     finally:
         state.on_deadlock = None
+
+
+@contextmanager
+def _cancelled_on_trio(state: TestState) -> Iterator[None]:
+    import trio
+
+    def on_deadlock(text: str) -> None:
+        state.deadlock = text
+        scope.cancel()
+
+    state.on_deadlock = on_deadlock
+    try:
+        with trio.CancelScope() as scope:
+            yield
+    finally:
+        state.on_deadlock = None
+    if state.deadlock and scope.cancelled_caught:
+        raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False)

@@ -45,6 +45,8 @@ class Settings:
     blocking_threshold: float = 0.05
     cpu_threshold: float = 0.25
     allow_blocking: tuple[str, ...] = ()
+    clock: Literal["auto", "freeze", "flow", "off"] = "auto"
+    freeze_bound: float = 10.0
     fault: tuple[str, ...] = ()
     seed: int = 0
     unrouted: str = "fail"
@@ -167,6 +169,18 @@ OPTIONS = (
         _allow,
         many=True,
         metavar="RULE",
+    ),
+    Option(
+        "clock",
+        "virtual time: auto (default: where a test asks for `clock` or injects a delay), freeze or "
+        "flow (in every async test; while real work is pending) or off (only for the fixture)",
+        _one_of("auto", "freeze", "flow", "off"),
+    ),
+    Option(
+        "freeze_bound",
+        "how long virtual time stands still for real work before it flows (default 10s)",
+        seconds,
+        metavar="DURATION",
     ),
     Option(
         "fault",

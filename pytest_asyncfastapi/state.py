@@ -53,7 +53,7 @@ class TestState:
         self.on_deadlock: Callable[[str], None] | None = None
         names = set(getattr(item, "fixturenames", ()))
         self.ours = bool(names & OUR_FIXTURES)
-        self.wants_clock = "clock" in names
+        self.wants_clock = "clock" in names or self.settings.clock in ("freeze", "flow")
         self.guard: BlockingGuard | None = None
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
@@ -174,7 +174,10 @@ class TestState:
         if self._clock is None:
             from .clock import VirtualClock
 
-            self._clock = VirtualClock()
+            self._clock = VirtualClock(
+                policy="flow" if self.settings.clock == "flow" else "freeze",
+                freeze_bound=self.settings.freeze_bound,
+            )
             self._clock.on_deadlock = self._deadlocked
         return self._clock
 
@@ -192,14 +195,16 @@ class TestState:
 
     def want_clock(self) -> None:
         """Turn virtual time on for the rest of the test: now, or as soon as its loop runs."""
+        if self.settings.clock == "off":
+            return
         self.wants_clock = True
         self.start_clock()
 
     def start_clock(self, *, required: bool = False) -> None:
         """Install virtual time on the running loop, if this test wants it.
 
-        Where it cannot be had (trio, uvloop) a test that only injects a delay
-        runs in real time, with a note; one that asks for `clock` gets the error.
+        Where it cannot be had (uvloop) a test that only injects a delay runs in
+        real time, with a note; one that asks for `clock` gets the error.
         """
         if not (self.wants_clock or required) or self.on_virtual_time:
             return
@@ -218,7 +223,7 @@ class TestState:
         except ClockError as error:
             if required:
                 raise
-            self.note(str(error))
+            self.note(f"{error}; this test runs in real time")
 
     def note(self, text: str) -> None:
         """Something to know that is not a finding; shown at the end of the run."""

@@ -17,7 +17,7 @@ from ..frames import UserCode
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LINKS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 # Opaque helpers of the interpreter; what they wrap shows only to the collector.
@@ -25,7 +25,7 @@ _WRAPPERS = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapp
 _LIMIT = 200
 
 
-def frames_of(task: asyncio.Task[Any]) -> list[types.FrameType]:
+def frames_of(task: Any) -> list[types.FrameType]:
     """The suspended frames of a task, outermost first; empty when it has none."""
     return list(_walk(task.get_coro()))
 
@@ -60,18 +60,24 @@ def _unwrap(awaited: Any) -> Any:
 
 
 def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
-    """Write the await chain of every unfinished task, one block a task.
-
-    The user's lines are shown with their source, outermost first; of other
-    people's code only the innermost call is named. The task that is running
-    right now comes first and is marked so.
-    """
-    users = UserCode(os.getcwd())
+    """Write the await chain of every unfinished task of this loop; see `describe_each`."""
     try:
         current = asyncio.current_task(loop)
     except RuntimeError:
         current = None
-    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: (task is not current, _age(task)))
+    return describe_each(asyncio.all_tasks(loop), current)
+
+
+def describe_each(tasks: Iterable[Any], current: Any = None) -> str:
+    """Write the await chain of each task, one block a task.
+
+    The user's lines are shown with their source, outermost first; of other
+    people's code only the innermost call is named. The task that is running
+    right now comes first and is marked so. A task is whatever has `get_name()`
+    and `get_coro()`.
+    """
+    users = UserCode(os.getcwd())
+    tasks = sorted(tasks, key=lambda task: (task is not current, _age(task)))
     if not tasks:
         return "no task is left"
     return "\n".join(_describe(task, users, task is current) for task in tasks)

@@ -77,7 +77,7 @@ class RealWork:
 
         def run_in_executor(executor: Any, func: Callable[..., Any], *args: Any) -> Any:
             future = stock(executor, func, *args)
-            self._jobs[future] = f"{_name_of(func)} in an executor"
+            self._jobs[future] = f"{name_of(func)} in an executor"
             return future
 
         return run_in_executor
@@ -231,7 +231,8 @@ def _waits_for_a_future(task: asyncio.Task[Any]) -> bool:
     return type(waiter) is asyncio.Future and not waiter.done()
 
 
-def _name_of(func: Any) -> str:
+def name_of(func: Any) -> str:
+    """A submitted job in words, below the wrappers of asyncio and anyio."""
     while isinstance(func, functools.partial):
         # `asyncio.to_thread` submits partial(context.run, func).
         inner = func.func

@@ -83,12 +83,12 @@ class Sockets:
         # A transport that has paused reading is not in the selector, but still ours.
         for fd in list(getattr(self._loop, "_transports", ())):
             known.setdefault(fd, STDLIB)
-        return [_describe(fd, owner) for fd, owner in known.items()]
+        return [describe(fd, owner) for fd, owner in known.items()]
 
     def outside(self, descriptors: Iterable[Descriptor]) -> list[Descriptor]:
         """Those that another process or thread may write to, listeners left out."""
         known = list(descriptors)
-        return [one for one in known if not one.listens and not _is_local(one, known)]
+        return [one for one in known if not one.listens and not is_local(one, known)]
 
 
 def _owner(data: Any) -> str:
@@ -100,7 +100,8 @@ def _owner(data: Any) -> str:
     return owner_of(module or getattr(callback, "__module__", None) or "asyncio")
 
 
-def _describe(fd: int, owner: str) -> Descriptor:
+def describe(fd: int, owner: str) -> Descriptor:
+    """Ask the kernel what this descriptor is."""
     try:
         sock = socket.socket(fileno=fd)
     except OSError:
@@ -141,7 +142,8 @@ def _name(ask: Any) -> Any:
     return name[:2] if isinstance(name, tuple) else name
 
 
-def _is_local(one: Descriptor, known: list[Descriptor]) -> bool:
+def is_local(one: Descriptor, known: list[Descriptor]) -> bool:
+    """Is its other end one of those known to be served by this loop?"""
     if not one.is_socket:
         return False
     for other in known:

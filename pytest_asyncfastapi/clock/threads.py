@@ -72,6 +72,8 @@ def thread_owner(thread: threading.Thread) -> str:
 def _owner_of_target(module: str) -> str:
     if module == "concurrent.futures.thread":
         return EXECUTOR
+    if module == "trio._core._thread_cache":
+        return WORKER
     if module.startswith("asyncio."):
         return ASYNCIO
     if module in _NEUTRAL:
@@ -140,7 +142,8 @@ class Threads:
         """Does it run an event loop of its own (a server, a portal, another clock)?"""
         frame = self.frame_of(thread)
         while frame is not None:
-            if frame.f_code.co_name == "run_forever":
+            module = frame.f_globals.get("__name__")
+            if frame.f_code.co_name == "run_forever" or module == "trio._core._run":
                 return True
             frame = frame.f_back
         return False
@@ -159,7 +162,8 @@ class Threads:
         return owner == USER or frame.f_globals.get("__name__") not in _PARKED
 
     def _is_of_another_loop(self, thread: threading.Thread) -> bool:
-        mine = getattr(self._loop._default_executor, "_threads", ())
+        pool = getattr(self._loop, "_default_executor", None)
+        mine = getattr(pool, "_threads", ())
         return thread.name.startswith("asyncio_") and thread not in mine
 
     def job_of(self, thread: threading.Thread) -> str:

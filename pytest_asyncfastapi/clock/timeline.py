@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     import contextvars
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TICKS = 10_000_000
 # A deadline at infinity is no deadline.
-_NEVER = 1 << 62
+NEVER = 1 << 62
 
 
 class OrderedTimer(asyncio.TimerHandle):
@@ -50,15 +50,112 @@ class OrderedTimer(asyncio.TimerHandle):
         )
 
 
+class Goal(Protocol):
+    """What `advance()` waits for: an asyncio future, or its like on trio."""
+
+    def done(self) -> bool:
+        """Is nobody waiting for it any more?"""
+        ...
+
+    def set_result(self, result: None, /) -> None:
+        """Reached."""
+
+    def set_exception(self, error: Exception, /) -> None:
+        """It will never be reached."""
+
+    def __await__(self) -> Any:
+        """Wait until then."""
+
+
 class Timeline:
-    """Virtual time of one loop, its timers, and the goals of `advance()`."""
+    """Virtual time of one loop, and the goals of `advance()`; each kind of loop adds timers."""
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self.ticks = 0
+        self.orders = count(1)
+        self.on_move: Callable[[int], None] | None = None  # told by how many ticks
+        self._goals: list[tuple[int, int, float, Goal]] = []
+
+    def next_timer(self) -> tuple[int, float] | None:
+        """The next timer of the loop: its ticks and its time; None when there is none."""
+        raise NotImplementedError
+
+    def new_goal(self) -> Goal:
+        """Something of this kind of loop to wait for."""
+        raise NotImplementedError
+
+    def due(self, when: float) -> int:
+        """A time of the loop in ticks."""
+        distance = (when - self.now) * TICKS
+        return self.ticks + round(distance) if distance < NEVER else NEVER
+
+    def goal(self, duration: float) -> Goal:
+        """To await: done at now + `duration`, after all that is due until then."""
+        goal = self.new_goal()
+        due = self.ticks + round(duration * TICKS)
+        heapq.heappush(self._goals, (due, next(self.orders), self.now + duration, goal))
+        return goal
+
+    def drop_goals(self, error: Exception) -> None:
+        """Nobody will move time any more: tell those who wait for it."""
+        for *_, goal in self._goals:
+            if not goal.done():
+                goal.set_exception(error)
+        self._goals.clear()
+
+    def next_when(self) -> float | None:
+        """The loop time of the next timer or goal, None when there is none."""
+        moment = self._next()
+        return None if moment is None else moment[1]
+
+    def jump(self) -> bool:
+        """Move exactly to the next timer or goal; False when there is none."""
+        moment = self._next()
+        if moment is None:
+            return False
+        due, when, goal = moment
+        self._move(max(due - self.ticks, 0))
+        self.now = max(self.now, when)
+        if goal is not None:
+            heapq.heappop(self._goals)
+            goal.set_result(None)
+        return True
+
+    def flow(self, duration: float) -> None:
+        """Let time pass, never past the next timer or goal."""
+        when = self.next_when()
+        if when is not None and self.now + duration >= when:
+            self.jump()
+            return
+        ticks = round(duration * TICKS)  # whole ones, or else the two kinds of time drift apart
+        self._move(ticks)
+        self.now += ticks / TICKS
+
+    def _move(self, ticks: int) -> None:
+        self.ticks += ticks
+        if self.on_move is not None and ticks:
+            self.on_move(ticks)
+
+    def _next(self) -> tuple[int, float, Goal | None] | None:
+        while self._goals and self._goals[0][3].done():
+            heapq.heappop(self._goals)
+        timer = self.next_timer()
+        if self._goals and (timer is None or self._goals[0][0] < timer[0]):
+            due, _, when, goal = self._goals[0]
+            return due, when, goal
+        return None if timer is None or timer[0] >= NEVER else (*timer, None)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.ticks / TICKS} s, loop time {self.now}>"
+
+
+class AsyncioTimeline(Timeline):
+    """Virtual time of an asyncio loop, with the loop's own heap of timers."""
 
     def __init__(self, loop: Any) -> None:
+        super().__init__(loop.time())
         self._loop = loop
-        self.now: float = loop.time()
-        self.ticks = 0
-        self._orders = count(1)
-        self._goals: list[tuple[int, int, float, asyncio.Future[None]]] = []
 
     def call_at(
         self,
@@ -80,73 +177,23 @@ class Timeline:
         if trace:
             del trace[-1]
         timer.due = self.due(when)
-        timer.order = next(self._orders)
+        timer.order = next(self.orders)
         heapq.heappush(loop._scheduled, timer)
         timer._scheduled = True  # type: ignore[attr-defined] # asyncio's own bookkeeping
         return timer
 
-    def due(self, when: float) -> int:
-        """A time of the loop in ticks."""
-        distance = (when - self.now) * TICKS
-        return self.ticks + round(distance) if distance < _NEVER else _NEVER
+    def new_goal(self) -> Goal:
+        """A future of the loop."""
+        return asyncio.Future(loop=self._loop)
 
-    def goal(self, duration: float) -> asyncio.Future[None]:
-        """A future that is done at now + `duration`, after all that is due until then."""
-        future: asyncio.Future[None] = asyncio.Future(loop=self._loop)
-        due = self.ticks + round(duration * TICKS)
-        entry = (due, next(self._orders), self.now + duration, future)
-        heapq.heappush(self._goals, entry)
-        return future
-
-    def drop_goals(self, error: Exception) -> None:
-        """Nobody will move time any more: tell those who wait for it."""
-        for *_, future in self._goals:
-            if not future.done():
-                future.set_exception(error)
-        self._goals.clear()
-
-    def next_when(self) -> float | None:
-        """The loop time of the next timer or goal, None when there is none."""
-        moment = self._next()
-        return None if moment is None else moment[1]
-
-    def jump(self) -> bool:
-        """Move exactly to the next timer or goal; False when there is none."""
-        moment = self._next()
-        if moment is None:
-            return False
-        due, when, future = moment
-        self.ticks = max(self.ticks, due)
-        self.now = max(self.now, when)
-        if future is not None:
-            heapq.heappop(self._goals)
-            future.set_result(None)
-        return True
-
-    def flow(self, duration: float) -> None:
-        """Let time pass, never past the next timer or goal."""
-        when = self.next_when()
-        if when is not None and self.now + duration >= when:
-            self.jump()
-            return
-        self.ticks += round(duration * TICKS)
-        self.now += duration
-
-    def _next(self) -> tuple[int, float, asyncio.Future[None] | None] | None:
-        while self._goals and self._goals[0][3].done():
-            heapq.heappop(self._goals)
+    def next_timer(self) -> tuple[int, float] | None:
+        """The head of the loop's heap; the loop itself drops cancelled ones from it."""
         scheduled = self._loop._scheduled
-        timer = scheduled[0] if scheduled else None
-        due = _NEVER
-        if timer is not None:
-            due = timer.due if isinstance(timer, OrderedTimer) else self.due(timer.when())
-        if self._goals and self._goals[0][0] < due:
-            goal_due, _, when, future = self._goals[0]
-            return goal_due, when, future
-        return None if timer is None or due >= _NEVER else (due, timer.when(), None)
-
-    def __repr__(self) -> str:
-        return f"<Timeline at {self.ticks / TICKS} s, loop time {self.now}>"
+        if not scheduled:
+            return None
+        timer = scheduled[0]
+        when = timer.when()
+        return (timer.due if isinstance(timer, OrderedTimer) else self.due(when)), when
 
 
 class ShiftedTime:

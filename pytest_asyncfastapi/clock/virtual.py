@@ -1,102 +1,98 @@
 """The public object behind the `clock` fixture: virtual time on a running loop.
 
-It installs itself on the loop instance that is already there, so anyio's
-runner and pytest-asyncio work alike, and takes itself off again. Trio is out
-of scope for now: without a running asyncio loop there is a `ClockError`.
-This module must not know when it is safe to jump, nor anything of pytest.
+The same verbs on asyncio and on trio; what they do to the loop is in
+`on_asyncio.py` and `on_trio.py`. This module must not know when it is safe to
+jump, nor anything of pytest.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..units import seconds
-from .await_chains import describe_tasks
 from .errors import ClockError
-from .real_work import RealWork
-from .selector import VirtualSelect
-from .timeline import TICKS, ShiftedTime, Timeline
+from .patched_time import PatchedTime
+from .timeline import TICKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_NOT_ASYNCIO = "virtual time runs on asyncio only for now; run this test on the asyncio backend"
+    from .pace import Pace, Policy
+    from .timeline import Timeline
+
+_NO_LOOP = (
+    "virtual time is installed on a running event loop, and none is running here: call "
+    "clock.install() from inside a coroutine"
+)
+
+
+class _Installation(Protocol):
+    home: Any
+    timeline: Timeline
+    pace: Pace
+
+    def is_here(self) -> bool: ...
+
+    def uninstall(self, error: Exception) -> None: ...
 
 
 class VirtualClock:
-    """Virtual time for one asyncio loop.
+    """Virtual time for one asyncio loop or one trio run.
 
     Time stands still while code runs and while real work (a thread, a
     database, a socket) is pending, and jumps to the next timer when there is
     none. `freeze_bound` (seconds of real time) limits one standstill: after
     it, time runs at real speed until the work is done, and `notes` names it.
+    With `policy="flow"` time runs at real speed while there is real work, so
+    that a slow thread does hit a timeout.
     """
 
-    def __init__(self, *, freeze_bound: float = 10.0) -> None:
+    def __init__(self, *, freeze_bound: float = 10.0, policy: Policy = "freeze") -> None:
+        if policy not in ("freeze", "flow"):
+            raise ValueError(f"policy={policy!r} is none of freeze, flow")
         self.freeze_bound = freeze_bound
+        self.policy: Policy = policy
         self.on_deadlock: Callable[[str], None] | None = None
         self.notes: list[str] = []
-        self._loop: Any = None
-        self._timeline: Timeline | None = None
-        self._select: VirtualSelect | None = None
-        self._patches: list[tuple[Any, str, Any, Any]] = []
+        self._on: _Installation | None = None
+        self._patched: PatchedTime | None = None
         self._waited = 0.0
         self._ticks = 0
 
     @property
     def installed(self) -> bool:
         """Is a loop's time virtual right now?"""
-        return self._loop is not None
+        return self._on is not None
 
     def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Make the time of `loop` (default: the running one) virtual.
+        """Make the time of `loop` (default: the running one, asyncio or trio) virtual.
 
         Raises `RuntimeError` when this clock already belongs to another loop,
-        and `ClockError` where virtual time is impossible: no asyncio loop, or
-        one that is not asyncio's own.
+        and `ClockError` where virtual time is impossible: no loop runs, or
+        one that is neither asyncio's own nor trio with its own clock.
         """
-        if loop is None:
-            try:
-                loop = asyncio.get_running_loop()
-            except RuntimeError:
-                raise ClockError(_NOT_ASYNCIO) from None
-        if self._loop is loop:
+        home: Any = loop if loop is not None else _running()
+        if self._on is not None and self._on.home is home:
             return
-        if self._loop is not None:
+        if self._on is not None:
             raise RuntimeError(
-                f"this clock is installed on {self._loop!r}; uninstall it before it can serve "
-                f"{loop!r}, or use one clock a loop"
+                f"this clock is installed on {self._on.home!r}; uninstall it before it can serve "
+                f"{home!r}, or use one clock a loop"
             )
-        _check(loop)
-        self._install(loop)
-
-    def _install(self, loop: Any) -> None:
-        timeline = Timeline(loop)
-        work = RealWork(loop)
-        select = VirtualSelect(
-            loop,
-            loop._selector.select,
-            timeline,
-            work,
+        kind: Any
+        if type(home).__module__.partition(".")[0] == "trio":
+            from .on_trio import OnTrio as kind
+        else:
+            from .on_asyncio import OnAsyncio as kind
+        self._on = kind(
+            home,
+            self.notes,
             freeze_bound=self.freeze_bound,
+            policy=self.policy,
             on_deadlock=self._deadlock,
-            notes=self.notes,
         )
-
-        def time() -> float:
-            return timeline.now
-
-        self._loop, self._timeline, self._select = loop, timeline, select
-        self._patch(loop, "time", time)
-        self._patch(loop, "call_at", timeline.call_at)
-        self._patch(loop, "create_future", work.watch_create_future(loop.create_future))
-        self._patch(loop, "run_in_executor", work.watch_run_in_executor(loop.run_in_executor))
-        self._patch(loop._selector, "select", select.select)
-
-    def _patch(self, target: Any, name: str, value: Any) -> None:
-        self._patches.append((target, name, value, vars(target).get(name)))
-        setattr(target, name, value)
 
     def uninstall(self) -> None:
         """Give the loop its own time back; it goes on from the virtual time, never back.
@@ -104,30 +100,18 @@ class VirtualClock:
         Timers that are still pending stay valid. Whoever is inside `advance()`
         gets a `ClockError`.
         """
-        if self._loop is None or self._timeline is None or self._select is None:
+        if self._patched is not None:
+            self._patched.restore()
+            self._patched = None
+        if self._on is None:
             return
-        loop, timeline = self._loop, self._timeline
-        self._waited, self._ticks = self.real_waited, timeline.ticks
-        self._select.on = False
-        stock_time: Any = None
-        for target, name, value, before in reversed(self._patches):
-            if name == "time":
-                stock_time = before if before is not None else _stock(target, name)
-            # Somebody who has wrapped ours since keeps a pass-through.
-            if vars(target).get(name) is value or name == "time":
-                if before is None:
-                    delattr(target, name)
-                else:
-                    setattr(target, name, before)
-        self._patches.clear()
-        loop.time = ShiftedTime(stock_time, timeline.now)
-        self._loop = self._timeline = self._select = None
-        if not loop.is_closed():
-            timeline.drop_goals(ClockError("the clock was uninstalled while advance() waited"))
+        on, self._waited, self._ticks = self._on, self.real_waited, self._on.timeline.ticks
+        self._on = None
+        on.uninstall(ClockError("the clock was uninstalled while advance() waited"))
 
     def time(self) -> float:
         """Seconds of virtual time since `install()`; 0.0 at first, kept after the end."""
-        return (self._ticks if self._timeline is None else self._timeline.ticks) / TICKS
+        return (self._ticks if self._on is None else self._on.timeline.ticks) / TICKS
 
     @property
     def elapsed(self) -> float:
@@ -137,7 +121,7 @@ class VirtualClock:
     @property
     def real_waited(self) -> float:
         """Real seconds (`time.perf_counter`) that time stood still for real work."""
-        return self._waited if self._select is None else self._waited + self._select.real_waited
+        return self._waited if self._on is None else self._waited + self._on.pace.real_waited
 
     async def advance(self, duration: float | str) -> None:
         """Let `duration` ("3s", 0.05) pass and everything due until then run, in order.
@@ -147,17 +131,34 @@ class VirtualClock:
         `ValueError` for something that is no duration.
         """
         length = seconds(duration)
-        if self._timeline is None or self._loop is not asyncio.get_running_loop():
-            raise ClockError(
-                "clock.advance() needs the clock on the running loop: call clock.install() first"
-            )
-        await self._timeline.goal(length)
+        await self._here("clock.advance()").timeline.goal(length)
 
-    def _deadlock(self) -> None:
+    def patch_time(self, *, datetime: bool = False) -> PatchedTime:
+        """Let the functions of `time` tell virtual time on this loop's thread, until the end.
+
+        `time()`, `monotonic()` and `perf_counter()`, and their `_ns` twins, go on from
+        where they are, and move with the clock; other threads see real time. With
+        `datetime=True` `datetime.now()` and its kin do so as well: that takes
+        time-machine (`pip install time-machine`) and holds for all threads. Ends with
+        the clock, or at the end of `with clock.patch_time(): ...`. Raises `ClockError`
+        without time-machine, or when the clock is not installed on the running loop.
+        """
+        on = self._here("clock.patch_time()")
+        if self._patched is not None:
+            self._patched.restore()
+        self._patched = PatchedTime(on.timeline, datetime=datetime)
+        return self._patched
+
+    def _here(self, verb: str) -> _Installation:
+        if self._on is None or not self._on.is_here():
+            raise ClockError(f"{verb} needs the clock on the running loop: call clock.install()")
+        return self._on
+
+    def _deadlock(self, chains: str) -> None:
         report = (
             f"Deadlock at virtual time {self.time()} s: no task can run, no timer is set, and no "
             "thread or I/O is at work, so nothing will ever happen again.\n"
-            f"{describe_tasks(self._loop)}\n"
+            f"{chains}\n"
             "What these tasks wait for has to be set, released or cancelled by somebody; "
             "or give the wait a timeout."
         )
@@ -170,17 +171,15 @@ class VirtualClock:
         return f"<VirtualClock {state}, {self.time()} s, {len(self.notes)} notes>"
 
 
-def _check(loop: Any) -> None:
-    if not hasattr(getattr(loop, "_selector", None), "get_map"):
-        name = f"{type(loop).__module__}.{type(loop).__qualname__}"
-        raise ClockError(
-            f"virtual time needs asyncio's own event loop; {name} (uvloop?) hides when it is "
-            "idle: remove it for this test or don't ask for `clock`"
-        )
-    other = getattr(loop._selector.select, "__self__", None)
-    if isinstance(other, VirtualSelect) and other.on:
-        raise RuntimeError(f"another clock is already installed on {loop!r}; one clock a loop")
+def _running() -> Any:
+    """The running asyncio loop, or trio's runner. Raises `ClockError` without either."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    trio: Any = sys.modules.get("trio")
+    if trio is None or not trio.lowlevel.in_trio_run():
+        raise ClockError(_NO_LOOP)
+    from .on_trio import running_runner
 
-
-def _stock(target: Any, name: str) -> Any:
-    return getattr(type(target), name).__get__(target)
+    return running_runner()

@@ -94,7 +94,7 @@ def test_one_clock_serves_one_loop():
 
 def test_no_asyncio_loop():
     """Without a running asyncio loop there is one clear sentence."""
-    with pytest.raises(ClockError, match="asyncio only for now"):
+    with pytest.raises(ClockError, match="installed on a running event loop"):
         VirtualClock().install()
 
 
