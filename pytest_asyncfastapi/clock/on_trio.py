@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 def running_runner() -> Any:
     """trio's record of the run that the caller is in."""
-    return trio._core._run.GLOBAL_RUN_CONTEXT.runner
+    run: Any = trio._core._run
+    return run.GLOBAL_RUN_CONTEXT.runner
 
 
 class TrioGoal:

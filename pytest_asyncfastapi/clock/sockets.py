@@ -81,14 +81,21 @@ class Sockets:
         own = self._loop._ssock.fileno()
         known = {key.fd: _owner(key.data) for key in keys.values() if key.fd != own}
         # A transport that has paused reading is not in the selector, but still ours.
-        for fd in list(getattr(self._loop, "_transports", ())):
-            known.setdefault(fd, STDLIB)
+        for fd, transport in list(getattr(self._loop, "_transports", {}).items()):
+            # The number of a closed one may be that of another thread's socket by now.
+            if _is_open(transport, fd):
+                known.setdefault(fd, STDLIB)
         return [describe(fd, owner) for fd, owner in known.items()]
 
     def outside(self, descriptors: Iterable[Descriptor]) -> list[Descriptor]:
         """Those that another process or thread may write to, listeners left out."""
         known = list(descriptors)
         return [one for one in known if not one.listens and not is_local(one, known)]
+
+
+def _is_open(transport: Any, fd: int) -> bool:
+    sock = getattr(transport, "_sock", None)
+    return sock is not None and sock.fileno() == fd
 
 
 def _owner(data: Any) -> str:

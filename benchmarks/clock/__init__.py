@@ -1,0 +1,1 @@
+"""What virtual time costs, and whether it is right: `python -m benchmarks.clock`."""
