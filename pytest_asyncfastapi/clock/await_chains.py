@@ -23,6 +23,8 @@ _LINKS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "
 # Opaque helpers of the interpreter; what they wrap shows only to the collector.
 _WRAPPERS = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
 _LIMIT = 200
+# Where every task of trio's is suspended: says nothing.
+_TRAPS = "trio._core._traps"
 
 
 def frames_of(task: Any) -> list[types.FrameType]:
@@ -91,7 +93,7 @@ def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
 
 
 def _describe(task: asyncio.Task[Any], users: UserCode, running: bool) -> str:
-    frames = frames_of(task)
+    frames = [one for one in frames_of(task) if one.f_globals.get("__name__") != _TRAPS]
     if not frames:
         return f"{task.get_name()!r} has not started or has no Python frames"
     verb = "is running" if running else "waits"

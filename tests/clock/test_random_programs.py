@@ -14,9 +14,7 @@ from tests.clock.random_programs import outside_server, run_programs
 def test_random_programs_match_the_model(backend, policy, first):
     """No program sees a spurious timeout; under freeze every event is exact to the microsecond."""
     with outside_server() as outer:
-        outcome = anyio.run(
-            run_programs, range(first, first + 20), policy, outer, backend=backend
-        )
+        outcome = anyio.run(run_programs, range(first, first + 20), policy, outer, backend=backend)
     assert outcome.programs >= 5
     assert outcome.spurious == 0
     assert outcome.wrong == []

@@ -320,6 +320,30 @@ def test_a_signal_that_is_awaited_is_no_deadlock(virtually):
     virtually(body)
 
 
+def test_a_closed_transport_has_no_descriptor(virtually):
+    """Its number may be another thread's socket by now, even if somebody keeps the transport."""
+    from pytest_asyncfastapi.clock.sockets import Sockets
+
+    async def serve(reader, writer):
+        await reader.read()
+        writer.close()
+
+    async def body(clock):
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+            fd, kept = writer.get_extra_info("socket").fileno(), writer.transport
+            sockets = Sockets(asyncio.get_running_loop())
+            assert fd in [one.fd for one in sockets.look()]
+            writer.close()
+            await writer.wait_closed()
+            assert kept.is_closing()
+            assert fd not in [one.fd for one in sockets.look()]
+            await asyncio.sleep(1)
+
+    virtually(body)
+
+
 def test_unix_sockets_within_the_loop(virtually):
     """A socket pair served by one loop is not the outside world."""
 
