@@ -10,6 +10,7 @@ import platform
 import sys
 
 import anyio
+
 from tests.clock.random_programs import Outcome, outside_server, run_programs
 
 BATCH = 50
