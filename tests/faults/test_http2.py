@@ -358,3 +358,10 @@ def test_without_h2_httpx_says_what_is_missing(scope, library, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h2", None)
     with pytest.raises(ImportError, match=r"http2.*h2|h2.*http2"):
         library.AsyncClient(http2=True)
+
+
+def test_a_status_that_is_no_number_leaks_a_bare_error(scope, faults, library, mode):
+    """httpcore does not check it: `except httpx.HTTPError` misses it, on the real wire too."""
+    faults.on("*").bad_status_line()
+    with pytest.raises(ValueError, match="abc"):
+        fetch(library, mode)

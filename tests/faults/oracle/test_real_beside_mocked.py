@@ -4,7 +4,7 @@ import anyio
 import pytest
 from loopback import Loopback
 from misbehaviour import HTTP2_OK
-from test_oracle import Authorities
+from test_real_sockets import Authorities
 
 
 @pytest.mark.parametrize("keeps", ["one after another", "while one is open"])
