@@ -149,6 +149,10 @@ def h2_garbage(connection, stream, sock):
     return "end"
 
 
+def h2_bad_status(connection, stream, sock):
+    connection.send_headers(stream, [(":status", "abc")], end_stream=True)
+
+
 PLAIN = {
     "control_ok": serve_ok,
     "connect_rst_after_accept": wait_and(reset, 0.05),

@@ -18,7 +18,7 @@ import pytest
 import trio
 import trustme
 from loopback import Loopback
-from misbehaviour import HTTP2, HTTP2_OK, NO_TLS, PLAIN, says
+from misbehaviour import HTTP2, HTTP2_OK, NO_TLS, PLAIN, h2_bad_status, http2, says
 
 ROWS = __import__("json").loads(
     (Path(__file__).parents[2] / "data" / "httpx_faults.json").read_text()
@@ -300,6 +300,16 @@ def test_the_reference_is_true(authorities, monkeypatch, name, library, mode):
         row["message"] = plain(OVER_TLS.get((name, mode), row["message"]))
     # Some rows do not say how the next call went: their server could not be asked again.
     assert {key: found[key] for key in found if key in row or key != "next"} == row
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_status_that_is_no_number_is_a_bare_error(authorities, library):
+    """What `bad_status_line` gives over HTTP/2, and no row has: no error of the library's own."""
+    context = authorities.server("h2_fin")
+    with Loopback(http2(h2_bad_status), context=context) as server:
+        options = {"http2": True, "verify": authorities.client, "timeout": 5}
+        with LIBRARIES[library].Client(**options) as client, pytest.raises(ValueError, match="abc"):
+            client.get(f"https://127.0.0.1:{server.port}/")
 
 
 def test_at_least_a_third_of_the_rows_is_here():
