@@ -5,7 +5,7 @@ import nox
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "oldest", "alone"]
+nox.options.sessions = ["tests", "oldest", "alone", "oracle"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -40,3 +40,10 @@ def alone(session: nox.Session) -> None:
     session.run(
         "pytest", "-q", "-p", "no:cacheprovider", "-c", "tests/alone/pytest.ini", "tests/alone"
     )
+
+
+@nox.session(python="3.13")
+def oracle(session: nox.Session) -> None:
+    """The recorded faults again, on real loopback sockets, with the libraries of today."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.run("pytest", "-n", "2", "-q", "tests/faults/oracle", *session.posargs)

@@ -20,6 +20,7 @@ import httpx
 
 from ..tasks import Signal, spawn
 from .ends import connection_reset
+from .socket_end import timed_out
 
 if TYPE_CHECKING:
     from .http2 import Http2
@@ -115,7 +116,7 @@ class SyncStreams:
                     raise connection_reset()
                 now = time.monotonic()
                 if deadline is not None and now > deadline:
-                    raise TimeoutError("timed out")
+                    raise TimeoutError(timed_out(peer, "read"))
                 stream = self._http2.soonest(now)
                 due = None if stream is None else stream.due or 0.0
                 if peer.waiting and (due is None or due > now):

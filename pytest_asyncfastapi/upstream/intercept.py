@@ -44,8 +44,10 @@ class Call:
     @property
     def http2(self) -> bool:
         """Would the client speak HTTP/2 to a server that does?"""
-        speaks: bool = getattr(getattr(self.transport, "_pool", None), "_http2", False)
-        return speaks and self.request.url.scheme == "https"
+        pool = getattr(self.transport, "_pool", None)
+        speaks: bool = getattr(pool, "_http2", False)
+        # Without TLS there is nothing to agree on: only a client that knows beforehand does.
+        return speaks and (self.request.url.scheme == "https" or not getattr(pool, "_http1", True))
 
     def forward(self) -> Any:
         """Send it the original way (awaitable for an async transport)."""

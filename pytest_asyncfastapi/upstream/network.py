@@ -99,6 +99,7 @@ class AsyncWire(Wire):
         script = SCRIPT.get()
         if script is not None and (script.effect.needs_tls or script.effect.accept):
             await handshake(self._library, script.effect, server_hostname, timeout)
+        self._peer.secure = True
         self._tls = Agreed(script is not None and script.http2)
         return self
 
@@ -126,6 +127,7 @@ class SyncWire(Wire):
         script = SCRIPT.get()
         if script is not None and (script.effect.needs_tls or script.effect.accept):
             handshake_sync(self._library, script.effect, server_hostname, timeout)
+        self._peer.secure = True
         self._tls = Agreed(script is not None and script.http2)
         return self
 

@@ -82,6 +82,7 @@ class Peer:
         self.script: Script | None = None
         self.script_begun = False
         self.asked = False
+        self.secure = False
         self.ended = False
         self.broken = False
         self.response: Any = None

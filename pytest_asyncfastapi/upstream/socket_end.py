@@ -36,7 +36,7 @@ class SocketEnd:
         """Send to the peer; it takes everything, or nothing."""
         script = SCRIPT.get()
         if script is not None and script.effect.ending == "write_timeout":
-            wait_or_time_out(None, self._deadline())
+            wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         if reset_in_upload(self._peer, script):
             self._peer.ended = True
             raise connection_reset()
@@ -46,7 +46,7 @@ class SocketEnd:
             if self._peer.http2 is not None:
                 self._heard(self._peer.http2)
         if http2 is not None and http2.stalled:
-            wait_or_time_out(None, self._deadline())
+            wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         return len(data)
 
     def _heard(self, http2: Http2) -> None:
@@ -78,23 +78,23 @@ class SocketEnd:
             elif peer.asked:
                 self._head(deadline)
             else:
-                wait_or_time_out(None, deadline)
+                wait_or_time_out(None, deadline, timed_out(peer, "read"))
             if deadline is not None and time.monotonic() > deadline:
-                raise TimeoutError("timed out")
+                raise TimeoutError(timed_out(peer, "read"))
         return peer.take(limit)
 
     def _catch_up(self, deadline: float | None) -> None:
         if self._peer.due:
             left = self._peer.due - time.monotonic()
             if left > 0:
-                wait_or_time_out(left, deadline)
+                wait_or_time_out(left, deadline, timed_out(self._peer, "read"))
 
     def _make(self, kind: str, value: Any, deadline: float | None) -> None:
         peer = self._peer
         if kind == "wait":
             peer.due = (peer.due or time.monotonic()) + value
         elif value == "stall":
-            wait_or_time_out(None, deadline)
+            wait_or_time_out(None, deadline, timed_out(peer, "read"))
         elif value == "reset":
             peer.broken = True
 
@@ -150,3 +150,8 @@ def wait_or_time_out(
         return
     threading.Event().wait(left)
     raise TimeoutError(message)
+
+
+def timed_out(peer: Peer, operation: str) -> str:
+    """The message of a socket's timeout; a TLS socket names the operation."""
+    return f"The {operation} operation timed out" if peer.secure else "timed out"

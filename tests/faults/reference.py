@@ -44,7 +44,8 @@ class Case:
 # A server's own view that a simulation does not have: connections which were never accepted.
 UNSEEN = ("connections",)
 TLS = {"url": TLS_URL}
-H2 = {"url": TLS_URL, "client": {"http2": True}}
+# Recorded without TLS: the client knows beforehand that the server speaks HTTP/2.
+H2 = {"client": {"http1": False, "http2": True}}
 
 
 def tls(kind, **options):

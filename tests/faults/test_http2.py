@@ -1,6 +1,7 @@
 """An app whose client speaks HTTP/2 meets its routes and its faults over HTTP/2."""
 
 import asyncio
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -268,19 +269,24 @@ def test_a_kept_connection_does_not_save_a_call_from_refused(scope, faults, libr
 
 
 def test_a_client_that_outlives_its_test_gets_no_old_connection(new_scope, library):
-    """The next test's calls, and calls after the tests, do not meet a connection of before."""
+    """The next test's calls, and those after the tests, do not meet a connection of before."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
 
     def call(client):
         scope = new_scope()
-        scope.router.get(URL).respond(text="done")
-        scope.faults.on(URL).latency("1ms")
+        scope.router.get(url).respond(text="done")
+        scope.faults.on(url).latency("1ms")
         try:
-            return client.get(URL).text
+            return client.get(url)
         finally:
             scope.deactivate()
 
-    with library.Client(http2=True, timeout=2) as client:
-        assert [call(client), call(client)] == ["done", "done"]
+    with library.Client(http1=False, http2=True, timeout=2) as client:
+        assert [call(client).http_version, call(client).text] == ["HTTP/2", "done"]
+        with pytest.raises(library.ConnectError):  # the real network's answer: nobody listens
+            client.get(url)
 
 
 def test_pool_limits_hold_over_http2(scope, faults, library):
@@ -352,3 +358,10 @@ def test_without_h2_httpx_says_what_is_missing(scope, library, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "h2", None)
     with pytest.raises(ImportError, match=r"http2.*h2|h2.*http2"):
         library.AsyncClient(http2=True)
+
+
+def test_a_status_that_is_no_number_leaks_a_bare_error(scope, faults, library, mode):
+    """httpcore does not check it: `except httpx.HTTPError` misses it, on the real wire too."""
+    faults.on("*").bad_status_line()
+    with pytest.raises(ValueError, match="abc"):
+        fetch(library, mode)

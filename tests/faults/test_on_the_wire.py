@@ -104,6 +104,18 @@ def test_without_a_budget_the_test_says_so(scope, faults, library, mode, verb, p
     assert "client.get(url)" in finding.where.source
 
 
+def test_a_sync_timeout_over_tls_has_the_words_of_openssl(scope, faults, library):
+    """A TLS socket names the operation; a plain one does not."""
+    faults.on("*").read_timeout().first(2)
+    faults.on("*").write_timeout()
+    found = []
+    for url in (URL, URL.replace("https", "http"), URL):
+        with pytest.raises(library.TimeoutException) as caught:
+            fetch(library, "sync", url, timeout=0.03)
+        found.append(str(caught.value))
+    assert found == ["The read operation timed out", "timed out", "The write operation timed out"]
+
+
 def test_a_latency_needs_no_budget(scope, faults, mode, library):
     """A delay ends by itself, so a client without a timeout is served."""
     scope.router.get(URL).respond(text="late")

@@ -125,11 +125,6 @@ def prepare(scope, name, mode):
     return case, scale
 
 
-def follow(case):
-    """Where the next call goes: over HTTP/2 to the same place, as in the reference."""
-    return case.url if case.client.get("http2") else URL
-
-
 class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
     def __init__(self, pieces):
         self.pieces = pieces
@@ -220,7 +215,7 @@ async def get_async(attempt, client, case, scale):
 async def next_async(attempt, library):
     before = attempt.meter.made
     try:
-        await attempt.client.get(follow(attempt.case))
+        await attempt.client.get(URL)
     except library.HTTPError as error:
         attempt.follow_up(before, error)
     else:
@@ -255,7 +250,7 @@ def attempt_sync(scope, case, library, meter, scale):
             busy.close()
         before = meter.made
         try:
-            client.get(follow(case))
+            client.get(URL)
         except library.HTTPError as raised:
             attempt.follow_up(before, raised)
         else:
