@@ -42,6 +42,7 @@ class UserCode:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.realpath(root) + os.sep
         self._known: dict[str, bool] = {}
+        self.plumbing: dict[str, bool] = {}  # of `births`, which asks as often
 
     def owns(self, filename: str) -> bool:
         """Is this file the user's own?"""
@@ -60,6 +61,12 @@ class UserCode:
         filename = code.co_filename
         source = linecache.getline(filename, line).strip()
         return Location(self.show(filename), line, code.co_qualname, source)
+
+    def line(self, filename: str, line: int, function: str) -> Location:
+        """The same for a line of which only the name of the file is known."""
+        return Location(
+            self.show(filename), line, function, linecache.getline(filename, line).strip()
+        )
 
     def show(self, filename: str) -> str:
         """A path relative to the project's root where it lies inside it."""

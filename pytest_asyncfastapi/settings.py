@@ -13,6 +13,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from .option_types import allow as _allow
+from .option_types import count as _count
+from .option_types import fault as _fault
+from .option_types import hosts as _hosts
+from .option_types import leak as _leak
+from .option_types import one_of as _one_of
+from .option_types import text as _text
+from .option_types import whole as _whole
 from .units import seconds
 
 if TYPE_CHECKING:
@@ -45,6 +53,11 @@ class Settings:
     blocking_threshold: float = 0.05
     cpu_threshold: float = 0.25
     allow_blocking: tuple[str, ...] = ()
+    leaks: Literal["auto", "fail", "warn", "off"] = "auto"
+    allow_leaks: tuple[str, ...] = ()
+    threads: Literal["auto", "fail", "warn", "off"] = "auto"
+    timeout: float = 0.0
+    loop_lag: int = 0
     fault: tuple[str, ...] = ()
     seed: int = 0
     unrouted: str = "fail"
@@ -76,46 +89,6 @@ class Option:
     def ini(self) -> str:
         """As written in the configuration file."""
         return "asyncfastapi_" + self.name
-
-
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def parse(value: Any) -> str:
-        if value not in words:
-            raise ValueError(f"{value!r} is none of {', '.join(words)}")
-        return str(value)
-
-    return parse
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{value!r} is not a text")
-    return value.strip()
-
-
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
-        raise ValueError(f"{value!r} is not a whole number")
-    return int(value)
-
-
-def _hosts(value: Any) -> tuple[str, ...]:
-    parts = value.split(",") if isinstance(value, str) else value
-    return tuple(_text(part).lower() for part in parts)
-
-
-def _allow(value: Any) -> str:
-    from .blocking.allow import as_rule
-
-    return as_rule(_text(value)).text
-
-
-def _fault(value: Any) -> str:
-    from .faults.grammar import parse
-
-    text = _text(value)
-    parse(text)
-    return text
 
 
 OPTIONS = (
@@ -167,6 +140,39 @@ OPTIONS = (
         _allow,
         many=True,
         metavar="RULE",
+    ),
+    Option(
+        "leaks",
+        "what a test leaves behind (a running task, an open client, ...): auto (default: warn, in "
+        "tests that use our fixtures), fail, warn or off (in every async test)",
+        _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "allow_leaks",
+        "a leak that is intended: 'task', or 'task@module' with the module that makes it",
+        _leak,
+        many=True,
+        metavar="RULE",
+    ),
+    Option(
+        "threads",
+        "what calls that wait because every thread of the pool is taken do: auto (default: warn, "
+        "in tests that use our fixtures), fail, warn or off (in every async test)",
+        _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "timeout",
+        "how long the body of an async test may take, in real time (default 0: as long as it "
+        "likes); then it fails with who waits for what",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "loop_lag",
+        "show the N tests in which the event loop was held longest (default 0: none)",
+        _count,
+        metavar="N",
+        marker=False,
     ),
     Option(
         "fault",

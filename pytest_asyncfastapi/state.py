@@ -16,6 +16,7 @@ from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
 from .settings import SETTINGS, Mode
+from .watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,17 @@ if TYPE_CHECKING:
     from .upstream.scope import UpstreamScope
 
 OUR_FIXTURES = frozenset(
-    ("asgi_app", "asgi_client", "upstream", "faults", "clock", "blocking", "overrides")
+    [
+        "asgi_app",
+        "asgi_client",
+        "upstream",
+        "faults",
+        "clock",
+        "blocking",
+        "overrides",
+        "load",
+        "threads",
+    ]
 )
 
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
@@ -55,6 +66,7 @@ class TestState:
         self.ours = bool(names & OUR_FIXTURES)
         self.wants_clock = "clock" in names
         self.guard: BlockingGuard | None = None
+        self.watching = Watching(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
 
@@ -166,6 +178,12 @@ class TestState:
                 raise pytest.UsageError(f"{self.test}: @pytest.mark.faults: {error}") from None
         return specs
 
+    def upstream_calls(self) -> list[tuple[float, float]] | None:
+        """When each upstream call of this test began and ended; None without upstream routing."""
+        if self._scope is None:
+            return None
+        return [(call.started, call.ended) for call in self._scope.recorder.exchanges]
+
     # Virtual time
 
     @property
@@ -237,6 +255,7 @@ class TestState:
             except ImportError as error:
                 raise pytest.UsageError(f"{self.test}: {error}") from None
             preload(self.settings.client)
+        self.watching.begin()
         if self.guard_mode != "off":
             self.open_guard()
         if self.settings.fault or self.item.get_closest_marker("faults") is not None:
@@ -254,6 +273,7 @@ class TestState:
             self.note(note)
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed))
+        found.extend(self.watching.findings())
         log = FindingLog()
         for finding in found:
             log.add(finding if finding.test else replace(finding, test=self.test))
@@ -282,6 +302,7 @@ class TestState:
     def end(self) -> None:
         """After the fixtures are torn down."""
         self.close_clock()
+        self.watching.end()
         if self._scope is not None:
             self._scope.deactivate()
         if self.guard is not None:

@@ -1,0 +1,145 @@
+"""Who waits where: the await chain of every task of a loop, as text.
+
+A suspended task has no stack, only coroutines that await each other; this
+module walks them, and says who created the task where that is known. It must
+not know why anybody asks (a deadlock, a deadline) and changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .births import birth_of
+from .frames import UserCode
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Iterator
+
+    from .births import Birth
+    from .findings import Location
+
+_LINKS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
+# Opaque helpers of the interpreter; what they wrap shows only to the collector.
+_WRAPPERS = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
+_LIMIT = 200
+
+
+def frames_of(task: asyncio.Task[Any]) -> list[types.FrameType]:
+    """The suspended frames of a task, outermost first; empty when it has none."""
+    return list(_walk(task.get_coro()))
+
+
+def _walk(awaited: Any) -> Iterator[types.FrameType]:
+    for _ in range(_LIMIT):
+        if awaited is None:
+            return
+        for frame_name, next_name in _LINKS:
+            if hasattr(awaited, next_name):
+                frame = getattr(awaited, frame_name, None)
+                if frame is not None:
+                    yield frame
+                awaited = getattr(awaited, next_name)
+                break
+        else:
+            awaited = _unwrap(awaited)
+
+
+def _unwrap(awaited: Any) -> Any:
+    if type(awaited).__name__ not in _WRAPPERS and "anext" not in type(awaited).__name__:
+        return None
+    for referent in gc.get_referents(awaited):
+        if (
+            inspect.iscoroutine(referent)
+            or inspect.isasyncgen(referent)
+            or inspect.isgenerator(referent)
+            or type(referent).__name__ in _WRAPPERS
+        ):
+            return referent
+    return None
+
+
+def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
+    """Write the await chain of every unfinished task, one block a task.
+
+    The user's lines are shown with their source, outermost first; of other
+    people's code only the innermost call is named. The task that is running
+    right now comes first and is marked so. Where it was watched, the place
+    that created the task stands below.
+    """
+    users = UserCode(os.getcwd())
+    try:
+        current = asyncio.current_task(loop)
+    except RuntimeError:
+        current = None
+    tasks = sorted(asyncio.all_tasks(loop), key=lambda task: (task is not current, _age(task)))
+    if not tasks:
+        return "no task is left"
+    return "\n".join(
+        _describe(task.get_name(), frames_of(task), users, birth_of(task), running=task is current)
+        for task in tasks
+    )
+
+
+def describe_trio_tasks() -> str:
+    """The same for the trio run that the caller is in: tasks below the root, outermost first."""
+    trio: Any = sys.modules["trio"]
+    users = UserCode(os.getcwd())
+    current = trio.lowlevel.current_task()
+    blocks: list[str] = []
+    waiting = [trio.lowlevel.current_root_task()]
+    while waiting and len(blocks) < _LIMIT:
+        task = waiting.pop(0)
+        waiting.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
+        frames = list(_walk(task.coro))
+        if any(users.owns(frame.f_code.co_filename) for frame in frames):
+            blocks.append(
+                _describe(task.name, frames, users, birth_of(task), running=task is current)
+            )
+    return "\n".join(blocks) or "no task of yours is left"
+
+
+def user_lines(task: Any, users: UserCode) -> list[Location]:
+    """Where a suspended task (of either library) stands, in the user's lines, outermost first."""
+    frames = list(_walk(task.get_coro() if hasattr(task, "get_coro") else task.coro))
+    return [
+        users.location(frame.f_code, frame.f_lineno)
+        for frame in frames
+        if users.owns(frame.f_code.co_filename)
+    ]
+
+
+def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
+    """`Task-10` was made after `Task-9`; named tasks come last, by name."""
+    name = task.get_name()
+    number = name.removeprefix("Task-")
+    return (int(number), "") if number.isdigit() else (1 << 60, name)
+
+
+def _describe(
+    name: str, frames: list[types.FrameType], users: UserCode, birth: Birth | None, *, running: bool
+) -> str:
+    if not frames:
+        return f"{name!r} has not started or has no Python frames"
+    verb = "is running" if running else "waits"
+    lines = [f"{name!r} {verb}:"]
+    mine = [frame for frame in frames if users.owns(frame.f_code.co_filename)]
+    for frame in mine or frames[:1]:
+        place = users.location(frame.f_code, frame.f_lineno)
+        lines.append(f"    {place.function}  {place}\n        {place.source}")
+    innermost = frames[-1]
+    if innermost not in mine and (mine or len(frames) > 1):
+        lines.append(f"    in {_dotted(innermost)}")
+    if birth is not None and birth.code is not None:
+        lines.append("    created " + birth.told(users).replace("\n", "\n    "))
+    return "\n".join(lines)
+
+
+def _dotted(frame: types.FrameType) -> str:
+    module = frame.f_globals.get("__name__", "?")
+    return f"{module}.{frame.f_code.co_qualname}()"
