@@ -64,13 +64,14 @@ def _unwrap(awaited: Any) -> Any:
     return None
 
 
-def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
+def describe_tasks(loop: asyncio.AbstractEventLoop, *, of_users: bool = False) -> str:
     """Write the await chain of every unfinished task, one block a task.
 
     The user's lines are shown with their source, outermost first; of other
     people's code only the innermost call is named. The task that is running
     right now comes first and is marked so. Where it was watched, the place
-    that created the task stands below.
+    that created the task stands below. `of_users` leaves out the tasks in which
+    nothing of the user's runs.
     """
     users = UserCode(os.getcwd())
     try:
@@ -78,12 +79,16 @@ def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
     except RuntimeError:
         current = None
     tasks = sorted(asyncio.all_tasks(loop), key=lambda task: (task is not current, _age(task)))
-    if not tasks:
-        return "no task is left"
-    return "\n".join(
-        _describe(task.get_name(), frames_of(task), users, birth_of(task), running=task is current)
+    blocks = [
+        _describe(task.get_name(), frames, users, birth_of(task), running=task is current)
         for task in tasks
-    )
+        if _any_owned(frames := frames_of(task), users) or not of_users
+    ]
+    return "\n".join(blocks) or "no task is left"
+
+
+def _any_owned(frames: list[types.FrameType], users: UserCode) -> bool:
+    return any(users.owns(frame.f_code.co_filename) for frame in frames)
 
 
 def describe_trio_tasks() -> str:
@@ -97,7 +102,7 @@ def describe_trio_tasks() -> str:
         task = waiting.pop(0)
         waiting.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
         frames = list(_walk(task.coro))
-        if any(users.owns(frame.f_code.co_filename) for frame in frames):
+        if _any_owned(frames, users):
             blocks.append(
                 _describe(task.name, frames, users, birth_of(task), running=task is current)
             )

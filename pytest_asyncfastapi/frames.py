@@ -24,6 +24,11 @@ _STDLIB = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
+def is_ours(filename: str) -> bool:
+    """Is this file part of this plugin?"""
+    return filename.startswith(_OURS)
+
+
 def is_installed(filename: str) -> bool:
     """Is this file a third-party package?"""
     return any(part in filename for part in _INSTALLED)

@@ -27,19 +27,8 @@ if TYPE_CHECKING:
     from .faults.client import ClientPlan
     from .upstream.scope import UpstreamScope
 
-OUR_FIXTURES = frozenset(
-    [
-        "asgi_app",
-        "asgi_client",
-        "upstream",
-        "faults",
-        "clock",
-        "blocking",
-        "overrides",
-        "load",
-        "threads",
-    ]
-)
+_NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
+OUR_FIXTURES = frozenset(_NAMES.split())
 
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
 USER_CODE = pytest.StashKey[UserCode]()

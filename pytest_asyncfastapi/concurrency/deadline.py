@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..await_chains import describe_tasks, describe_trio_tasks
+from ..frames import is_ours
 from ..units import show
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Deadline:
 
         def expire() -> None:
             if not self._over.is_set():
-                self._hear(lambda: describe_tasks(loop))
+                self._hear(lambda: describe_tasks(loop, of_users=True))
                 cancel()
 
         def cancel() -> None:
@@ -171,7 +172,7 @@ class Deadline:
     def _stuck(self) -> None:
         """The loop does not answer: show where its thread is, and interrupt it there."""
         frame = sys._current_frames().get(self._thread)
-        stack = "".join(traceback.format_stack(frame)[-12:]) if frame is not None else ""
+        stack = _step_of(frame)
         del frame
         with self._lock:
             if self._over.is_set() or self._heard.is_set():
@@ -193,6 +194,16 @@ class Deadline:
 
     def __repr__(self) -> str:
         return f"<Deadline of {self.test}: {self.seconds} s>"
+
+
+def _step_of(frame: Any) -> str:
+    """The stack of the step that the loop takes, without the loop's own frames and ours."""
+    taken: list[Any] = []
+    while frame is not None and frame.f_code.co_name not in ("_run", "unrolled_run"):
+        if not is_ours(frame.f_code.co_filename):
+            taken.append((frame, frame.f_lineno))
+        frame = frame.f_back
+    return "".join(traceback.StackSummary.extract(reversed(taken)).format()[-12:])
 
 
 class _GivenUp(BaseException):

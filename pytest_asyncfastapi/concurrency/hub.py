@@ -34,6 +34,7 @@ class Watch(Protocol):
 
     def pool(self, name: str) -> PoolUse:
         """The use of the thread pool of this name."""
+        ...
 
     def spawned(self, task: Any, birth: Birth) -> None:
         """A task of trio's was created."""

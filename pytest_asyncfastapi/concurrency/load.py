@@ -29,12 +29,15 @@ class Meters(Protocol):
 
     def swap_threads(self, threads: Threads) -> Threads:
         """Count the thread pools here from now on; returns where they were counted."""
+        ...
 
     def step_times(self) -> list[float]:
         """What each step of the loop took so far, in seconds."""
+        ...
 
     def upstream_calls(self) -> list[tuple[float, float]] | None:
         """Beginning and end of each upstream call that has ended; None without an upstream."""
+        ...
 
 
 class Load:
@@ -163,7 +166,7 @@ def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:
         )
     if not callable(request):
         raise TypeError(f"load() got {request!r}, not a function that makes a request: {_EXAMPLE}")
-    call: Callable[..., Awaitable[Any]] = request
+    call: Any = request
     try:
         signature = inspect.signature(call)
     except (TypeError, ValueError):

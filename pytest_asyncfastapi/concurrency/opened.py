@@ -43,7 +43,8 @@ class Opened:
     def open(self) -> bool:
         """Was it used, and never closed?"""
         thing = self.ref()
-        if thing is not None and self.is_closed(thing):
+        # A thread that runs is known to Python; one that is gone has ended.
+        if self.what == "thread" if thing is None else self.is_closed(thing):
             self.closed = True
         return self.used and not self.closed
 

@@ -8,6 +8,7 @@ plain `def` endpoints and dependencies; and asyncio's default executor, behind
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 import threading
 from collections import Counter
@@ -295,7 +296,6 @@ def _size(loop: Any) -> int:
     executor: ThreadPoolExecutor | None = getattr(loop, "_default_executor", None)
     if executor is None:
         # As ThreadPoolExecutor will choose for the one that is about to be made.
-        from concurrent.futures import ThreadPoolExecutor
-
-        return int(ThreadPoolExecutor()._max_workers)
+        processors = getattr(os, "process_cpu_count", os.cpu_count)()
+        return min(32, (processors or 1) + 4)
     return int(getattr(executor, "_max_workers", sys.maxsize))

@@ -123,12 +123,12 @@ def resisting(task: Any, birth: Birth | None, user: UserCode) -> Leak:
     """A task that would not end."""
     coroutine = task.get_coro()
     code = getattr(coroutine, "cr_code", None)
+    name = code.co_qualname if code else repr(task)
     lines = user_lines(task, user)
     where = lines[-1] if lines else (birth.where(user) if birth is not None else None)
     return Leak(
         "task",
-        f"task cannot be cancelled: {code.co_qualname if code else task!r} goes on after 3 "
-        "cancellations",
+        f"task cannot be cancelled: {name}() goes on after 3 cancellations",
         where,
         birth.module if birth is not None else "",
         birth.activity if birth is not None else "",
