@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -171,7 +172,8 @@ class TestState:
         """When each upstream call of this test began and ended; None without upstream routing."""
         if self._scope is None:
             return None
-        return [(call.started, call.ended) for call in self._scope.recorder.exchanges]
+        calls = self._scope.recorder.exchanges
+        return [(call.started, inf if call.ended is None else call.ended) for call in calls]
 
     # Virtual time
 

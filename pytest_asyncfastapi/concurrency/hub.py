@@ -59,7 +59,6 @@ class Hub:
         self.watches: tuple[Watch, ...] = ()
         self._patches = Patches()
         self._lock = threading.Lock()
-        self._depth = 0
 
     @property
     def watch(self) -> Watch | None:
@@ -74,8 +73,6 @@ class Hub:
                 self._wrap_asyncio()
                 self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
                 opened.wrap(self._patches, self)
-                self._depth = sys.get_coroutine_origin_tracking_depth()
-                sys.set_coroutine_origin_tracking_depth(max(1, self._depth))
             self.watches = (*self.watches, watch)
         self.refresh()
 
@@ -87,7 +84,6 @@ class Hub:
             self.watches = tuple(item for item in self.watches if item is not watch)
             if not self.watches:
                 self._patches.undo()
-                sys.set_coroutine_origin_tracking_depth(self._depth)
 
     def refresh(self) -> None:
         """Wrap what has been imported since: clients and limiters."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
 from ..await_chains import user_lines
+from ..births import birth_at
 from ..findings import Finding, Location
 
 if TYPE_CHECKING:
@@ -179,7 +180,8 @@ def unawaited(
     elif not user.owns(code.co_filename):
         return None
     elif not swept and origin is None:
-        where = user.where(frame)
+        birth = birth_at(frame, user, None)
+        where = None if birth is None else birth.where(user)
     at = where or user.location(code, code.co_firstlineno)
     module = coroutine.cr_frame.f_globals.get("__name__", "") if coroutine.cr_frame else ""
     return Leak(

@@ -127,7 +127,7 @@ def test_everything_is_as_it_was_once_nobody_watches():
         parts = [dict(vars(kind)) for kind in kinds]
         return parts, sys.get_coroutine_origin_tracking_depth()
 
-    inner = ConcurrencyWatch(USER)
+    inner = ConcurrencyWatch(USER, leaks="fail")
     before = now()
     inner.start()
     assert now()[1] >= 1
