@@ -32,9 +32,11 @@ class Watching:
 
     def _mode(self, given: str) -> str:
         """What `auto` means for this test."""
-        if given == "auto":
-            return "warn" if self._state.ours else "off"
-        return given
+        from .runners import is_async_test
+
+        if self._state.ours:
+            return "warn" if given == "auto" else given
+        return "off" if given == "auto" or not is_async_test(self._state.item) else given
 
     def begin(self) -> None:
         """Watch, if anybody will look at what is seen."""

@@ -241,8 +241,8 @@ class ConcurrencyWatch:
 
 
 def _matters(entry: Any) -> bool:
-    """A daemon thread that some library runs for itself is that library's business."""
+    """What some library opens for itself, a socket or a daemon thread, is its own business."""
     thread = entry.ref()
-    if not isinstance(thread, threading.Thread):
-        return True
-    return not thread.daemon or entry.birth.direct
+    if isinstance(thread, threading.Thread):
+        return bool(not thread.daemon or entry.birth.direct)
+    return bool(entry.what != "socket" or entry.birth.direct)
