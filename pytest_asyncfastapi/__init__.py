@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from .client.websocket_errors import WebSocketClosed, WebSocketRejected
     from .client.with_httpx import AsgiClient
     from .clock.virtual import VirtualClock
+    from .concurrency.load import Load
+    from .concurrency.load_report import LoadReport
+    from .concurrency.thread_pool import Threads
     from .faults.table import Faults
     from .opening import open_app
     from .upstream.router import Upstream
@@ -27,8 +30,11 @@ __all__ = [
     "AsgiClient",
     "BlockingGuard",
     "Faults",
+    "Load",
+    "LoadReport",
     "NotAnEventStream",
     "Overrides",
+    "Threads",
     "Upstream",
     "VirtualClock",
     "WebSocket",
@@ -42,8 +48,11 @@ _HOMES = {
     "AsgiClient": "client.with_httpx",
     "BlockingGuard": "blocking.guard",
     "Faults": "faults.table",
+    "Load": "concurrency.load",
+    "LoadReport": "concurrency.load_report",
     "NotAnEventStream": "client.sse",
     "Overrides": "app.overrides",
+    "Threads": "concurrency.thread_pool",
     "Upstream": "upstream.router",
     "VirtualClock": "clock.virtual",
     "WebSocket": "client.websocket",

@@ -37,7 +37,8 @@ class Finding:
     user's line that has to change; `activity` names what was running
     (`"POST /checkout"`, `"lifespan"`); `chain` is the user's frames from the
     endpoint down to `where`, outermost first; `why` is one clause; `remedy`
-    is what to write instead; `allow` is the exact line that silences it.
+    is what to write instead; `allow` is the exact line that silences it; `created`
+    is who created the task in which it happened, and who created that one.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Finding:
     remedy: str = ""
     evidence: str = ""
     allow: str = ""
+    created: str = ""
     severity: Severity = "error"
     test: str = ""
     count: int = 1

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .blocking import BlockingGuard
     from .client.with_httpx import AsgiClient
     from .clock import VirtualClock
+    from .concurrency.load import Load
+    from .concurrency.thread_pool import Threads
     from .faults import Faults
     from .opening import RunningApp
     from .state import TestState
@@ -60,6 +62,7 @@ async def asgi_running(
 
     state = _state(request)
     if state.settings.app_scope == "function":
+        state.watching.on_loop()
         state.start_clock()  # or else the start-up takes no part in virtual time
     async with running_app(
         asgi_app,
@@ -82,6 +85,7 @@ async def asgi_client(
     settings = state.settings
     if sentence := asgi_running.why_not(home(state.item), settings.app):
         raise pytest.fail.Exception(f"{state.test}: {sentence}", pytrace=False)
+    state.watching.on_loop()
     state.start_clock()
     async with client_of(
         asgi_running,
@@ -118,6 +122,18 @@ async def clock(request: pytest.FixtureRequest) -> AsyncIterator[VirtualClock]:
 def blocking(request: pytest.FixtureRequest) -> BlockingGuard:
     """What blocked the event loop in this test, and what is allowed to."""
     return _state(request).open_guard()
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Threads:
+    """How much of the thread pools this test used: `.peak`, `.queued`, `.longest_wait`."""
+    return _state(request).watching.threads
+
+
+@pytest.fixture
+def load(request: pytest.FixtureRequest) -> Load:
+    """`report = await load(lambda: asgi_client.get("/items"), n=100, concurrency=10)`."""
+    return _state(request).watching.load
 
 
 @pytest.fixture

@@ -24,6 +24,11 @@ _STDLIB = os.path.realpath(os.path.dirname(os.__file__)) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
 
 
+def is_ours(filename: str) -> bool:
+    """Is this file part of this plugin?"""
+    return filename.startswith(_OURS)
+
+
 def is_installed(filename: str) -> bool:
     """Is this file a third-party package?"""
     return any(part in filename for part in _INSTALLED)
@@ -42,6 +47,7 @@ class UserCode:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.realpath(root) + os.sep
         self._known: dict[str, bool] = {}
+        self.plumbing: dict[str, bool] = {}  # of `births`, which asks as often
 
     def owns(self, filename: str) -> bool:
         """Is this file the user's own?"""
@@ -60,6 +66,12 @@ class UserCode:
         filename = code.co_filename
         source = linecache.getline(filename, line).strip()
         return Location(self.show(filename), line, code.co_qualname, source)
+
+    def line(self, filename: str, line: int, function: str) -> Location:
+        """The same for a line of which only the name of the file is known."""
+        return Location(
+            self.show(filename), line, function, linecache.getline(filename, line).strip()
+        )
 
     def show(self, filename: str) -> str:
         """A path relative to the project's root where it lies inside it."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import runners, settings
+from . import markers, runners, settings
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -18,7 +18,9 @@ from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     blocking,
     clock,
     faults,
+    load,
     overrides,
+    threads,
     upstream,
 )
 
@@ -35,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Markers; settings, read and checked once."""
-    for marker in settings.MARKERS:
+    for marker in markers.MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[settings.SETTINGS] = settings.read(config)
 
@@ -66,10 +68,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_fixture_setup(fixturedef: pytest.FixtureDef[object], request: object) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+) -> Generator[None, object, object]:
     """An app that runs for several tests ends with the backend of its loop."""
+    from .state import STATE
+
     runners.end_with_backend(fixturedef, request)
+    state = request._pyfuncitem.stash.get(STATE, None)
+    if state is None or fixturedef.scope == "function":
+        return (yield)
+    before = state.watching.exempt(True)
+    try:
+        return (yield)
+    finally:
+        state.watching.exempt(before)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -130,6 +144,9 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     """The findings by place, like --durations."""
     if not terminalreporter.stats:  # nothing has run
         return
-    from .report import on_reports, terminal
+    from .report import loop_lag, on_reports, terminal
 
+    count = config.stash[settings.SETTINGS].loop_lag
+    if count:
+        loop_lag.write_summary(terminalreporter, on_reports.lags(terminalreporter), count)
     terminal.write_summary(terminalreporter, on_reports.gather(terminalreporter))

@@ -252,7 +252,10 @@ def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
         border()
         try:
             state.start_clock()
+            state.watching.on_loop()
             with _deadlock_fails(state):
+                if timeout := state.settings.timeout:
+                    return await state.watching.bounded(body(*args, **kwargs), timeout)
                 return await body(*args, **kwargs)
         finally:
             ACTIVITY.reset(token)

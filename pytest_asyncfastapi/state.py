@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,7 +16,9 @@ import pytest
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
-from .settings import SETTINGS, Mode
+from .options import Mode
+from .settings import SETTINGS
+from .watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +29,8 @@ if TYPE_CHECKING:
     from .faults.client import ClientPlan
     from .upstream.scope import UpstreamScope
 
-OUR_FIXTURES = frozenset(
-    ("asgi_app", "asgi_client", "upstream", "faults", "clock", "blocking", "overrides")
-)
+_NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
+OUR_FIXTURES = frozenset(_NAMES.split())
 
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
 USER_CODE = pytest.StashKey[UserCode]()
@@ -55,6 +57,7 @@ class TestState:
         self.ours = bool(names & OUR_FIXTURES)
         self.wants_clock = "clock" in names or self.settings.clock in ("freeze", "flow")
         self.guard: BlockingGuard | None = None
+        self.watching = Watching(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
 
@@ -166,6 +169,13 @@ class TestState:
                 raise pytest.UsageError(f"{self.test}: @pytest.mark.faults: {error}") from None
         return specs
 
+    def upstream_calls(self) -> list[tuple[float, float]] | None:
+        """When each upstream call of this test began and ended; None without upstream routing."""
+        if self._scope is None:
+            return None
+        calls = self._scope.recorder.exchanges
+        return [(call.started, inf if call.ended is None else call.ended) for call in calls]
+
     # Virtual time
 
     @property
@@ -242,6 +252,7 @@ class TestState:
             except ImportError as error:
                 raise pytest.UsageError(f"{self.test}: {error}") from None
             preload(self.settings.client)
+        self.watching.begin()
         if self.guard_mode != "off":
             self.open_guard()
         if self.settings.fault or self.item.get_closest_marker("faults") is not None:
@@ -259,6 +270,7 @@ class TestState:
             self.note(note)
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed))
+        found.extend(self.watching.findings())
         log = FindingLog()
         for finding in found:
             log.add(finding if finding.test else replace(finding, test=self.test))
@@ -287,6 +299,7 @@ class TestState:
     def end(self) -> None:
         """After the fixtures are torn down."""
         self.close_clock()
+        self.watching.end()
         if self._scope is not None:
             self._scope.deactivate()
         if self.guard is not None:

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
+from ..births import current_birth
 from ..findings import Finding, FindingLog
 from .allow import ALLOWED_HERE, AllowRule, as_rule
 from .hub import HUB
@@ -55,6 +56,7 @@ class BlockingGuard:
         self._given: list[AllowRule] = []
         self._records: list[Record] = []
         self._latest: dict[int, Record] = {}
+        self._steps: list[float] = []
 
     def start(self) -> None:
         """Begin to watch. A second call does nothing."""
@@ -67,6 +69,7 @@ class BlockingGuard:
         """Stop watching; what was recorded stays. A second call does nothing."""
         if self in HUB.listeners:
             self.not_watched = self.not_watched or HUB.broken
+            self._steps = self.step_times()
         WITNESSES.leave(self)
         self._latest.clear()
 
@@ -79,12 +82,20 @@ class BlockingGuard:
     @property
     def calls(self) -> list[BlockingCall]:
         """The calls that were seen, in order; "silent" ones among them."""
-        return [item.frozen(self.policy) for item in self._records if not item.stall]
+        return [
+            item.frozen(self.policy, self.user_code) for item in self._records if not item.stall
+        ]
 
     @property
     def stalls(self) -> list[BlockingCall]:
         """The steps that were too long for what no recorded call explains."""
-        return [item.frozen(self.policy) for item in self._records if item.stall]
+        return [item.frozen(self.policy, self.user_code) for item in self._records if item.stall]
+
+    def step_times(self) -> list[float]:
+        """What each step of a loop took since the first guard started, in seconds."""
+        if self not in HUB.listeners:
+            return self._steps
+        return [took for cell in list(HUB.cells.values()) for took in list(cell.steps)]
 
     def findings(self) -> list[Finding]:
         """What the profile minds, one for each of the user's lines."""
@@ -135,7 +146,7 @@ class BlockingGuard:
             _FORBIDDEN.reset(token)
         if found:
             strict = BlockingPolicy(profile="strict")
-            told = [text(finding(item.frozen(strict))) for item in found]
+            told = [text(finding(item.frozen(strict, self.user_code))) for item in found]
             raise BlockingCallError("\n\n".join(told))
 
     def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Record | None:
@@ -162,13 +173,14 @@ class BlockingGuard:
             remedy=remedy,
             witness=witness,
             test=self.test,
+            birth=current_birth(),
         )
         if name != entry.name and entry.category != "http":
             record.inner.append(entry.name)
         self._keep(record)
         weight = weigh(category, None, self.policy, scene, activity)
         if self.policy.mode == "raise" and weight == "error":
-            raise BlockingCallError(text(finding(record.frozen(self.policy))))
+            raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
         return record
 
     def stalled(self, stall: Stall) -> None:
@@ -186,6 +198,7 @@ class BlockingGuard:
                         remedy=entry.remedy,
                         witness=evidence,
                         test=self.test,
+                        birth=stall.birth,
                     )
                     record.stall = True
                     record.ended(cost, cost)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import kernel
@@ -30,6 +31,8 @@ except ImportError:  # another implementation of Python
 SHORTEST_WAIT = 0.001
 # So often is one call site told of in a test: a loop over a file's lines is known by then.
 MOST_TELLINGS = 200
+# So many of a test's last steps are kept, for its loop lag.
+MOST_STEPS = 1 << 17
 
 
 def on_loop() -> bool:
@@ -94,6 +97,7 @@ class Cell:
         self.sampled_slice = 0.0
         self.samples: list[Any] = []
         self.dirty = False  # something is to be cleaned up after the step
+        self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
 
     def clean(self) -> None:
         """Forget the step that ended; calls that it left open are over."""

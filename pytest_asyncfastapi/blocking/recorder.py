@@ -9,6 +9,8 @@ from .records import BlockingCall, BlockingPolicy
 from .verdict import allow_line, weigh
 
 if TYPE_CHECKING:
+    from ..births import Birth
+    from ..frames import UserCode
     from .catalog import Entry
     from .stack import Scene
 
@@ -30,6 +32,7 @@ class Record:
         remedy: str,
         witness: str,
         test: str,
+        birth: Birth | None = None,
     ) -> None:
         self.name = name
         self.args = args
@@ -39,6 +42,7 @@ class Record:
         self.remedy = remedy
         self.witness = witness
         self.test = test
+        self.birth = birth
         self.thread = threading.current_thread().name
         self.inner: list[str] = []
         self.stall = False
@@ -59,7 +63,7 @@ class Record:
         """Is this the same line of the user's?"""
         return self.scene.where is not None and self.scene.where == scene.where
 
-    def frozen(self, policy: BlockingPolicy) -> BlockingCall:
+    def frozen(self, policy: BlockingPolicy, user: UserCode | None = None) -> BlockingCall:
         """The record as a fact, weighed by the policy."""
         name = self.name
         if self.inner and self.category not in _WHOLE:
@@ -80,6 +84,7 @@ class Record:
             allow=allow_line(self.category, self.scene),
             remedy=_fill(self.remedy, self.args),
             test=self.test,
+            created="" if self.birth is None or user is None else self.birth.told(user),
         )
 
     def __repr__(self) -> str:

@@ -34,7 +34,8 @@ class BlockingCall:
 
     `duration` is in seconds, None when nobody saw the end of it. `severity`
     is "silent" for what the profile does not mind; `allow` is the line that
-    silences it and `chain` the user's frames, outermost first.
+    silences it and `chain` the user's frames, outermost first. `created` is who
+    created the task that made the call.
     """
 
     name: str
@@ -50,6 +51,7 @@ class BlockingCall:
     allow: str
     remedy: str
     test: str = ""
+    created: str = ""
 
     def __str__(self) -> str:
         return f"{self.name}({self.args}) at {self.where or 'no line of yours'}"

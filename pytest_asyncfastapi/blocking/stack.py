@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from ..findings import Location
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
-_ROOM = str(Path(__file__).parent) + os.sep
+# Frames that stand inside the user's calls because of what is wrapped.
+_ROOM = (str(Path(__file__).parent) + os.sep, os.path.join(_PACKAGE, "concurrency") + os.sep)
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 # The loop itself and what it is made of: their calls are the loop's own business.

@@ -17,12 +17,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .. import activity
+from ..births import birth_of_step, current_birth
 from . import kernel
 from .stack import Spot, spots, spots_of_callback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..births import Birth
     from .hub import Cell, Hub
 
 _sleep = time.sleep
@@ -56,6 +58,7 @@ class Stall:
     label: str
     callback: str
     started: float
+    birth: Birth | None = None
 
 
 class StepWatch:
@@ -100,6 +103,7 @@ class StepWatch:
         if cell is None or not cell.start:
             return
         now = kernel.perf_counter()
+        cell.steps.append(now - cell.start)
         if now - cell.start > self.threshold:
             self._close(cell, now, copy_context(), None)
         cell.label = activity.ACTIVITY.get()
@@ -127,7 +131,9 @@ class StepWatch:
                 original(self)
             finally:
                 now = clock()
-                if now - cell.start > watch.threshold and live:
+                took = now - cell.start
+                cell.steps.append(took)
+                if took > watch.threshold and live:
                     watch._close(cell, now, self._context, self)
                 cell.start = 0.0
                 if cell.dirty:
@@ -205,7 +211,10 @@ class StepWatch:
             samples = (Sample(near, ""),) if near else ()
         label = cell.label if cell.label is not None else context.get(activity.ACTIVITY, "")
         name = "" if callback is None else repr(callback)
-        return Stall(rest, cpu, blocked, figures.proven, samples, context, label, name, started)
+        birth = current_birth() if callback is None else birth_of_step(callback)
+        return Stall(
+            rest, cpu, blocked, figures.proven, samples, context, label, name, started, birth
+        )
 
     def _slept(self, blocked: float, times: int, samples: tuple[Sample, ...]) -> bool:
         """Was it one sleep, or many short ones as a thread takes that waits for the GIL?"""
@@ -274,6 +283,7 @@ class TrioSteps:
         if cell is None or not cell.start:
             return
         now = kernel.perf_counter()
+        cell.steps.append(now - cell.start)
         if self.live and now - cell.start > self._watch.threshold:
             self._watch._close(cell, now, task.context, task)
         cell.start = 0.0

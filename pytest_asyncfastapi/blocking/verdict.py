@@ -120,6 +120,7 @@ def finding(call: BlockingCall) -> Finding:
         remedy=call.remedy,
         evidence=call.witness,
         allow=f"asyncfastapi_allow_blocking = {call.allow}",
+        created=call.created,
         severity=severity,
         test=call.test,
         data={"category": call.category, "name": call.name, "duration": call.duration},

@@ -5,7 +5,7 @@ The public names of the room. Imports the standard library only.
 
 from __future__ import annotations
 
-from .await_chains import describe_tasks
+from ..await_chains import describe_tasks
 from .errors import ClockError
 from .virtual import VirtualClock
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .await_chains import describe_tasks
+from ..await_chains import describe_tasks
 from .errors import ClockError
 from .pace import Pace, Policy
 from .real_work import RealWork

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from .await_chains import describe_each, frames_of
+from ..await_chains import describe_each, frames_of
 from .errors import ClockError
 from .pace import SLICE, Pace, Policy
 from .selector import SETTLE

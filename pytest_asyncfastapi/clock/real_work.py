@@ -15,7 +15,7 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .await_chains import frames_of
+from ..await_chains import frames_of
 from .sockets import Descriptor, Sockets, waiting_owner, waits_outside
 from .threads import ASYNCIO, EXECUTOR, TOOLING, USER, WORKER, Threads, owner_of
 

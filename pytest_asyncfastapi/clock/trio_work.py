@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from .await_chains import frames_of
+from ..await_chains import frames_of
 from .real_work import Work, name_of
 from .sockets import Descriptor, describe, is_local
 from .threads import EXECUTOR, USER, WORKER, Threads

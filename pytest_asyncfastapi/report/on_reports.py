@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..state import TestState
 
 _FINDINGS = pytest.StashKey[dict[str, list[Finding]]]()
+_LAG = pytest.StashKey[dict[str, Any]]()
 _NOTES = pytest.StashKey[list[str]]()
 ATTRIBUTE = "asyncfastapi"
 
@@ -29,6 +30,8 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     fresh = state.news()
     item.stash.setdefault(_FINDINGS, {})[phase] = fresh
     item.stash[_NOTES] = state.notes
+    if phase == "teardown" and (lag := state.watching.lag()):
+        item.stash[_LAG] = lag
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
@@ -39,9 +42,12 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
     """Put the findings of this phase on its report."""
     fresh = item.stash.get(_FINDINGS, {}).pop(report.when, [])
     notes = item.stash.get(_NOTES, [])
-    if not fresh and not notes:
+    lag = item.stash.get(_LAG, None)
+    if not fresh and not notes and not lag:
         return
     payload = {"findings": [finding.to_json() for finding in fresh], "notes": list(notes)}
+    if lag:
+        payload["lag"] = lag
     setattr(report, ATTRIBUTE, payload)
     shown = str(report.longrepr)
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.
@@ -59,6 +65,14 @@ def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
         found.extend(Finding.from_json(item) for item in payload.get("findings", ()))
         notes.extend(note for note in payload.get("notes", ()) if note not in notes)
     return found, notes
+
+
+def lags(terminal: TerminalReporter) -> list[tuple[str, dict[str, Any]]]:
+    """The loop lag of each test that has one, with its name."""
+    payloads = [
+        (report.nodeid, getattr(report, ATTRIBUTE, {})) for report in _reports(terminal.stats)
+    ]
+    return [(name, payload["lag"]) for name, payload in payloads if "lag" in payload]
 
 
 def _reports(stats: dict[str, list[Any]]) -> Iterable[Any]:

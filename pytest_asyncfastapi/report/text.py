@@ -46,6 +46,8 @@ def finding(item: Finding) -> str:
         lines.append(_row("in", item.activity))
     if len(item.chain) > 1:
         lines.append(_row("through", "\n".join(_step(step) for step in item.chain)))
+    if item.created:
+        lines.append(_row("created", item.created))
     seen = "seen by" if item.kind == "blocking" else "detail"
     for name, value in (("why", item.why), (seen, item.evidence), ("fix", item.remedy)):
         if value:

@@ -23,11 +23,13 @@ WALLS = {
     "client": {"client"},
     "clock": {"clock"},
     "blocking": {"blocking"},
+    "concurrency": {"concurrency"},
     "faults": {"faults"},
     "upstream": {"upstream", "faults"},
     "report": {"report"},
 }
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
+SHARED |= {"births", "await_chains"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:
@@ -51,7 +53,8 @@ def test_a_run_without_our_fixtures_imports_no_room(pytester: pytest.Pytester) -
         def test_plain():
             rooms = [m for m in sys.modules if m.startswith("pytest_asyncfastapi.")]
             heavy = [m for m in rooms if m.split(".")[1] in ("client", "upstream", "faults",
-                                                              "blocking", "clock", "app")]
+                                                              "blocking", "clock", "app",
+                                                              "concurrency")]
             assert heavy == []
         """
     )

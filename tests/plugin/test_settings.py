@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_asyncfastapi.settings import OPTIONS
+from pytest_asyncfastapi.options import OPTIONS
 
 
 @pytest.mark.parametrize(

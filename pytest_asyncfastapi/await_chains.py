@@ -1,8 +1,8 @@
 """Who waits where: the await chain of every task of a loop, as text.
 
 A suspended task has no stack, only coroutines that await each other; this
-module walks them. It must not know why anybody asks (a deadlock, a deadline)
-and changes nothing.
+module walks them, and says who created the task where that is known. It must
+not know why anybody asks (a deadlock, a deadline) and changes nothing.
 """
 
 from __future__ import annotations
@@ -11,13 +11,18 @@ import asyncio
 import gc
 import inspect
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
-from ..frames import UserCode
+from .births import birth_of
+from .frames import UserCode
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterable, Iterator
+
+    from .births import Birth
+    from .findings import Location
 
 _LINKS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
 # Opaque helpers of the interpreter; what they wrap shows only to the collector.
@@ -28,8 +33,9 @@ _TRAPS = "trio._core._traps"
 
 
 def frames_of(task: Any) -> list[types.FrameType]:
-    """The suspended frames of a task, outermost first; empty when it has none."""
-    return list(_walk(task.get_coro()))
+    """The suspended frames of a task of either library, outermost first; empty when it has none."""
+    frames = _walk(task.get_coro() if hasattr(task, "get_coro") else task.coro)
+    return [frame for frame in frames if frame.f_globals.get("__name__") != _TRAPS]
 
 
 def _walk(awaited: Any) -> Iterator[types.FrameType]:
@@ -61,28 +67,63 @@ def _unwrap(awaited: Any) -> Any:
     return None
 
 
-def describe_tasks(loop: asyncio.AbstractEventLoop) -> str:
+def describe_tasks(loop: asyncio.AbstractEventLoop, *, of_users: bool = False) -> str:
     """Write the await chain of every unfinished task of this loop; see `describe_each`."""
     try:
         current = asyncio.current_task(loop)
     except RuntimeError:
         current = None
-    return describe_each(asyncio.all_tasks(loop), current)
+    return describe_each(asyncio.all_tasks(loop), current, of_users=of_users)
 
 
-def describe_each(tasks: Iterable[Any], current: Any = None) -> str:
+def describe_each(tasks: Iterable[Any], current: Any = None, *, of_users: bool = False) -> str:
     """Write the await chain of each task, one block a task.
 
     The user's lines are shown with their source, outermost first; of other
     people's code only the innermost call is named. The task that is running
-    right now comes first and is marked so. A task is whatever has `get_name()`
-    and `get_coro()`.
+    right now comes first and is marked so. Where it was watched, the place
+    that created the task stands below. `of_users` leaves out the tasks in which
+    nothing of the user's runs. A task is whatever has `get_name()` and
+    `get_coro()`.
     """
     users = UserCode(os.getcwd())
-    tasks = sorted(tasks, key=lambda task: (task is not current, _age(task)))
-    if not tasks:
-        return "no task is left"
-    return "\n".join(_describe(task, users, task is current) for task in tasks)
+    blocks = [
+        _describe(task.get_name(), frames, users, birth_of(task), running=task is current)
+        for task in sorted(tasks, key=lambda task: (task is not current, _age(task)))
+        if _any_owned(frames := frames_of(task), users) or not of_users
+    ]
+    return "\n".join(blocks) or "no task is left"
+
+
+def _any_owned(frames: list[types.FrameType], users: UserCode) -> bool:
+    return any(users.owns(frame.f_code.co_filename) for frame in frames)
+
+
+def describe_trio_tasks() -> str:
+    """The same for the trio run that the caller is in: tasks below the root, outermost first."""
+    trio: Any = sys.modules["trio"]
+    users = UserCode(os.getcwd())
+    current = trio.lowlevel.current_task()
+    blocks: list[str] = []
+    waiting = [trio.lowlevel.current_root_task()]
+    while waiting and len(blocks) < _LIMIT:
+        task = waiting.pop(0)
+        waiting.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
+        frames = frames_of(task)
+        if _any_owned(frames, users):
+            blocks.append(
+                _describe(task.name, frames, users, birth_of(task), running=task is current)
+            )
+    return "\n".join(blocks) or "no task of yours is left"
+
+
+def user_lines(task: Any, users: UserCode) -> list[Location]:
+    """Where a suspended task (of either library) stands, in the user's lines, outermost first."""
+    return [
+        users.location(frame.f_code, frame.f_lineno)
+        for frame in frames_of(task)
+        if users.owns(frame.f_code.co_filename)
+    ]
 
 
 def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
@@ -92,12 +133,13 @@ def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
     return (int(number), "") if number.isdigit() else (1 << 60, name)
 
 
-def _describe(task: asyncio.Task[Any], users: UserCode, running: bool) -> str:
-    frames = [one for one in frames_of(task) if one.f_globals.get("__name__") != _TRAPS]
+def _describe(
+    name: str, frames: list[types.FrameType], users: UserCode, birth: Birth | None, *, running: bool
+) -> str:
     if not frames:
-        return f"{task.get_name()!r} has not started or has no Python frames"
+        return f"{name!r} has not started or has no Python frames"
     verb = "is running" if running else "waits"
-    lines = [f"{task.get_name()!r} {verb}:"]
+    lines = [f"{name!r} {verb}:"]
     mine = [frame for frame in frames if users.owns(frame.f_code.co_filename)]
     for frame in mine or frames[:1]:
         place = users.location(frame.f_code, frame.f_lineno)
@@ -105,6 +147,8 @@ def _describe(task: asyncio.Task[Any], users: UserCode, running: bool) -> str:
     innermost = frames[-1]
     if innermost not in mine and (mine or len(frames) > 1):
         lines.append(f"    in {_dotted(innermost)}")
+    if birth is not None and birth.code is not None:
+        lines.append("    created " + birth.told(users).replace("\n", "\n    "))
     return "\n".join(lines)
 
 

@@ -1,0 +1,207 @@
+"""Where tasks, generators, coroutines and pools are heard, for the watch that is active.
+
+Process-wide like the functions that it wraps: there is one `HUB`, and while no
+test is watched nothing is wrapped. Of several watches (a pytest inside a
+pytest) the youngest hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+import warnings
+import weakref
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..births import birth_at, remember
+from . import http_clients, opened, thread_pool
+from .patches import Patches
+
+if TYPE_CHECKING:
+    from ..births import Birth
+    from ..frames import UserCode
+    from .opened import Ledger
+    from .thread_pool import PoolUse
+
+
+class Watch(Protocol):
+    """What the hub knows of the watch of a test."""
+
+    user_code: UserCode
+    ledger: Ledger
+    exempt: bool
+
+    def pool(self, name: str) -> PoolUse:
+        """The use of the thread pool of this name."""
+        ...
+
+    def spawned(self, task: Any, birth: Birth) -> None:
+        """A task of trio's was created."""
+
+    def iterates(self, generator: Any, birth: Birth) -> None:
+        """An async generator is iterated for the first time."""
+
+    def dropped(self, coroutine: Any, frame: Any) -> None:
+        """A coroutine is destroyed that nobody ever awaited."""
+
+    def loop_ends(self, loop: Any) -> None:
+        """A loop of asyncio's is about to close, and to cancel what it has."""
+
+    def run_ends(self) -> None:
+        """The main task of a trio run has ended."""
+
+
+class Hub:
+    """The watches that listen, and the functions that are wrapped for them."""
+
+    def __init__(self) -> None:
+        self.watches: tuple[Watch, ...] = ()
+        self._patches = Patches()
+        self._lock = threading.Lock()
+
+    @property
+    def watch(self) -> Watch | None:
+        """Who hears."""
+        return self.watches[-1] if self.watches else None
+
+    def join(self, watch: Watch) -> None:
+        """A watch begins."""
+        with self._lock:
+            if not self.watches:
+                self._patches = Patches()
+                self._wrap_asyncio()
+                self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
+                opened.wrap(self._patches, self)
+            self.watches = (*self.watches, watch)
+        self.refresh()
+
+    def leave(self, watch: Watch) -> None:
+        """A watch ends; with the last one everything is as it was."""
+        with self._lock:
+            if watch not in self.watches:
+                return
+            self.watches = tuple(item for item in self.watches if item is not watch)
+            if not self.watches:
+                self._patches.undo()
+
+    def refresh(self) -> None:
+        """Wrap what has been imported since: clients and limiters."""
+        for name in ("httpx", "httpx2"):
+            if name in sys.modules:
+                http_clients.wrap(self._patches, self, sys.modules[name])
+        thread_pool.wrap(self._patches, self)
+
+    def birth(self, frame: Any) -> Birth | None:
+        """The birth of what is being made at `frame`, for the watch that hears."""
+        watch = self.watch
+        if watch is None:
+            return None
+        return birth_at(frame, watch.user_code, None if watch.exempt else watch)
+
+    # asyncio
+
+    def _wrap_asyncio(self) -> None:
+        loop: Any = asyncio.BaseEventLoop
+        self._patches.wrap(loop, "create_task", self._creating)
+        self._patches.wrap(loop, "_asyncgen_firstiter_hook", self._iterating)
+        self._patches.wrap(asyncio.Runner, "close", self._closing)
+
+    def _creating(self, original: Any) -> Any:
+        def create_task(loop: Any, *args: Any, **kwargs: Any) -> Any:
+            task = original(loop, *args, **kwargs)
+            if self.watches and asyncio._get_running_loop() is not None:
+                remember(task, self.birth(sys._getframe(1)))
+            return task
+
+        return create_task
+
+    def _iterating(self, original: Any) -> Any:
+        def firstiter(loop: Any, generator: Any) -> None:
+            original(loop, generator)
+            self.first(generator, sys._getframe(1))
+
+        return firstiter
+
+    def first(self, generator: Any, frame: Any) -> None:
+        """An async generator is iterated for the first time, at `frame`."""
+        watch, birth = self.watch, self.birth(frame)
+        if watch is not None and birth is not None:
+            watch.iterates(generator, birth)
+
+    def _closing(self, original: Any) -> Any:
+        def close(runner: Any) -> Any:
+            loop = getattr(runner, "_loop", None)
+            watch = self.watch
+            idle = asyncio._get_running_loop() is None
+            if watch is not None and idle and loop is not None and not loop.is_closed():
+                watch.loop_ends(loop)
+            return original(runner)
+
+        return close
+
+    def _dropping(self, original: Any) -> Any:
+        def warn(coroutine: Any) -> Any:
+            watch = self.watch
+            if watch is not None:
+                watch.dropped(coroutine, sys._getframe(1))
+            return original(coroutine)
+
+        # The warning names a frame so many levels up. Those of the import machinery do not
+        # count, and ours must not: filters go by the module that is named.
+        warn.__code__ = warn.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+        return warn
+
+    def __repr__(self) -> str:
+        return f"<Hub: {len(self.watches)} watches>"
+
+
+HUB = Hub()
+
+
+class TrioInstrument:
+    """Hears trio's tasks; one for each run, which it stays with."""
+
+    def __init__(self, hub: Hub, main: Any) -> None:
+        self._hub = hub
+        self._main = weakref.ref(main)
+
+    def task_spawned(self, task: Any) -> None:
+        """A task was created, by the code above."""
+        birth = self._hub.birth(sys._getframe(1))
+        watch = self._hub.watch
+        if birth is not None and watch is not None:
+            remember(task, birth)
+            watch.spawned(task, birth)
+
+    def task_exited(self, task: Any) -> None:
+        """A task is over; with the main one, the run is."""
+        watch = self._hub.watch
+        if task is self._main() and watch is not None:
+            watch.run_ends()
+
+
+# The runs of trio that have an instrument of ours, by their root task.
+_RUNS: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def hear_trio() -> None:
+    """Hear the tasks and generators of the trio run that the caller is in."""
+    import trio
+
+    root: Any = trio.lowlevel.current_root_task()
+    if root is None or root in _RUNS:
+        return
+    _RUNS.add(root)
+    runner: Any = getattr(getattr(trio, "_core", None), "_run", None)
+    context = getattr(getattr(runner, "GLOBAL_RUN_CONTEXT", None), "runner", None)
+    main = getattr(context, "main_task", None) or trio.lowlevel.current_task()
+    trio.lowlevel.add_instrument(TrioInstrument(HUB, main))  # type: ignore[arg-type]
+    before = sys.get_asyncgen_hooks().firstiter
+
+    def firstiter(generator: Any) -> None:
+        if before is not None:
+            before(generator)
+        HUB.first(generator, sys._getframe(1))
+
+    sys.set_asyncgen_hooks(firstiter=firstiter)

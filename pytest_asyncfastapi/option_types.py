@@ -1,0 +1,73 @@
+"""What the values of options may be: each parser rejects with the second half of a sentence.
+
+Used by the table in `options.py`; the grammar of a rule or a fault is its room's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """One of these words."""
+
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
+def text(value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r} is not a text")
+    return value.strip()
+
+
+def whole(value: Any) -> int:
+    """A whole number."""
+    if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(value)
+
+
+def count(value: Any) -> int:
+    """A whole number, 0 or more."""
+    if whole(value) < 0:
+        raise ValueError(f"{value!r} is less than 0")
+    return int(value)
+
+
+def hosts(value: Any) -> tuple[str, ...]:
+    """Names of hosts, separated by commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(text(part).lower() for part in parts)
+
+
+def allow(value: Any) -> str:
+    """A rule of the blocking guard."""
+    from .blocking.allow import as_rule
+
+    return as_rule(text(value)).text
+
+
+def leak(value: Any) -> str:
+    """A rule of the leaks."""
+    from .concurrency.verdict import as_rule
+
+    as_rule(text(value))
+    return text(value)
+
+
+def fault(value: Any) -> str:
+    """A fault, in words."""
+    from .faults.grammar import parse
+
+    given = text(value)
+    parse(given)
+    return given

@@ -1,0 +1,214 @@
+"""Everything that can be chosen, in one table: flags, ini keys and marker arguments.
+
+`settings.py` reads what was chosen, `option_types.py` says what a value may be.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .option_types import allow as _allow
+from .option_types import count as _count
+from .option_types import fault as _fault
+from .option_types import hosts as _hosts
+from .option_types import leak as _leak
+from .option_types import one_of as _one_of
+from .option_types import text as _text
+from .option_types import whole as _whole
+from .units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from ._http import LibraryName
+
+Mode = Literal["fail", "raise", "warn", "off"]
+
+
+@dataclass(frozen=True, eq=False)  # lean: it is made at every start of pytest
+class Settings:
+    """What the user has chosen; the fields are the names of the options."""
+
+    app: str | None = None
+    app_scope: Literal["function", "module", "session"] = "function"
+    client: LibraryName = "httpx"
+    runner: str = "auto"
+    blocking: Literal["auto"] | Mode = "auto"
+    blocking_profile: Literal["default", "strict"] = "default"
+    blocking_threshold: float = 0.05
+    cpu_threshold: float = 0.25
+    allow_blocking: tuple[str, ...] = ()
+    clock: Literal["auto", "freeze", "flow", "off"] = "auto"
+    freeze_bound: float = 10.0
+    leaks: Literal["auto", "fail", "warn", "off"] = "auto"
+    allow_leaks: tuple[str, ...] = ()
+    threads: Literal["auto", "fail", "warn", "off"] = "auto"
+    timeout: float = 0.0
+    loop_lag: int = 0
+    fault: tuple[str, ...] = ()
+    seed: int = 0
+    unrouted: str = "fail"
+    passthrough: tuple[str, ...] = ()
+    client_timeout: float = 30.0
+    startup_timeout: float = 10.0
+    shutdown_timeout: float = 10.0
+    # Not options: where `app` was given, for the errors about it.
+    app_origin: str = ""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Option:
+    """One row of the table; `parse` raises `ValueError` with the second half of a sentence."""
+
+    name: str
+    help: str
+    parse: Callable[[Any], Any]
+    many: bool = False
+    metavar: str | None = None
+    marker: bool = True  # may one test have its own?
+
+    @property
+    def flag(self) -> str:
+        """As written on the command line."""
+        return "--asyncfastapi-" + self.name.replace("_", "-")
+
+    @property
+    def ini(self) -> str:
+        """As written in the configuration file."""
+        return "asyncfastapi_" + self.name
+
+
+OPTIONS = (
+    Option("app", "the app under test: 'pkg.mod:app', or 'pkg.mod:create_app()'", _text),
+    Option(
+        "app_scope",
+        "how long one run of the app lives: function (default), module or session; `asgi_client` "
+        "is each test's own all the same",
+        _one_of("function", "module", "session"),
+        marker=False,
+    ),
+    Option(
+        "client",
+        "the library that `asgi_client` is a client of: httpx (default) or httpx2",
+        _one_of("httpx", "httpx2"),
+    ),
+    Option(
+        "runner",
+        "auto: run async tests that no other runner claims (default); off: leave them alone",
+        _one_of("auto", "off"),
+    ),
+    Option(
+        "blocking",
+        "what a blocking call on the event loop does: auto (default: fail, in tests that use our "
+        "fixtures), fail, raise, warn or off (in every test)",
+        _one_of("auto", "fail", "raise", "warn", "off"),
+    ),
+    Option(
+        "blocking_profile",
+        "default: what stalls a server; strict: every blocking call, however short",
+        _one_of("default", "strict"),
+    ),
+    Option(
+        "blocking_threshold",
+        "how long a step of the loop may be held by a call that is not always reported, such as "
+        "a file read (default 50ms)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "cpu_threshold",
+        "how long a step of the loop may compute (default 250ms)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "allow_blocking",
+        "a blocking call that is intended: 'module:function', 'category@module' or a name",
+        _allow,
+        many=True,
+        metavar="RULE",
+    ),
+    Option(
+        "clock",
+        "virtual time: auto (default: where a test asks for `clock` or injects a delay), freeze or "
+        "flow (in every async test; while real work is pending) or off (only for the fixture)",
+        _one_of("auto", "freeze", "flow", "off"),
+    ),
+    Option(
+        "freeze_bound",
+        "how long virtual time stands still for real work before it flows (default 10s)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "leaks",
+        "what a test leaves behind (a running task, an open client, ...): auto (default: warn, in "
+        "tests that use our fixtures), fail, warn or off (in every async test)",
+        _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "allow_leaks",
+        "a leak that is intended: 'task', or 'task@module' with the module that makes it",
+        _leak,
+        many=True,
+        metavar="RULE",
+    ),
+    Option(
+        "threads",
+        "what calls that wait because every thread of the pool is taken do: auto (default: warn, "
+        "in tests that use our fixtures), fail, warn or off (in every async test)",
+        _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "timeout",
+        "how long the body of an async test may take, in real time (default 0: as long as it "
+        "likes); then it fails with who waits for what",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "loop_lag",
+        "show the N tests in which the event loop was held longest (default 0: none)",
+        _count,
+        metavar="N",
+        marker=False,
+    ),
+    Option(
+        "fault",
+        "a fault on the app's outgoing calls in every test: 'https://pay.example/*: latency=3s'",
+        _fault,
+        many=True,
+        metavar="SPEC",
+    ),
+    Option("seed", "seed of everything that is drawn at random (default 0)", _whole, metavar="N"),
+    Option(
+        "unrouted",
+        "what a call that no route of `upstream` matches does: fail (default), warn or pass",
+        _one_of("fail", "warn", "pass"),
+    ),
+    Option(
+        "passthrough",
+        "hosts that the app may really call, separated by commas: 'localhost,127.0.0.1'",
+        _hosts,
+        metavar="HOSTS",
+    ),
+    Option(
+        "client_timeout",
+        "how long `asgi_client` waits for the app to send something (default 30s)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "startup_timeout",
+        "how long the app's lifespan may take to start (default 10s)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "shutdown_timeout",
+        "how long the app's lifespan may take to shut down (default 10s)",
+        seconds,
+        metavar="DURATION",
+    ),
+)

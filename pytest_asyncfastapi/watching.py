@@ -1,0 +1,158 @@
+"""What a test has of the concurrency room: its watch, its deadline, its loads.
+
+Beside `state.py`, which holds one for each test; imports the room when a test
+needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from .concurrency import ConcurrencyWatch
+    from .concurrency.load import Load
+    from .concurrency.thread_pool import Threads
+    from .findings import Finding
+    from .state import TestState
+
+_USERS = frozenset({"load", "threads"})
+
+
+class Watching:
+    """The concurrency room, for one test."""
+
+    def __init__(self, state: TestState) -> None:
+        self._state = state
+        self.watch: ConcurrencyWatch | None = None
+
+    def _mode(self, given: str) -> str:
+        """What `auto` means for this test."""
+        from .runners import is_async_test
+
+        if self._state.ours:
+            return "warn" if given == "auto" else given
+        return "off" if given == "auto" or not is_async_test(self._state.item) else given
+
+    def begin(self) -> None:
+        """Watch, if anybody will look at what is seen."""
+        settings = self._state.settings
+        names = _USERS & set(getattr(self._state.item, "fixturenames", ()))
+        asked = (settings.leaks, settings.threads)
+        wanted = any(self._mode(mode) != "off" for mode in asked)
+        if wanted or names or settings.timeout or self._state.guard_mode != "off":
+            self.open()
+
+    def open(self) -> ConcurrencyWatch:
+        """The watch; begun if it was not."""
+        if self.watch is None:
+            from .concurrency import ConcurrencyWatch
+
+            settings = self._state.settings
+            leaks: Any = self._mode(settings.leaks)
+            self.watch = ConcurrencyWatch(
+                self._state.user_code,
+                test=self._state.test,
+                leaks=leaks,
+                allow=settings.allow_leaks,
+                lasting=settings.app_scope != "function",
+            )
+            self.watch.start()
+        return self.watch
+
+    def on_loop(self) -> None:
+        """The test has a running loop now."""
+        if self.watch is not None:
+            self.watch.on_loop()
+
+    def exempt(self, wide: bool) -> bool:
+        """What is made from now on lasts longer than the test, or not; returns what held before."""
+        before = self.watch is not None and self.watch.exempt
+        if self.watch is not None:
+            self.watch.exempt = wide
+        return before
+
+    def end(self) -> None:
+        """After the fixtures are torn down."""
+        if self.watch is not None:
+            self.watch.stop()
+
+    def findings(self) -> list[Finding]:
+        """Leaks, and a pool that was exhausted."""
+        if self.watch is None:
+            return []
+        from .concurrency.thread_pool import findings
+
+        found = self.watch.findings()
+        mode = self._mode(self._state.settings.threads)
+        if mode != "off":
+            found += findings(self.watch.threads.pools, mode, self._state.test)
+        return found
+
+    @property
+    def threads(self) -> Threads:
+        """The thread pools, as this test used them."""
+        return self.open().threads
+
+    # The deadline
+
+    async def bounded(self, body: Awaitable[Any], seconds: float) -> Any:
+        """Await the body of the test, within its deadline."""
+        import pytest
+
+        from .concurrency.deadline import Deadline, DeadlinePassed
+
+        __tracebackhide__ = True
+        try:
+            return await Deadline(seconds, self._state.test, self._dump).bound(body)
+        except DeadlinePassed as passed:
+            cause = passed.__cause__
+            raise pytest.fail.Exception(str(passed), pytrace=False) from cause
+
+    def _dump(self, text: str) -> None:
+        """Past pytest's capture, since the process may have to be killed next."""
+        try:
+            from _pytest.faulthandler import fault_handler_stderr_fd_key as key
+
+            os.write(self._state.item.config.stash[key], f"\n{text}\n".encode())
+        except (ImportError, KeyError, OSError):
+            print(text, file=sys.__stderr__, flush=True)
+
+    # Loads and the loop's lag
+
+    @property
+    def load(self) -> Load:
+        """`await load(request, n=..., concurrency=...)`."""
+        from .concurrency.load import Load
+
+        self.open()
+        return Load(self)
+
+    def swap_threads(self, threads: Threads) -> Threads:
+        """See `load.Meters`."""
+        return self.open().swap_threads(threads)
+
+    def step_times(self) -> list[float]:
+        """See `load.Meters`; none while the blocking guard, which times the steps, is off."""
+        guard = self._state.guard
+        return [] if guard is None else guard.step_times()
+
+    def upstream_calls(self) -> list[tuple[float, float]] | None:
+        """See `load.Meters`."""
+        return self._state.upstream_calls()
+
+    def lag(self) -> dict[str, Any] | None:
+        """The loop's lag in this test as plain data, if anybody asked to see it."""
+        if not self._state.settings.loop_lag:
+            return None
+        from .concurrency.lag import loop_lag
+
+        lag = loop_lag(self.step_times())
+        return None if lag is None else asdict(lag)
+
+    def __repr__(self) -> str:
+        return f"<Watching {self._state.test}: {self.watch!r}>"

@@ -1,0 +1,66 @@
+"""Small projects, each run once for all the tests that read its report."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+class Report:
+    """What a run of pytest has printed, and how it ended."""
+
+    def __init__(self, folder: Path, output: str, code: int) -> None:
+        self.folder = folder
+        self.output = output
+        self.code = code
+
+    def finding(self, title: str) -> str:
+        """The one finding whose first line matches, to the blank line or rule below it."""
+        found = re.search(rf"^{title}.*\n(?:.*\n)*?(?=\n|=|_)", self.output, re.MULTILINE)
+        assert found is not None, f"no {title!r} in:\n{self.output}"
+        return found.group()
+
+    def line(self, file: str, source: str) -> str:
+        """`app.py:12` for the line with this source."""
+        lines = self.folder.joinpath(file).read_text().splitlines()
+        return f"{file}:{next(n for n, line in enumerate(lines, 1) if source in line)}"
+
+    def outcome(self, **wanted: int) -> None:
+        """The numbers of the last line."""
+        last = re.findall(r"^(?:=+ )?(\d+ .* in [\d.:]+s.*)$", self.output, re.MULTILINE)
+        assert last, self.output
+        found = {name: int(n) for n, name in re.findall(r"(\d+) (\w+)", last[-1])}
+        found = {("errors" if k == "error" else k): v for k, v in found.items()}
+        for name, number in wanted.items():
+            assert found.get(name, 0) == number, self.output
+
+
+class Projects:
+    """Writes projects and runs them."""
+
+    def __init__(self, factory: pytest.TempPathFactory) -> None:
+        self._factory = factory
+
+    def run(self, *flags: str, ini: str = "", **files: str) -> Report:
+        folder = self._factory.mktemp("project")
+        for name, text in files.items():
+            folder.joinpath(f"{name}.py").write_text(text)
+        folder.joinpath("pytest.ini").write_text(
+            "[pytest]\nasyncfastapi_app = app:app\n"
+            + ("" if "no:asyncio" in flags else "asyncio_default_fixture_loop_scope = function\n")
+            + ini
+        )
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *flags]
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, check=False, timeout=120
+        )
+        return Report(folder, done.stdout + done.stderr, done.returncode)
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Projects:
+    return Projects(tmp_path_factory)

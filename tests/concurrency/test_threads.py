@@ -1,0 +1,121 @@
+"""The thread pools: how much of them a test used, who waited, for how long."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import anyio
+import anyio.to_thread
+import pytest
+
+from pytest_asyncfastapi.concurrency.thread_pool import EXECUTOR, LIMITER
+
+BACKENDS = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
+
+
+async def many(function, n: int) -> None:
+    async with anyio.create_task_group() as group:
+        for _ in range(n):
+            group.start_soon(function)
+
+
+@BACKENDS
+async def test_calls_that_find_a_thread_are_counted(threads, anyio_backend):
+    """Three at a time, all of them in a thread at once: nobody waits."""
+    together = threading.Barrier(3)
+    await many(lambda: anyio.to_thread.run_sync(together.wait), 3)
+    (pool,) = threads.pools
+    assert (pool.name, pool.size, pool.calls, pool.peak, pool.queued) == (LIMITER, 40, 3, 3, 0)
+    threads.assert_not_exhausted()
+
+
+@BACKENDS
+@pytest.mark.asyncfastapi(threads="off")
+async def test_calls_that_wait_are_named(threads, anyio_backend):
+    """One thread for three calls: two wait, and the longest wait is that of the last."""
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    await many(lambda: anyio.to_thread.run_sync(threading.Event().wait, 0.01), 3)
+    (pool,) = threads.pools
+    assert (pool.peak, pool.queued, pool.longest_queue) == (1, 2, 2)
+    assert pool.longest_wait == threads.longest_wait >= 0.015
+    assert pool.waiters == {"the test's own body": 2}
+    with pytest.raises(AssertionError, match="the thread pool was exhausted: thread limiter: 1 of"):
+        threads.assert_not_exhausted()
+
+
+@BACKENDS
+async def test_a_limiter_of_the_users_own_is_no_thread_pool(threads, anyio_backend):
+    """It bounds whatever they like."""
+    limiter = anyio.CapacityLimiter(1)
+
+    async def hold() -> None:
+        async with limiter:
+            await anyio.sleep(0)
+
+    await many(hold, 3)
+    assert threads.pools == ()
+
+
+@pytest.mark.asyncfastapi(threads="off")
+async def test_the_default_executor_is_counted_too(threads):
+    """Behind asyncio.to_thread; a job that was cancelled in the queue needs no thread."""
+    loop = asyncio.get_running_loop()
+    from concurrent.futures import ThreadPoolExecutor
+
+    loop.set_default_executor(ThreadPoolExecutor(2))
+    go_on = threading.Event()
+    jobs = [asyncio.ensure_future(asyncio.to_thread(go_on.wait, 5)) for _ in range(4)]
+    await asyncio.sleep(0)
+    jobs[3].cancel()
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(*jobs[:3])
+    await asyncio.to_thread(len, "x")
+    (pool,) = threads.pools
+    assert (pool.name, pool.size, pool.calls, pool.peak) == (EXECUTOR, 2, 5, 2)
+    assert pool.queued == 2
+    assert pool.longest_wait > 0
+    await loop.shutdown_default_executor()
+
+
+APP = """
+import time
+from fastapi import FastAPI
+app = FastAPI()
+
+@app.get("/report")
+def report():
+    time.sleep(0.005)
+    return {}
+"""
+TESTS = """
+import anyio, pytest
+
+{mark}
+async def test_it(asgi_client):
+    async with anyio.create_task_group() as group:
+        for _ in range(50):
+            group.start_soon(asgi_client.get, "/report")
+"""
+
+
+def test_exhaustion_is_a_warning_that_names_the_endpoint(projects):
+    report = projects.run(app=APP, test_it=TESTS.format(mark=""))
+    report.outcome(passed=1)
+    assert "warn  thread pool exhausted: 10 calls waited for one of the 40 threads" in report.output
+    assert "in GET /report" in report.output
+
+
+def test_exhaustion_fails_when_asked(projects):
+    report = projects.run("--asyncfastapi-threads=fail", app=APP, test_it=TESTS.format(mark=""))
+    report.outcome(failed=1)
+    told = report.finding("thread pool exhausted: 10 calls waited")
+    assert "total_tokens" in told
+
+
+def test_a_marker_turns_it_off(projects):
+    mark = '@pytest.mark.asyncfastapi(threads="off")'
+    report = projects.run(app=APP, test_it=TESTS.format(mark=mark))
+    report.outcome(passed=1)
+    assert "exhausted" not in report.output
