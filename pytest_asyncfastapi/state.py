@@ -136,6 +136,7 @@ class TestState:
                 test=self.test,
             )
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
+            self._scope.on_serve = self.stay_real
             faults.dependencies.changed = self.place_gates
             given_faults.add(faults, self.settings, self.item)
             self._scope.activate()
@@ -199,6 +200,13 @@ class TestState:
             return
         self.wants_clock = True
         self.start_clock()
+
+    def stay_real(self) -> None:
+        """A real server takes part: no virtual time, unless the test itself asks for it."""
+        if "clock" not in getattr(self.item, "fixturenames", ()):
+            self.wants_clock = False
+            self.scope.faults.needs_clock = None
+            self.close_clock()
 
     def start_clock(self, *, required: bool = False) -> None:
         """Install virtual time on the running loop, if this test wants it.

@@ -67,10 +67,12 @@ class UpstreamScope:
         self.test = test
         self.recorder = Recorder(user_code)
         self.router: Upstream | None = None
-        self._judge = Judge(user_code, faults, unrouted, passthrough, test)
+        self.judge = Judge(user_code, faults, unrouted, passthrough, test)
         # How long (in seconds) a stalled call without a budget of its own waits for one of
         # the app's, such as asyncio.timeout() around it; virtual time makes that free.
         self.patience: Callable[[], float] = lambda: 0.0
+        # A real server takes part from now on, and with it real time.
+        self.on_serve: Callable[[], None] = lambda: None
         if faults.user_code is None:
             faults.user_code = user_code
 
@@ -80,6 +82,7 @@ class UpstreamScope:
             self.router = Upstream(
                 user_code=self.user_code, recorder=self.recorder, base_url=base_url
             )
+            self.router.scope = self
         return self.router
 
     def activate(self) -> None:
@@ -88,11 +91,13 @@ class UpstreamScope:
 
     def deactivate(self) -> None:
         """Step aside; the last scope restores what was replaced."""
+        if self.router is not None:
+            self.router.close()
         INTERCEPTION.leave(self)
 
     def findings(self, *, passed: bool = True) -> list[Finding]:
         """What was wrong; what never happened counts only if the test passed."""
-        found = list(self._judge.log)
+        found = list(self.judge.log)
         if self.router is not None:
             found += [exhausted(*item, self.test) for item in self.router.exhausted]
         if passed:
@@ -112,7 +117,7 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
+            decision = self.judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
             if decision.plan is not None:
                 out.fault = decision.plan
             if decision.match is not None:
@@ -139,14 +144,14 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(
+            decision = self.judge.decide(
                 call, seen, self.router, out.where, lambda: (out.started, "")
             )
             if decision.plan is not None:
                 out.fault = decision.plan
             response = self._carry_out_sync(call, seen, decision)
         except Unbounded as stalled:
-            error = self._judge.no_timeout(seen, stalled.phase, out.where)
+            error = self.judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, time.monotonic)
@@ -162,7 +167,7 @@ class UpstreamScope:
             await anyio.sleep(self.patience())
         except BaseException as ended:  # a budget of the app's own: not ours to judge
             return ended
-        return self._judge.no_timeout(seen, phase, where)
+        return self.judge.no_timeout(seen, phase, where)
 
     @property
     def _idle(self) -> bool:
@@ -285,7 +290,7 @@ class UpstreamScope:
 
     def _answered(self, call: Call, seen: httpx.Request, answer: Answer | None) -> Answer:
         if answer is None and self.router is not None:
-            raise self._judge.unrouted(call, seen, self.router, None)
+            raise self.judge.unrouted(call, seen, self.router, None)
         if answer is None:
             raise UnroutedCall(f"no route answers {seen.method} {seen.url}")
         return answer
