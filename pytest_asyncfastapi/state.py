@@ -136,6 +136,7 @@ class TestState:
                 test=self.test,
             )
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
+            self._scope.tapes = self.settings.tapes
             self._scope.on_serve = self.stay_real
             faults.dependencies.changed = self.place_gates
             given_faults.add(faults, self.settings, self.item)

@@ -24,6 +24,7 @@ from .nearest import show_route
 from .record import Exchange, Recorder
 from .routes import Routes
 from .table import Match, RouteTable
+from .taping import Taping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from ..frames import UserCode
     from .scope import UpstreamScope
     from .serve import Serving
+    from .tapes import Recording
 
 
 @dataclass(slots=True, eq=False)
@@ -41,7 +43,7 @@ class Answer:
     response: httpx.Response | None
 
 
-class Upstream(AssertingRouter):
+class Upstream(Taping, AssertingRouter):
     """The routes of one test.
 
     `allow_unused_routes` switches off the failure for routes never called.
@@ -68,6 +70,8 @@ class Upstream(AssertingRouter):
         self.through_network = False
         self.scope: UpstreamScope | None = None
         self._servings: list[Serving] = []
+        self.tape: Recording | None = None
+        self.tape_findings: list[Finding] = []
         self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
         super().__init__(assert_all_called=assert_all_called, base_url=base_url)
         self.routes: Routes = Routes()
@@ -237,7 +241,8 @@ class Upstream(AssertingRouter):
         return serving
 
     def close(self) -> None:
-        """The end of the test: stop the servers that still run."""
+        """The end of the test: stop the servers that still run, write the tape."""
+        self.end_recording()
         while self._servings:
             self._servings.pop().stop()
 

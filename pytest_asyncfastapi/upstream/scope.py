@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..frames import UserCode
     from .peer import Script
     from .table import Match
+    from .tapes import Recording
 
 _BUDGETS = {
     "ConnectTimeout": "connect",
@@ -71,6 +72,7 @@ class UpstreamScope:
         # How long (in seconds) a stalled call without a budget of its own waits for one of
         # the app's, such as asyncio.timeout() around it; virtual time makes that free.
         self.patience: Callable[[], float] = lambda: 0.0
+        self.tapes = "replay"
         # A real server takes part from now on, and with it real time.
         self.on_serve: Callable[[], None] = lambda: None
         if faults.user_code is None:
@@ -98,6 +100,7 @@ class UpstreamScope:
     def findings(self, *, passed: bool = True) -> list[Finding]:
         """What was wrong; what never happened counts only if the test passed."""
         found = list(self.judge.log)
+        found += self.router.tape_findings if self.router is not None else []
         if self.router is not None:
             found += [exhausted(*item, self.test) for item in self.router.exhausted]
         if passed:
@@ -186,23 +189,36 @@ class UpstreamScope:
             self.recorder.end(out, clock(), error=name)
             self.faults.finished(out.request)
         else:
-            self._watch(call, out, outcome, clock)
+            tape = self._taped(decision)
+            keep = None if tape is None else tape.keep(out.request, outcome)
+            self._watch(call, out, outcome, clock, keep)
         if decision is not None and decision.plan is not None:
             budget = _BUDGETS.get(name, "")
             limit = call.request.extensions.get("timeout", {}).get(budget)
             decision.plan.settle(Hit(out.method, str(out.url), budget, limit))
 
+    def _taped(self, decision: Decision | None) -> Recording | None:
+        if self.router is None or decision is None or decision.source != "original":
+            return None
+        return self.router.tape
+
     def _watch(
-        self, call: Call, out: OpenExchange, response: Any, clock: Callable[[], float]
+        self,
+        call: Call,
+        out: OpenExchange,
+        response: Any,
+        clock: Callable[[], float],
+        keep: Callable[[bytes], None] | None,
     ) -> None:
         now, seen = clock(), out.request
+        closed: Callable[[], None] | None = None
         if self.faults.counts_open(seen):
-            watch = Watch(self.recorder, out, clock, closed=partial(self.faults.finished, seen))
+            closed = partial(self.faults.finished, seen)
         else:
             self.faults.finished(seen)
-            if at_once(self.recorder, out, response, now):
+            if keep is None and at_once(self.recorder, out, response, now):
                 return
-            watch = Watch(self.recorder, out, clock)
+        watch = Watch(self.recorder, out, clock, keep, closed)
         watch.begin(call.library, response, now, sync=clock is time.monotonic)
 
     async def _prepared(self, call: Call, seen: httpx.Request, match: Match) -> Any:
