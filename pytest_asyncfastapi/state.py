@@ -282,10 +282,7 @@ class TestState:
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
-        if self._scope is None or not any(
-            rule.is_random
-            for rule in (*self.faults, *self.faults.client, *self.faults.dependencies)
-        ):
+        if self._scope is None or not self.faults.is_random:
             return ""
         return f"replay with --asyncfastapi-seed={self.settings.seed}"
 

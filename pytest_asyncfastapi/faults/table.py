@@ -224,8 +224,9 @@ class Faults:
 
     @property
     def is_random(self) -> bool:
-        """Does a draw decide whether one of the rules strikes?"""
-        return any(rule.is_random for rule in (*self, *self.client, *self.dependencies))
+        """Does a draw decide whether one of the rules strikes, or for how long?"""
+        rules = (*self, *self.client, *self.dependencies)
+        return any(rule.is_random or rule.effect.spread for rule in rules)
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
