@@ -283,7 +283,7 @@ class UpstreamScope:
         if earlier.plan is None:
             return script(earlier)
         where = self.recorder.where(sys._getframe())
-        decision = self._judge.decide_again(
+        decision = self.judge.decide_again(
             call, seen, self.router, where, plan=earlier.plan, now=now
         )
         real = (decision.way, decision.source) == ("answer", "original")

@@ -19,8 +19,8 @@ import anyio.to_thread
 import h11
 import httpx
 
-from .ends import SocketEnd
 from .peer import SCRIPT, Peer
+from .socket_end import SocketEnd
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
