@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import runners, settings
+from . import markers, runners, settings
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -35,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Markers; settings, read and checked once."""
-    for marker in settings.MARKERS:
+    for marker in markers.MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[settings.SETTINGS] = settings.read(config)
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.settings import MARKERS, OPTIONS
+from pytest_asyncfastapi.markers import MARKERS
+from pytest_asyncfastapi.settings import OPTIONS
 from pytest_asyncfastapi.state import OUR_FIXTURES
 
 README = (Path(__file__).parents[2] / "README.md").read_text()

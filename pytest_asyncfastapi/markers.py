@@ -1,0 +1,10 @@
+"""The markers, each with the line that `pytest --markers` shows."""
+
+MARKERS = (
+    "asyncfastapi(app=..., blocking=..., ...): settings of pytest-asyncfastapi for this test; the "
+    "names are those of the ini keys without the prefix",
+    "allow_blocking(*what, reason=...): blocking calls that this test may make on the event loop, "
+    'such as "open", "sleep" or "package.module:function"',
+    'faults(*specs): faults on the calls that the app makes, such as "https://pay.example/*: '
+    'read_timeout, first=2"',
+)
