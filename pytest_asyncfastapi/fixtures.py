@@ -87,6 +87,12 @@ async def asgi_client(
         raise pytest.fail.Exception(f"{state.test}: {sentence}", pytrace=False)
     state.watching.on_loop()
     state.start_clock()
+    state.find_app = lambda: asgi_running.app
+    try:
+        state.place_gates()
+    except (TypeError, ValueError) as error:  # a marker that names no dependency
+        state.faults.dependencies.clear()
+        raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
     async with client_of(
         asgi_running,
         client=settings.client,
@@ -106,8 +112,11 @@ def upstream(request: pytest.FixtureRequest) -> Upstream:
 
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> Faults:
-    """Faults on the calls that the app makes, and (`faults.client`) on those made to it."""
-    return _state(request).faults
+    """Faults on the app's calls, on those made to it (`.client`), and in its dependencies."""
+    state = _state(request)
+    if "asgi_app" in request.fixturenames:
+        state.find_app = lambda: request.getfixturevalue("asgi_app")
+    return state.faults
 
 
 @neutral_fixture()

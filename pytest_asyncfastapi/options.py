@@ -50,6 +50,7 @@ class Settings:
     seed: int = 0
     unrouted: str = "fail"
     passthrough: tuple[str, ...] = ()
+    tapes: str = "replay"
     client_timeout: float = 30.0
     startup_timeout: float = 10.0
     shutdown_timeout: float = 10.0
@@ -192,6 +193,11 @@ OPTIONS = (
         "hosts that the app may really call, separated by commas: 'localhost,127.0.0.1'",
         _hosts,
         metavar="HOSTS",
+    ),
+    Option(
+        "tapes",
+        "what `upstream.replay(path)` does: replay (default) or record, with real calls",
+        _one_of("replay", "record"),
     ),
     Option(
         "client_timeout",

@@ -13,20 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import given_faults
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
-from .options import Mode
 from .settings import SETTINGS
 from .watching import Watching
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .app.gates import Gates
     from .blocking import BlockingGuard
     from .clock import VirtualClock
     from .faults import Faults
     from .faults.client import ClientPlan
+    from .options import Mode
     from .upstream.scope import UpstreamScope
 
 _NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
@@ -60,6 +62,8 @@ class TestState:
         self.watching = Watching(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
+        self.find_app: Callable[[], Any] = lambda: None
+        self._gates: Gates | None = None
 
     # The blocking guard
 
@@ -135,10 +139,10 @@ class TestState:
                 test=self.test,
             )
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
-            for spec in self.settings.fault:
-                faults.add_spec(spec, optional=True, origin="--asyncfastapi-fault")
-            for spec in self._fault_markers():
-                faults.add_spec(spec, optional=False, origin="@pytest.mark.faults")
+            self._scope.tapes = self.settings.tapes
+            self._scope.on_serve = self.stay_real
+            faults.dependencies.changed = self.place_gates
+            given_faults.add(faults, self.settings, self.item)
             self._scope.activate()
         return self._scope
 
@@ -149,25 +153,23 @@ class TestState:
 
     def way_in(self, request: Any) -> ClientPlan | None:
         """What goes wrong with this request of `asgi_client`, if anything does."""
-        return None if self._scope is None else self._scope.faults.client.decide(request)
+        if self._scope is None:
+            return None
+        self.place_gates()  # a dependency may have been overridden since
+        return self._scope.faults.client.decide(request)
 
-    def _fault_markers(self) -> list[str]:
-        from .faults import FaultSpecError, parse
+    def place_gates(self) -> None:
+        """Put the faults of dependencies into the app, once both are known."""
+        if self._scope is None or not len(self._scope.faults.dependencies):
+            return
+        if self._gates is None:
+            app = self.find_app()
+            if app is None:
+                return
+            from .app.gates import Gates
 
-        specs: list[str] = []
-        for mark in self.item.iter_markers("faults"):
-            if not mark.args or mark.kwargs or not all(isinstance(a, str) for a in mark.args):
-                raise pytest.UsageError(
-                    f"{self.test}: @pytest.mark.faults takes one text a fault, such as "
-                    '"https://pay.example/*: read_timeout, first=2"'
-                )
-            specs.extend(mark.args)
-        for spec in specs:
-            try:
-                parse(spec)
-            except FaultSpecError as error:
-                raise pytest.UsageError(f"{self.test}: @pytest.mark.faults: {error}") from None
-        return specs
+            self._gates = Gates(app, self._scope.faults.dependencies)
+        self._gates.install()
 
     def upstream_calls(self) -> list[tuple[float, float]] | None:
         """When each upstream call of this test began and ended; None without upstream routing."""
@@ -209,6 +211,13 @@ class TestState:
             return
         self.wants_clock = True
         self.start_clock()
+
+    def stay_real(self) -> None:
+        """A real server takes part: no virtual time, unless the test itself asks for it."""
+        if "clock" not in getattr(self.item, "fixturenames", ()):
+            self.wants_clock = False
+            self.scope.faults.needs_clock = None
+            self.close_clock()
 
     def start_clock(self, *, required: bool = False) -> None:
         """Install virtual time on the running loop, if this test wants it.
@@ -285,9 +294,7 @@ class TestState:
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
-        if self._scope is None or not any(
-            rule.is_random for rule in (*self.faults, *self.faults.client)
-        ):
+        if self._scope is None or not self.faults.is_random:
             return ""
         return f"replay with --asyncfastapi-seed={self.settings.seed}"
 
@@ -302,6 +309,8 @@ class TestState:
         self.watching.end()
         if self._scope is not None:
             self._scope.deactivate()
+        if self._gates is not None:
+            self._gates.restore()
         if self.guard is not None:
             self.guard.stop()
 

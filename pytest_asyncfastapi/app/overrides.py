@@ -23,7 +23,7 @@ class Overrides:
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:
-        self._apps = list(_apps_below(app, set()))
+        self._apps = list(apps_below(app, set()))
         self._before: dict[tuple[int, Any], Any] = {}
         if not self._apps:
             raise TypeError(
@@ -88,12 +88,13 @@ def _giving(value: Any) -> Callable[[], Any]:
     return override
 
 
-def _apps_below(app: Any, seen: set[int]) -> Iterator[Any]:
+def apps_below(app: Any, seen: set[int]) -> Iterator[Any]:
+    """The FastAPI apps in reach: `app`, what it wraps, what is mounted."""
     if app is None or id(app) in seen:
         return
     seen.add(id(app))
     if isinstance(getattr(app, "dependency_overrides", None), dict):
         yield app
-    yield from _apps_below(getattr(app, "app", None), seen)
+    yield from apps_below(getattr(app, "app", None), seen)
     for route in getattr(app, "routes", None) or ():
-        yield from _apps_below(getattr(route, "app", None), seen)
+        yield from apps_below(getattr(route, "app", None), seen)

@@ -10,10 +10,12 @@ that URLs with ports need no quoting. Standard library only.
 from __future__ import annotations
 
 import difflib
+import importlib
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .dependency import PREFIX
 from .effect import DELAYS, ENDINGS, Effect
 from .errors import FaultSpecError
 from .words import KNOWN, SCHEDULES, VALUES, WORDS
@@ -37,6 +39,7 @@ class FaultSpec:
     schedules: tuple[tuple[str, tuple[Any, ...]], ...] = ()
     optional: bool = False
     text: str = ""
+    raises: str = ""
 
     @property
     def first(self) -> int | None:
@@ -112,6 +115,8 @@ def _apply(spec: str, result: FaultSpec, item: _Item) -> FaultSpec:
         return _with(spec, result, item, {"ending": item.word})
     word = VALUES[item.word]
     value = _read(spec, item, word)
+    if item.word == "raises":
+        return replace(result, raises=value)
     if item.word in SCHEDULES:
         name = "probability" if item.word == "p" else item.word
         values = value if isinstance(value, tuple) else (value,)
@@ -157,9 +162,47 @@ def _read(spec: str, item: _Item, word: Word) -> Any:
 def _check(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
     if "retry_after" in seen and "status" not in seen:
         raise FaultSpecError(spec, seen["retry_after"].at, "'retry_after' goes with 'status='")
+    _check_place(spec, result, seen)
     if not any(name not in SCHEDULES and name != "optional" for name in seen):
         at = min(item.at for item in seen.values())
         raise FaultSpecError(spec, at, "this says when, but not what goes wrong", KNOWN)
 
 
-__all__ = ["WORDS", "FaultSpec", "parse"]
+def _check_place(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
+    if not result.pattern.startswith(PREFIX):
+        if "raises" in seen:
+            raise FaultSpecError(
+                spec, seen["raises"].at, f"'raises' goes with a dependency: '{PREFIX}pkg.mod:name'"
+            )
+        return
+    name = result.pattern.removeprefix(PREFIX)
+    if not all(part.strip() for part in name.partition(":")):
+        problem = "this does not say which dependency: write dependency:package.module:function"
+        raise FaultSpecError(spec, len(PREFIX), problem)
+    for word, item in seen.items():
+        if word not in ("latency", "raises", "optional") and word not in SCHEDULES:
+            problem = f"{item.word!r} is no fault of a dependency: it has latency= and raises="
+            raise FaultSpecError(spec, item.at, problem)
+
+
+def raised(spec: FaultSpec) -> Any:
+    """The exception class that `raises=` names; None without it. Raises `FaultSpecError`."""
+    if not spec.raises:
+        return None
+    at = max(0, spec.text.rfind(spec.raises))
+    module, _, name = spec.raises.rpartition(":")
+    try:
+        found = getattr(importlib.import_module(module or "builtins"), name, None)
+    except ImportError:
+        raise FaultSpecError(spec.text, at, f"there is no module {module!r}") from None
+    if not isinstance(found, type) or not issubclass(found, BaseException):
+        raise FaultSpecError(spec.text, at, f"{spec.raises!r} is no exception class")
+    try:
+        found()
+    except TypeError:
+        problem = f"{name} cannot be made without arguments: use faults.dependency(...).raises(...)"
+        raise FaultSpecError(spec.text, at, problem) from None
+    return found
+
+
+__all__ = ["WORDS", "FaultSpec", "parse", "raised"]

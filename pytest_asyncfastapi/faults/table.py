@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from ..findings import Finding
 from .builder import FaultPoint
 from .client import ClientFaults
+from .dependency import PREFIX, DependencyFaults, DependencyPoint
 from .effect import Effect, together
-from .grammar import FaultSpec, parse
+from .grammar import FaultSpec, parse, raised
 from .rule import FaultRule, Hit, Where
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ class Faults:
         self._given: list[FaultRule] = []
         self._same: dict[str, int] = {}
         self._client: ClientFaults | None = None
+        self._dependencies: DependencyFaults | None = None
         self._out: dict[int, list[FaultRule]] = {}
         self._began = time.monotonic()
         self._trio_began: dict[str, float] = {}
@@ -77,6 +79,19 @@ class Faults:
         if self._client is None:
             self._client = ClientFaults(self.seed, self.test, self.user_code, self._wait)
         return self._client
+
+    @property
+    def dependencies(self) -> DependencyFaults:
+        """All faults in the app's dependencies."""
+        if self._dependencies is None:
+            self._dependencies = DependencyFaults(
+                self.seed, self.test, self.user_code, self._wait, self._since
+            )
+        return self._dependencies
+
+    def dependency(self, dependency: Any) -> DependencyPoint:
+        """Say in which dependency of the app: `faults.dependency(get_db).latency("2s")`."""
+        return self.dependencies.at(dependency)
 
     def on(self, pattern: Any) -> FaultPoint:
         """Say where: a URL glob (`"*"` is every call), a respx route or pattern."""
@@ -91,10 +106,19 @@ class Faults:
         `origin` says where it was written, for messages.
         """
         spec = parse(text) if isinstance(text, str) else text
-        rule = self._add(Where(spec.pattern), spec.effect, optional or spec.optional, origin=origin)
+        rule: FaultRule
+        if spec.pattern.startswith(PREFIX):
+            error = raised(spec)
+            optional = optional or spec.optional
+            rule = self.dependencies.add_spec(spec, error, optional=optional, origin=origin)
+        else:
+            rule = self._add_to_calls(spec, optional, origin)
         for verb, values in spec.schedules:
             getattr(rule, verb)(*values)
         return rule
+
+    def _add_to_calls(self, spec: FaultSpec, optional: bool, origin: str) -> FaultRule:
+        return self._add(Where(spec.pattern), spec.effect, optional or spec.optional, origin=origin)
 
     def _add(self, where: Where, effect: Effect, optional: bool, *, origin: str = "") -> FaultRule:
         text = f"{where.text}: {effect}"
@@ -198,11 +222,18 @@ class Faults:
         if self.needs_clock is not None:
             self.needs_clock()
 
+    @property
+    def is_random(self) -> bool:
+        """Does a draw decide whether one of the rules strikes, or for how long?"""
+        rules = (*self, *self.client, *self.dependencies)
+        return any(rule.is_random or rule.effect.spread for rule in rules)
+
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
         # A draw that spared every call is luck, not a mistake: the rule was asked.
         return [
             *(self._client.findings() if self._client is not None else ()),
+            *(self._dependencies.findings() if self._dependencies is not None else ()),
             *(
                 _unused(rule, self.test)
                 for rule in self

@@ -60,6 +60,7 @@ VALUES: dict[str, Word] = {
     "head_dribble": Word(values.pieces, "pieces in a time (head_dribble=10/2s)", "head_dribble"),
     "interim": Word(values.pieces, "a number, each after a time (interim=10/100ms)", "interim"),
     "status": Word(values.status_code, "an HTTP status (status=503)", "status", "status"),
+    "raises": Word(str, "an exception (raises=OSError, raises=pkg.mod:Error)", "raises"),
     "retry_after": Word(str, "seconds or a date (retry_after=1)", "retry_after"),
     **{
         word: Word(values.place, f"a place ({word}=head or {word}=10)", "at", word, bare=True)
@@ -88,6 +89,7 @@ KNOWN = (
     f"endings: {', '.join(ENDINGS)}, status=503 (with retry_after=1), tls_error=expired,"
     " proxy_error=503; reset, close and stall, also =head, =upload or =10 body bytes"
     " (close_after=10); reset_stream, also =10\n"
+    "in a dependency (dependency:pkg.mod:get_db): latency=, raises=OSError\n"
     "schedules: first=2, after=2, every=3, nth=1+4, between=10s..20s, flapping=5s/1s, ramp=30s,"
     " probability=0.5 (or p=0.5), concurrency=10, quota=10/1s, optional"
 )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FINDINGS = pytest.StashKey[dict[str, list[Finding]]]()
 _LAG = pytest.StashKey[dict[str, Any]]()
 _NOTES = pytest.StashKey[list[str]]()
+_SEED = pytest.StashKey[str]()
 ATTRIBUTE = "asyncfastapi"
 
 
@@ -32,6 +33,7 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     item.stash[_NOTES] = state.notes
     if phase == "teardown" and (lag := state.watching.lag()):
         item.stash[_LAG] = lag
+    item.stash[_SEED] = state.seed_text()
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
@@ -39,7 +41,10 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
 
 
 def carry(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Put the findings of this phase on its report."""
+    """Put the findings of this phase on its report, and what replays a failure."""
+    seed = item.stash.get(_SEED, "")
+    if seed and report.failed and seed not in str(report.longrepr):
+        report.sections.append(("pytest-asyncfastapi: faults were drawn at random", seed))
     fresh = item.stash.get(_FINDINGS, {}).pop(report.when, [])
     notes = item.stash.get(_NOTES, [])
     lag = item.stash.get(_LAG, None)

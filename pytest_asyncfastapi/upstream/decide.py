@@ -20,7 +20,7 @@ from .peer import Script
 from .play import timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from ..frames import UserCode
     from .intercept import Call
@@ -194,6 +194,19 @@ class Judge:
             severity=severity,
             test=self._test,
         )
+
+    def let_through(self, hosts: Iterable[str]) -> Callable[[], None]:
+        """Let un-routed calls go out, to these hosts or (none) to all; returns the undo."""
+        before = self._policy, self._passthrough
+        if names := frozenset(host.lower() for host in hosts):
+            self._passthrough |= names
+        else:
+            self._policy = "pass"
+
+        def undo() -> None:
+            self._policy, self._passthrough = before
+
+        return undo
 
     def no_timeout(self, seen: httpx.Request, phase: str, where: Location | None) -> NoTimeoutSet:
         """Log a stalled call that nothing ends; gives the error for the app."""

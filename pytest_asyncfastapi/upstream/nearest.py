@@ -79,6 +79,8 @@ def _value(leaf: Any) -> str:
 
 
 def _reason(leaf: Any, request: httpx.Request) -> str:
+    if hasattr(leaf, "reason"):
+        return str(leaf.reason(request))
     key = getattr(leaf, "key", "")
     if key in ("method", "scheme", "host", "port", "path", "url"):
         return f"the {key} is {leaf.parse(request)!s}, the route wants {_value(leaf)}"

@@ -158,6 +158,12 @@ class Peer:
         """Are there bytes that the client has not read yet?"""
         return bool(self._out)
 
+    @property
+    def idle(self) -> bool:
+        """Is there nothing left to say?"""
+        busy = self._out or self._moves or self.asked or self.chunks is not None
+        return not busy and not self.broken
+
     def holds(self, limit: int) -> bool:
         """Do as many bytes wait as the client takes at once?"""
         return len(self._out) >= limit

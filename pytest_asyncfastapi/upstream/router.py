@@ -24,11 +24,15 @@ from .nearest import show_route
 from .record import Exchange, Recorder
 from .routes import Routes
 from .table import Match, RouteTable
+from .taping import Taping
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterator
 
     from ..frames import UserCode
+    from .scope import UpstreamScope
+    from .serve import Serving
+    from .tapes import Recording
 
 
 @dataclass(slots=True, eq=False)
@@ -39,7 +43,7 @@ class Answer:
     response: httpx.Response | None
 
 
-class Upstream(AssertingRouter):
+class Upstream(Taping, AssertingRouter):
     """The routes of one test.
 
     `allow_unused_routes` switches off the failure for routes never called.
@@ -64,6 +68,10 @@ class Upstream(AssertingRouter):
         self._replays: dict[int, tuple[Any, Replay]] = {}
         self.allow_unused_routes = not assert_all_called
         self.through_network = False
+        self.scope: UpstreamScope | None = None
+        self._servings: list[Serving] = []
+        self.tape: Recording | None = None
+        self.tape_findings: list[Finding] = []
         self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
         super().__init__(assert_all_called=assert_all_called, base_url=base_url)
         self.routes: Routes = Routes()
@@ -213,6 +221,30 @@ class Upstream(AssertingRouter):
         )
         self.exhausted.append((error, route, where))
         return error
+
+    # Beyond httpx.
+
+    def serve(self, base_url: str | None = None) -> Serving:
+        """A real server on loopback with these routes, for clients that are not httpx.
+
+        `async with upstream.serve("https://pay.example") as server:` (or `with`)
+        answers a request to `server.url` + path as if it were sent to the base URL;
+        without one the only origin of the routes is meant. Times are real.
+        """
+        from .desk import Desk
+        from .serve import Serving
+
+        if self.scope is None:
+            raise RuntimeError("only the `upstream` of a test can be served: this one has no test")
+        serving = Serving(Desk(self.scope, base_url))
+        self._servings.append(serving)
+        return serving
+
+    def close(self) -> None:
+        """The end of the test: stop the servers that still run, write the tape."""
+        self.end_recording()
+        while self._servings:
+            self._servings.pop().stop()
 
     # What happened.
 

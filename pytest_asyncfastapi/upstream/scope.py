@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ..frames import UserCode
     from .peer import Script
     from .table import Match
+    from .tapes import Recording
 
 _BUDGETS = {
     "ConnectTimeout": "connect",
@@ -67,10 +68,13 @@ class UpstreamScope:
         self.test = test
         self.recorder = Recorder(user_code)
         self.router: Upstream | None = None
-        self._judge = Judge(user_code, faults, unrouted, passthrough, test)
+        self.judge = Judge(user_code, faults, unrouted, passthrough, test)
         # How long (in seconds) a stalled call without a budget of its own waits for one of
         # the app's, such as asyncio.timeout() around it; virtual time makes that free.
         self.patience: Callable[[], float] = lambda: 0.0
+        self.tapes = "replay"
+        # A real server takes part from now on, and with it real time.
+        self.on_serve: Callable[[], None] = lambda: None
         if faults.user_code is None:
             faults.user_code = user_code
 
@@ -80,6 +84,7 @@ class UpstreamScope:
             self.router = Upstream(
                 user_code=self.user_code, recorder=self.recorder, base_url=base_url
             )
+            self.router.scope = self
         return self.router
 
     def activate(self) -> None:
@@ -88,11 +93,14 @@ class UpstreamScope:
 
     def deactivate(self) -> None:
         """Step aside; the last scope restores what was replaced."""
+        if self.router is not None:
+            self.router.close()
         INTERCEPTION.leave(self)
 
     def findings(self, *, passed: bool = True) -> list[Finding]:
         """What was wrong; what never happened counts only if the test passed."""
-        found = list(self._judge.log)
+        found = list(self.judge.log)
+        found += self.router.tape_findings if self.router is not None else []
         if self.router is not None:
             found += [exhausted(*item, self.test) for item in self.router.exhausted]
         if passed:
@@ -112,7 +120,7 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
+            decision = self.judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
             if decision.plan is not None:
                 out.fault = decision.plan
             if decision.match is not None:
@@ -139,14 +147,14 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self._judge.decide(
+            decision = self.judge.decide(
                 call, seen, self.router, out.where, lambda: (out.started, "")
             )
             if decision.plan is not None:
                 out.fault = decision.plan
             response = self._carry_out_sync(call, seen, decision)
         except Unbounded as stalled:
-            error = self._judge.no_timeout(seen, stalled.phase, out.where)
+            error = self.judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, time.monotonic)
@@ -162,7 +170,7 @@ class UpstreamScope:
             await anyio.sleep(self.patience())
         except BaseException as ended:  # a budget of the app's own: not ours to judge
             return ended
-        return self._judge.no_timeout(seen, phase, where)
+        return self.judge.no_timeout(seen, phase, where)
 
     @property
     def _idle(self) -> bool:
@@ -181,23 +189,36 @@ class UpstreamScope:
             self.recorder.end(out, clock(), error=name)
             self.faults.finished(out.request)
         else:
-            self._watch(call, out, outcome, clock)
+            tape = self._taped(decision)
+            keep = None if tape is None else tape.keep(out.request, outcome)
+            self._watch(call, out, outcome, clock, keep)
         if decision is not None and decision.plan is not None:
             budget = _BUDGETS.get(name, "")
             limit = call.request.extensions.get("timeout", {}).get(budget)
             decision.plan.settle(Hit(out.method, str(out.url), budget, limit))
 
+    def _taped(self, decision: Decision | None) -> Recording | None:
+        if self.router is None or decision is None or decision.source != "original":
+            return None
+        return self.router.tape
+
     def _watch(
-        self, call: Call, out: OpenExchange, response: Any, clock: Callable[[], float]
+        self,
+        call: Call,
+        out: OpenExchange,
+        response: Any,
+        clock: Callable[[], float],
+        keep: Callable[[bytes], None] | None,
     ) -> None:
         now, seen = clock(), out.request
+        closed: Callable[[], None] | None = None
         if self.faults.counts_open(seen):
-            watch = Watch(self.recorder, out, clock, closed=partial(self.faults.finished, seen))
+            closed = partial(self.faults.finished, seen)
         else:
             self.faults.finished(seen)
-            if at_once(self.recorder, out, response, now):
+            if keep is None and at_once(self.recorder, out, response, now):
                 return
-            watch = Watch(self.recorder, out, clock)
+        watch = Watch(self.recorder, out, clock, keep, closed)
         watch.begin(call.library, response, now, sync=clock is time.monotonic)
 
     async def _prepared(self, call: Call, seen: httpx.Request, match: Match) -> Any:
@@ -262,7 +283,7 @@ class UpstreamScope:
         if earlier.plan is None:
             return script(earlier)
         where = self.recorder.where(sys._getframe())
-        decision = self._judge.decide_again(
+        decision = self.judge.decide_again(
             call, seen, self.router, where, plan=earlier.plan, now=now
         )
         real = (decision.way, decision.source) == ("answer", "original")
@@ -285,7 +306,7 @@ class UpstreamScope:
 
     def _answered(self, call: Call, seen: httpx.Request, answer: Answer | None) -> Answer:
         if answer is None and self.router is not None:
-            raise self._judge.unrouted(call, seen, self.router, None)
+            raise self.judge.unrouted(call, seen, self.router, None)
         if answer is None:
             raise UnroutedCall(f"no route answers {seen.method} {seen.url}")
         return answer
