@@ -17,12 +17,11 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 
 from .._http import library_of
 from ..activity import ACTIVITY
 from ..context import lay_under
-from ..tasks import loop_identity, spawn
+from ..tasks import loop_identity, spawn, step
 from .errors import AppStillRunning, LoopMismatch, disconnect_caused
 from .exchange import Exchange
 from .impaired import ImpairedExchange
@@ -42,6 +41,7 @@ EXTENSION = "asyncfastapi"
 RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
 # How to make the exchange of a request that is not plain HTTP.
 MAKES_EXCHANGE = "asyncfastapi.exchange"
+_STEPS = 3
 
 
 class Core:
@@ -213,9 +213,12 @@ class Core:
         self, exchange: Exchange, ready: Callable[[], bool], read_timeout: float | None
     ) -> None:
         """Wait until `ready()`, the app's end or a failed upload; `SilentApp` after `read`."""
-        if ready() or exchange.finished:
-            return
         since, now = exchange.now(), exchange.now
+        # Mostly the app is about to send: a few steps of the loop spare an event and a timer.
+        for _ in range(_STEPS):
+            if ready() or exchange.finished:
+                return
+            await step()
         while not (ready() or exchange.finished or exchange.request_error or exchange.cut):
             left = None
             if read_timeout is not None:
@@ -240,10 +243,7 @@ class Core:
                 check(exchange)
                 as_a_server_would(exchange)
                 return None
-            # Mostly the app has the next chunk by then: spares an event and a timer.
-            await anyio.lowlevel.checkpoint()
-            if not exchange.chunks:
-                await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
+            await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
         return exchange.take()
 
     async def close_exchange(self, exchange: Exchange) -> None:
