@@ -11,7 +11,6 @@ hang. Exits with 1 if one overruns again, or a test fails.
 from __future__ import annotations
 
 import argparse
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -57,9 +56,9 @@ def groups(ids: list[str], each: bool) -> list[list[str]]:
     return list(by_file.values())
 
 
-def hung(told: str) -> set[str]:
-    """The tests that pytest-timeout has stopped, by their names."""
-    return set(re.findall(r"in (test_\w+)", told)) if "Timeout" in told else set()
+def hung(told: str) -> bool:
+    """Did pytest-timeout end the process?"""
+    return "+ Timeout +" in told
 
 
 def main() -> int:
