@@ -42,7 +42,9 @@ def pytest(*arguments: str, patience: float) -> tuple[int, str]:
 def collected(runner: list[str], word: str) -> list[str]:
     """The ids of all tests that run under this runner."""
     files = [str(path) for path in sorted(HERE.glob("test_*.py")) if path.name not in OTHERS]
-    _, told = pytest(*files, "--collect-only", *runner, patience=120)
+    code, told = pytest(*files, "--collect-only", *runner, patience=120)
+    if code not in (0, 5):
+        sys.exit(f"cannot collect:\n{told}")
     return [line for line in told.splitlines() if "::" in line and word in line]
 
 
