@@ -5,7 +5,7 @@ import nox
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "oldest", "alone", "oracle"]
+nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -47,3 +47,23 @@ def oracle(session: nox.Session) -> None:
     """The recorded faults again, on real loopback sockets, with the libraries of today."""
     install(session, "httpx2", "trio", "fastapi")
     session.run("pytest", "-n", "2", "-q", "tests/faults/oracle", *session.posargs)
+
+
+@nox.session(python="3.13")
+@nox.parametrize("library", ["httpx", "httpx2"])
+def one_client(session: nox.Session, library: str) -> None:
+    """The rows of the client with one library to choose, and no trio."""
+    install(session, "fastapi", *([library] if library == "httpx2" else []), group=None)
+    session.install("--quiet", "pytest-asyncio>=1.3", "sse-starlette>=2.1", "wsproto>=1.2")
+    chosen = "httpx2 or not httpx" if library == "httpx2" else "not httpx2"
+    # These need a server, or every runner there is.
+    others = ("oracle", "test_docs.py", "test_rows_runners.py", "test_rows_under_pytest.py")
+    ignored = [f"--ignore=tests/client/{name}" for name in others]
+    session.run("pytest", "-q", "tests/client", *ignored, "-k", chosen)
+
+
+@nox.session(python="3.13")
+def hangs(session: nox.Session) -> None:
+    """Each test of the client room under each runner, killed after 4 s; on demand."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.run("python", "tests/client/hangs.py", *session.posargs)

@@ -188,7 +188,8 @@ async def open_app(
     - `background=False` returns the response before background tasks have run.
     - `spec_version` is the ASGI version that the app is told: "2.3" as uvicorn does,
       "2.4" for servers whose `send()` raises once the client has gone.
-    - `extensions` of ASGI to offer beside debug and trailers: "http.response.pathsend".
+    - `extensions` of ASGI to offer beside debug, trailers and early_hint:
+      "http.response.pathsend", "http.response.zerocopysend", "http.response.push".
 
     Raises the app's own exception, or `LifespanError`, if it does not start or
     shut down; the shutdown runs whatever happens in the block.

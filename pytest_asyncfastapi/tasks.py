@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import anyio.lowlevel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -27,24 +28,27 @@ class Spawned(Protocol):
 
 
 class Signal:
-    """Wakes everyone who waits at this moment; costs nothing while nobody does."""
+    """Wakes everyone who waits at this moment; costs nothing while nobody does.
 
-    __slots__ = ("_event",)
+    `event` is None while nobody does: a hot path may ask before it calls `fire()`.
+    """
+
+    __slots__ = ("event",)
 
     def __init__(self) -> None:
-        self._event: anyio.Event | None = None
+        self.event: anyio.Event | None = None
 
     def fire(self) -> None:
         """Wake all who wait now. Later waiters wait for the next one."""
-        event, self._event = self._event, None
+        event, self.event = self.event, None
         if event is not None:
             event.set()
 
     async def wait(self) -> None:
         """Wait for the next `fire()`."""
-        if self._event is None:
-            self._event = anyio.Event()
-        await self._event.wait()
+        if self.event is None:
+            self.event = anyio.Event()
+        await self.event.wait()
 
 
 class _TrioTask:
@@ -81,6 +85,16 @@ def spawn(
     else:
         task = asyncio.Task(coroutine, loop=loop, context=context, name=name)
     return task, loop.time
+
+
+async def step() -> None:
+    """Let everything else that is ready run once: anyio's checkpoint, without its look-ups."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        await anyio.lowlevel.checkpoint()
+    else:
+        await asyncio.sleep(0)
 
 
 def loop_identity() -> object:

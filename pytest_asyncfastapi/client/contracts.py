@@ -10,7 +10,10 @@ class Impairment(Protocol):
 
     @property
     def leave_at(self) -> str:
-        """The client leaves at `"request"`, `"start"`, `"first_byte"`; empty for never."""
+        """The client leaves at `"request"`, `"start"`, `"first_byte"`; empty for never.
+
+        On a WebSocket: the handshake is sent, it is accepted, the first message is there.
+        """
         ...
 
     @property
@@ -20,7 +23,7 @@ class Impairment(Protocol):
 
     @property
     def leave_after_bytes(self) -> int | None:
-        """The client leaves once so many bytes of the response body have been sent."""
+        """The client leaves once so many bytes (of the body, of messages) have been sent."""
         ...
 
     @property
@@ -30,12 +33,12 @@ class Impairment(Protocol):
 
     @property
     def upload_over(self) -> float:
-        """In how many seconds all the pieces arrive."""
+        """In how many seconds all the pieces arrive; how late a message of a WebSocket does."""
         ...
 
     @property
     def read_delay(self) -> float:
-        """How long the client takes to read a chunk of the response, in seconds."""
+        """How long the client takes to read a chunk of the response or a message, in seconds."""
         ...
 
     def happened(self, what: str) -> str:
@@ -43,4 +46,8 @@ class Impairment(Protocol):
 
         Returns how the fault was written, for messages.
         """
+        ...
+
+    def over(self) -> None:
+        """The app has ended: the request is no longer in flight."""
         ...

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
+from ..tasks import Signal
 from .errors import ClientDisconnected
 from .messages import checked_body, checked_start
 from .optional import send_optional, trailers_promised
@@ -21,10 +22,15 @@ from .served import Served
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-# What uvicorn (asyncio's transports) lets an app write ahead of a client that does not read,
-# and how little of it must be left before the app goes on, in bytes.
-HIGH_WATER = 64 * 1024
+# How far an app may run ahead of a client that does not read, and how little of that must be left
+# before it goes on, in bytes: what uvicorn keeps (64 KiB), and some of what the kernel does.
+HIGH_WATER = 256 * 1024
 LOW_WATER = HIGH_WATER // 4
+# Chunks are handed over one by one, as httpx does with those of a server. Where so many wait
+# that the app is far ahead, they are joined up to so many bytes, which HTTP allows anybody.
+CROWD = 16
+AT_ONCE = 64 * 1024
+_BODY = "http.response.body"
 # How much an app may send without ever letting go of the loop: it must stay cancellable.
 PAUSE = 1024 * 1024
 
@@ -33,13 +39,16 @@ class Exchange(Served):
     """The state of one request; `receive` and `send` are what the app is given."""
 
     __slots__ = (
+        "_bodiless",
         "_body",
         "_body_iterator",
-        "_buffered",
         "_declared",
+        "_flows",
+        "_gone",
         "_pause_at",
         "_request_over",
         "_sent",
+        "_taken",
         "_trailing",
         "chunks",
         "complete",
@@ -75,14 +84,15 @@ class Exchange(Served):
         self.note: Callable[[str], None] | None = None
         self.extensions: dict[str, Any] | None = None  # of the response
         self.trailers_missing = False  # the body is over, and trailers were promised
-        self._trailing = False
+        self._trailing = self._bodiless = False
+        self._flows = False  # somebody reads while the body comes
         self._body = body if isinstance(body, bytes) else b""
         self._body_iterator = None if isinstance(body, bytes) else body
         self._request_over = False
-        self._buffered = 0
         self._declared: int | None = None
-        self._sent = 0
-        self._pause_at = PAUSE
+        self._gone = Signal()  # not `_freed`: who listens for the end is not woken by each chunk
+        self._sent = self._taken = 0  # bytes of the body: by the app, by the client
+        self._pause_at = HIGH_WATER if streaming else PAUSE
 
     # What the app sees
 
@@ -94,7 +104,7 @@ class Exchange(Served):
         if not self._request_over:
             return await self._receive_body()
         while not (self.disconnected or self.complete):
-            await self._freed.wait()
+            await self._gone.wait()
         return {"type": "http.disconnect"}
 
     async def _receive_body(self) -> dict[str, Any]:
@@ -119,26 +129,47 @@ class Exchange(Served):
 
     async def send(self, message: dict[str, Any]) -> None:
         """Take one message of the app; raises `ProtocolViolation` where it breaks the protocol."""
+        # The short way, for what an app sends most: one more chunk, to one who reads.
+        if self._flows and message.get("more_body") and message.get("type") == _BODY:
+            chunk = message.get("body")
+            if type(chunk) is bytes and chunk:
+                self.chunks.append(chunk)
+                self._sent = sent = self._sent + len(chunk)
+                if sent > self._pause_at:
+                    await self._hold_back()
+                elif self._changed.event is not None:
+                    self._changed.fire()
+                return
+        await self._send_any(message)
+
+    async def _send_any(self, message: dict[str, Any]) -> None:
         if self.disconnected and not self.complete:
             await self.pass_loop()
             if self.scope["asgi"]["spec_version"] >= "2.4":
                 raise ClientDisconnected(f"{self.label}: the client has disconnected")
             return
         kind = message.get("type")
-        if kind == "http.response.body":
-            await self._send_body(message)
+        if kind == _BODY:
+            self._take_body(message)
+            if self._sent > self._pause_at and not self.complete:
+                await self._hold_back()
         elif kind == "http.response.start":
-            if self.started:
-                raise self.violated("sent http.response.start twice", "send it once")
-            self.status, self.headers, self._declared = checked_start(self, message)
-            if message.get("trailers"):
-                self._trailing = trailers_promised(self)
-            self.started = True
-            self._progress()
+            self._start(message)
         else:
             await send_optional(self, message)
 
-    async def _send_body(self, message: dict[str, Any]) -> None:
+    def _start(self, message: dict[str, Any]) -> None:
+        if self.started:
+            raise self.violated("sent http.response.start twice", "send it once")
+        self.status, self.headers, self._declared = checked_start(self, message)
+        if message.get("trailers"):
+            self._trailing = trailers_promised(self)
+        self.started = True
+        self._bodiless = self.scope.get("method") == "HEAD"
+        self._flows = self.streaming and not self._bodiless
+        self._progress()
+
+    def _take_body(self, message: dict[str, Any]) -> None:
         if not self.started:
             raise self.violated(
                 "sent http.response.body before http.response.start",
@@ -147,19 +178,11 @@ class Exchange(Served):
         if self.complete:
             return  # the specification: ignored after the response is complete
         chunk = checked_body(self, message)
-        if self.scope.get("method") != "HEAD":
+        if chunk and not self._bodiless:
             self._sent += len(chunk)
-            if chunk:
-                self.chunks.append(chunk)
-                self._buffered += len(chunk)
+            self.chunks.append(chunk)
         if message.get("more_body", False):
             self._progress()
-            if self.streaming and self._buffered > HIGH_WATER:
-                while self._buffered > LOW_WATER and not self.disconnected:
-                    await self._freed.wait()
-            if self._sent >= self._pause_at:
-                self._pause_at = self._sent + PAUSE
-                await anyio.lowlevel.checkpoint()
             return
         self._check_length()
         if self._trailing:
@@ -168,12 +191,31 @@ class Exchange(Served):
         else:
             self.end()
 
+    async def _hold_back(self) -> None:
+        """Wait until the client has read; one who reads at the end only lets others run."""
+        self._progress()
+        if not self.streaming:
+            self._pause_at = self._sent + PAUSE
+            await anyio.lowlevel.checkpoint()
+            return
+        if self._sent - self._taken > HIGH_WATER:
+            while self._sent - self._taken > LOW_WATER and not self.disconnected:
+                await self._freed.wait()
+        self._pause_at = self._taken + HIGH_WATER
+
     def end(self) -> None:
         """The response is complete."""
-        self.complete = True
+        self.complete, self._flows = True, False
         self._progress()
         self._changed.fire()
         self._freed.fire()
+        self._gone.fire()
+
+    def disconnect(self) -> None:
+        """The client goes: wakes a blocked `receive()` and a blocked `send()`."""
+        super().disconnect()
+        self._flows = False
+        self._gone.fire()
 
     def _check_length(self) -> None:
         declared = self._declared
@@ -195,12 +237,20 @@ class Exchange(Served):
     # What the transport does with it
 
     def take(self) -> bytes:
-        """The next buffered chunk; makes room for the app to send more."""
+        """The next of what is buffered; makes room for the app to send more."""
         chunk = self.chunks.popleft()
-        self._buffered -= len(chunk)
-        if self._buffered <= LOW_WATER:
+        if len(self.chunks) >= CROWD:
+            chunk = self._joined(chunk)
+        self._taken += len(chunk)
+        if self._sent - self._taken <= LOW_WATER:
             self._freed.fire()
         return chunk
+
+    def _joined(self, first: bytes) -> bytes:
+        parts, size = [first], len(first)
+        while self.chunks and (size := size + len(self.chunks[0])) <= AT_ONCE:
+            parts.append(self.chunks.popleft())
+        return b"".join(parts)
 
     def __repr__(self) -> str:
         state = "finished" if self.finished else "complete" if self.complete else "open"

@@ -1,7 +1,8 @@
 """A request with a bad connection: cut off, dribbled in, or read slowly.
 
 Carries out what an `Impairment` says; whoever made it has decided. A request
-that nothing is wrong with never comes here.
+that nothing is wrong with never comes here. For WebSockets see
+`websocket_impaired`.
 """
 
 from __future__ import annotations
@@ -20,10 +21,51 @@ if TYPE_CHECKING:
     from .contracts import Impairment
 
 
-class ImpairedExchange(Exchange):
+class Leaving(Exchange):
+    """An exchange whose client may leave at any time: what HTTP and WebSocket share."""
+
+    __slots__ = ()  # so that it can stand before `SocketExchange`; `_plan` is the subclass's
+    _plan: Impairment
+
+    async def run(self, app: Callable[..., Any]) -> None:
+        """Call the app to its end, with a timer beside it if the client is to leave in time."""
+        if self._plan.leave_at == "request":
+            self.leave()
+        timer = None
+        if self._plan.leave_after is not None:
+            timer, _ = spawn(
+                self._leave_in(self._plan.leave_after), copy_context(), f"timer of {self.label}"
+            )
+        try:
+            await super().run(app)
+        finally:
+            self._plan.over()
+            if timer is not None:
+                timer.cancel()
+
+    async def _leave_in(self, delay: float) -> None:
+        await anyio.sleep(delay)
+        if not self.complete:
+            self.leave()
+
+    def leave(self) -> None:
+        """The client is gone, unless all is over."""
+        if not (self.cut or self.finished):
+            self.cut = self._plan.happened("disconnect")
+            self.disconnect()
+            self._changed.fire()
+
+    async def pause_until(self, due: float) -> None:
+        """Let the time pass, or less of it if the client leaves meanwhile."""
+        with anyio.move_on_after(due - anyio.current_time()):
+            while not self.disconnected:
+                await self._freed.wait()
+
+
+class ImpairedExchange(Leaving):
     """An exchange whose client misbehaves."""
 
-    __slots__ = ("_pieces", "_plan")
+    __slots__ = ("_due", "_pieces", "_plan")
 
     def __init__(
         self,
@@ -36,44 +78,26 @@ class ImpairedExchange(Exchange):
     ) -> None:
         super().__init__(scope, body, label=label, streaming=streaming)
         self._plan = plan
+        self._due: float | None = None  # when the next piece is there
         self._pieces: list[bytes] | None = None
         if plan.upload_chunks and isinstance(body, bytes) and body:
             self._pieces = _split(body, plan.upload_chunks)
-
-    async def run(self, app: Callable[..., Any]) -> None:
-        """Call the app to its end, with a timer beside it if the client is to leave in time."""
-        if self._plan.leave_at == "request":
-            self._leave()
-        timer = None
-        if self._plan.leave_after is not None:
-            timer, _ = spawn(
-                self._leave_in(self._plan.leave_after), copy_context(), f"timer of {self.label}"
-            )
-        try:
-            await super().run(app)
-        finally:
-            if timer is not None:
-                timer.cancel()
-
-    async def _leave_in(self, delay: float) -> None:
-        await anyio.sleep(delay)
-        if not self.complete:
-            self._leave()
-
-    def _leave(self) -> None:
-        if not (self.cut or self.finished):
-            self.cut = self._plan.happened("disconnect")
-            self.disconnect()
-            self._changed.fire()
 
     async def _receive_body(self) -> dict[str, Any]:
         plan = self._plan
         if not plan.upload_chunks or (self._body_iterator is None and not self._pieces):
             return await super()._receive_body()
         plan.happened("slow_upload")
-        await self._pause(plan.upload_over / plan.upload_chunks)
+        # Kept, for an app that gives up its `receive()` and asks again (`is_disconnected()`).
+        if self._due is None:
+            self._due = anyio.current_time() + plan.upload_over / plan.upload_chunks
+        due = self._due
+        await self.pause_until(due)
         if self.disconnected:
             return {"type": "http.disconnect"}
+        if self._due is not due:  # another `receive()` has it: Starlette listens beside the body
+            return await self.receive()
+        self._due = None
         self._progress()
         if self._pieces is None:
             return await super()._receive_body()
@@ -93,17 +117,11 @@ class ImpairedExchange(Exchange):
             or (plan.leave_at == "first_byte" and body)
             or (limit is not None and body and self._sent >= limit)
         ):
-            self._leave()
+            self.leave()
         elif plan.read_delay and body:
             plan.happened("slow_reader")
-            await self._pause(plan.read_delay)
+            await self.pause_until(anyio.current_time() + plan.read_delay)
             self._progress()
-
-    async def _pause(self, delay: float) -> None:
-        """Let `delay` seconds pass, or less if the client leaves meanwhile."""
-        with anyio.move_on_after(delay):
-            while not self.disconnected:
-                await self._freed.wait()
 
 
 def _split(body: bytes, count: int) -> list[bytes]:

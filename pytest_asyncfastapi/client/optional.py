@@ -1,25 +1,30 @@
 """The extensions of ASGI that our server speaks beside the messages of plain HTTP.
 
-`debug` and `trailers` are offered always; `pathsend` only on request, since
-frameworks then take another way through a file than under most servers.
+`debug`, `trailers` and `early_hint` are offered always; the others only on request:
+frameworks then take another way through a file than under most servers, and
+`push` belongs to HTTP/2.
 Source: the ASGI specification, "Extensions".
 """
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
 
 if TYPE_CHECKING:
     from .exchange import Exchange
 
-DEBUG, TRAILERS, PATHSEND = (
-    "http.response.debug",
-    "http.response.trailers",
-    "http.response.pathsend",
-)
-OFFERED = (DEBUG, TRAILERS)
+DEBUG = "http.response.debug"
+TRAILERS = "http.response.trailers"
+EARLY_HINT = "http.response.early_hint"
+PATHSEND = "http.response.pathsend"
+ZEROCOPYSEND = "http.response.zerocopysend"
+PUSH = "http.response.push"
+OFFERED = (DEBUG, TRAILERS, EARLY_HINT)
+_KNOWN = (*OFFERED, PATHSEND, ZEROCOPYSEND, PUSH)
 _CHUNK = 64 * 1024
 
 
@@ -27,22 +32,29 @@ async def send_optional(exchange: Exchange, message: dict[str, Any]) -> None:
     """Take a message that is neither `http.response.start` nor `http.response.body`."""
     kind = message.get("type")
     offered = exchange.scope["extensions"]
-    if kind == DEBUG and DEBUG in offered:
-        _extensions(exchange)["debug"] = message["info"]
-    elif kind == TRAILERS and TRAILERS in offered:
-        _send_trailers(exchange, message)
-    elif kind == PATHSEND and PATHSEND in offered:
-        await _send_path(exchange, message)
-    elif kind in (DEBUG, TRAILERS, PATHSEND):
-        raise exchange.violated(
-            f"sent {kind}, which scope['extensions'] does not offer",
-            "look there first, or offer it: open_app(app, extensions=[...])",
-        )
-    else:
+    if kind not in _KNOWN:
         raise exchange.violated(
             f"sent a message of type {kind!r}, which HTTP does not have",
             "send http.response.start and http.response.body",
         )
+    if kind not in offered:
+        raise exchange.violated(
+            f"sent {kind}, which scope['extensions'] does not offer",
+            "look there first, or offer it: open_app(app, extensions=[...])",
+        )
+    if kind == DEBUG:
+        _extensions(exchange)["debug"] = message["info"]
+    elif kind == TRAILERS:
+        _send_trailers(exchange, message)
+    elif kind == EARLY_HINT:
+        _hint(exchange, message)
+    elif kind == PUSH:
+        push = (message["path"], [tuple(pair) for pair in message.get("headers") or ()])
+        _extensions(exchange).setdefault("pushes", []).append(push)
+    elif kind == PATHSEND:
+        await _send_path(exchange, message)
+    else:
+        await _send_file(exchange, message)
 
 
 def trailers_promised(exchange: Exchange) -> bool:
@@ -63,11 +75,41 @@ def _send_trailers(exchange: Exchange, message: dict[str, Any]) -> None:
         exchange.end()
 
 
+def _hint(exchange: Exchange, message: dict[str, Any]) -> None:
+    """Links for the client to fetch already: a 103, which comes before the response."""
+    if exchange.started:
+        raise exchange.violated(
+            "sent http.response.early_hint after http.response.start", "send hints first"
+        )
+    links = list(message.get("links") or ())
+    wrong = [link for link in links if not isinstance(link, bytes)]
+    if wrong:
+        raise exchange.violated(f"sent the early hint {wrong[0]!r}", "send each link as bytes")
+    _extensions(exchange).setdefault("early_hints", []).extend(links)
+
+
 async def _send_path(exchange: Exchange, message: dict[str, Any]) -> None:
     async with await anyio.open_file(message["path"], "rb") as file:
         while chunk := await file.read(_CHUNK):
             await exchange.send({"type": "http.response.body", "body": chunk, "more_body": True})
     await exchange.send({"type": "http.response.body"})
+
+
+async def _send_file(exchange: Exchange, message: dict[str, Any]) -> None:
+    """A part of an open file: from `offset` or where it stands, `count` bytes or all."""
+    file, left = message["file"], message.get("count")
+    handle = file if isinstance(file, int) else file.fileno()
+    if message.get("offset") is not None:
+        os.lseek(handle, message["offset"], os.SEEK_SET)
+    while left is None or left > 0:
+        size = _CHUNK if left is None else min(left, _CHUNK)
+        chunk = await anyio.to_thread.run_sync(os.read, handle, size)
+        if not chunk:
+            break
+        left = None if left is None else left - len(chunk)
+        await exchange.send({"type": "http.response.body", "body": chunk, "more_body": True})
+    more = message.get("more_body", False)
+    await exchange.send({"type": "http.response.body", "more_body": more})
 
 
 def _extensions(exchange: Exchange) -> dict[str, Any]:

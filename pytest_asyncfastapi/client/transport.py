@@ -17,18 +17,17 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import anyio
-import anyio.lowlevel
 
 from .._http import library_of
 from ..activity import ACTIVITY
 from ..context import lay_under
-from ..tasks import loop_identity, spawn
+from ..tasks import loop_identity, spawn, step
 from .errors import AppStillRunning, LoopMismatch, disconnect_caused
 from .exchange import Exchange
 from .impaired import ImpairedExchange
-from .messages import unanswered
+from .outcome import as_a_server_would, check
 from .scope import ScopeBuilder, body_of
-from .signals import BrokenBody, ClientLeft, SilentApp, translated
+from .signals import SilentApp, translated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,6 +41,7 @@ EXTENSION = "asyncfastapi"
 RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
 # How to make the exchange of a request that is not plain HTTP.
 MAKES_EXCHANGE = "asyncfastapi.exchange"
+_STEPS = 3
 
 
 class Core:
@@ -105,19 +105,19 @@ class Core:
         make: Callable[..., Exchange] | None = request.extensions.get(MAKES_EXCHANGE)
         if make is None and streaming and request.headers.get("upgrade") == "websocket":
             from .websocket_frames import upgraded as make
+        plan = None if self._way_in is None else self._way_in(request)
         if make is None:
-            exchange = self._http_exchange(request, streaming)
+            exchange = self._http_exchange(request, streaming, plan)
         else:
-            exchange = make(self.scopes, request)
+            exchange = make(self.scopes, request, plan)
         exchange.note = self._note
         exchange.raises = request.extensions.get(RAISE, self.raise_app_exceptions)
         self.launch(exchange)
         return exchange
 
-    def _http_exchange(self, request: Any, streaming: bool) -> Exchange:
+    def _http_exchange(self, request: Any, streaming: bool, plan: Impairment | None) -> Exchange:
         label = f"{request.method} {request.url.path}"
         scope, body = self.scopes.http(request), body_of(request)
-        plan = None if self._way_in is None else self._way_in(request)
         if plan is None:
             return Exchange(scope, body, label=label, streaming=streaming)
         return ImpairedExchange(scope, body, label=label, streaming=streaming, plan=plan)
@@ -167,8 +167,8 @@ class Core:
             if not exchange.finished:
                 await self._until_answered(exchange, self.read_timeout(request))
             await self._leave(exchange)
-            self.check(exchange)
-            return self._as_a_server_would(exchange)
+            check(exchange)
+            return as_a_server_would(exchange)
 
     async def _until_answered(self, exchange: Exchange, read_timeout: float | None) -> None:
         try:
@@ -201,9 +201,9 @@ class Core:
             with translated(request, library_of(request)):
                 await self._wait(exchange, lambda: exchange.started, self.read_timeout(request))
                 if not exchange.started or exchange.request_error is not None:
-                    await self._leave_cut(exchange)
-                    self.check(exchange)
-                    self._as_a_server_would(exchange)
+                    await self.leave_cut(exchange)
+                    check(exchange)
+                    as_a_server_would(exchange)
         except BaseException:
             await self._leave(exchange)
             raise
@@ -213,9 +213,12 @@ class Core:
         self, exchange: Exchange, ready: Callable[[], bool], read_timeout: float | None
     ) -> None:
         """Wait until `ready()`, the app's end or a failed upload; `SilentApp` after `read`."""
-        if ready() or exchange.finished:
-            return
         since, now = exchange.now(), exchange.now
+        # Mostly the app is about to send: a few steps of the loop spare an event and a timer.
+        for _ in range(_STEPS):
+            if ready() or exchange.finished:
+                return
+            await step()
         while not (ready() or exchange.finished or exchange.request_error or exchange.cut):
             left = None
             if read_timeout is not None:
@@ -227,7 +230,8 @@ class Core:
                 await exchange.changed()
                 since = now()
 
-    async def _leave_cut(self, exchange: Exchange) -> None:
+    async def leave_cut(self, exchange: Exchange) -> None:
+        """Let the app end whose client was made to leave before."""
         if exchange.cut and not exchange.finished:
             await self._leave(exchange)
 
@@ -235,14 +239,11 @@ class Core:
         """The next chunk of the body, while the app runs; None at its end."""
         while not exchange.chunks:
             if self._over(exchange):
-                await self._leave_cut(exchange)
-                self.check(exchange)
-                self._as_a_server_would(exchange)
+                await self.leave_cut(exchange)
+                check(exchange)
+                as_a_server_would(exchange)
                 return None
-            # Mostly the app has the next chunk by then: spares an event and a timer.
-            await anyio.lowlevel.checkpoint()
-            if not exchange.chunks:
-                await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
+            await self._wait(exchange, lambda: bool(exchange.chunks), read_timeout)
         return exchange.take()
 
     async def close_exchange(self, exchange: Exchange) -> None:
@@ -256,36 +257,6 @@ class Core:
         error = exchange.told_error()
         if error is not None:
             raise error
-
-    # What the exchange came to
-
-    def check(self, exchange: Exchange) -> None:
-        """Raise what went wrong: the caller's upload, the protocol, or the app's exception."""
-        if exchange.request_error is not None:
-            raise exchange.request_error
-        if exchange.cut and disconnect_caused(exchange.error):
-            exchange.error = None  # no news: the client has left
-        error = exchange.told_error() if exchange.raises else exchange.error
-        if error is not None and exchange.raises:
-            raise error
-        if exchange.cut:
-            raise ClientLeft(exchange.cut)
-        if error is None and exchange.violation is not None:
-            raise exchange.violation
-        if exchange.finished and not exchange.complete and error is None:
-            raise unanswered(exchange)
-
-    def _as_a_server_would(self, exchange: Exchange) -> Exchange:
-        """Without `raise_app_exceptions`: a 500 before the start, a broken body after it."""
-        if exchange.error is None or exchange.complete:
-            return exchange
-        if not exchange.started:
-            exchange.started = exchange.complete = True
-            exchange.status = 500
-            exchange.headers = [(b"content-type", b"text/plain; charset=utf-8")]
-            exchange.chunks.append(b"Internal Server Error")
-            return exchange
-        raise BrokenBody(f"{exchange.label}: the app failed in the middle of its body")
 
     def read_timeout(self, request: Any) -> float | None:
         """How long this request waits for each thing that the app sends, in seconds."""

@@ -18,7 +18,7 @@ from .._http import library_of
 from ..units import seconds, show
 from .transport import MAKES_EXCHANGE
 from .websocket_errors import ABNORMAL, WebSocketClosed, WebSocketRejected
-from .websocket_exchange import SocketExchange
+from .websocket_impaired import socket_exchange
 from .websocket_messages import sendable
 
 if TYPE_CHECKING:
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from .app_client import AppClient
+    from .contracts import Impairment
     from .errors import ProtocolViolation
     from .scope import ScopeBuilder
+    from .websocket_exchange import SocketExchange
 
 _HANDSHAKE = {
     "connection": "Upgrade",
@@ -69,8 +71,10 @@ class WebSocket:
         self._told: ProtocolViolation | None = None
         self.response: Any = None
 
-    def _make_exchange(self, scopes: ScopeBuilder, request: Any) -> SocketExchange:
-        self._exchange = SocketExchange(scopes.websocket(request), label=f"WS {request.url.path}")
+    def _make_exchange(
+        self, scopes: ScopeBuilder, request: Any, plan: Impairment | None
+    ) -> SocketExchange:
+        self._exchange = socket_exchange(scopes, request, plan)
         return self._exchange
 
     async def __aenter__(self) -> Self:
@@ -141,7 +145,7 @@ class WebSocket:
             )
         if exchange.messages:
             return exchange.take_message()
-        raise self._why_over()
+        raise await self._why_over()
 
     async def receive_text(self, timeout: float | str | None = _AS_REQUEST) -> str:
         """The next message, which must be text."""
@@ -181,7 +185,7 @@ class WebSocket:
                 request=self._request,
             )
         if exchange.over:
-            raise self._why_over()
+            raise await self._why_over()
         exchange.deliver(payload)
 
     async def send_json(self, data: Any) -> None:
@@ -238,15 +242,20 @@ class WebSocket:
             return self._core.read_timeout(self._request)
         return None if timeout is None else seconds(timeout)
 
-    def _why_over(self) -> BaseException:
-        """The app's exception, a breach of the protocol, or the close."""
+    async def _why_over(self) -> BaseException:
+        """The app's exception, a breach of the protocol, the lost connection, or the close."""
         exchange = self._exchange
+        await self._core.leave_cut(exchange)
         violation = exchange.violation
         error = exchange.told_error() if exchange.raises else None
         if error is None and exchange.error is None and violation is not self._told:
             error = violation
         if error is not None and error is violation:
             self._told = violation
+        if exchange.cut and error is None:
+            error = self._library.ReadError(
+                f"{exchange.label}: the client left: {exchange.cut}", request=self._request
+            )
         return error or WebSocketClosed(exchange.label, *self._ending())
 
     def _unexpected(self, wanted: str, got: str, message: str | bytes) -> str:

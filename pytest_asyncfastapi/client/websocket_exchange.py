@@ -14,7 +14,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .errors import ClientDisconnected
-from .exchange import HIGH_WATER, Exchange
+from .exchange import Exchange
 from .messages import checked_start
 from .websocket_errors import ABNORMAL
 from .websocket_messages import (
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+HIGH_WATER = 64 * 1024  # bytes of messages that wait, in each direction
 _NO_CODE = 1005
 _OVERHEAD = 2  # of a frame: also a stream of empty messages has to be held back
 

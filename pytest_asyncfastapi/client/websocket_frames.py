@@ -11,17 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .websocket_exchange import SocketExchange
+from .websocket_impaired import socket_exchange
 
 if TYPE_CHECKING:
     from wsproto.events import Event
 
+    from .contracts import Impairment
     from .scope import ScopeBuilder
+    from .websocket_exchange import SocketExchange
 
 
-def upgraded(scopes: ScopeBuilder, request: Any) -> SocketExchange:
+def upgraded(scopes: ScopeBuilder, request: Any, plan: Impairment | None) -> SocketExchange:
     """The exchange of a request that asks for a WebSocket, with its stream of frames."""
-    exchange = SocketExchange(scopes.websocket(request), label=f"WS {request.url.path}")
+    exchange = socket_exchange(scopes, request, plan)
     exchange.extensions = {"network_stream": FrameStream(exchange)}
     return exchange
 

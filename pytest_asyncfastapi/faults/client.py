@@ -7,7 +7,9 @@ room carries it out and says when it has happened.
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +17,7 @@ from ..findings import Finding
 from ..units import seconds, show
 from .effect import Effect
 from .rule import FaultRule, Where
+from .schedule import Concurrency
 from .values import count
 
 if TYPE_CHECKING:
@@ -73,10 +76,16 @@ class ClientRule(FaultRule):
     ) -> None:
         super().__init__(Where(path), Effect(), stream=stream, optional=optional, added=added)
         self.client = client
+        self.struck = 0
+
+    @property
+    def counts_in_flight(self) -> bool:
+        """Does it matter to it when a request ends?"""
+        return any(isinstance(item, Concurrency) for item in self._schedules)
 
     def covers(self, request: Any) -> bool:
-        """Is this request meant? By its path; only one with a body can be uploaded slowly."""
-        if self.client.upload_chunks and not _has_body(request):
+        """Is this request meant? By its path; one that sends nothing has no slow upload."""
+        if self.client.upload_chunks and not _uploads(request):
             return False
         return self.where.covers(_PathOf(request.url.path))
 
@@ -85,6 +94,7 @@ class ClientRule(FaultRule):
         struck = super().strikes(now)
         if struck is not None:
             self.hits -= 1  # counted when it happens: a response may be faster
+            self.struck += 1
         return struck
 
     def __str__(self) -> str:
@@ -96,15 +106,31 @@ class _PathOf:
     url: str
 
 
-def _has_body(request: Any) -> bool:
+def _uploads(request: Any) -> bool:
     headers = request.headers
-    return "transfer-encoding" in headers or headers.get("content-length", "0") != "0"
+    return (
+        "transfer-encoding" in headers
+        or headers.get("content-length", "0") != "0"
+        or headers.get("upgrade") == "websocket"
+    )
+
+
+def _now() -> tuple[float, str]:
+    """The time in force (s), and the name of its clock where it is not the process's."""
+    try:
+        return asyncio.get_running_loop().time(), ""
+    except RuntimeError:
+        trio = sys.modules.get("trio")
+        if trio is not None and trio.lowlevel.in_trio_run():
+            return trio.current_time(), "trio"
+        return time.monotonic(), ""
 
 
 class ClientPlan:
-    """What happens to one request, from all the rules that strike it."""
+    """What happens to one request, from all the rules that strike it; `asked` cover it."""
 
-    def __init__(self, rules: list[ClientRule]) -> None:
+    def __init__(self, rules: list[ClientRule], asked: list[ClientRule]) -> None:
+        self._asked = asked
         self._by_kind: dict[str, ClientRule] = {}
         effect = ClientEffect()
         for rule in rules:
@@ -119,6 +145,7 @@ class ClientPlan:
             effect = replace(effect, **given)
             if rule.client.leave_after == 0:
                 effect = replace(effect, leave_after=0.0)
+        self.strikes = bool(rules)
         self._happened: set[str] = set()
         self.leave_at = effect.leave_at
         self.leave_after = effect.leave_after
@@ -135,17 +162,29 @@ class ClientPlan:
             rule.hits += 1
         return f"faults.client.{rule.client}"
 
+    def over(self) -> None:
+        """The request is no longer in flight."""
+        asked, self._asked = self._asked, []
+        for rule in asked:
+            rule.leave()
+
 
 class ClientFaults:
     """The faults on the way in of one test: `faults.client`."""
 
     def __init__(
-        self, seed: int, test: str, user_code: UserCode | None, wait: Callable[[], None]
+        self,
+        seed: int,
+        test: str,
+        user_code: UserCode | None,
+        wait: Callable[[], None],
+        since: Callable[[float, str], float],
     ) -> None:
         self._stream = f"{seed}/{test}/client"
         self._test = test
         self._user_code = user_code
         self._wait = wait
+        self._since = since
         self._rules: list[ClientRule] = []
 
     def disconnect(
@@ -162,6 +201,9 @@ class ClientFaults:
         One of: `after` a duration (seconds, or `"50ms"`); `after_bytes` of the response body;
         `at` `"request"` (it sends its request and is gone), `"start"` (it has the status and
         headers) or `"first_byte"`. `path` is a glob of the request's path.
+
+        A WebSocket loses its connection: after a duration from the handshake; after so many
+        bytes of messages; or once the handshake is sent, accepted, or the first message there.
         """
         given = [name for name in (after, after_bytes, at) if name is not None]
         if len(given) != 1:
@@ -186,14 +228,17 @@ class ClientFaults:
         path: str = "*",
         optional: bool = False,
     ) -> ClientRule:
-        """The request's body arrives in `chunks` pieces, over a duration."""
+        """The request's body arrives in `chunks` pieces, over a duration.
+
+        A message of a WebSocket reaches an app whole: it arrives `over` late, in its order.
+        """
         effect = ClientEffect(upload_chunks=count(chunks), upload_over=_some(over, "over"))
         return self._add(path, effect, optional)
 
     def slow_reader(
         self, *, delay: float | str = "10ms", path: str = "*", optional: bool = False
     ) -> ClientRule:
-        """The client reads each chunk of the response `delay` late: the app's `send()` waits."""
+        """The client reads each chunk or message `delay` late: the app's `send()` waits."""
         return self._add(path, ClientEffect(read_delay=_some(delay, "delay")), optional)
 
     def _add(self, path: str, effect: ClientEffect, optional: bool) -> ClientRule:
@@ -203,18 +248,25 @@ class ClientFaults:
         stream = f"{self._stream}/{path}: {effect}/{len(self._rules)}"
         rule = ClientRule(path, effect, stream=stream, optional=optional, added=added)
         self._rules.append(rule)
+        self._since(*_now())  # the first look at a clock of trio's is its zero
         if effect.takes_time:
             self._wait()
         return rule
 
     def decide(self, request: Any) -> ClientPlan | None:
-        """What goes wrong with this request (anything with `url.path` and `headers`)?"""
+        """What goes wrong with this request (anything with `url.path` and `headers`)?
+
+        Of what is returned `over()` has to be called when the request is no longer in flight.
+        """
         if not self._rules:
             return None
-        struck = [
-            rule for rule in self._rules if rule.covers(request) and rule.strikes() is not None
-        ]
-        return ClientPlan(struck) if struck else None
+        asked = [rule for rule in self._rules if rule.covers(request)]
+        now = self._since(*_now())
+        plan = ClientPlan([rule for rule in asked if rule.strikes(now) is not None], asked)
+        if plan.strikes or any(rule.counts_in_flight for rule in asked):
+            return plan
+        plan.over()
+        return None
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
@@ -225,7 +277,9 @@ class ClientFaults:
         ]
 
     def _unused(self, rule: ClientRule) -> Finding:
-        seen = f"it saw {rule.seen} of them, and each was over before the fault was due"
+        seen = f"it saw {rule.seen} of them, and its schedule spared them"
+        if rule.struck:
+            seen = f"it saw {rule.seen} of them, and each was over before the fault was due"
         return Finding(
             kind="unused-fault",
             title=f"client fault never hit: {rule}",

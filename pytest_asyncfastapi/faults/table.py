@@ -77,7 +77,9 @@ class Faults:
     def client(self) -> ClientFaults:
         """Faults on the requests that the test makes: `faults.client.disconnect(after="50ms")`."""
         if self._client is None:
-            self._client = ClientFaults(self.seed, self.test, self.user_code, self._wait)
+            self._client = ClientFaults(
+                self.seed, self.test, self.user_code, self._wait, self._since
+            )
         return self._client
 
     @property

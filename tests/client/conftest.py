@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from pytest_asyncfastapi import open_app
+from pytest_asyncfastapi.faults import Faults
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Every test of this room runs on both."""
+    """Every test of this room runs on both, where trio is installed."""
+    pytest.importorskip(request.param)
     return request.param
 
 
@@ -28,3 +30,19 @@ def http(request: pytest.FixtureRequest) -> ModuleType:
 def opened(http: ModuleType) -> Callable[..., Any]:
     """`open_app` with a client of that library, for bare apps without a lifespan."""
     return functools.partial(open_app, client=http.__name__, lifespan=False)
+
+
+@pytest.fixture
+def faults() -> Faults:
+    """A table of its own, without a test's state around it."""
+    return Faults(0, "the test")
+
+
+@pytest.fixture
+def faulty(opened: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
+    """`open_app` with those faults on the way in."""
+
+    def faulty(app: Any, **options: Any) -> Any:
+        return opened(app, way_in=faults.client.decide, **options)
+
+    return faulty

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import anyio
@@ -23,22 +22,6 @@ LEFT_EARLY = pytest.mark.filterwarnings(
 )
 
 
-@pytest.fixture
-def faults() -> Faults:
-    """A table of its own, without a test's state around it."""
-    return Faults(0, "the test")
-
-
-@pytest.fixture
-def faulty(opened: Callable[..., Any], faults: Faults) -> Callable[..., Any]:
-    """`open_app` with those faults on the way in."""
-
-    def faulty(app: Any, **options: Any) -> Any:
-        return opened(app, way_in=faults.client.decide, **options)
-
-    return faulty
-
-
 def streaming_app(log: list[str]) -> Starlette:
     """Ten chunks of ten bytes, 50 ms apart, from a generator that cleans up."""
 
@@ -55,6 +38,13 @@ def streaming_app(log: list[str]) -> Starlette:
         return StreamingResponse(chunks())
 
     return Starlette(routes=[Route("/report", stream)])
+
+
+class Passing(BaseHTTPMiddleware):
+    """Stands in front, and starts a task of its own for the app."""
+
+    async def dispatch(self, request: Any, call_next: Any) -> Any:
+        return await call_next(request)
 
 
 WAYS = {
@@ -74,10 +64,6 @@ async def test_leaving_a_streaming_response(
     """The generator is closed in the middle; the caller gets the library's ReadError."""
     log: list[str] = []
     app = streaming_app(log)
-
-    class Passing(BaseHTTPMiddleware):
-        async def dispatch(self, request: Any, call_next: Any) -> Any:
-            return await call_next(request)
 
     if middleware:
         app.add_middleware(Passing)
@@ -210,6 +196,91 @@ async def test_slow_reader(faulty: Any, faults: Faults) -> None:
     assert min(spent) >= 0.035
 
 
+@pytest.mark.parametrize("middleware", [False, True], ids=["bare", "middleware"])
+async def test_slow_both_ways_through_starlette(
+    faulty: Any, faults: Faults, middleware: bool
+) -> None:
+    """A StreamingResponse of what is uploaded, from a generator that cleans up."""
+    log: list[str] = []
+
+    async def echo(request: Request) -> StreamingResponse:
+        pieces = [chunk async for chunk in request.stream() if chunk]
+        log.extend(piece.decode() for piece in pieces)
+
+        async def chunks() -> Any:
+            try:
+                for piece in pieces:
+                    yield piece
+            finally:
+                log.append("closed")
+
+        return StreamingResponse(chunks())
+
+    app = Starlette(routes=[Route("/", echo, methods=["POST"])])
+    if middleware:
+        app.add_middleware(Passing)
+    upload = faults.client.slow_upload(chunks=4, over="40ms")
+    reader = faults.client.slow_reader(delay="10ms")
+    async with faulty(app) as client:
+        for way in ("whole", "streamed"):
+            log.clear()
+            began = anyio.current_time()
+            if way == "whole":
+                assert (await client.post("/", content=b"abcd")).text == "abcd"
+            else:
+                async with client.stream("POST", "/", content=b"abcd") as response:
+                    assert await response.aread() == b"abcd"
+            assert log == ["a", "b", "c", "d", "closed"]
+            assert anyio.current_time() - began >= 0.075
+    assert (upload.hits, reader.hits) == (2, 2)
+
+
+async def test_a_slow_upload_with_two_listeners(faulty: Any, faults: Faults) -> None:
+    """Starlette listens for the disconnect while a response streams what is uploaded."""
+    got: list[bytes] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        async def listen() -> None:
+            while (message := await receive())["type"] == "http.request":
+                got.append(message["body"])
+                if not message["more_body"]:
+                    group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            group.start_soon(listen)
+        await answering()(scope, receive, send)
+
+    faults.client.slow_upload(chunks=3, over="30ms")
+    async with faulty(app) as client:
+        with anyio.fail_after(5):
+            assert (await client.post("/", content=b"abc")).status_code == 200
+    assert got == [b"a", b"b", b"c"]
+
+
+async def test_a_slow_upload_that_is_polled_arrives_all_the_same(
+    faulty: Any, faults: Faults
+) -> None:
+    """An app that gives up its `receive()` and asks again does not start it anew."""
+    polls = 0
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal polls
+        message = None
+        while message is None:
+            polls += 1
+            with anyio.move_on_after(0.005):
+                message = await receive()
+        assert message["body"] == b"ab"
+        await answering()(scope, receive, send)
+
+    faults.client.slow_upload(chunks=1, over="30ms")
+    async with faulty(app) as client:
+        with anyio.fail_after(5):
+            assert (await client.post("/", content=b"ab")).status_code == 200
+    assert polls > 1
+
+
 async def test_faults_of_two_kinds_meet(faulty: Any, faults: Faults, http: Any) -> None:
     """The client leaves in the middle of its slow upload."""
     seen: list[str] = []
@@ -231,13 +302,15 @@ async def test_a_fault_that_never_happened_is_a_finding(faulty: Any, faults: Fau
     faults.client.disconnect(after="10s")
     faults.client.slow_upload(chunks=2, over="1s", path="/up")
     faults.client.disconnect(after="20s").optional()
+    faults.client.disconnect(at="start").after(5)
     async with faulty(answering(200, None, b"ok")) as client:
         assert (await client.get("/")).text == "ok"
-    first, second = faults.findings()
+    first, second, third = faults.findings()
     assert first.title == "client fault never hit: *: disconnect(after='10s')"
     assert first.evidence == "it saw 1 of them, and each was over before the fault was due"
     assert second.title == "client fault never hit: /up: slow_upload(chunks=2, over='1s')"
     assert second.evidence == "no request of asgi_client was one that it is for"
+    assert third.evidence == "it saw 1 of them, and its schedule spared them"
     assert first.remedy == "correct the path or the moment, or mark it .optional()"
 
 
@@ -259,7 +332,9 @@ def test_wrong_arguments_are_a_sentence(faults: Faults) -> None:
 
 def test_with_the_fixtures_and_in_virtual_time(pytester: pytest.Pytester) -> None:
     """`faults.client` acts on `asgi_client`, costs no time, and an unused one fails the test."""
-    pytester.makeini("[pytest]\nasyncfastapi_app = myapp:app\n")
+    pytester.makeini(
+        "[pytest]\nasyncfastapi_app = myapp:app\nasyncio_default_fixture_loop_scope = function\n"
+    )
     pytester.makepyfile(
         myapp="""
         import anyio

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 import pytest
+import sniffio
 from apps import BODY, START, answering
 from starlette.applications import Starlette
 from starlette.background import BackgroundTask
@@ -175,9 +176,10 @@ async def test_a_pytest_outcome_passes_through(opened: Any) -> None:
             await client.get("/")
 
 
-@pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_a_cancellation_of_its_own_task_is_told_in_words(opened: Any) -> None:
     """It must not cancel the test."""
+    if sniffio.current_async_library() != "asyncio":
+        pytest.skip("an app on trio cannot raise it itself")
     error = asyncio.CancelledError()
     async with opened(raising(error=error)) as client:
         with pytest.raises(RuntimeError) as caught:

@@ -73,6 +73,78 @@ async def test_X03_debug(opened: Any) -> None:
             assert response.extensions["debug"] == {"template": "index.html"}
 
 
+HINT = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload; as=style"]}
+
+
+async def test_X04_early_hints(opened: Any) -> None:
+    """In `response.extensions["early_hints"]`, streamed or not; offered in the scope."""
+    second = {**HINT, "links": [b"</b.js>; rel=preload"]}
+    seen: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        seen.append("http.response.early_hint" in scope["extensions"])
+        await sending(HINT, second, START, BODY)(scope, receive, send)
+
+    async with opened(app) as client:
+        links = [*HINT["links"], *second["links"]]
+        response = await client.get("/")
+        assert (response.status_code, response.extensions["early_hints"]) == (200, links)
+        async with client.stream("GET", "/") as response:
+            assert response.extensions["early_hints"] == links
+    assert seen == [True, True]
+
+
+async def test_X04_early_hints_come_first_and_are_bytes(opened: Any) -> None:
+    """Else it is a breach, worded."""
+    async with opened(sending(START, HINT, BODY)) as client:
+        with pytest.raises(ProtocolViolation) as caught:
+            await client.get("/x")
+    assert str(caught.value) == (
+        "GET /x: the app sent http.response.early_hint after http.response.start; the ASGI "
+        "specification forbids it. Fix: send hints first."
+    )
+    async with opened(sending({**HINT, "links": ["</a>"]}, START, BODY)) as client:
+        with pytest.raises(ProtocolViolation) as caught:
+            await client.get("/x")
+    assert str(caught.value) == (
+        "GET /x: the app sent the early hint '</a>'; the ASGI specification forbids it. "
+        "Fix: send each link as bytes."
+    )
+
+
+async def test_X05_zerocopysend(opened: Any, tmp_path: Path) -> None:
+    """On demand: from an offset, a count, the rest; a file or its number."""
+    path = tmp_path / "file.bin"
+    path.write_bytes(b"0123456789" * 20_000)
+    with path.open("rb") as file:  # noqa: ASYNC230
+        part = {"type": "http.response.zerocopysend", "file": file, "more_body": True}
+        last = {"type": "http.response.zerocopysend", "file": file.fileno(), "offset": 199_995}
+        app = sending(START, {**part, "offset": 3, "count": 4}, {**part, "count": 2}, last)
+        async with opened(app, extensions=("http.response.zerocopysend",)) as client:
+            assert (await client.get("/")).content == b"345678" + b"56789"
+
+
+async def test_X05_push(opened: Any) -> None:
+    """On demand, in `response.extensions["pushes"]`: the path and the headers of each."""
+    push = {"type": "http.response.push", "path": "/a.css", "headers": [(b"accept", b"text/css")]}
+    async with opened(sending(START, push, BODY), extensions=("http.response.push",)) as client:
+        response = await client.get("/")
+        assert response.extensions["pushes"] == [("/a.css", [(b"accept", b"text/css")])]
+
+
+@pytest.mark.parametrize("kind", ["pathsend", "zerocopysend", "push"])
+async def test_X05_what_is_not_offered_is_a_breach(opened: Any, kind: str) -> None:
+    """Worded, with the way to offer it."""
+    async with opened(sending(START, {"type": f"http.response.{kind}"})) as client:
+        with pytest.raises(ProtocolViolation) as caught:
+            await client.get("/x")
+    assert str(caught.value) == (
+        f"GET /x: the app sent http.response.{kind}, which scope['extensions'] does not offer; "
+        "the ASGI specification forbids it. Fix: look there first, or offer it: "
+        "open_app(app, extensions=[...])."
+    )
+
+
 async def test_N14_apps_of_asgi_2(opened: Any) -> None:
     """A class and a function that take the scope only."""
 

@@ -7,6 +7,7 @@ import gzip
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from apps import BODY, START, answering
 from starlette.applications import Starlette
@@ -62,6 +63,40 @@ async def test_R02_chunks_come_one_by_one(opened: Any) -> None:
             seen.append(chunk)
             go.set()
     assert seen == [b"1", b"2"]
+
+
+@pytest.mark.parametrize("pause", ["a step", "a moment"])
+async def test_R02_whatever_the_app_waits_for(opened: Any, pause: str) -> None:
+    """An app that lets go of the loop between chunks has each of them delivered alone."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        for number in range(40):
+            await send({**BODY, "body": b"%d" % number, "more_body": number < 39})
+            await (anyio.lowlevel.checkpoint() if pause == "a step" else anyio.sleep(0.0001))
+
+    async with opened(app) as client, client.stream("GET", "/") as response:
+        assert [chunk async for chunk in response.aiter_raw()] == [b"%d" % n for n in range(40)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 16])
+async def test_R02_chunks_that_wait_are_kept_apart(opened: Any, count: int) -> None:
+    """Also where the app does not wait at all between a few of them."""
+    async with opened(answering(200, None, *[b"x"] * count)) as client:
+        async with client.stream("GET", "/") as response:
+            assert [chunk async for chunk in response.aiter_raw()] == [b"x"] * count
+
+
+async def test_R02_a_crowd_of_chunks_is_joined(opened: Any) -> None:
+    """To 64 KiB at most; nothing is lost, and a large chunk stays as it is."""
+    crowd = [b"%04d" % number * 250 for number in range(200)]
+    async with opened(answering(200, None, *crowd, b"y" * 100_000)) as client:
+        async with client.stream("GET", "/") as response:
+            chunks = [chunk async for chunk in response.aiter_raw()]
+    assert b"".join(chunks) == b"".join(crowd) + b"y" * 100_000
+    assert [len(chunk) for chunk in chunks[:3]] == [65_000] * 3
+    assert len(chunks) < 30
+    assert chunks[-1] == b"y" * 100_000
 
 
 def ticking(log: list[str]) -> Any:
@@ -226,20 +261,20 @@ async def test_R07_an_app_that_will_not_stop_is_reported(
 
 
 async def test_R08_back_pressure(opened: Any) -> None:
-    """`send()` waits once 64 KiB lie unread."""
+    """`send()` waits once 256 KiB lie unread."""
     sent: list[int] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(START)
         for number in range(20):
-            await send({**BODY, "body": b"x" * 16384, "more_body": number < 19})
+            await send({**BODY, "body": b"x" * 65536, "more_body": number < 19})
             sent.append(number)
 
     async with opened(app) as client:
         async with client.stream("GET", "/") as response:
             await anyio.wait_all_tasks_blocked()
-            assert len(sent) < 8
-            assert len(await response.aread()) == 20 * 16384
+            assert len(sent) == 4
+            assert len(await response.aread()) == 20 * 65536
 
 
 @LEFT_EARLY

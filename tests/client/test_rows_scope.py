@@ -102,8 +102,9 @@ async def test_S14_root_path_is_a_prefix(scope_of: Any) -> None:
 
 
 async def test_S15_extensions(scope_of: Any) -> None:
-    """A dict; debug and trailers are always offered, others on demand."""
-    offered = {"http.response.debug": {}, "http.response.trailers": {}}
+    """A dict; debug, early hints and trailers are always offered, others on demand."""
+    always = ("debug", "early_hint", "trailers")
+    offered: dict[str, Any] = {f"http.response.{name}": {} for name in always}
     assert (await scope_of("/"))["extensions"] == offered
     more = await scope_of("/", extensions=("http.response.pathsend",))
     assert more["extensions"] == {**offered, "http.response.pathsend": {}}

@@ -9,11 +9,13 @@ import pytest
 from sockets import ACCEPT, Recording, echo, sending
 
 from pytest_asyncfastapi import open_app
+from pytest_asyncfastapi.faults import Faults
 
 pytest.importorskip("httpx2.websockets")
 from httpx2.websockets import (  # noqa: E402
     AsyncWebSocketClient,
     WebSocketDisconnect,
+    WebSocketNetworkError,
     WebSocketUpgradeError,
 )
 
@@ -86,3 +88,22 @@ async def test_sockets_open_at_once_have_their_own_scopes() -> None:
         async with connected(URL + "/a", client), connected(URL + "/b", client):
             pass
     assert [scope["path"] for scope in app.scopes] == ["/ws/a", "/ws/b"]
+
+
+async def test_a_client_fault_loses_the_connection() -> None:
+    """`faults.client` decides for this socket too, and tells it by its own exception."""
+    faults = Faults(0, "the test")
+    rule = faults.client.disconnect(at="first_byte")
+    async with opened(echo, way_in=faults.client.decide) as client:
+        received = []
+        with pytest.raises(BaseException) as caught:  # on trio in a group, the library's own
+            async with connected(URL, client) as ws:
+                await ws.send_text("a")
+                while True:
+                    received.append(await ws.receive_text())
+        error = caught.value
+        while isinstance(error, BaseExceptionGroup):
+            (error,) = error.exceptions
+        assert isinstance(error, WebSocketNetworkError)
+    assert received in ([], ["a"])
+    assert rule.hits == 1
