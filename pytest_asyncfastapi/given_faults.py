@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from .faults import Faults
-    from .settings import Settings
+    from .options import Settings
 
 
 def add(faults: Faults, settings: Settings, item: pytest.Item) -> None:
