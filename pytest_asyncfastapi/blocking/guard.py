@@ -153,6 +153,8 @@ class BlockingGuard:
             return None if latest.category == "import" else latest
         if self._allows(category, (name, entry.name), scene, ALLOWED_HERE.get()):
             return None
+        if category == "import" != entry.category:
+            args = scene.imports  # not the file that the import machinery looked at
         record = Record(
             name,
             args=args,

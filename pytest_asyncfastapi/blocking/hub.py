@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import kernel
@@ -66,12 +67,13 @@ class Listener(Protocol):
 class Pending:
     """A C call that has begun."""
 
-    __slots__ = ("asleep", "callee", "entry", "frame", "seen", "start")
+    __slots__ = ("asleep", "callee", "entry", "frame", "line", "seen", "start")
 
-    def __init__(self, entry: Entry, callee: int, frame: int) -> None:
+    def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
         self.callee = callee
-        self.frame = frame
+        self.frame = id(frame)
+        self.line = frame.f_lineno
         self.seen: list[Seen] = []
         self.asleep = 0
         self.start = 0.0
@@ -87,6 +89,7 @@ class Cell:
         self.start = 0.0  # of the slice, 0.0 between steps
         self.label: str | None = None  # of the slice, when a border began it
         self.explained = 0.0  # seconds of the slice that calls took
+        self.own = 0.0  # seconds of CPU time of the slice that watching took
         self.pending: list[Pending] = []
         self.busy = False  # our own work: not to be watched
         self.last: kernel.Snapshot | None = None
@@ -98,7 +101,7 @@ class Cell:
     def clean(self) -> None:
         """Forget the step that ended; calls that it left open are over."""
         self.pending.clear()
-        self.explained = 0.0
+        self.explained = self.own = 0.0
         self.label = None
         self.dirty = False
 
@@ -150,13 +153,13 @@ class Hub:
 
     def enter(
         self, entry: Entry, callee: object, arg0: Any, frame: FrameType, witness: str
-    ) -> None:
-        """A catalogued C call begins in `frame`."""
+    ) -> bool:
+        """A catalogued C call begins in `frame`; returns whether it may block."""
         cell = self.cell()
         judged = None if cell.busy else judge(entry, arg0)
         if judged is None:
-            return
-        pending = Pending(judged, id(callee), id(frame))
+            return False
+        pending = Pending(judged, id(callee), frame)
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
         else:
@@ -165,6 +168,7 @@ class Hub:
         cell.dirty = True
         self.open.add(cell.ident)
         pending.start = kernel.perf_counter()
+        return True
 
     def leave(self, callee: object, frame: FrameType, witness: str) -> None:
         """A C call returned or raised in `frame`."""
@@ -186,7 +190,7 @@ class Hub:
         if pending.entry.judge == "wait":
             if duration < SHORTEST_WAIT or kernel.times_asleep() == pending.asleep != -1:
                 return
-            seen = self.report(cell, pending.entry, "", frame, witness)
+            seen = self.report(cell, pending.entry, "", frame, witness, pending.line)
         held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
         for item in seen:
             item.ended(duration, held)
@@ -222,13 +226,18 @@ class Hub:
             self.report(cell, entry, "", frame, witness)
 
     def report(
-        self, cell: Cell, entry: Entry, args: str, frame: FrameType, witness: str
+        self, cell: Cell, entry: Entry, args: str, frame: FrameType, witness: str, line: int = 0
     ) -> list[Seen]:
-        """Tell the guards; an error that mode "raise" wants passes through."""
+        """Tell the guards; an error that mode "raise" wants passes through.
+
+        The call began at `line` of the frame, where that is not its current line any more.
+        """
         cell.busy = True
-        began = kernel.perf_counter()
+        began, cpu = kernel.perf_counter(), kernel.thread_time()
         try:
             stack = spots(frame)
+            if line and stack:
+                stack[0] = replace(stack[0], line=line)
             told = [item.saw(entry, args, stack, witness) for item in self.listening()]
             return [seen for seen in told if seen is not None]
         except BlockingCallError:
@@ -240,6 +249,8 @@ class Hub:
         finally:
             # What watching costs is not the user's: many lines read make many reports.
             cell.explained += kernel.perf_counter() - began
+            cell.own += kernel.thread_time() - cpu
+            cell.dirty = True
             cell.busy = False
 
 

@@ -104,7 +104,7 @@ class StepWatch:
             self._close(cell, now, copy_context(), None)
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
-        cell.explained = 0.0
+        cell.explained = cell.own = 0.0
         cell.start = kernel.perf_counter()
 
     def _wrap_handle(self) -> Callable[[], None]:
@@ -196,7 +196,7 @@ class StepWatch:
         figures = kernel.snapshot(cell.tid, cell.clock)
         if rest < self.threshold or base is None or figures is None:
             return None
-        cpu = min(rest, figures.cpu - base.cpu)
+        cpu = max(0.0, min(rest, figures.cpu - base.cpu - cell.own))
         blocked = rest - cpu - (figures.delay - base.delay)
         if not self._slept(blocked, figures.switches - base.switches, samples):
             blocked = 0.0
@@ -227,7 +227,7 @@ class StepWatch:
 
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
-        old = started and now - started >= self.threshold / 2 and not cell.pending
+        old = started and now - started >= self.threshold / 2 and not (cell.pending or cell.busy)
         frame = sys._current_frames().get(cell.ident) if old else None
         # First of all: the thread moves on as soon as this one waits for anything.
         stack = spots(frame) if frame is not None else []

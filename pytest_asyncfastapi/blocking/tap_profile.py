@@ -84,13 +84,14 @@ class ProfileTap:
             sys.setprofile(self._before.get(threading.get_ident()))
         elif self._hub.probe and self._hub.probing(_WITNESS):
             return
-        elif not frame.f_code.co_filename.endswith("selectors.py") and on_loop():
+        elif on_loop() and not _is_loops_own(frame):
             site = (id(frame.f_code), frame.f_lasti)
-            self._told[site] = times = self._told.get(site, 0) + 1
-            if times > MOST_TELLINGS:
+            if self._told.get(site, 0) >= MOST_TELLINGS:
                 return
             owner = arg.__self__
-            self._hub.enter(entry, arg, _Unseen if _is_module(owner) else owner, frame, _WITNESS)
+            seen = _Unseen if _is_module(owner) else owner
+            if self._hub.enter(entry, arg, seen, frame, _WITNESS):
+                self._told[site] = self._told.get(site, 0) + 1
 
     def _python_call(self, frame: FrameType) -> None:
         named = find_named(frame.f_code.co_qualname, str(frame.f_globals.get("__name__")))
@@ -99,6 +100,16 @@ class ProfileTap:
 
     def __repr__(self) -> str:
         return f"<ProfileTap: {'live' if self._live else 'idle'}>"
+
+
+def _is_loops_own(frame: FrameType) -> bool:
+    """Is it the loop that waits here for what comes next?"""
+    back = frame.f_back
+    return (
+        back is not None
+        and frame.f_code.co_filename.endswith("selectors.py")
+        and back.f_code.co_filename.endswith("base_events.py")
+    )
 
 
 class _Unseen:

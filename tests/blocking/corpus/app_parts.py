@@ -1,7 +1,5 @@
 """The parts of an app that are not endpoints: each of them holds the same loop."""
 
-from __future__ import annotations
-
 import time
 from contextlib import asynccontextmanager
 

@@ -60,7 +60,7 @@ async def map_calls_sleep():
     list(map(time.sleep, [0.001]))  # <- here
 
 
-@blocks("network")
+@blocks("unknown")
 async def map_calls_select():
     list(map(select.select, [[]], [[]], [[]], [HOLD]))  # <- here
 

@@ -11,21 +11,9 @@ import random
 import re
 import time
 import zlib
-from decimal import Decimal, getcontext
 from fractions import Fraction
 
 from .case import blocks
-
-
-def burn(seconds=0.09):
-    """Compute for so long, as the thread's own clock has it."""
-    end = time.thread_time() + seconds
-    while time.thread_time() < end:  # <- here
-        pass
-
-
-NUMBERS = [random.Random(1).random() for _ in range(250_000)]
-ROWS = [{"name": "mug", "price": number} for number in NUMBERS[:60_000]]
 
 
 @blocks("cpu")
@@ -36,14 +24,14 @@ async def a_loop():
 
 
 @blocks("cpu")
-async def a_loop_in_a_helper():
-    def total(rows):
+async def a_loop_in_a_helper(prices):
+    def total(numbers):
         result = Fraction()
-        for row in rows:
-            result += Fraction(row["price"])  # <- here
+        for number in numbers:
+            result += Fraction(round(number * 100), 100)  # <- here
         return result
 
-    total(ROWS[:50_000])
+    total(prices[:60_000])
 
 
 @blocks("cpu")
@@ -57,8 +45,8 @@ async def a_password_by_memory():
 
 
 @blocks("cpu")
-async def json_text():
-    json.dumps(ROWS)  # <- here
+async def json_text(prices):
+    json.dumps([{"name": "mug", "price": price} for price in prices])  # <- here
 
 
 @blocks("cpu")
@@ -67,38 +55,47 @@ async def a_regular_expression():
 
 
 @blocks("cpu")
-async def sorting():
-    sorted(NUMBERS, key=lambda number: -number)  # <- here
+async def sorting(prices):
+    sorted(prices, key=lambda price: (-price, str(price)))  # <- here
 
 
 @blocks("cpu")
 async def compressing():
-    zlib.compress(random.Random(1).randbytes(3_000_000), 9)  # <- here
+    zlib.compress(random.Random(1).randbytes(4_000_000), 9)  # <- here
 
 
 @blocks("cpu")
-async def copying():
-    copy.deepcopy(ROWS[:25_000])  # <- here
+async def copying(prices):
+    copy.deepcopy([[price] for price in prices[:60_000]])  # <- here
 
 
 @blocks("cpu")
 async def big_numbers():
-    getcontext().prec = 20_000
-    Decimal(2).sqrt().exp()  # <- here
+    pow(3, 10**2600, 10**2600 + 7)  # <- here
 
 
 @blocks("cpu")
-async def pickling():
-    for _ in range(12):
-        pickle.loads(pickle.dumps(ROWS))  # <- here
+async def pickling(prices):
+    for _ in range(20):
+        pickle.loads(pickle.dumps(prices))  # <- here
 
 
 @blocks("cpu")
-async def between_two_awaits():
-    await asyncio.sleep(0) if False else None
-    pow(3, 700_001, 10**4000 + 7)  # <- here
+async def a_comprehension(prices):
+    sum(price * number for number in range(9) for price in prices)  # <- here
 
 
 @blocks("cpu")
-async def a_comprehension():
-    sum(number * number for _ in range(5) for number in NUMBERS)  # <- here
+async def a_search(prices):
+    assert [price for price in prices[:5000] if price in prices[:5000]]  # <- here
+
+
+@blocks("cpu", only="asyncio")
+async def in_a_callback():
+    def work():
+        end = time.thread_time() + 0.09
+        while time.thread_time() < end:  # <- here
+            pass
+
+    asyncio.get_running_loop().call_soon(work)
+    await asyncio.sleep(0)

@@ -188,7 +188,7 @@ async def copy(text):
 @blocks("file")
 async def temporary_file():
     with tempfile.TemporaryFile() as file:  # <- here
-        file.write(b"x")
+        file.write(b"x")  # <- here
 
 
 @blocks("file")

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import multiprocessing
+import multiprocessing.popen_spawn_posix
+import multiprocessing.queues
+import multiprocessing.resource_tracker
+import multiprocessing.spawn
+import multiprocessing.synchronize
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -106,8 +111,8 @@ async def polling_a_process_pipe():
 
 
 @blocks("subprocess")
-async def process_start():
-    process = multiprocessing.get_context("spawn").Process(target=int)
+async def process_start(spawn):
+    process = spawn.Process(target=int)
     process.start()  # <- here
     process.join()  # <- here: join
     process.close()

@@ -231,7 +231,7 @@ async def in_del():
 
 
 @blocks("sleep")
-async def in_del_of_a_cycle():
+async def in_del_of_a_cycle(young_heap):
     class Handle:
         def __init__(self):
             self.me = self

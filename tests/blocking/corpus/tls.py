@@ -55,7 +55,7 @@ async def unwrap(tls):
         tls.unwrap()  # <- here
 
 
-@blocks("network")
+@blocks("tls")
 async def get_server_certificate(hang_up):
     with contextlib.suppress(OSError):
         ssl.get_server_certificate(("127.0.0.1", hang_up), timeout=1)  # <- here

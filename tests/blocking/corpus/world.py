@@ -7,9 +7,12 @@ nothing but the call that it is about.
 from __future__ import annotations
 
 import contextlib
+import gc
 import http.server
+import multiprocessing
 import os
 import queue
+import random
 import shutil
 import socket
 import sqlite3
@@ -22,6 +25,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +33,7 @@ if TYPE_CHECKING:
 # Seconds that a thing keeps a case waiting, where only the wait gives it away.
 HOLD = 0.1
 # The same where the call is known by its name, and just has to wait at all.
-BRIEF = 0.01
+BRIEF = 0.02
 
 THINGS: dict[str, Callable[[], Any]] = {}
 
@@ -39,8 +43,8 @@ def thing(make: Callable[[], Iterator[Any]]) -> None:
     THINGS[make.__name__] = contextlib.contextmanager(make)
 
 
-def later(action: Callable[..., Any], *args: Any, after: float = BRIEF) -> None:
-    """Do something in another thread, soon."""
+def later(action: Callable[..., Any], *args: Any, after: float = 2 * BRIEF) -> None:
+    """Do something in another thread, when the loop waits for it already."""
     threading.Timer(after, action, args).start()
 
 
@@ -362,3 +366,27 @@ def channel():
 
     with world("port") as things, grpc.insecure_channel(f"127.0.0.1:{things['port']}") as made:
         yield made
+
+
+@thing
+def prices():
+    """Many numbers."""
+    draw = random.Random(1).random
+    yield [draw() for _ in range(200_000)]
+
+
+@thing
+def spawn():
+    """A context that starts fresh processes, without the main module of this one."""
+    main = sys.modules["__main__"]
+    with mock.patch.object(main, "__file__", None), mock.patch.object(main, "__spec__", None):
+        yield multiprocessing.get_context("spawn")
+
+
+@thing
+def young_heap():
+    """Everything that is there already is out of the garbage collector's way."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
