@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MISSING = object()
 _LOCALS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "STORE_FAST_LOAD_FAST")
 _ENTRIES: dict[str, Literal["with", "for"]] = {"BEFORE_WITH": "with", "GET_ITER": "for"}
+_ENTRY_CODES = frozenset(dis.opmap[name] for name in _ENTRIES if name in dis.opmap)
 _LONGEST_CHAIN = 6
 
 
@@ -52,6 +53,11 @@ class Lines:
 
     begins: dict[int, tuple[tuple[Literal["with", "for"], Operand], ...]]
     after: frozenset[int]
+
+
+def may_have_lines(code: CodeType) -> bool:
+    """Is it worth while to look closer? A quick no for most functions."""
+    return not _ENTRY_CODES.isdisjoint(code.co_code[::2])
 
 
 def lines_of(code: CodeType) -> Lines | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import LOCK_TYPES
-from .operands import Lines, lines_of
+from .operands import Lines, lines_of, may_have_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,26 +36,28 @@ class LineTap:
         self._hub = hub
         self._known: dict[int, tuple[CodeType, Lines | None]] = {}
         self._told: dict[tuple[int, int], int] = {}
-        self._active: list[CodeType] = []
+        self._active: dict[int, CodeType] = {}
 
     def look_into(self, code: CodeType, tool: int) -> None:
         """Listen to this function's lines, if there is anything to hear."""
+        if id(code) in self._active:
+            return
         known = self._known.get(id(code))
         if known is None:
-            if len(self._known) >= _MOST_CODES:
+            if len(self._known) >= _MOST_CODES or not may_have_lines(code):
                 return
-            known = self._known[id(code)] = (code, lines_of(code))
-            if known[1] is not None:
-                self._active.append(code)
-                monitoring = _monitoring()
-                monitoring.set_local_events(tool, code, monitoring.events.LINE)
+            with self._hub.aside():
+                known = self._known[id(code)] = (code, lines_of(code))
+        if known[1] is not None:
+            self._active[id(code)] = code
+            monitoring = _monitoring()
+            monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
     def stop(self, tool: int) -> None:
         """Stop listening to all of them."""
-        for code in self._active:
+        for code in self._active.values():
             _monitoring().set_local_events(tool, code, 0)
         self._active.clear()
-        self._known.clear()
         self._told.clear()
 
     def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:

@@ -10,8 +10,18 @@ from __future__ import annotations
 
 import functools
 import opcode
+import operator
 import sys
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, Entry, find_named
@@ -117,13 +127,22 @@ class MonitoringTap:
                 elif kind is functools.partial:
                     entry = entries.get(id(callee.func))
                     arg0 = callee.args[0] if callee.args else arg0
+                elif kind is WrapperDescriptorType or kind is MethodWrapperType:
+                    if callee.__name__ == "__call__":
+                        entry = entries.get(id(getattr(callee, "__self__", arg0)))
+                elif kind is operator.methodcaller:
+                    entry = entries.get(id(_method_of(callee, arg0)))
                 elif type(call := getattr(kind, "__call__", None)) is FunctionType:
                     if self._python_call(call, getframe(1)):
                         return None
                 if entry is None:
                     known = sites.get(id(code)) or learn(code, getframe(1))
                     return None if offset in known[1] else disable
-            if entry.judge in _BY_OPERAND:
+            if entry.judge == "applies":  # map(time.sleep, ...)
+                entry = entries.get(id(arg0))
+                if entry is None or entry.judge != "always" or not self._mine(code):
+                    return disable
+            elif entry.judge in _BY_OPERAND:
                 arg0 = self._operand(entry, code, offset, arg0)
                 if arg0 is MISSING:
                     return disable
@@ -160,29 +179,34 @@ class MonitoringTap:
 
     def _operand(self, entry: Entry, code: CodeType, offset: int, arg0: Any) -> Any:
         """What the call reads or writes; MISSING in code that is not the user's."""
-        if self._user is None or not self._user.owns(code.co_filename):
+        if not self._mine(code):
             return MISSING
         if entry.judge == "iterates":
             return arg0
         known = self._last.get((id(code), offset))
         if known is None:
             keyword = "file" if entry.name == "print" else ""
-            known = (code, last_argument(code, offset, keyword))
+            with self._hub.aside():
+                known = (code, last_argument(code, offset, keyword))
             self._last[id(code), offset] = known
         return MISSING if known[1] is None else known[1].value(sys._getframe(2))
+
+    def _mine(self, code: CodeType) -> bool:
+        return self._user is not None and self._user.owns(code.co_filename)
 
     def _on_start(self, code: CodeType, offset: int) -> object:
         """A function begins for the first time: has it lines that are to be heard?"""
         tool = self._tool
-        if tool is not None and self._user is not None and self._user.owns(code.co_filename):
+        if tool is not None and self._mine(code):
             self._lines.look_into(code, tool)
         return _monitoring().DISABLE
 
     def _learn(self, code: CodeType, frame: FrameType) -> tuple[CodeType, frozenset[int]]:
         if len(self._sites) >= _MOST_CODES:
             self._sites.clear()
-        mine = self._user is not None and self._user.owns(code.co_filename)
-        live = live_sites(code, None if mine else _CHANGING, frame.f_globals)
+        mine = self._mine(code)
+        with self._hub.aside():
+            live = live_sites(code, None if mine else _CHANGING, frame.f_globals)
         found = self._sites[id(code)] = (code, live)
         if mine and self._tool is not None:
             self._lines.look_into(code, self._tool)  # it may have begun before we did
@@ -203,6 +227,11 @@ _CHANGING = frozenset(
      "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
 )  # fmt: skip
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+
+
+def _method_of(caller: Any, owner: Any) -> Any:
+    """What `operator.methodcaller(...)` calls, where that is a module's function."""
+    return vars(owner).get(caller.__reduce__()[1][0]) if type(owner) is ModuleType else None
 
 
 def _is_loops_own(frame: FrameType) -> bool:

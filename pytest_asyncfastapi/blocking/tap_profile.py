@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, find_named
-from .hub import MOST_TELLINGS, Hub, on_loop
+from .hub import MOST_TELLINGS, Hub, Unseen, on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,7 @@ class ProfileTap:
             if self._told.get(site, 0) >= MOST_TELLINGS:
                 return
             owner = arg.__self__
-            seen = _Unseen if _is_module(owner) else owner
+            seen = Unseen if _is_module(owner) else owner
             if self._hub.enter(entry, arg, seen, frame, _WITNESS):
                 self._told[site] = self._told.get(site, 0) + 1
 
@@ -110,10 +110,6 @@ def _is_loops_own(frame: FrameType) -> bool:
         and frame.f_code.co_filename.endswith("selectors.py")
         and back.f_code.co_filename.endswith("base_events.py")
     )
-
-
-class _Unseen:
-    """Stands for an argument that a profile function is not shown."""
 
 
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)

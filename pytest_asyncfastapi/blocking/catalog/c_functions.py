@@ -63,6 +63,8 @@ C_TABLE: tuple[_Row, ...] = (
     # They read the file by themselves, from C.
     ("builtins", "list tuple set frozenset sorted next enumerate sum min max", "file", "iterates",
      to.FILE),
+    ("builtins", "map filter", "unknown", "applies", to.THREAD),
+    ("itertools", "starmap", "unknown", "applies", to.THREAD),
     ("_csv", "reader", "file", "iterates", to.FILE),
     ("_csv", "writer", "file", "file", to.FILE),
     ("_pickle", "load", "file", "file", to.FILE),

@@ -25,7 +25,7 @@ Category = Literal[
 ]
 CATEGORIES: frozenset[str] = frozenset(get_args(Category))
 
-Judge = Literal["always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into"]
+Judge = Literal["always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into", "applies"]
 
 # How a blocking call is told from a harmless one, in the words of the documentation.
 JUDGES: dict[str, str] = {
@@ -37,6 +37,7 @@ JUDGES: dict[str, str] = {
     "fd": "on the descriptor of a real file, a pipe or a socket that blocks",
     "wait": "only if it waited: 1 ms or more, and the thread was put to sleep",
     "iterates": "when the argument is an open file or a cursor",
+    "applies": "when its first argument is a function of this catalog that always blocks",
     "into": "when it writes into an open file (its last argument)",
 }
 

@@ -166,7 +166,7 @@ async def file_input(text):
 @blocks("file")
 async def compressed(folder):
     with gzip.open(folder / "x.gz", "wb") as file:  # <- here
-        file.write(b"x")
+        file.mtime = 1
 
 
 @blocks("file")
@@ -195,6 +195,6 @@ async def temporary_file():
 async def a_wrapper_of_ones_own(text):
     class Settings:
         def __init__(self):
-            self.text = open(text).read()  # <- here
+            self.text = text.read_bytes()  # <- here
 
     Settings()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 
+import anyio
+
 from .case import blocks
 
 
@@ -76,7 +78,7 @@ async def os_popen():
 @blocks("subprocess")
 async def posix_spawn():
     number = os.posix_spawnp("true", ["true"], os.environ)  # <- here
-    os.waitid(os.P_PID, number, os.WEXITED)
+    await anyio.to_thread.run_sync(os.waitpid, number, 0)
 
 
 @blocks("subprocess")

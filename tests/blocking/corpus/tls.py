@@ -65,5 +65,5 @@ async def get_server_certificate(hang_up):
 async def connect(hang_up):
     with socket.socket() as plain, contextlib.suppress(OSError):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        made = context.wrap_socket(plain, server_hostname="localhost")
-        made.connect(("127.0.0.1", hang_up))  # <- here
+        with context.wrap_socket(plain, server_hostname="localhost") as made:
+            made.connect(("127.0.0.1", hang_up))  # <- here

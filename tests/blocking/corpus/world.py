@@ -379,7 +379,7 @@ def prices():
 def spawn():
     """A context that starts fresh processes, without the main module of this one."""
     main = sys.modules["__main__"]
-    with mock.patch.object(main, "__file__", None), mock.patch.object(main, "__spec__", None):
+    with mock.patch.multiple(main, create=True, __file__=None, __spec__=None):
         yield multiprocessing.get_context("spawn")
 
 
