@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import sys
 import threading
+
+# Not from _asyncio: imported before asyncio, it leaves asyncio with two kinds of tasks.
+from asyncio import _get_running_loop
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,11 +26,6 @@ from .stack import Spot, spots
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
-
-try:
-    from _asyncio import _get_running_loop  # pyright: ignore[reportMissingImports]
-except ImportError:  # another implementation of Python
-    from asyncio import _get_running_loop
 
 # A wait that is shorter than this did not hold anybody up (seconds).
 SHORTEST_WAIT = 0.001

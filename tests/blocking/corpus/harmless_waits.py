@@ -50,17 +50,19 @@ async def futures():
 
 @harmless(only="asyncio")
 async def a_future_of_a_thread():
-    with ThreadPoolExecutor(1) as executor:
-        await asyncio.wrap_future(executor.submit(time.sleep, 0.005))
+    executor = ThreadPoolExecutor(1)
+    await asyncio.wrap_future(executor.submit(time.sleep, 0.005))
+    executor.shutdown(wait=False)
 
 
 @harmless(only="asyncio")
 async def a_result_that_is_there():
-    with ThreadPoolExecutor(1) as executor:
-        future = executor.submit(int)
-        while not future.done():
-            await asyncio.sleep(0.001)
-        assert future.result() == 0
+    executor = ThreadPoolExecutor(1)
+    future = executor.submit(int)
+    executor.shutdown(wait=False)
+    while not future.done():
+        await asyncio.sleep(0.001)
+    assert future.result() == 0
 
 
 @harmless
