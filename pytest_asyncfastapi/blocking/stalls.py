@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from typing import TYPE_CHECKING
 
 from .catalog import Entry, by_package
 from .catalog import remedies as to
-from .stack import Scene, at_with_statement, import_statement, read_scene
+from .stack import Scene, Spot, at_with_statement, import_statement, read_scene
 from .step_watch import Sample, Stall
 
 if TYPE_CHECKING:
@@ -44,11 +45,20 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
 
 
 def _scene(sample: Sample, user: UserCode, activity: str) -> Scene:
-    scene = read_scene(sample.stack, user, activity)
+    scene = read_scene(_without_collector(sample.stack), user, activity)
     if scene.imported:
         # A module of the user's is being loaded: the line that imports it has to change.
         return read_scene(import_statement(sample.stack), user, activity)
     return scene
+
+
+def _without_collector(stack: list[Spot]) -> list[Spot]:
+    """The stack below the callbacks of the garbage collector, which others have put there."""
+    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
+    for depth in range(len(stack) - 1, -1, -1):
+        if any(stack[depth].code is code for code in callbacks):
+            return stack[depth + 1 :]
+    return stack
 
 
 def _cpu_limit(policy: BlockingPolicy, scene: Scene) -> float:
@@ -67,8 +77,9 @@ def _most_common(
     by_function = Counter(_function(scene) for _, scene in scenes)
     function = by_function.most_common(1)[0][0]
     inside = [pair for pair in scenes if _function(pair[1]) == function]
-    place = Counter(pair[1].where for pair in inside).most_common(1)[0][0]
-    return next(pair for pair in inside if pair[1].where == place)
+    # With who is to blame: one sample may have hit a finaliser that the collector ran there.
+    places = [(pair[1].where, pair[1].blame) for pair in inside]
+    return inside[places.index(Counter(places).most_common(1)[0][0])]
 
 
 def _function(scene: Scene) -> tuple[str, str]:

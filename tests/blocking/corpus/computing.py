@@ -31,17 +31,17 @@ async def a_loop_in_a_helper(prices):
             result += Fraction(round(number * 100), 100)  # <- here
         return result
 
-    total(prices[:60_000])
+    total(prices[:90_000])
 
 
 @blocks("cpu")
 async def a_password():
-    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 300_000)  # <- here
+    hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 600_000)  # <- here
 
 
 @blocks("cpu")
 async def a_password_by_memory():
-    hashlib.scrypt(b"password", salt=b"salt", n=2**15, r=8, p=1, maxmem=2**26)  # <- here
+    hashlib.scrypt(b"password", salt=b"salt", n=2**16, r=8, p=1, maxmem=2**27)  # <- here
 
 
 @blocks("cpu")
@@ -82,7 +82,7 @@ async def pickling(prices):
 
 @blocks("cpu")
 async def a_comprehension(prices):
-    sum(price * number for number in range(9) for price in prices)  # <- here
+    sum(price * number for number in range(14) for price in prices)  # <- here
 
 
 @blocks("cpu")

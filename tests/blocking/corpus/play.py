@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -12,6 +13,9 @@ from starlette.routing import Route
 from pytest_asyncfastapi import open_app
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
     from .case import Case
 
 
@@ -27,12 +31,17 @@ def app_of(case: Case, things: dict[str, Any]) -> Any:
     return Starlette(routes=[Route("/case", endpoint)])
 
 
-def play(case: Case, things: dict[str, Any], backend: str = "asyncio") -> int:
-    """Ask the app for `GET /case`; returns the status."""
+def play(
+    case: Case,
+    things: dict[str, Any],
+    backend: str = "asyncio",
+    around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+) -> int:
+    """Ask the app for `GET /case`, inside `around()`; returns the status."""
     app = app_of(case, things)
 
     async def main() -> int:
-        async with open_app(app, raise_app_exceptions=False) as client:
+        async with around(), open_app(app, raise_app_exceptions=False) as client:
             response = await client.get("/case")
             # What the endpoint has left for later comes now.
             await anyio.sleep(0.003)
