@@ -25,7 +25,9 @@ Category = Literal[
 ]
 CATEGORIES: frozenset[str] = frozenset(get_args(Category))
 
-Judge = Literal["always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into", "applies"]
+Judge = Literal[
+    "always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into", "applies"
+]
 
 # How a blocking call is told from a harmless one, in the words of the documentation.
 JUDGES: dict[str, str] = {
