@@ -87,8 +87,11 @@ def _fd_blocks(entry: Entry, number: Any) -> Entry | None:
         mode = _fstat(number).st_mode
     except (OSError, TypeError):
         return None
-    if stat.S_ISREG(mode):
-        return entry
+    return entry if stat.S_ISREG(mode) else _stream_blocks(entry, number, mode)
+
+
+def _stream_blocks(entry: Entry, number: Any, mode: int) -> Entry | None:
+    """What is no regular file: standard input, a socket, a pipe; a terminal is none of these."""
     verb = entry.name.rpartition(".")[2]
     if verb not in _READERS or (_get_blocking is not None and not _get_blocking(number)):
         return None

@@ -80,10 +80,7 @@ class LineTap:
             for what, operand in begins:
                 value = operand.value(frame)
                 live = live or what == "with" or type(value) not in _PLAIN
-                if what == "with":
-                    entry = self._lock(value)
-                else:
-                    entry = iterates
+                entry = self._lock(value) if what == "with" else iterates
                 if entry is None or not hub.enter(entry, LineTap, value, frame, _WITNESS):
                     continue
                 told[id(code), line] = times = told.get((id(code), line), 0) + 1

@@ -110,7 +110,9 @@ class MonitoringTap:
         entries, disable, running = catalog.by_id, _monitoring().DISABLE, on_loop
         getframe, told = sys._getframe, self._told
 
-        def on_call(code: CodeType, offset: int, callee: Any, arg0: Any) -> object:
+        def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
+            code: CodeType, offset: int, callee: Any, arg0: Any
+        ) -> object:
             entry = entries.get(id(callee))
             if entry is None:
                 kind = type(callee)
@@ -124,27 +126,16 @@ class MonitoringTap:
                     if callee.__name__ in catalog.names and running():
                         entry = catalog.bound(callee)
                         arg0 = callee.__self__
-                elif kind is functools.partial:
-                    entry = entries.get(id(callee.func))
-                    arg0 = callee.args[0] if callee.args else arg0
-                elif kind is WrapperDescriptorType or kind is MethodWrapperType:
-                    if callee.__name__ == "__call__":
-                        entry = entries.get(id(getattr(callee, "__self__", arg0)))
-                elif kind is operator.methodcaller:
-                    entry = entries.get(id(_method_of(callee, arg0)))
-                elif type(call := getattr(kind, "__call__", None)) is FunctionType:
-                    if self._python_call(call, getframe(1)):
-                        return None
+                elif kind in _GO_BETWEENS:
+                    entry, arg0 = self._through(callee, kind, arg0)
+                elif self._instance_call(kind, getframe(1)):
+                    return None
                 if entry is None:
                     known = sites.get(id(code)) or learn(code, getframe(1))
                     return None if offset in known[1] else disable
-            if entry.judge == "applies":  # map(time.sleep, ...)
-                entry = entries.get(id(arg0))
-                if entry is None or entry.judge != "always" or not self._mine(code):
-                    return disable
-            elif entry.judge in _BY_OPERAND:
-                arg0 = self._operand(entry, code, offset, arg0)
-                if arg0 is MISSING:
+            if entry.judge in _BY_OPERAND:
+                entry, arg0 = self._operand(entry, code, offset, arg0)
+                if entry is None:
                     return disable
             if hub.probe and hub.probing(_WITNESS):
                 return None
@@ -177,19 +168,41 @@ class MonitoringTap:
             self._hub.wrote(named.entry, frame, _WITNESS)
         return True
 
-    def _operand(self, entry: Entry, code: CodeType, offset: int, arg0: Any) -> Any:
-        """What the call reads or writes; MISSING in code that is not the user's."""
+    def _instance_call(self, kind: type, frame: Any) -> bool:
+        """The same for an object that is called, such as a gRPC method."""
+        call = vars(kind).get("__call__")
+        return type(call) is FunctionType and self._python_call(call, frame)
+
+    def _through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
+        """What a partial and its like really call, and its first argument."""
+        real: Any = None
+        if kind is functools.partial:
+            real, arg0 = callee.func, callee.args[0] if callee.args else arg0
+        elif kind is not operator.methodcaller:
+            real = getattr(callee, "__self__", arg0) if callee.__name__ == "__call__" else None
+        elif type(arg0) is ModuleType:
+            real = vars(arg0).get(callee.__reduce__()[1][0])
+        return self._hub.catalog.by_id.get(id(real)), arg0
+
+    def _operand(
+        self, entry: Entry, code: CodeType, offset: int, arg0: Any
+    ) -> tuple[Entry | None, Any]:
+        """What the call reads, writes or applies; no entry in code that is not the user's."""
         if not self._mine(code):
-            return MISSING
+            return None, arg0
         if entry.judge == "iterates":
-            return arg0
+            return entry, arg0
+        if entry.judge == "applies":  # map(time.sleep, ...)
+            applied = self._hub.catalog.by_id.get(id(arg0))
+            return (applied if applied is not None and applied.judge == "always" else None), arg0
         known = self._last.get((id(code), offset))
         if known is None:
             keyword = "file" if entry.name == "print" else ""
             with self._hub.aside():
                 known = (code, last_argument(code, offset, keyword))
             self._last[id(code), offset] = known
-        return MISSING if known[1] is None else known[1].value(sys._getframe(2))
+        value = MISSING if known[1] is None else known[1].value(sys._getframe(2))
+        return (None if value is MISSING else entry), value
 
     def _mine(self, code: CodeType) -> bool:
         return self._user is not None and self._user.owns(code.co_filename)
@@ -219,7 +232,10 @@ class MonitoringTap:
 _POLLS = frozenset(
     {"select.epoll.poll", "select.poll.poll", "select.select", "select.kqueue.control"}
 )
-_BY_OPERAND = frozenset({"iterates", "into"})
+_BY_OPERAND = frozenset({"iterates", "into", "applies"})
+_GO_BETWEENS = frozenset(
+    {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
+)
 _ITERATES = Entry("for", "file", "iterates", to.FILE)
 # Methods that libraries call on what may be a C object now and a Python one then.
 _CHANGING = frozenset(
@@ -227,11 +243,6 @@ _CHANGING = frozenset(
      "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
 )  # fmt: skip
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
-
-
-def _method_of(caller: Any, owner: Any) -> Any:
-    """What `operator.methodcaller(...)` calls, where that is a module's function."""
-    return vars(owner).get(caller.__reduce__()[1][0]) if type(owner) is ModuleType else None
 
 
 def _is_loops_own(frame: FrameType) -> bool:

@@ -1,4 +1,4 @@
-"""The table of docs/blocking.md, made from the catalog: `python -m tests.blocking.catalog_table`."""
+"""The table of docs/blocking.md, from the catalog: `python -m tests.blocking.catalog_table`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ CATEGORIES: frozenset[str] = frozenset(get_args(Category))
 
 Judge = Literal[
     "always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into", "applies"
-]
+]  # fmt: skip
 
 # How a blocking call is told from a harmless one, in the words of the documentation.
 JUDGES: dict[str, str] = {
