@@ -72,7 +72,11 @@ def table() -> str:
             lines.append(f"| {name} | not installed here | | | |")
             continue
         program = [sys.executable, "-m", __spec__.name, "--one", name]
-        done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=300)
+        try:
+            done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=600)
+        except subprocess.TimeoutExpired:
+            lines.append(f"| {name} | {_version(name)} | not over after 600 s | | |")
+            continue
         if done.returncode:
             lines.append(f"| {name} | {_version(name)} | did not end: {done.returncode} | | |")
             continue

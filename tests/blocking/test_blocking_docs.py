@@ -58,4 +58,4 @@ def test_the_examples_run(pytester: pytest.Pytester) -> None:
     )
     result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=1)
-    result.stdout.fnmatch_lines(["*blocking call: time.sleep(0.01) held the event loop for *"])
+    result.stdout.fnmatch_lines(["*blocking call: time.sleep* held the event loop for *"])

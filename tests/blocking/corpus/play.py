@@ -11,12 +11,16 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pytest_asyncfastapi import open_app
+from pytest_asyncfastapi.opening import preload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractAsyncContextManager
 
     from .case import Case
+
+
+preload()  # what the first request would import is nobody's case
 
 
 def app_of(case: Case, things: dict[str, Any]) -> Any:
