@@ -9,21 +9,29 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from .catalog import DATABASE_REMEDY, THREAD, Entry
+from .catalog import Entry
+from .catalog import remedies as to
 from .hub import HUB, on_loop
 
 _PROBE = "pytest_asyncfastapi.probe"
-_ASYNC_PROCESS = "await anyio.run_process(...)"
+_TABLE = (
+    ("time.sleep", "sleep", "always", to.SLEEP),
+    ("open", "file", "path", to.FILE),
+    ("socket.connect", "network", "socket", to.NET),
+    ("socket.sendto", "network", "socket", to.NET),
+    ("socket.getaddrinfo socket.gethostbyname socket.gethostbyaddr socket.getnameinfo", "dns",
+     "always", to.DNS),
+    ("subprocess.Popen os.system os.posix_spawn os.fork os.forkpty", "subprocess", "always",
+     to.PROC),
+    ("sqlite3.connect", "database", "always", to.SQL),
+    ("os.listdir os.scandir os.mkdir os.rmdir os.remove os.rename os.link os.symlink os.truncate "
+     "os.chmod os.chown os.utime", "file_metadata", "path", to.META),
+    ("import", "import", "always", to.IMPORT),
+)  # fmt: skip
 _EVENTS: dict[str, Entry] = {
-    "time.sleep": Entry("time.sleep", "sleep", "always", "await anyio.sleep(...)"),
-    "open": Entry("open", "file", "path", "await anyio.open_file(...), or " + THREAD),
-    "socket.connect": Entry("socket.connect", "network", "socket", "await anyio.connect_tcp(...)"),
-    "socket.getaddrinfo": Entry("socket.getaddrinfo", "dns", "always", "loop.getaddrinfo(...)"),
-    "socket.gethostbyname": Entry("socket.gethostbyname", "dns", "always", "loop.getaddrinfo(...)"),
-    "subprocess.Popen": Entry("subprocess.Popen", "subprocess", "always", _ASYNC_PROCESS),
-    "os.system": Entry("os.system", "subprocess", "always", _ASYNC_PROCESS),
-    "sqlite3.connect": Entry("sqlite3.connect", "database", "always", DATABASE_REMEDY),
-    "import": Entry("import", "import", "always", "import it at the top of the module"),
+    name: Entry(name, category, judge, remedy)  # type: ignore[arg-type]
+    for names, category, judge, remedy in _TABLE
+    for name in names.split()
 }
 _added = False  # process-wide: an audit hook stays for ever
 

@@ -164,6 +164,8 @@ class BlockingGuard:
             return None if latest.category == "import" else latest
         if self._allows(category, (name, entry.name), scene, ALLOWED_HERE.get()):
             return None
+        if category == "import" != entry.category:
+            args = scene.imports  # not the file that the import machinery looked at
         record = Record(
             name,
             args=args,
@@ -185,7 +187,8 @@ class BlockingGuard:
 
     def stalled(self, stall: Stall) -> None:
         """The step watch found a step too long (see `hub.Listener`)."""
-        for scene, entry, cost, evidence in explain(stall, self.policy, self.user_code):
+        for found, entry, cost, evidence in explain(stall, self.policy, self.user_code):
+            scene = self._place(found, stall)
             if counts(entry.category, scene) and not self._extends_import(entry, scene, cost):
                 allowed = stall.context.get(ALLOWED_HERE, ())
                 if not self._allows(entry.category, (entry.name,), scene, allowed):
@@ -203,6 +206,13 @@ class BlockingGuard:
                     record.stall = True
                     record.ended(cost, cost)
                     self._keep(record)
+
+    def _place(self, scene: Scene, stall: Stall) -> Scene:
+        """Where it was; if nobody could look, where the last call of this step was made."""
+        latest = self._latest.get(threading.get_ident())
+        if scene.where is None and latest is not None and latest.began >= stall.started:
+            return latest.scene
+        return scene
 
     def _extends_import(self, entry: Entry, scene: Scene, cost: float) -> bool:
         """Was this import recorded by its name already? Then it learns what it cost."""

@@ -10,7 +10,12 @@ from __future__ import annotations
 
 import sys
 import threading
+
+# Not from _asyncio: imported before asyncio, it leaves asyncio with two kinds of tasks.
+from asyncio import _get_running_loop
 from collections import deque
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import kernel
@@ -20,12 +25,8 @@ from .records import BlockingCallError
 from .stack import Spot, spots
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import FrameType
-
-try:
-    from _asyncio import _get_running_loop  # pyright: ignore[reportMissingImports]
-except ImportError:  # another implementation of Python
-    from asyncio import _get_running_loop
 
 # A wait that is shorter than this did not hold anybody up (seconds).
 SHORTEST_WAIT = 0.001
@@ -66,15 +67,24 @@ class Listener(Protocol):
         """Judge a step that was too long."""
 
 
+class Unseen:
+    """Stands for an argument that a profile function is not shown."""
+
+
+# An audit event follows at once, and knows the argument.
+_AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO"})
+
+
 class Pending:
     """A C call that has begun."""
 
-    __slots__ = ("asleep", "callee", "entry", "frame", "seen", "start")
+    __slots__ = ("asleep", "callee", "entry", "frame", "line", "seen", "start")
 
-    def __init__(self, entry: Entry, callee: int, frame: int) -> None:
+    def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
         self.callee = callee
-        self.frame = frame
+        self.frame = id(frame)
+        self.line = frame.f_lineno
         self.seen: list[Seen] = []
         self.asleep = 0
         self.start = 0.0
@@ -90,19 +100,32 @@ class Cell:
         self.start = 0.0  # of the slice, 0.0 between steps
         self.label: str | None = None  # of the slice, when a border began it
         self.explained = 0.0  # seconds of the slice that calls took
+        self.own = 0.0  # seconds of CPU time of the slice that watching took
         self.pending: list[Pending] = []
         self.busy = False  # our own work: not to be watched
         self.last: kernel.Snapshot | None = None
+        self.fresh = 0.0  # when that was
         self.base: kernel.Snapshot | None = None
         self.sampled_slice = 0.0
         self.samples: list[Any] = []
         self.dirty = False  # something is to be cleaned up after the step
         self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
 
+    def note(self, figures: kernel.Snapshot | None) -> None:
+        """Keep the thread's newest figures."""
+        self.last = figures
+        self.fresh = kernel.perf_counter() if figures is None else figures.at
+
+    def refresh(self) -> None:
+        """Read the figures on the thread itself: the watchdog had no turn for too long."""
+        self.busy = True
+        self.note(kernel.snapshot(self.tid, self.clock))
+        self.busy = False
+
     def clean(self) -> None:
         """Forget the step that ended; calls that it left open are over."""
         self.pending.clear()
-        self.explained = 0.0
+        self.explained = self.own = 0.0
         self.label = None
         self.dirty = False
 
@@ -135,7 +158,8 @@ class Hub:
             self.cells[cell.ident] = cell
             # Reading the figures opens files, which the audit hook hears.
             cell.busy = True
-            cell.last = cell.base = kernel.snapshot(cell.tid, cell.clock)
+            cell.note(kernel.snapshot(cell.tid, cell.clock))
+            cell.base = cell.last
             cell.busy = False
             return cell
 
@@ -144,6 +168,19 @@ class Hub:
         here = threading.get_ident()
         mine = tuple(item for item in self.listeners if item.thread == here)
         return mine or self.listeners
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Work of our own in the user's step: not the user's time, and not to be watched."""
+        cell = self.cell()
+        was, cell.busy = cell.busy, True
+        began, cpu = kernel.perf_counter(), kernel.thread_time()
+        try:
+            yield
+        finally:
+            cell.explained += kernel.perf_counter() - began
+            cell.own += kernel.thread_time() - cpu
+            cell.busy, cell.dirty = was, True
 
     def probing(self, witness: str) -> bool:
         """Is this catalogued call the self-test of the calling thread?"""
@@ -154,21 +191,22 @@ class Hub:
 
     def enter(
         self, entry: Entry, callee: object, arg0: Any, frame: FrameType, witness: str
-    ) -> None:
-        """A catalogued C call begins in `frame`."""
+    ) -> bool:
+        """A catalogued C call begins in `frame`; returns whether it may block."""
         cell = self.cell()
         judged = None if cell.busy else judge(entry, arg0)
         if judged is None:
-            return
-        pending = Pending(judged, id(callee), id(frame))
+            return False
+        pending = Pending(judged, id(callee), frame)
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
-        else:
-            pending.seen = self.report(cell, judged, short(arg0), frame, witness)
+        elif not (arg0 is Unseen and judged.name in _AUDITED):
+            pending.seen = self.report(judged, short(arg0), frame, witness)
         cell.pending.append(pending)
         cell.dirty = True
         self.open.add(cell.ident)
         pending.start = kernel.perf_counter()
+        return True
 
     def leave(self, callee: object, frame: FrameType, witness: str) -> None:
         """A C call returned or raised in `frame`."""
@@ -190,7 +228,7 @@ class Hub:
         if pending.entry.judge == "wait":
             if duration < SHORTEST_WAIT or kernel.times_asleep() == pending.asleep != -1:
                 return
-            seen = self.report(cell, pending.entry, "", frame, witness)
+            seen = self.report(pending.entry, "", frame, witness, pending.line)
         held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
         for item in seen:
             item.ended(duration, held)
@@ -211,40 +249,42 @@ class Hub:
         shown = short(args[0]) if args else ""
         if cell.pending:
             top = cell.pending[-1]
-            if top.entry.category == entry.category:
+            if top.entry.category == entry.category and (top.seen or top.entry.judge != "path"):
                 for item in top.seen:
                     item.explain(", ".join(filter(None, map(short, args[:2]))))
                 return
         judged = judge(entry, args[0] if args else None)
         if judged is not None:
-            self.report(cell, judged, shown, frame, "audit event")
+            seen = self.report(judged, shown, frame, "audit event")
+            if cell.pending and not cell.pending[-1].seen:
+                cell.pending[-1].seen = seen
 
     def wrote(self, entry: Entry, frame: FrameType, witness: str) -> None:
         """A Python function that counts by its name alone is called in `frame`."""
         cell = self.cell()
         if not cell.busy:
-            self.report(cell, entry, "", frame, witness)
+            self.report(entry, "", frame, witness)
 
     def report(
-        self, cell: Cell, entry: Entry, args: str, frame: FrameType, witness: str
+        self, entry: Entry, args: str, frame: FrameType, witness: str, line: int = 0
     ) -> list[Seen]:
-        """Tell the guards; an error that mode "raise" wants passes through."""
-        cell.busy = True
-        began = kernel.perf_counter()
-        try:
-            stack = spots(frame)
-            told = [item.saw(entry, args, stack, witness) for item in self.listening()]
-            return [seen for seen in told if seen is not None]
-        except BlockingCallError:
-            cell.dirty = True  # raised at the call: a profile function is taken off by that
-            raise
-        except Exception as error:
-            self.broken = f"the guard itself failed: {error!r}"
-            return []
-        finally:
-            # What watching costs is not the user's: many lines read make many reports.
-            cell.explained += kernel.perf_counter() - began
-            cell.busy = False
+        """Tell the guards; an error that mode "raise" wants passes through.
+
+        The call began at `line` of the frame, where that is not its current line any more.
+        """
+        # What watching costs is not the user's: many lines read make many reports.
+        with self.aside():
+            try:
+                stack = spots(frame)
+                if line and stack:
+                    stack[0] = replace(stack[0], line=line)
+                told = [item.saw(entry, args, stack, witness) for item in self.listening()]
+                return [seen for seen in told if seen is not None]
+            except BlockingCallError:
+                raise  # at the call; a profile function is taken off by that
+            except Exception as error:
+                self.broken = f"the guard itself failed: {error!r}"
+                return []
 
 
 HUB = Hub()

@@ -16,16 +16,19 @@ import sys
 import threading
 from typing import Any
 
-from .catalog import THREAD, Entry
+from .catalog import Entry
+from .catalog import remedies as to
 
 _fstat = os.fstat
 _get_blocking = getattr(os, "get_blocking", None)
 _gettimeout = _socket.socket.gettimeout
 _LOCK = _thread.LockType
 _RLOCK: Any = type(threading.RLock())
+LOCK_TYPES: frozenset[Any] = frozenset({_LOCK, _RLOCK})
+_FILE_TYPES = frozenset({io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.FileIO})
 _UNREAL = ("/dev/", "/proc/", "/sys/")
-_PIPE = "the stream of asyncio.create_subprocess_exec(...)"
-_READERS = ("read", "read1", "readline", "readlines", "readinto", "readinto1", "peek", "readv")
+_READERS = ("read", "read1", "readline", "readlines", "readinto", "readinto1", "peek", "readv",
+            "__next__", "load", "sendfile")  # fmt: skip
 
 
 def judge(entry: Entry, arg0: Any) -> Entry | None:
@@ -61,7 +64,7 @@ def _file_blocks(entry: Entry, file: Any) -> Entry | None:
     if file is None:
         return None
     if file in (sys.stdin, sys.__stdin__):
-        return Entry(f"stdin.{entry.name.rpartition('.')[2]}", "stdin", "always", THREAD)
+        return Entry(f"stdin.{entry.name.rpartition('.')[2]}", "stdin", "always", to.THREAD)
     if isinstance(file, (io.BytesIO, io.StringIO)) or _is_output(file):
         return None
     try:
@@ -84,14 +87,31 @@ def _fd_blocks(entry: Entry, number: Any) -> Entry | None:
         mode = _fstat(number).st_mode
     except (OSError, TypeError):
         return None
-    if stat.S_ISREG(mode):
-        return entry
+    return entry if stat.S_ISREG(mode) else _stream_blocks(entry, number, mode)
+
+
+def _stream_blocks(entry: Entry, number: Any, mode: int) -> Entry | None:
+    """What is no regular file: standard input, a socket, a pipe; a terminal is none of these."""
     verb = entry.name.rpartition(".")[2]
     if verb not in _READERS or (_get_blocking is not None and not _get_blocking(number)):
         return None
     if number == 0:
-        return Entry(f"stdin.{verb}", "stdin", "always", THREAD)
-    return Entry(f"pipe.{verb}", "subprocess", "always", _PIPE) if stat.S_ISFIFO(mode) else None
+        return Entry(f"stdin.{verb}", "stdin", "always", to.THREAD)
+    if stat.S_ISSOCK(mode):
+        name = entry.name.replace("file.", "socket.makefile().")
+        return Entry(name, "network", "always", to.NET)
+    if not stat.S_ISFIFO(mode):
+        return None
+    return Entry(f"pipe.{verb}", "subprocess", "always", to.PIPE)
+
+
+def _iterates(entry: Entry, value: Any) -> Entry | None:
+    if type(value) in _FILE_TYPES:
+        return _file_blocks(Entry("file.__next__", "file", "file", entry.remedy), value)
+    cursor = getattr(sys.modules.get("_sqlite3"), "Cursor", None)
+    if cursor is not None and issubclass(type(value), cursor):
+        return Entry("sqlite3.Cursor.__next__", "database", "always", to.SQL)
+    return None
 
 
 def _waits(entry: Entry, arg0: Any) -> Entry | None:
@@ -110,6 +130,8 @@ _CHECKS = {
     "file": _file_blocks,
     "fd": _fd_blocks,
     "wait": _waits,
+    "iterates": _iterates,
+    "into": _file_blocks,
 }
 
 

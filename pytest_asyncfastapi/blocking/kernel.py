@@ -76,9 +76,9 @@ def _read(tid: int, name: str) -> str:
 
 def snapshot(tid: int, clock: int | None) -> Snapshot | None:
     """The figures of the thread `tid`; None where neither /proc nor a CPU clock is there."""
-    now = perf_counter()
     if _PROC:
         stat = _read(tid, "schedstat").split()
+        now = perf_counter()  # reading may have to wait for the GIL
         if len(stat) >= 2:
             status = _read(tid, "status")
             _, _, rest = status.rpartition("\nvoluntary_ctxt_switches:")
@@ -87,7 +87,7 @@ def snapshot(tid: int, clock: int | None) -> Snapshot | None:
     if clock is None:
         return None
     try:
-        return Snapshot(now, time.clock_gettime(clock))
+        return Snapshot(perf_counter(), time.clock_gettime(clock))
     except (OSError, AttributeError):
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
+from .kernel import perf_counter
 from .records import BlockingCall, BlockingPolicy
 from .verdict import allow_line, weigh
 
@@ -43,6 +44,7 @@ class Record:
         self.witness = witness
         self.test = test
         self.birth = birth
+        self.began = perf_counter()
         self.thread = threading.current_thread().name
         self.inner: list[str] = []
         self.stall = False

@@ -164,6 +164,7 @@ class Scene:
     importing: bool  # an import stands between the user's line and the call
     imported: bool  # an import stands further out: the user's line runs because of it
     labels: tuple[str, ...]
+    named: Named | None = None  # the outermost name of the catalog below the user's line
 
     @property
     def imports(self) -> str:
@@ -171,19 +172,12 @@ class Scene:
         return self.below.imports if self.below is not None else ""
 
     @property
-    def named(self) -> Named | None:
-        """The catalog's entry for the name that the user wrote."""
-        if self.below is None:
-            return None
-        return find_named(self.below.code.co_qualname, self.below.module)
-
-    @property
     def wrote(self) -> str:
         """The name that the user wrote, when it is not the C function itself."""
         below = self.below
         if below is None or below.code.co_name.startswith("<"):
             return ""
-        named = self.named
+        named = find_named(below.code.co_qualname, below.module)
         if named is not None:
             return named.entry.name.removesuffix(".__init__")
         kind, top = _kind(below.code.co_filename)
@@ -202,10 +196,13 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     labels: list[str] = []
     blame, quiet, importing, imported = "", False, False, False
     library: Spot | None = None
+    named: Named | None = None
     for spot in stack:
         filename = spot.code.co_filename
         kind = "user" if user.owns(filename) else _kind(filename)[0]
         if kind == "ours":
+            if not mine and (importing or not blame):
+                blame = "tool"  # what we do and import by ourselves is nobody's fault
             if activity:
                 break
             continue
@@ -217,6 +214,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
             imported = imported or kind == "import"
         else:
             below = spot
+            named = find_named(spot.code.co_qualname, spot.module) or named
             importing = importing or kind == "import"
             if not blame:
                 quiet = quiet or kind == "quiet"
@@ -229,7 +227,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     # Without a line of the user's, nobody wrote the name of the frame below it.
     return Scene(
         where, chain, below if mine else None, mine[0] if mine else None, blame, quiet, importing,
-        imported,        tuple(labels),
+        imported, tuple(labels), named if mine else None,
     )  # fmt: skip
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from .catalog import THREAD, Entry
-from .stack import Scene, at_with_statement, import_statement, read_scene
+from .catalog import Entry, by_package
+from .catalog import remedies as to
+from .stack import Scene, Spot, at_with_statement, import_statement, read_scene
 from .step_watch import Sample, Stall
 
 if TYPE_CHECKING:
     from ..frames import UserCode
     from .records import BlockingPolicy
-
-_CPU_REMEDY = f"{THREAD}, or a process pool for pure Python"
-_LOCK_REMEDY = f"an anyio.Lock, or for a lock shared with threads, {THREAD}"
-_BUILD_ONCE = "build the client once, in the lifespan, and share it between requests"
-_IMPORT = "import it at the top of the module"
-
 
 _Cause = tuple[Scene, Entry, float, str]
 
@@ -31,7 +27,7 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
     cost = stall.cpu + stall.blocked
     _, scene = _most_common(scenes, stall, user)
     if scene.importing:
-        entry = Entry("import", "import", "always", _IMPORT)
+        entry = Entry("import", "import", "always", to.IMPORT)
         return [(scene, entry, cost, "step watch")] if cost >= policy.step_threshold else []
     causes: list[_Cause] = []
     if stall.blocked >= policy.step_threshold and stall.proven:
@@ -42,18 +38,27 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
     sample, scene = _most_common(awake, stall, user)
     if stall.cpu >= _cpu_limit(policy, scene):
         name = scene.wrote or (sample.stack[0].code.co_qualname if sample.stack else stall.callback)
-        remedy = _BUILD_ONCE if name.endswith(".AsyncClient") else _CPU_REMEDY
+        remedy = to.BUILD_ONCE if name.endswith(".AsyncClient") else to.CPU
         entry = Entry(name or "a step of the loop", "cpu", "always", remedy)
         causes.append((scene, entry, stall.cpu, "step watch: the thread was computing"))
     return causes
 
 
 def _scene(sample: Sample, user: UserCode, activity: str) -> Scene:
-    scene = read_scene(sample.stack, user, activity)
+    scene = read_scene(_without_collector(sample.stack), user, activity)
     if scene.imported:
         # A module of the user's is being loaded: the line that imports it has to change.
         return read_scene(import_statement(sample.stack), user, activity)
     return scene
+
+
+def _without_collector(stack: list[Spot]) -> list[Spot]:
+    """The stack below the callbacks of the garbage collector, which others have put there."""
+    callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
+    for depth in range(len(stack) - 1, -1, -1):
+        if any(stack[depth].code is code for code in callbacks):
+            return stack[depth + 1 :]
+    return stack
 
 
 def _cpu_limit(policy: BlockingPolicy, scene: Scene) -> float:
@@ -72,8 +77,9 @@ def _most_common(
     by_function = Counter(_function(scene) for _, scene in scenes)
     function = by_function.most_common(1)[0][0]
     inside = [pair for pair in scenes if _function(pair[1]) == function]
-    place = Counter(pair[1].where for pair in inside).most_common(1)[0][0]
-    return next(pair for pair in inside if pair[1].where == place)
+    # With who is to blame: one sample may have hit a finaliser that the collector ran there.
+    places = [(pair[1].where, pair[1].blame) for pair in inside]
+    return inside[places.index(Counter(places).most_common(1)[0][0])]
 
 
 def _function(scene: Scene) -> tuple[str, str]:
@@ -85,9 +91,10 @@ def _function(scene: Scene) -> tuple[str, str]:
 def _blocked_in(sample: Sample, scene: Scene) -> Entry:
     call = sample.asleep
     if sample.stack and call in ("futex", "") and at_with_statement(sample.stack[0]):
-        return Entry("with lock", "lock", "always", _LOCK_REMEDY)
+        return Entry("with lock", "lock", "always", to.LOCK)
     where = f" in {scene.wrote}" if scene.wrote else ""
-    return Entry(f"sleep in the kernel{where}", "unknown", "always", THREAD)
+    category, remedy = by_package(scene.wrote.partition(".")[0]) or ("unknown", to.THREAD)
+    return Entry(f"sleep in the kernel{where}", category, "always", remedy)
 
 
 def _evidence(scenes: list[tuple[Sample, Scene]]) -> str:

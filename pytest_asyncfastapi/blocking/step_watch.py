@@ -108,14 +108,16 @@ class StepWatch:
             self._close(cell, now, copy_context(), None)
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
-        cell.explained = 0.0
+        cell.explained = cell.own = 0.0
+        if now - cell.fresh > self.threshold:
+            cell.refresh()
         cell.start = kernel.perf_counter()
 
     def _wrap_handle(self) -> Callable[[], None]:
         handle: Any = asyncio.events.Handle
         original = handle._run
         hub, clock, watch = self._hub, kernel.perf_counter, self
-        local = hub.local
+        local, catalogued = hub.local, hub.catalog.by_id
         live = True
 
         def _run(self: Any) -> None:
@@ -126,7 +128,13 @@ class StepWatch:
                     original(self)
                     return
                 cell = watch._first_step()
-            cell.start = clock()
+            now = clock()
+            if now - cell.fresh > watch.threshold:
+                cell.refresh()
+                now = clock()
+            cell.start = now
+            if id(self._callback) in catalogued and live:
+                watch._no_frame_calls(self)
             try:
                 original(self)
             finally:
@@ -148,6 +156,13 @@ class StepWatch:
                 handle._run = original
 
         return undo
+
+    def _no_frame_calls(self, handle: Any) -> None:
+        """`call_soon(time.sleep, 1)`: C calls C, and only the handle knows of it."""
+        entry = self._hub.catalog.by_id[id(handle._callback)]
+        arg0 = handle._args[0] if handle._args else None
+        run, frame = handle._context.run, sys._getframe()
+        run(self._hub.enter, entry, handle._callback, arg0, frame, "step watch: the callback")
 
     def _first_step(self) -> Cell:
         cell = self._hub.cell()
@@ -202,8 +217,12 @@ class StepWatch:
         figures = kernel.snapshot(cell.tid, cell.clock)
         if rest < self.threshold or base is None or figures is None:
             return None
-        cpu = min(rest, figures.cpu - base.cpu)
-        blocked = rest - cpu - (figures.delay - base.delay)
+        # What the thread may have computed before this step is not the step's.
+        before = max(0.0, started - base.at - self.threshold)
+        cpu = max(0.0, min(rest, figures.cpu - base.cpu - cell.own - before))
+        # Of what was before the first reading nobody can say that it was a wait.
+        known = rest - max(0.0, base.at - started)
+        blocked = known - (figures.cpu - base.cpu) - (figures.delay - base.delay)
         if not self._slept(blocked, figures.switches - base.switches, samples):
             blocked = 0.0
         if not samples and callback is not None:
@@ -236,7 +255,7 @@ class StepWatch:
 
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
-        old = started and now - started >= self.threshold / 2 and not cell.pending
+        old = started and now - started >= self.threshold / 2 and not (cell.pending or cell.busy)
         frame = sys._current_frames().get(cell.ident) if old else None
         # First of all: the thread moves on as soon as this one waits for anything.
         stack = spots(frame) if frame is not None else []
@@ -246,12 +265,17 @@ class StepWatch:
             before = None
         samples = cell.samples
         if not stack or not started or len(samples) >= _MOST_SAMPLES:
-            cell.last = kernel.snapshot(cell.tid, cell.clock)
+            figures = kernel.snapshot(cell.tid, cell.clock)
+            # Read too late, they would hide what the step has cost so far.
+            late = figures is not None and figures.at - started >= self.threshold / 2
+            if not started or not late or cell.start != started:
+                cell.note(figures)
             return
         # Kept at once: each reading below may wait for the GIL until the step is over.
         samples.append(Sample(stack, ""))
         asleep = kernel.sleeping_in(cell.tid)
-        cell.last = figures = kernel.snapshot(cell.tid, cell.clock)
+        figures = kernel.snapshot(cell.tid, cell.clock)
+        cell.note(figures)
         if before is None or figures is None:
             slept = asleep != "futex"  # which is perhaps only the GIL
         else:
@@ -275,6 +299,8 @@ class TrioSteps:
         """A step begins."""
         if self.live:
             cell = self._hub.local.__dict__.get("cell") or self._watch._first_step()
+            if kernel.perf_counter() - cell.fresh > self._watch.threshold:
+                cell.refresh()
             cell.start = kernel.perf_counter()
 
     def after_task_step(self, task: Any) -> None:

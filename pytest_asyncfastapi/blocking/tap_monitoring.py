@@ -10,12 +10,25 @@ from __future__ import annotations
 
 import functools
 import opcode
+import operator
 import sys
-from types import BuiltinFunctionType, CodeType, FrameType, FunctionType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    CodeType,
+    FrameType,
+    FunctionType,
+    MethodType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import TYPE_CHECKING, Any
 
-from .catalog import NAMED, find_named
+from .catalog import NAMED, Entry, find_named
+from .catalog import remedies as to
 from .hub import MOST_TELLINGS, Hub, on_loop
+from .operands import MISSING, Operand, last_argument
+from .tap_lines import LineTap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +55,8 @@ class MonitoringTap:
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
         self._sites: dict[int, tuple[CodeType, frozenset[int]]] = {}
         self._told: dict[tuple[int, int], int] = {}
+        self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
+        self._lines = LineTap(hub)
 
     def start(self, user: UserCode) -> str:
         """Hear every call site again; returns why that is impossible, or ""."""
@@ -65,7 +80,11 @@ class MonitoringTap:
         left = self._on_leave
         monitoring.register_callback(tool, events.C_RETURN, left)
         monitoring.register_callback(tool, events.C_RAISE, left)
-        monitoring.set_events(tool, events.CALL | events.C_RETURN | events.C_RAISE)
+        monitoring.register_callback(tool, events.PY_START, self._on_start)
+        monitoring.register_callback(tool, events.LINE, self._lines.callback(_ITERATES))
+        monitoring.set_events(
+            tool, events.CALL | events.C_RETURN | events.C_RAISE | events.PY_START
+        )
         monitoring.restart_events()
         return ""
 
@@ -77,7 +96,11 @@ class MonitoringTap:
         monitoring = _monitoring()
         events = monitoring.events
         monitoring.set_events(tool, 0)
-        for event in (events.CALL, events.C_RETURN, events.C_RAISE):
+        self._lines.stop(tool)
+        self._last.clear()
+        for event in (
+            events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE
+        ):  # fmt: skip
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
 
@@ -87,7 +110,9 @@ class MonitoringTap:
         entries, disable, running = catalog.by_id, _monitoring().DISABLE, on_loop
         getframe, told = sys._getframe, self._told
 
-        def on_call(code: CodeType, offset: int, callee: Any, arg0: Any) -> object:
+        def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
+            code: CodeType, offset: int, callee: Any, arg0: Any
+        ) -> object:
             entry = entries.get(id(callee))
             if entry is None:
                 kind = type(callee)
@@ -95,30 +120,35 @@ class MonitoringTap:
                     callee = callee.__func__
                     kind = type(callee)
                 if kind is FunctionType:
-                    if callee.__name__ in _NAMED_LAST and running():
-                        self._python_call(callee, getframe(1))
+                    if callee.__name__ in _NAMED_LAST and self._python_call(callee, getframe(1)):
+                        return None
                 elif kind is BuiltinFunctionType:
                     if callee.__name__ in catalog.names and running():
                         entry = catalog.bound(callee)
                         arg0 = callee.__self__
-                elif kind is functools.partial:
-                    entry = entries.get(id(callee.func))
-                    arg0 = callee.args[0] if callee.args else arg0
+                elif kind in _GO_BETWEENS:
+                    entry, arg0 = self._through(callee, kind, arg0)
+                elif self._instance_call(kind, getframe(1)):
+                    return None
                 if entry is None:
                     known = sites.get(id(code)) or learn(code, getframe(1))
                     return None if offset in known[1] else disable
-            if entry.name in _POLLS and code.co_filename.endswith("selectors.py"):
-                # The loop that waits for what comes next: the busiest site of all.
-                return disable
+            if entry.judge in _BY_OPERAND:
+                entry, arg0 = self._operand(entry, code, offset, arg0)
+                if entry is None:
+                    return disable
             if hub.probe and hub.probing(_WITNESS):
                 return None
             if not running():
                 return None
-            site = (id(code), offset)
-            told[site] = times = told.get(site, 0) + 1
-            if times > MOST_TELLINGS:
-                return disable
-            hub.enter(entry, callee, arg0, getframe(1), _WITNESS)
+            frame = getframe(1)
+            if entry.name in _POLLS and _is_loops_own(frame):
+                return None
+            if hub.enter(entry, callee, arg0, frame, _WITNESS):
+                site = (id(code), offset)
+                told[site] = times = told.get(site, 0) + 1
+                if times > MOST_TELLINGS:
+                    return disable
             return None
 
         return on_call
@@ -128,18 +158,71 @@ class MonitoringTap:
         if self._hub.open:
             self._hub.leave(callee, sys._getframe(1), _WITNESS)
 
-    def _python_call(self, callee: Any, frame: Any) -> None:
+    def _python_call(self, callee: Any, frame: Any) -> bool:
+        """Is this a function that counts by its name? Then its sites stay on."""
         module = str(callee.__globals__.get("__name__"))
         named = find_named(callee.__code__.co_qualname, module)
-        if named is not None and named.always:
+        if named is None or not named.always:
+            return False
+        if on_loop():
             self._hub.wrote(named.entry, frame, _WITNESS)
+        return True
+
+    def _instance_call(self, kind: type, frame: Any) -> bool:
+        """The same for an object that is called, such as a gRPC method."""
+        call = vars(kind).get("__call__")
+        return type(call) is FunctionType and self._python_call(call, frame)
+
+    def _through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
+        """What a partial and its like really call, and its first argument."""
+        real: Any = None
+        if kind is functools.partial:
+            real, arg0 = callee.func, callee.args[0] if callee.args else arg0
+        elif kind is not operator.methodcaller:
+            real = getattr(callee, "__self__", arg0) if callee.__name__ == "__call__" else None
+        elif type(arg0) is ModuleType:
+            real = vars(arg0).get(callee.__reduce__()[1][0])
+        return self._hub.catalog.by_id.get(id(real)), arg0
+
+    def _operand(
+        self, entry: Entry, code: CodeType, offset: int, arg0: Any
+    ) -> tuple[Entry | None, Any]:
+        """What the call reads, writes or applies; no entry in code that is not the user's."""
+        if not self._mine(code):
+            return None, arg0
+        if entry.judge == "iterates":
+            return entry, arg0
+        if entry.judge == "applies":  # map(time.sleep, ...)
+            applied = self._hub.catalog.by_id.get(id(arg0))
+            return (applied if applied is not None and applied.judge == "always" else None), arg0
+        known = self._last.get((id(code), offset))
+        if known is None:
+            keyword = "file" if entry.name == "print" else ""
+            with self._hub.aside():
+                known = (code, last_argument(code, offset, keyword))
+            self._last[id(code), offset] = known
+        value = MISSING if known[1] is None else known[1].value(sys._getframe(2))
+        return (None if value is MISSING else entry), value
+
+    def _mine(self, code: CodeType) -> bool:
+        return self._user is not None and self._user.owns(code.co_filename)
+
+    def _on_start(self, code: CodeType, offset: int) -> object:
+        """A function begins for the first time: has it lines that are to be heard?"""
+        tool = self._tool
+        if tool is not None and self._mine(code):
+            self._lines.look_into(code, tool)
+        return _monitoring().DISABLE
 
     def _learn(self, code: CodeType, frame: FrameType) -> tuple[CodeType, frozenset[int]]:
         if len(self._sites) >= _MOST_CODES:
             self._sites.clear()
-        mine = self._user is not None and self._user.owns(code.co_filename)
-        live = live_sites(code, None if mine else _CHANGING, frame.f_globals)
+        mine = self._mine(code)
+        with self._hub.aside():
+            live = live_sites(code, None if mine else _CHANGING, frame.f_globals)
         found = self._sites[id(code)] = (code, live)
+        if mine and self._tool is not None:
+            self._lines.look_into(code, self._tool)  # it may have begun before we did
         return found
 
     def __repr__(self) -> str:
@@ -149,12 +232,27 @@ class MonitoringTap:
 _POLLS = frozenset(
     {"select.epoll.poll", "select.poll.poll", "select.select", "select.kqueue.control"}
 )
+_BY_OPERAND = frozenset({"iterates", "into", "applies"})
+_GO_BETWEENS = frozenset(
+    {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
+)
+_ITERATES = Entry("for", "file", "iterates", to.FILE)
 # Methods that libraries call on what may be a C object now and a Python one then.
 _CHANGING = frozenset(
     {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
      "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
 )  # fmt: skip
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+
+
+def _is_loops_own(frame: FrameType) -> bool:
+    """Is it the loop that waits here for what comes next?"""
+    back = frame.f_back
+    return (
+        back is not None
+        and frame.f_code.co_filename.endswith("selectors.py")
+        and back.f_code.co_filename.endswith("base_events.py")
+    )
 
 
 def _monitoring() -> Any:

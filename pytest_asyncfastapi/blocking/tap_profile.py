@@ -11,7 +11,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, find_named
-from .hub import MOST_TELLINGS, Hub, on_loop
+from .hub import MOST_TELLINGS, Hub, Unseen, on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,13 +84,14 @@ class ProfileTap:
             sys.setprofile(self._before.get(threading.get_ident()))
         elif self._hub.probe and self._hub.probing(_WITNESS):
             return
-        elif not frame.f_code.co_filename.endswith("selectors.py") and on_loop():
+        elif on_loop() and not _is_loops_own(frame):
             site = (id(frame.f_code), frame.f_lasti)
-            self._told[site] = times = self._told.get(site, 0) + 1
-            if times > MOST_TELLINGS:
+            if self._told.get(site, 0) >= MOST_TELLINGS:
                 return
             owner = arg.__self__
-            self._hub.enter(entry, arg, _Unseen if _is_module(owner) else owner, frame, _WITNESS)
+            seen = Unseen if _is_module(owner) else owner
+            if self._hub.enter(entry, arg, seen, frame, _WITNESS):
+                self._told[site] = self._told.get(site, 0) + 1
 
     def _python_call(self, frame: FrameType) -> None:
         named = find_named(frame.f_code.co_qualname, str(frame.f_globals.get("__name__")))
@@ -101,8 +102,14 @@ class ProfileTap:
         return f"<ProfileTap: {'live' if self._live else 'idle'}>"
 
 
-class _Unseen:
-    """Stands for an argument that a profile function is not shown."""
+def _is_loops_own(frame: FrameType) -> bool:
+    """Is it the loop that waits here for what comes next?"""
+    back = frame.f_back
+    return (
+        back is not None
+        and frame.f_code.co_filename.endswith("selectors.py")
+        and back.f_code.co_filename.endswith("base_events.py")
+    )
 
 
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)

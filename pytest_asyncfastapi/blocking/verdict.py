@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from ..activity import LIFESPAN
 from ..findings import Finding, Severity
 from ..units import show
-from .catalog import DATABASE_PACKAGES, DATABASE_REMEDY, Category, Entry
+from .catalog import Category, Entry, by_package
+from .catalog import remedies as to
 
 if TYPE_CHECKING:
     from .records import BlockingCall, BlockingPolicy, Weight
@@ -24,8 +25,8 @@ _WATCHED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
 _SMALL = frozenset({"file", "file_metadata", "lock", "import"})
 _SHORT = 0.001  # seconds: below, the time alone convinces nobody
-_BUILD_ONCE = "build the client once, in the lifespan, and share it between requests"
-_IMPORT = "import it at the top of the module"
+# What a library of a known kind waits in: its kind says more than the call does.
+_WAITS = frozenset({"network", "dns", "tls", "lock", "join", "queue"})
 
 
 def counts(category: str, scene: Scene) -> bool:
@@ -75,14 +76,14 @@ def classify(entry: Entry, scene: Scene) -> tuple[str, Category, str]:
     category, remedy = entry.category, entry.remedy
     wrote = scene.wrote
     if scene.importing and category in ("file", "file_metadata", "import"):
-        return "import", "import", _IMPORT
+        return "import", "import", to.IMPORT
     named = scene.named
     if named is not None:
         category, remedy = named.entry.category, named.entry.remedy
-    elif category in ("network", "dns", "tls") and wrote.partition(".")[0] in DATABASE_PACKAGES:
-        category, remedy = "database", DATABASE_REMEDY
+    if category in _WAITS:
+        category, remedy = by_package(wrote.partition(".")[0]) or (category, remedy)
     if wrote.endswith(".AsyncClient") and wrote.startswith("httpx"):
-        remedy = _BUILD_ONCE
+        remedy = to.BUILD_ONCE
     if not wrote or wrote == entry.name:
         return entry.name, category, remedy
     return wrote, category, remedy

@@ -298,6 +298,20 @@ def test_the_room_imports_only_the_standard_library():
     )
 
 
+def test_the_room_may_be_imported_before_asyncio():
+    """asyncio is whole whoever asks for it first: C tasks and their C bookkeeping."""
+    import subprocess
+
+    program = (
+        "import pytest_asyncfastapi.blocking, asyncio\n"
+        "async def main(): assert asyncio.current_task() is not None\n"
+        "asyncio.run(main())"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program], check=True, cwd=Path(__file__).parent.parent.parent
+    )
+
+
 def test_records_have_good_reprs(watch):
     """A guard and a policy are readable in a debugger."""
     guard = watch(sleeper)

@@ -64,6 +64,26 @@ def test_a_long_c_call_that_keeps_the_gil_is_found(watch):
     assert stall.where.line in (first, first + 1)
 
 
+def test_collecting_garbage_is_the_users_who_made_it(watch):
+    """A tool's callback of the collector is innermost then, and not to blame."""
+    import gc
+
+    from pytest_asyncfastapi.blocking.stack import Spot
+    from pytest_asyncfastapi.blocking.stalls import _without_collector
+
+    def callback(phase, info):
+        """What some tool has put there."""
+
+    inner = Spot(callback.__code__, 1, 0, "some_tool", 1)
+    outer = Spot(watch.__call__.__func__.__code__, 1, 0, "shop", 2)
+    gc.callbacks.append(callback)
+    try:
+        assert _without_collector([inner, outer]) == [outer]
+        assert _without_collector([outer]) == [outer]
+    finally:
+        gc.callbacks.remove(callback)
+
+
 def test_waiting_for_a_lock_by_with_is_found(watch):
     """`with lock` makes no call event; the kernel tells of the wait."""
     lock = threading.Lock()

@@ -1,0 +1,133 @@
+"""`python -m benchmarks.blocking`: the table of RESULTS.md.
+
+With `--hog`: the harmless cases 20 times while every processor is kept busy; the bar is 0
+findings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import multiprocessing
+import os
+import platform
+import subprocess
+import sys
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from tests.blocking.corpus import BLOCKING, CLEAN, Case
+from tests.blocking.corpus.judged import watched
+from tests.blocking.corpus.play import play
+from tests.blocking.corpus.world import world
+
+from .detectors import DETECTORS, inside, installed
+
+ROUNDS = 20
+
+
+def judge(name: str, case: Case) -> tuple[bool, bool]:
+    """(reported, reported and swallowed by the app) for one case."""
+    if not case.category:
+        with world(*case.things) as things:
+            play(case, things)
+    status = 500  # the error came all the way up
+    with world(*case.things) as things, DETECTORS[name]() as report, contextlib.suppress(Exception):
+        status = play(case, things, around=lambda: inside(name, report))
+    lost = bool(report.swallowed) and status < 500
+    return bool(report.found or report.swallowed) and not lost, lost
+
+
+def one(name: str) -> dict[str, Any]:
+    """All cases under one detector, in this process."""
+    warnings.simplefilter("ignore")
+    found, swallowed, alarms, missed = 0, 0, [], []
+    for case in (case for case in (*BLOCKING, *CLEAN) if not case.why_not()):
+        seen, lost = judge(name, case)
+        if case.category:
+            found, swallowed = found + seen, swallowed + lost
+            missed += [] if seen else [case.name]
+        elif seen:
+            alarms.append(case.name)
+    return {"found": found, "swallowed": swallowed, "alarms": alarms, "missed": missed}
+
+
+def table() -> str:
+    """Each detector in a process of its own."""
+    of = len([case for case in BLOCKING if not case.why_not()])
+    clean = len([case for case in CLEAN if not case.why_not()])
+    lines = [
+        f"CPython {platform.python_version()}, {platform.system()}, asyncio; "
+        f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}. Threshold of each tool that has one: "
+        "50 ms.",
+        "",
+        f"| | version | blocking, found of {of} | raised, but swallowed by the app "
+        f"| false alarms of {clean} |",
+        "|---|---|---|---|---|",
+    ]
+    for name in DETECTORS:
+        if not installed(name):
+            lines.append(f"| {name} | not installed here | | | |")
+            continue
+        program = [sys.executable, "-m", __spec__.name, "--one", name]
+        try:
+            done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=600)
+        except subprocess.TimeoutExpired:
+            lines.append(f"| {name} | {_version(name)} | not over after 600 s | | |")
+            continue
+        if done.returncode:
+            lines.append(f"| {name} | {_version(name)} | did not end: {done.returncode} | | |")
+            continue
+        told = json.loads(done.stdout.rpartition("JSON ")[2])
+        lines.append(
+            f"| {name} | {_version(name)} | **{told['found']}** | {told['swallowed']} "
+            f"| **{len(told['alarms'])}** |"
+        )
+        print(name, "missed:", *told["missed"], "| alarms:", *told["alarms"], file=sys.stderr)
+    return "\n".join(lines) + "\n"
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name.partition(" ")[0])
+    except PackageNotFoundError:
+        return platform.python_version()
+
+
+def _busy() -> None:
+    while True:
+        pass
+
+
+def hog(rounds: int) -> int:
+    """The harmless cases under full load; returns the number of findings."""
+    warnings.simplefilter("ignore")
+    context, found = multiprocessing.get_context("spawn"), 0
+    # Not more than so many processors' worth of noise, and it ends with us.
+    busy = [context.Process(target=_busy, daemon=True) for _ in range(os.cpu_count() or 1)]
+    for process in busy:
+        process.start()
+    try:
+        for _ in range(rounds):
+            for case in (case for case in CLEAN if not case.why_not()):
+                verdict = watched(case)
+                found += len(verdict.said)
+                if verdict.said:
+                    print(verdict, file=sys.stderr)
+    finally:
+        for process in busy:
+            process.kill()
+    runs = rounds * len([case for case in CLEAN if not case.why_not()])
+    print(f"{found} findings in {runs} runs of harmless cases, with {len(busy)} busy processes")
+    return found
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--one"]:
+        print("JSON " + json.dumps(one(sys.argv[2])))
+    elif sys.argv[1:2] == ["--hog"]:
+        sys.exit(hog(int(sys.argv[2]) if len(sys.argv) > 2 else ROUNDS) > 0)
+    else:
+        print(table())

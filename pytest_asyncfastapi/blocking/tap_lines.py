@@ -1,0 +1,104 @@
+"""The call tap's third ear, on Python 3.12+: `with lock:` and `for line in file:`.
+
+They make no call event. In the user's functions that have such lines, and only there, line
+events say when one of them begins; the lock or the file is looked up by its name.
+"""
+
+from __future__ import annotations
+
+import sys
+from types import GeneratorType
+from typing import TYPE_CHECKING, Any
+
+from .hub import MOST_TELLINGS, Hub, on_loop
+from .judge import LOCK_TYPES
+from .operands import Lines, lines_of, may_have_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from .catalog import Entry
+
+_WITNESS = "call tap (line)"
+# What cannot be a file, whatever comes this way next: the line is switched off.
+_PLAIN = frozenset(
+    {list, tuple, dict, set, frozenset, range, str, bytes, enumerate, zip, map, GeneratorType,
+     type({}.keys()), type({}.values()), type({}.items())}
+)  # fmt: skip
+_MOST_CODES = 20_000
+
+
+class LineTap:
+    """Listens to the lines of functions that have a `with` or a `for` of a name."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+        self._known: dict[int, tuple[CodeType, Lines | None]] = {}
+        self._told: dict[tuple[int, int], int] = {}
+        self._active: dict[int, CodeType] = {}
+
+    def look_into(self, code: CodeType, tool: int) -> None:
+        """Listen to this function's lines, if there is anything to hear."""
+        if id(code) in self._active:
+            return
+        known = self._known.get(id(code))
+        if known is None:
+            if len(self._known) >= _MOST_CODES or not may_have_lines(code):
+                return
+            with self._hub.aside():
+                known = self._known[id(code)] = (code, lines_of(code))
+        if known[1] is not None:
+            self._active[id(code)] = code
+            monitoring = _monitoring()
+            monitoring.set_local_events(tool, code, monitoring.events.LINE)
+
+    def stop(self, tool: int) -> None:
+        """Stop listening to all of them."""
+        for code in self._active.values():
+            _monitoring().set_local_events(tool, code, 0)
+        self._active.clear()
+        self._told.clear()
+
+    def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:
+        """The function for line events."""
+        hub, known, told = self._hub, self._known, self._told
+        disable, getframe = _monitoring().DISABLE, sys._getframe
+
+        def on_line(code: CodeType, line: int) -> object:
+            _, lines = known.get(id(code), (None, None))
+            if lines is None:
+                return disable
+            if hub.open:
+                hub.leave(LineTap, getframe(1), _WITNESS)
+            begins = lines.begins.get(line)
+            if begins is None:
+                return None if line in lines.after else disable
+            if not on_loop():
+                return None
+            frame, live = getframe(1), line in lines.after
+            for what, operand in begins:
+                value = operand.value(frame)
+                live = live or what == "with" or type(value) not in _PLAIN
+                entry = self._lock(value) if what == "with" else iterates
+                if entry is None or not hub.enter(entry, LineTap, value, frame, _WITNESS):
+                    continue
+                told[id(code), line] = times = told.get((id(code), line), 0) + 1
+                if what == "for":
+                    hub.leave(LineTap, frame, _WITNESS)
+                    live = times < MOST_TELLINGS
+            return None if live else disable
+
+        return on_line
+
+    def _lock(self, value: Any) -> Entry | None:
+        if type(value) not in LOCK_TYPES:
+            return None  # others have an __enter__ in Python, whose calls are heard
+        return self._hub.catalog.by_id.get(id(getattr(type(value), "__enter__", None)))
+
+    def __repr__(self) -> str:
+        return f"<LineTap: {len(self._active)} functions>"
+
+
+def _monitoring() -> Any:
+    return sys.monitoring  # type: ignore[attr-defined,unused-ignore]

@@ -1,0 +1,54 @@
+"""Plays one case: as an endpoint of an app, asked by a client, in a loop of its own."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import anyio
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from pytest_asyncfastapi import open_app
+from pytest_asyncfastapi.opening import preload
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractAsyncContextManager
+
+    from .case import Case
+
+
+preload()  # what the first request would import is nobody's case
+
+
+def app_of(case: Case, things: dict[str, Any]) -> Any:
+    """The app that the case makes, or one whose only endpoint is the case."""
+    if case.app:
+        return case.function(**things)
+
+    async def endpoint(request: object) -> PlainTextResponse:
+        await case.function(**things)
+        return PlainTextResponse("done")
+
+    return Starlette(routes=[Route("/case", endpoint)])
+
+
+def play(
+    case: Case,
+    things: dict[str, Any],
+    backend: str = "asyncio",
+    around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+) -> int:
+    """Ask the app for `GET /case`, inside `around()`; returns the status."""
+    app = app_of(case, things)
+
+    async def main() -> int:
+        async with around(), open_app(app, raise_app_exceptions=False) as client:
+            response = await client.get("/case")
+            # What the endpoint has left for later comes now.
+            await anyio.sleep(0.003)
+            return int(response.status_code)
+
+    return anyio.run(main, backend=backend)

@@ -1,0 +1,118 @@
+"""join: waiting for the results of executors, and executors that wait when they close."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import multiprocessing.popen_spawn_posix
+import multiprocessing.queues
+import multiprocessing.resource_tracker
+import multiprocessing.spawn
+import multiprocessing.synchronize
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from .case import blocks
+from .world import BRIEF, later
+
+
+@blocks("join")
+async def result(executor):
+    executor.submit(time.sleep, BRIEF).result()  # <- here
+
+
+@blocks("join")
+async def exception(executor):
+    executor.submit(time.sleep, BRIEF).exception()  # <- here
+
+
+@blocks("join")
+async def wait(executor):
+    concurrent.futures.wait([executor.submit(time.sleep, BRIEF)])  # <- here
+
+
+@blocks("join")
+async def as_completed(executor):
+    for _ in concurrent.futures.as_completed([executor.submit(time.sleep, BRIEF)]):  # <- here
+        pass
+
+
+@blocks("join")
+async def mapping(executor):
+    list(executor.map(time.sleep, [BRIEF]))  # <- here
+
+
+@blocks("join")
+async def shutdown():
+    made = ThreadPoolExecutor(1)
+    made.submit(time.sleep, BRIEF)
+    made.shutdown()  # <- here
+
+
+@blocks("join")
+async def the_end_of_a_with_block():
+    with ThreadPoolExecutor(1) as made:  # <- here
+        made.submit(time.sleep, BRIEF)
+
+
+@blocks("join")
+async def a_future_of_ones_own():
+    future = concurrent.futures.Future()
+    later(future.set_result, 1)
+    future.result()  # <- here
+
+
+@blocks("lock")
+async def process_lock():
+    lock = multiprocessing.Lock()
+    lock.acquire()
+    later(lock.release)
+    lock.acquire()  # <- here
+
+
+@blocks("lock")
+async def with_process_lock():
+    lock = multiprocessing.Lock()
+    lock.acquire()
+    later(lock.release)
+    with lock:  # <- here
+        pass
+
+
+@blocks("lock")
+async def process_event():
+    event = multiprocessing.Event()
+    event.wait(BRIEF)  # <- here
+
+
+@blocks("queue")
+async def process_queue():
+    items = multiprocessing.Queue()
+    later(items.put, 1)
+    items.get()  # <- here
+    items.close()
+
+
+@blocks("queue")
+async def process_pipe():
+    left, right = multiprocessing.Pipe()
+    later(left.send, 1)
+    right.recv()  # <- here
+    left.close()
+    right.close()
+
+
+@blocks("queue")
+async def polling_a_process_pipe():
+    left, right = multiprocessing.Pipe()
+    right.poll(BRIEF)  # <- here
+    left.close()
+    right.close()
+
+
+@blocks("subprocess")
+async def process_start(spawn):
+    process = spawn.Process(target=int)
+    process.start()  # <- here
+    process.join()  # <- here: join
+    process.close()

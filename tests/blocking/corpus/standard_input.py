@@ -1,0 +1,57 @@
+"""stdin and signals: waiting for somebody to type, or to send a signal."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+
+from .case import blocks
+from .world import BRIEF
+
+
+@blocks("stdin")
+async def asking(typed):
+    input()  # <- here
+
+
+@blocks("stdin")
+async def a_line(typed):
+    sys.stdin.readline()  # <- here
+
+
+@blocks("stdin")
+async def each_line(typed):
+    for _ in sys.stdin:  # <- here
+        pass
+
+
+@blocks("stdin")
+async def bytes_of_it(typed):
+    sys.stdin.buffer.read(1)  # <- here
+
+
+@blocks("stdin")
+async def its_descriptor(typed):
+    os.read(0, 1)  # <- here
+
+
+@contextlib.contextmanager
+def blocked(number):
+    signal.pthread_sigmask(signal.SIG_BLOCK, [number])
+    yield
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [number])
+
+
+@blocks("lock")
+async def sigtimedwait():
+    with blocked(signal.SIGUSR1):
+        signal.sigtimedwait([signal.SIGUSR1], BRIEF)  # <- here
+
+
+@blocks("lock")
+async def sigwait():
+    with blocked(signal.SIGALRM):
+        signal.setitimer(signal.ITIMER_REAL, BRIEF)
+        signal.sigwait([signal.SIGALRM])  # <- here

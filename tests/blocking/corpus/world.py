@@ -1,0 +1,392 @@
+"""The things that cases ask for by name: files, sockets, servers, all on this machine.
+
+They are made before the guard starts and closed after it has stopped, so that a case is
+nothing but the call that it is about.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import http.server
+import multiprocessing
+import os
+import queue
+import random
+import shutil
+import socket
+import sqlite3
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+# Seconds that a thing keeps a case waiting, where only the wait gives it away.
+HOLD = 0.1
+# The same where the call is known by its name, and just has to wait at all.
+BRIEF = 0.02
+
+THINGS: dict[str, Callable[[], Any]] = {}
+
+
+def thing(make: Callable[[], Iterator[Any]]) -> None:
+    """Register a generator function as the thing of its name."""
+    THINGS[make.__name__] = contextlib.contextmanager(make)
+
+
+def later(action: Callable[..., Any], *args: Any, after: float = 2 * BRIEF) -> None:
+    """Do something in another thread, when the loop waits for it already."""
+    threading.Timer(after, action, args).start()
+
+
+@contextlib.contextmanager
+def world(*names: str) -> Iterator[dict[str, Any]]:
+    """All of these things, closed at the end."""
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(THINGS[name]()) for name in names}
+
+
+@thing
+def folder():
+    path = Path(tempfile.mkdtemp())
+    yield path
+    shutil.rmtree(path)
+
+
+@thing
+def text():
+    """A text file of three lines."""
+    with world("folder") as things:
+        path = things["folder"] / "some.txt"
+        path.write_text("one\ntwo\nthree\n")
+        yield path
+
+
+@thing
+def file():
+    """The same, open already."""
+    with world("text") as things, things["text"].open("r+") as opened:
+        yield opened
+
+
+@thing
+def binary():
+    """The same, open already, for bytes."""
+    with world("text") as things, things["text"].open("r+b") as opened:
+        yield opened
+
+
+@thing
+def pair():
+    """Two connected sockets, with a line to read in the second."""
+    left, right = socket.socketpair()
+    left.send(b"hello\n")
+    with left, right:
+        yield left, right
+
+
+@thing
+def datagrams():
+    """A bound UDP socket with something to read, and its address."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
+        made.bind(("127.0.0.1", 0))
+        made.sendto(b"x", made.getsockname())
+        yield made, made.getsockname()
+
+
+@thing
+def port():
+    """The port of somebody who listens and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        yield made.getsockname()[1]
+
+
+@thing
+def visitors():
+    """A listening socket that somebody has come to."""
+    with socket.create_server(("127.0.0.1", 0)) as made:
+        with socket.create_connection(made.getsockname()):
+            yield made
+
+
+@thing
+def hang_up():
+    """The port of a server that accepts, waits a little, and hangs up."""
+    made = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = made.accept()
+                later(connection.close, after=0.03)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield made.getsockname()[1]
+    made.shutdown(socket.SHUT_RDWR)
+    made.close()
+    thread.join()
+
+
+class Hello(http.server.BaseHTTPRequestHandler):
+    """Says hello to whatever is asked."""
+
+    def do_GET(self):
+        self.rfile.read(int(self.headers.get("content-length") or 0))
+        self.send_response(200)
+        self.send_header("content-length", "5")
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    do_POST = do_PUT = do_GET
+
+    def log_message(self, *args):
+        pass
+
+
+@thing
+def web():
+    """The URL of an HTTP server."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello) as made:
+        thread = threading.Thread(target=made.serve_forever, args=(0.005,))
+        thread.start()
+        yield f"http://127.0.0.1:{made.server_port}/"
+        made.shutdown()
+        thread.join()
+
+
+def anonymous(side: int) -> ssl.SSLContext:
+    """TLS without certificates: for a test on one machine."""
+    context = ssl.SSLContext(side)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("aNULL:@SECLEVEL=0")
+    return context
+
+
+@thing
+def tls_server():
+    """A socket with a TLS server behind it: it shakes hands, says hello, and repeats."""
+    left, right = socket.socketpair()
+
+    def serve():
+        context = anonymous(ssl.PROTOCOL_TLS_SERVER)
+        with contextlib.suppress(OSError), context.wrap_socket(right, server_side=True) as peer:
+            peer.send(b"hello")
+            while data := peer.recv(100):
+                peer.send(data)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield left, anonymous(ssl.PROTOCOL_TLS_CLIENT)
+    with contextlib.suppress(OSError):
+        left.shutdown(socket.SHUT_RDWR)
+    left.close()
+    thread.join()
+
+
+@thing
+def tls():
+    """A TLS connection, with something to read."""
+    with world("tls_server") as things:
+        left, context = things["tls_server"]
+        with context.wrap_socket(left) as made:
+            yield made
+
+
+@thing
+def held():
+    """A lock that somebody holds a little longer."""
+    lock = threading.Lock()
+    lock.acquire()
+    yield lock
+
+
+@thing
+def database():
+    """The path of an SQLite database with three rows in `t`."""
+    with world("folder") as things:
+        path = things["folder"] / "some.db"
+        with contextlib.closing(sqlite3.connect(path)) as made, made:
+            made.executescript("create table t (a int); insert into t values (1), (2), (3)")
+        yield path
+
+
+@thing
+def connection():
+    """A connection to that database."""
+    with world("database") as things, contextlib.closing(sqlite3.connect(things["database"])) as it:
+        yield it
+
+
+@thing
+def rows():
+    """A cursor that has rows to fetch."""
+    with world("connection") as things:
+        yield things["connection"].execute("select a from t")
+
+
+@thing
+def typed():
+    """A line that somebody has typed into the standard input."""
+    reader, writer = os.pipe()
+    os.write(writer, b"hello\nagain\n")
+    os.close(writer)
+    kept, before = os.dup(0), sys.stdin
+    os.dup2(reader, 0)
+    os.close(reader)
+    with open(0, closefd=False) as sys.stdin:
+        yield
+    sys.stdin = before
+    os.dup2(kept, 0)
+    os.close(kept)
+
+
+@thing
+def library():
+    """A folder for installed packages that modules can be put in; they are forgotten again."""
+    with world("folder") as things:
+        path = things["folder"] / "site-packages"
+        path.mkdir()
+        sys.path.insert(0, str(path))
+        before, writes = set(sys.modules), sys.dont_write_bytecode
+        sys.dont_write_bytecode = True
+        yield path
+        sys.dont_write_bytecode = writes
+        sys.path.remove(str(path))
+        for name in set(sys.modules) - before:
+            if str(path) in str(getattr(sys.modules[name], "__file__", "")):
+                del sys.modules[name]
+
+
+@thing
+def module(text="value = 1\n"):
+    """The name of a module that nobody has imported yet."""
+    with world("library") as things:
+        (things["library"] / "never_imported.py").write_text(text)
+        yield "never_imported"
+
+
+@thing
+def items():
+    """A queue."""
+    yield queue.Queue(1)
+
+
+@thing
+def mocked_client():
+    """A sync httpx client whose transport is a mock."""
+    import httpx
+
+    transport = httpx.MockTransport(lambda request: httpx.Response(200, text="hello"))
+    with httpx.Client(transport=transport) as client:
+        yield client
+
+
+@thing
+def child():
+    """The number of a process that ends soon and is to be waited for."""
+    yield os.posix_spawnp("sleep", ["sleep", "0.03"], os.environ)
+
+
+@thing
+def process():
+    """A process that ends soon."""
+    with subprocess.Popen(["sleep", "0.03"]) as made:
+        yield made
+
+
+@thing
+def reentrant():
+    """A reentrant lock that another thread holds a little longer, from the first look on."""
+    lock, taken = threading.RLock(), threading.Event()
+
+    def hold():
+        with lock:
+            taken.set()
+            time.sleep(0.05)
+
+    threading.Thread(target=hold).start()
+    taken.wait()
+    yield lock
+
+
+@thing
+def executor():
+    """A pool of one thread, which runs already."""
+    with ThreadPoolExecutor(1) as made:
+        made.submit(int).result()
+        yield made
+
+
+@thing
+def engine():
+    """A sync engine of SQLAlchemy."""
+    import sqlalchemy
+    import sqlalchemy.orm  # noqa: F401
+
+    with world("database") as things:
+        made = sqlalchemy.create_engine(f"sqlite:///{things['database']}")
+        yield made
+        made.dispose()
+
+
+@thing
+def bound_recv():
+    """The method `recv` of a socket that has something to read."""
+    with world("pair") as things:
+        yield things["pair"][1].recv
+
+
+@thing
+def mongo():
+    """A client of a MongoDB that is not there."""
+    import pymongo
+
+    with world("port") as things:
+        address = {"host": "127.0.0.1", "port": things["port"]}
+        with pymongo.MongoClient(**address, serverSelectionTimeoutMS=30) as made:
+            yield made
+
+
+@thing
+def channel():
+    """A gRPC channel to somebody who says nothing."""
+    import grpc
+
+    with world("port") as things, grpc.insecure_channel(f"127.0.0.1:{things['port']}") as made:
+        yield made
+
+
+@thing
+def prices():
+    """Many numbers."""
+    draw = random.Random(1).random
+    yield [draw() for _ in range(200_000)]
+
+
+@thing
+def spawn():
+    """A context that starts fresh processes, without the main module of this one."""
+    main = sys.modules["__main__"]
+    with mock.patch.multiple(main, create=True, __file__=None, __spec__=None):
+        yield multiprocessing.get_context("spawn")
+
+
+@thing
+def young_heap():
+    """Everything that is there already is out of the garbage collector's way."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()

@@ -1,0 +1,58 @@
+"""The guard against the whole corpus: all that blocks is found, and nothing else is."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pytest_asyncfastapi.blocking.catalog import CATEGORIES
+from tests.blocking.corpus import BLOCKING, CLEAN, Case
+from tests.blocking.corpus.judged import watched
+from tests.blocking.corpus.remainders import MISPLACED, PYTHON_311, TRIO, remainder
+
+# Found with the right line and the right endpoint: at least that share of the cases.
+PLACED_BAR = 0.98
+
+pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
+
+
+def playable(case: Case, backend: str) -> None:
+    if why_not := case.why_not(backend):
+        pytest.skip(why_not)
+    if backend == "trio":
+        pytest.importorskip("trio")
+
+
+@pytest.mark.parametrize("case", BLOCKING, ids=lambda case: case.name)
+def test_what_blocks_is_found(case: Case, backend: str) -> None:
+    """Its lines, its category, the endpoint; a remainder that is found is a remainder no more."""
+    playable(case, backend)
+    verdict = watched(case, backend)
+    reason = remainder(case.name, backend)
+    if reason:
+        assert not verdict.right, f"found, strike it off the remainders: {verdict} ({reason})"
+        return
+    assert verdict.found, verdict
+    assert verdict.named or not verdict.placed, verdict
+    assert verdict.placed == (case.name not in MISPLACED), verdict
+
+
+@pytest.mark.parametrize("case", CLEAN, ids=lambda case: case.name)
+def test_what_is_harmless_is_not_minded(case: Case, backend: str) -> None:
+    """Not even in the strict profile, and however busy the machine is."""
+    playable(case, backend)
+    verdict = watched(case, backend)
+    assert not verdict.found, verdict
+    assert verdict.status in (200, 404, 500), verdict
+
+
+def test_the_corpus_is_what_it_claims_to_be(backend: str) -> None:
+    """Large enough, all categories, unique names, no remainder without its case, few misplaced."""
+    names = [case.name for case in (*BLOCKING, *CLEAN)]
+    assert [name for name, times in Counter(names).items() if times > 1] == []
+    assert len(BLOCKING) >= 150
+    assert len(CLEAN) >= 60
+    assert {case.category for case in BLOCKING} == CATEGORIES
+    assert {*PYTHON_311, *TRIO, *MISPLACED} <= set(names)
+    assert 1 - len(MISPLACED) / len(BLOCKING) >= PLACED_BAR
