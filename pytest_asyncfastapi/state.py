@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import given_faults
+from . import given_faults, guarding
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
@@ -78,47 +78,8 @@ class TestState:
     def open_guard(self) -> BlockingGuard:
         """The guard, made if the test asks for it although the settings have it off."""
         if self.guard is None:
-            from .blocking import BlockingGuard, BlockingPolicy
-
-            mode = self.guard_mode
-            policy = BlockingPolicy(
-                mode="fail" if mode == "off" else mode,
-                profile=self.settings.blocking_profile,
-                allow=(*self.settings.allow_blocking, *self._allowed_by_marker()),
-                step_threshold=self.settings.blocking_threshold,
-                cpu_threshold=self.settings.cpu_threshold,
-            )
-            self.guard = BlockingGuard(policy, self.user_code, test=self.test)
-            self.guard.start()
+            self.guard = guarding.start(self)
         return self.guard
-
-    def _allowed_by_marker(self) -> tuple[str, ...]:
-        from .blocking.allow import as_rule
-
-        rules: list[str] = []
-        for mark in self.item.iter_markers("allow_blocking"):
-            wrong = set(mark.kwargs) - {"reason"}
-            if not mark.args or wrong or not all(isinstance(arg, str) for arg in mark.args):
-                raise pytest.UsageError(
-                    f"{self.test}: @pytest.mark.allow_blocking takes what is allowed as text, and "
-                    'a reason: @pytest.mark.allow_blocking("open", reason="reads a 1 KB file")'
-                )
-            rules.extend(mark.args)
-        for rule in rules:
-            try:
-                as_rule(rule)
-            except ValueError as error:
-                raise pytest.UsageError(
-                    f"{self.test}: @pytest.mark.allow_blocking: {error}"
-                ) from None
-        return tuple(rules)
-
-    def _note_unused_rules(self, guard: BlockingGuard) -> None:
-        """An allow-list must age well: a mark that allows nothing any more is said."""
-        marked = self._allowed_by_marker()
-        for rule in guard.unused_rules():
-            if rule.text in marked:
-                self.note(f"{self.test}: allow_blocking({rule.text!r}) allowed nothing")
 
     # Upstream and faults
 
@@ -274,7 +235,8 @@ class TestState:
             found.extend(self.guard.findings())
             self.note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
             if passed and ended:
-                self._note_unused_rules(self.guard)
+                for note in guarding.unused_marks(self.item, self.guard):
+                    self.note(note)
         for note in self._clock.notes if self._clock is not None else ():
             self.note(note)
         if self._scope is not None:

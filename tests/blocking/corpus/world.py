@@ -372,7 +372,7 @@ def channel():
 def prices():
     """Many numbers."""
     draw = random.Random(1).random
-    yield [draw() for _ in range(200_000)]
+    yield [draw() for _ in range(300_000)]
 
 
 @thing
