@@ -23,7 +23,7 @@ RUNNERS = {
     "pytest-asyncio": ["-o", "asyncio_mode=auto"],
 }
 # These play a server, or run whole suites: seconds of work, not one row.
-OTHERS = ("test_docs.py", "test_rows_runners.py", "test_rows_under_pytest.py")
+OTHERS = ("test_docs_of_client.py", "test_rows_runners.py", "test_rows_under_pytest.py")
 START = 30.0  # seconds for a process to start and to collect, on a busy machine
 
 
