@@ -8,6 +8,7 @@ streams: one who reads nothing until the end would otherwise wait for ever.
 from __future__ import annotations
 
 from collections import deque
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,6 +19,7 @@ from .errors import ClientDisconnected
 from .messages import checked_body, checked_start
 from .optional import send_optional, trailers_promised
 from .served import Served
+from .upload import Upload
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -41,7 +43,6 @@ class Exchange(Served):
     __slots__ = (
         "_bodiless",
         "_body",
-        "_body_iterator",
         "_declared",
         "_flows",
         "_gone",
@@ -50,6 +51,7 @@ class Exchange(Served):
         "_sent",
         "_taken",
         "_trailing",
+        "_upload",
         "chunks",
         "complete",
         "cut",
@@ -87,7 +89,7 @@ class Exchange(Served):
         self._trailing = self._bodiless = False
         self._flows = False  # somebody reads while the body comes
         self._body = body if isinstance(body, bytes) else b""
-        self._body_iterator = None if isinstance(body, bytes) else body
+        self._upload = None if isinstance(body, bytes) else Upload(body, copy_context(), label)
         self._request_over = False
         self._declared: int | None = None
         self._gone = Signal()  # not `_freed`: who listens for the end is not woken by each chunk
@@ -108,14 +110,11 @@ class Exchange(Served):
         return {"type": "http.disconnect"}
 
     async def _receive_body(self) -> dict[str, Any]:
-        if self._body_iterator is None:
+        if self._upload is None:
             self._request_over = True
             return {"type": "http.request", "body": self._body, "more_body": False}
         try:
-            chunk = await anext(self._body_iterator)
-        except StopAsyncIteration:
-            self._request_over = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            chunk = await self._upload.next()
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:
@@ -125,6 +124,9 @@ class Exchange(Served):
             self.disconnect()
             self._changed.fire()
             return {"type": "http.disconnect"}
+        if chunk is None:
+            self._request_over = True
+            return {"type": "http.request", "body": b"", "more_body": False}
         return {"type": "http.request", "body": chunk, "more_body": True}
 
     async def send(self, message: dict[str, Any]) -> None:
@@ -216,6 +218,10 @@ class Exchange(Served):
         super().disconnect()
         self._flows = False
         self._gone.fire()
+
+    def _let_go(self) -> None:
+        if self._upload is not None:
+            self._upload.close()
 
     def _check_length(self) -> None:
         declared = self._declared

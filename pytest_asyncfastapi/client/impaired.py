@@ -85,7 +85,7 @@ class ImpairedExchange(Leaving):
 
     async def _receive_body(self) -> dict[str, Any]:
         plan = self._plan
-        if not plan.upload_chunks or (self._body_iterator is None and not self._pieces):
+        if not plan.upload_chunks or (self._upload is None and not self._pieces):
             return await super()._receive_body()
         plan.happened("slow_upload")
         # Kept, for an app that gives up its `receive()` and asks again (`is_disconnected()`).

@@ -76,8 +76,12 @@ class Served:
             self.error = error
         finally:
             border()
+            self._let_go()
             self.finished = True
             self._changed.fire()
+
+    def _let_go(self) -> None:
+        """The app is over: end what ran beside it."""
 
     def violated(self, what: str, remedy: str) -> ProtocolViolation:
         """Record a breach of the protocol, worded; returned to be raised in the app."""

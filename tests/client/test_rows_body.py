@@ -71,6 +71,82 @@ async def test_B03_full_duplex(opened: Any) -> None:
     assert parts == [b"1", b"2", b"."]
 
 
+async def test_B03_a_receive_that_is_given_up_loses_nothing(opened: Any) -> None:
+    """An app asks whether the client is still there, as Starlette does, and goes on reading."""
+    ended: list[str] = []
+
+    async def upload() -> Any:
+        try:
+            for number in range(4):
+                await anyio.sleep(0.001)
+                yield b"%d" % number
+        finally:
+            ended.append("closed")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        pieces = []
+        for _ in range(3):
+            with anyio.CancelScope() as scope_:
+                scope_.cancel()
+                pieces.append((await receive())["body"])
+        while (message := await receive())["more_body"]:
+            pieces.append(message["body"])
+        await answering(200, None, b"".join(pieces))(scope, receive, send)
+
+    async with opened(app) as client:
+        assert (await client.post("/", content=upload())).content == b"0123"
+    assert ended == ["closed"]
+
+
+async def test_B03_two_receives_at_a_time(opened: Any) -> None:
+    """One listens for the client's leaving while the other reads: neither breaks the upload."""
+
+    async def upload() -> Any:
+        for number in range(4):
+            await anyio.sleep(0.001)
+            yield b"%d" % number
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        pieces: list[bytes] = []
+
+        async def listen() -> None:
+            while (message := await receive())["type"] == "http.request":
+                pieces.append(message["body"])
+                if not message.get("more_body"):
+                    group.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(listen)
+            group.start_soon(listen)
+        await answering(200, None, b"".join(pieces))(scope, receive, send)
+
+    async with opened(app) as client:
+        assert (await client.post("/", content=upload())).content == b"0123"
+
+
+async def test_B04_an_unread_upload_is_left_where_it_stands(opened: Any) -> None:
+    """The app answers in mid-upload: the caller's generator is ended, no task is left."""
+    ended: list[str] = []
+
+    async def upload() -> Any:
+        try:
+            yield b"0"
+            await anyio.sleep_forever()
+        finally:
+            ended.append("closed")
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        with anyio.move_on_after(0.001):
+            await receive()
+        await answering(413, None, b"too much")(scope, receive, send)
+
+    async with opened(app) as client:
+        assert (await client.post("/", content=upload())).status_code == 413
+        await anyio.sleep(0)
+    assert ended == ["closed"]
+
+
 async def test_B04_an_answer_without_reading(opened: Any) -> None:
     """The app need not read the body."""
     async with opened(answering(413, None, b"no")) as client:
