@@ -227,7 +227,7 @@ class DependencyFaults:
         ]
 
     def _unused(self, rule: DependencyRule) -> Finding:
-        evidence = f"it saw {rule.seen} uses and spared them"
+        evidence = f"its schedule spared all that it saw: {rule.seen}"
         if not rule.seen:
             what = f"{rule.method!r} of what it gives was" if rule.method else "it was"
             evidence = f"{what} never asked for by a route that the test called"

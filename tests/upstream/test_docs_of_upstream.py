@@ -1,0 +1,103 @@
+"""The Python blocks of docs/upstream.md are run, against an app that does what they say."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream.md"
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+SHOP = """
+import os
+
+import aiohttp
+import httpx
+from fastapi import Depends, FastAPI, HTTPException
+from sqlalchemy.exc import OperationalError
+
+app = FastAPI()
+
+
+@app.post("/checkout")
+async def checkout():
+    async with httpx.AsyncClient(timeout=5) as client:
+        try:
+            headers = {"Idempotency-Key": "k1"}
+            await client.post("https://pay.example/charge", json={"amount": 5}, headers=headers)
+        except httpx.HTTPError:
+            raise HTTPException(503) from None
+
+
+@app.get("/items")
+async def items():
+    async with httpx.AsyncClient(http2=True) as client:
+        try:
+            return (await client.get("https://stock.example/items")).json()
+        except httpx.HTTPError:
+            raise HTTPException(503) from None
+
+
+class Database:
+    async def execute(self, statement):
+        return []
+
+
+async def get_db():
+    yield Database()
+
+
+@app.exception_handler(OperationalError)
+async def unavailable(request, error):
+    from fastapi.responses import JSONResponse
+
+    return JSONResponse({}, 503)
+
+
+@app.get("/orders")
+async def orders(db=Depends(get_db)):
+    return await db.execute("select 1")
+
+
+@app.get("/rates")
+async def rates():
+    if "PAY_URL" not in os.environ:
+        async with httpx.AsyncClient() as client:
+            return (await client.get("https://pay.example/rates")).json()
+    async with aiohttp.ClientSession() as session:
+        async with session.get(os.environ["PAY_URL"] + "/rates") as response:
+            return await response.json()
+"""
+TAPE = {
+    "format": "pytest-asyncfastapi tape",
+    "version": 1,
+    "calls": [
+        {
+            "request": {"method": "GET", "url": "https://pay.example/rates"},
+            "response": {"status": 200, "json": {"eur": 1}},
+        }
+    ],
+}
+IMPORTS = "from sqlalchemy.exc import OperationalError\nfrom shop import get_db\n"
+
+
+def test_every_python_block_runs(pytester: pytest.Pytester) -> None:
+    """Each holds what it asserts, and has no finding."""
+    for package in ("aiohttp", "h2", "sqlalchemy", "fastapi"):
+        pytest.importorskip(package)
+    pytester.makepyfile(shop=SHOP)
+    pytester.mkdir("tapes").joinpath("rates.json").write_text(json.dumps(TAPE), encoding="utf-8")
+    blocks = _BLOCK.findall(DOCUMENT.read_text(encoding="utf-8"))
+    for number, block in enumerate(blocks):
+        name = f"test_block_{number}.py"
+        pytester.path.joinpath(name).write_text(IMPORTS + block, encoding="utf-8")
+    pytester.makeini(
+        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
+        "asyncfastapi_app = shop:app\nfilterwarnings = error\n"
+    )
+    result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
+    result.assert_outcomes(passed=len(blocks))
+    assert len(blocks) == 6
