@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .concurrency.load import Load
     from .concurrency.load_report import LoadReport
     from .concurrency.thread_pool import Threads
+    from .explore.schedules import Explored, ScheduleFailure, explore_schedules
     from .faults.table import Faults
     from .opening import open_app
     from .upstream.router import Upstream
@@ -29,17 +30,20 @@ __version__ = "0.1.0"
 __all__ = [
     "AsgiClient",
     "BlockingGuard",
+    "Explored",
     "Faults",
     "Load",
     "LoadReport",
     "NotAnEventStream",
     "Overrides",
+    "ScheduleFailure",
     "Threads",
     "Upstream",
     "VirtualClock",
     "WebSocket",
     "WebSocketClosed",
     "WebSocketRejected",
+    "explore_schedules",
     "open_app",
 ]
 
@@ -47,17 +51,20 @@ __all__ = [
 _HOMES = {
     "AsgiClient": "client.with_httpx",
     "BlockingGuard": "blocking.guard",
+    "Explored": "explore.schedules",
     "Faults": "faults.table",
     "Load": "concurrency.load",
     "LoadReport": "concurrency.load_report",
     "NotAnEventStream": "client.sse",
     "Overrides": "app.overrides",
     "Threads": "concurrency.thread_pool",
+    "ScheduleFailure": "explore.schedules",
     "Upstream": "upstream.router",
     "VirtualClock": "clock.virtual",
     "WebSocket": "client.websocket",
     "WebSocketClosed": "client.websocket_errors",
     "WebSocketRejected": "client.websocket_errors",
+    "explore_schedules": "explore.schedules",
     "open_app": "opening",
 }
 

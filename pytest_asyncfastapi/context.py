@@ -13,6 +13,10 @@ from typing import Any
 Change = tuple[ContextVar[Any], Any, Any]
 ABSENT: Any = object()
 
+# The running test, for what is called from inside its body without a fixture of ours:
+# `explore_schedules()`. None outside of pytest.
+TEST: ContextVar[Any] = ContextVar("asyncfastapi_test", default=None)
+
 
 def changes(before: Context, after: Context) -> tuple[Change, ...]:
     """The variables that have another value in `after` than in `before`."""

@@ -13,7 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from .tasks import loop_identity
+from .tasks import is_explored, loop_identity
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -114,7 +114,7 @@ async def client_of(
     spec_version: str = "2.3",
     extensions: tuple[str, ...] = (),
     timeout: float = DEFAULT_READ_TIMEOUT,
-    unguarded: Callable[[], bool] = lambda: False,
+    unguarded: Callable[[], bool] = is_explored,
     note: Callable[[str], None] | None = None,
     way_in: Callable[[Any], Impairment | None] | None = None,
     **client_options: Any,

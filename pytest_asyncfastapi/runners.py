@@ -244,11 +244,12 @@ def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
 
 def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
     from .activity import ACTIVITY, border
+    from .context import TEST
 
     @functools.wraps(body)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        token = ACTIVITY.set("the test's own body")
+        token, test = ACTIVITY.set("the test's own body"), TEST.set(state)
         border()
         try:
             state.start_clock()
@@ -259,6 +260,7 @@ def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
                 return await body(*args, **kwargs)
         finally:
             ACTIVITY.reset(token)
+            TEST.reset(test)
 
     return wrapper
 

@@ -205,6 +205,11 @@ class TestState:
                 raise
             self.note(f"{error}; this test runs in real time")
 
+    def reseed(self, seed: int | None, now: float) -> None:
+        """Let the faults begin again at `now`, with the draws of `seed`: a scenario runs anew."""
+        if self._scope is not None:
+            self.faults.renew(seed, now)
+
     def note(self, text: str) -> None:
         """Something to know that is not a finding; shown at the end of the run."""
         if text and text not in self.notes:

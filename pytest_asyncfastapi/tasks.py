@@ -3,7 +3,9 @@
 A task group held across a `yield` ties the client to one task and wraps errors
 in groups; a plain Task (asyncio) and a system task (trio) do neither. Whoever
 spawns one must reap it. On asyncio from Python 3.12 on the task starts eagerly:
-an app that never suspends is done before `spawn` returns.
+an app that never suspends is done before `spawn` returns, except on a loop whose
+schedule is explored, where requests must be able to overtake each other from their
+first step.
 """
 
 from __future__ import annotations
@@ -18,6 +20,10 @@ import anyio.lowlevel
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
+
+
+# Set on a loop by who explores its schedules: tasks of ours begin like any other.
+NOT_EAGER = "_asyncfastapi_not_eager"
 
 
 class Spawned(Protocol):
@@ -81,7 +87,8 @@ def spawn(
         return _TrioTask(coroutine, context, name), trio.current_time
     task: asyncio.Task[None]
     if sys.version_info >= (3, 12):
-        task = asyncio.Task(coroutine, loop=loop, context=context, name=name, eager_start=True)
+        eager = not hasattr(loop, NOT_EAGER)
+        task = asyncio.Task(coroutine, loop=loop, context=context, name=name, eager_start=eager)
     else:
         task = asyncio.Task(coroutine, loop=loop, context=context, name=name)
     return task, loop.time
@@ -95,6 +102,14 @@ async def step() -> None:
         await anyio.lowlevel.checkpoint()
     else:
         await asyncio.sleep(0)
+
+
+def is_explored() -> bool:
+    """Are the schedules of the running loop being explored, in virtual time?"""
+    try:
+        return hasattr(asyncio.get_running_loop(), NOT_EAGER)
+    except RuntimeError:
+        return False
 
 
 def loop_identity() -> object:

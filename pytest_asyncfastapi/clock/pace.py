@@ -33,7 +33,7 @@ class Pace:
     ) -> None:
         self._timeline = timeline
         self._notes = notes
-        self._freeze_bound = freeze_bound
+        self.freeze_bound = freeze_bound
         self._policy = policy
         self.real_waited = 0.0
         self._frozen = 0.0
@@ -46,7 +46,7 @@ class Pace:
         """How long to wait now for this work before looking again."""
         if not self._flowing and self._policy == "flow":
             self._flowing = True
-        bound = _GRACE if work.flows else self._freeze_bound
+        bound = _GRACE if work.flows else self.freeze_bound
         if not self._flowing and self._frozen >= bound:
             self._flowing = True
             self._note(work)
@@ -69,7 +69,7 @@ class Pace:
         reason = (
             "nobody can tell whether this thread is idle"
             if work.flows
-            else f"it still ran after {show(self._freeze_bound)} of real time"
+            else f"it still ran after {show(self.freeze_bound)} of real time"
         )
         note = f"virtual time runs at real speed because of {work.name}: {reason}"
         if note not in self._notes:
@@ -92,7 +92,7 @@ class Pace:
 
     def is_patient(self, something_is_open: bool) -> bool:
         """Nothing is due: may something outside still speak, or has it been said already?"""
-        return self.told or (self._stuck < self._freeze_bound and something_is_open)
+        return self.told or (self._stuck < self.freeze_bound and something_is_open)
 
     def stuck(self, duration: float) -> None:
         """So long was waited for something that is merely open."""

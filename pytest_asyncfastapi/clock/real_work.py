@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..await_chains import frames_of
 from .sockets import Descriptor, Sockets, waiting_owner, waits_outside
-from .threads import ASYNCIO, EXECUTOR, TOOLING, USER, WORKER, Threads, owner_of
+from .threads import ASYNCIO, EXECUTOR, STDLIB, TOOLING, USER, WORKER, Threads, owner_of
 
 if TYPE_CHECKING:
     import threading
@@ -182,6 +182,35 @@ class RealWork:
     def _is_passive(self, thread: threading.Thread) -> bool:
         """Does it wait for this loop, or is it a loop of its own?"""
         return self.threads.waits_for_loop(thread) or self.threads.runs_a_loop(thread)
+
+    def thread_jobs(self) -> list[tuple[Any, str]]:
+        """Every job that a thread has not delivered yet: its future or its worker, and its name.
+
+        In the order of submission within each kind. Asked after every step of a loop
+        that explores, so it looks at no thread's frames.
+        """
+        jobs: list[tuple[Any, str]] = []
+        if self._jobs:
+            self._jobs = {future: name for future, name in self._jobs.items() if not future.done()}
+            jobs.extend(self._jobs.items())
+        for worker in busy_anyio_workers(self._loop):
+            jobs.append((worker, f"a job in {worker.name!r}"))
+        if self._creators - {USER, TOOLING, STDLIB}:
+            owners = {owner for _, owner in self.threads.look()}
+            for future, creator in list(self._foreign.items()):
+                if creator in owners and creator and not future.done() and future._callbacks:
+                    jobs.append((future, f"a future of {creator}"))
+        return jobs
+
+    def waits_for_loop(self, key: Any) -> bool:
+        """Is this one of `thread_jobs()` blocked until the loop has run something for it?"""
+        if not isinstance(key, asyncio.Future):
+            return self.threads.waits_for_loop(key)
+        blocked = sum(
+            owner == EXECUTOR and self.threads.waits_for_loop(thread)
+            for thread, owner in self.threads.look()
+        )
+        return key in self._jobs and blocked >= len(self._jobs)
 
     # --- is it worth waiting when there is no timer at all? -----------------------
 

@@ -9,7 +9,7 @@ what counts as real work, nor what time does meanwhile.
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .pace import SLICE
 
@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 # Bytes between two sockets of this process are there at once, nearly.
 SETTLE = 0.001
+
+
+class Steps(Protocol):
+    """Who chooses the order of the loop's steps is told between any two of them."""
+
+    def before(self) -> None:
+        """A step is over; the selector is about to be asked."""
+
+    def after(self) -> None:
+        """The selector has answered."""
 
 
 class VirtualSelect:
@@ -37,52 +47,62 @@ class VirtualSelect:
     ) -> None:
         self._loop = loop
         self._stock = stock
-        self._pace = pace
-        self._work = work
-        self._on_deadlock = on_deadlock
+        self.pace = pace
+        self.work = work
+        self.on_deadlock = on_deadlock
+        self.steps: Steps | None = None
         self.on = True
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Real events now, or wait, or move time and answer that nothing happened."""
+        steps = self.steps
+        if steps is None:
+            return self._events(timeout)
+        steps.before()
+        events = self._events(0 if self._loop._ready else timeout)
+        steps.after()
+        return events
+
+    def _events(self, timeout: float | None) -> list[Any]:
         if not self.on or (timeout is not None and timeout <= 0):
-            if self._pace.told:
-                self._pace.something_happened()
+            if self.pace.told:
+                self.pace.something_happened()
             return self._stock(timeout)
         events = self._stock(0)
         if events or self._loop._ready:
-            self._pace.something_happened()
+            self.pace.something_happened()
             return events
-        work = self._work.look()
+        work = self.work.look()
         # A thread may have delivered while we looked, and be idle by now.
         if self._loop._ready:
             return events
         if work is not None:
             return self._wait_for(work)
-        if self._work.descriptors:
+        if self.work.descriptors:
             events = self._stock(SETTLE)
             if events or self._loop._ready:
                 return events
-        return [] if self._pace.jump() else self._nothing_to_wait_for()
+        return [] if self.pace.jump() else self._nothing_to_wait_for()
 
     def _wait_for(self, work: Work) -> list[Any]:
-        wait = self._pace.slice_for(work)
+        wait = self.pace.slice_for(work)
         started = perf_counter()
         events = self._stock(wait)
-        self._pace.waited(perf_counter() - started)
+        self.pace.waited(perf_counter() - started)
         return events
 
     def _nothing_to_wait_for(self) -> list[Any]:
         """No timer and no work: a deadlock, unless something outside may still speak."""
-        if self._work.somebody_listens():
+        if self.work.somebody_listens():
             return self._stock(SLICE)
-        if self._pace.is_patient(self._work.something_is_open()):
+        if self.pace.is_patient(self.work.something_is_open()):
             started = perf_counter()
             events = self._stock(SLICE)
-            self._pace.stuck(perf_counter() - started)
+            self.pace.stuck(perf_counter() - started)
             return events
-        self._pace.told = True
-        self._on_deadlock()
+        self.pace.told = True
+        self.on_deadlock()
         return []
 
     def __repr__(self) -> str:
-        return f"<VirtualSelect {'on' if self.on else 'off'}, {self._pace!r}>"
+        return f"<VirtualSelect {'on' if self.on else 'off'}, {self.pace!r}>"

@@ -268,6 +268,11 @@ class ClientFaults:
         plan.over()
         return None
 
+    def renew(self, seed: int | None) -> None:
+        """Begin again, as `Faults.renew` does."""
+        for rule in self._rules:
+            rule.renew(seed)
+
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
         return [

@@ -7,6 +7,7 @@ is anything with `method` and `url`.
 
 from __future__ import annotations
 
+import copy
 import math
 import random
 import re
@@ -90,16 +91,25 @@ class FaultRule:
         self.seen = 0
         self.hits = 0
         self.fired: list[Hit] = []
+        self._stream = stream
         self._schedules: list[Schedule] = []
+        self._unused: list[Schedule] = []  # the same, as they were before the first request
+        self._lock = threading.Lock()
+        self.renew()
+
+    def renew(self, seed: int | None = None) -> None:
+        """Begin again, as if no request had been seen; the draws are those of `seed`, if given."""
+        stream = self._stream if seed is None else f"{self._stream}/{seed}"
         self._random = random.Random(stream)
         # Its own stream, so that a delay drawn does not change who is struck.
         self._delays = random.Random(f"{stream}/delay")
+        self._schedules = copy.deepcopy(self._unused)
         self._out = 0
-        self._lock = threading.Lock()
 
     # When. Each verb lets some of the calls that reach it through to the next.
 
     def _when(self, item: Schedule) -> FaultRule:
+        self._unused.append(copy.deepcopy(item))
         self._schedules.append(item)
         return self
 

@@ -69,6 +69,7 @@ class Faults:
         self._same: dict[str, int] = {}
         self._client: ClientFaults | None = None
         self._dependencies: DependencyFaults | None = None
+        self._lasting: int | None = None  # how many of its own rules outlive a `renew()`
         self._out: dict[int, list[FaultRule]] = {}
         self._began = time.monotonic()
         self._trio_began: dict[str, float] = {}
@@ -229,6 +230,24 @@ class Faults:
         """Does a draw decide whether one of the rules strikes, or for how long?"""
         rules = (*self, *self.client, *self.dependencies)
         return any(rule.is_random or rule.effect.spread for rule in rules)
+
+    def renew(self, seed: int | None, now: float) -> None:
+        """Begin again: counts, windows (from `now` on) and draws (of `seed`, if given).
+
+        For who runs one scenario many times in a test: rules that were added since
+        the first call are dropped, the others are as if no request had been seen.
+        """
+        if self._lasting is None:
+            self._lasting = len(self._own)
+        del self._own[self._lasting :]
+        if seed is None:
+            self._lasting = None
+        self._began = now
+        self._out.clear()
+        for rule in self:
+            rule.renew(seed)
+        if self._client is not None:
+            self._client.renew(seed)
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""

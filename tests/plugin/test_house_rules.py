@@ -26,6 +26,7 @@ WALLS = {
     "concurrency": {"concurrency"},
     "faults": {"faults"},
     "upstream": {"upstream", "faults"},
+    "explore": {"explore", "clock"},
     "report": {"report"},
 }
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
