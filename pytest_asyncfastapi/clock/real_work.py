@@ -202,14 +202,21 @@ class RealWork:
                     jobs.append((future, f"a future of {creator}"))
         return jobs
 
-    def waits_for_loop(self, key: Any) -> bool:
-        """Is this one of `thread_jobs()` blocked until the loop has run something for it?"""
+    def waits_for_loop(self, key: Any, *, called: bool) -> bool:
+        """Is this one of `thread_jobs()` blocked until the loop has run something for it?
+
+        `called`: another thread has handed the loop a plain function that has not run yet
+        (`from_thread.run_sync`), and may wait for its result.
+        """
+
+        def waits(thread: threading.Thread) -> bool:
+            return self.threads.waits_for_loop(thread) or (
+                called and self.threads.waits_for_result(thread)
+            )
+
         if not isinstance(key, asyncio.Future):
-            return self.threads.waits_for_loop(key)
-        blocked = sum(
-            owner == EXECUTOR and self.threads.waits_for_loop(thread)
-            for thread, owner in self.threads.look()
-        )
+            return waits(key)
+        blocked = sum(owner == EXECUTOR and waits(thread) for thread, owner in self.threads.look())
         return key in self._jobs and blocked >= len(self._jobs)
 
     # --- is it worth waiting when there is no timer at all? -----------------------

@@ -102,6 +102,9 @@ class VirtualSelect:
             return events
         self.pace.told = True
         self.on_deadlock()
+        if self._loop._ready:
+            # What it has woken runs before we are asked again, and may wait for ever once more.
+            self.pace.something_happened()
         return []
 
     def __repr__(self) -> str:

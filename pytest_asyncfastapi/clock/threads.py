@@ -120,15 +120,7 @@ class Threads:
         Such a thread waits in `concurrent.futures.Future.result`, on a future
         that asyncio has chained to a task of this loop.
         """
-        frame = self.frame_of(thread)
-        while frame is not None and frame.f_globals.get("__name__") == "threading":
-            frame = frame.f_back
-        if frame is None or frame.f_code is not _RESULT:
-            return False
-        future = frame.f_locals.get("self")
-        # Once answered, the thread is at work again, though it may not have woken up yet.
-        if getattr(future, "_state", "") not in ("PENDING", "RUNNING"):
-            return False
+        future = self._awaited_by(thread)
         for callback in getattr(future, "_done_callbacks", ()):
             code = getattr(callback, "__code__", None)
             if code is None or code.co_name != "_call_check_cancel":
@@ -137,6 +129,20 @@ class Threads:
             cell = cells.get("source_loop")
             return cell is not None and cell.cell_contents is self._loop
         return False
+
+    def waits_for_result(self, thread: threading.Thread) -> bool:
+        """Is it blocked in `concurrent.futures.Future.result`, whoever is to give it?"""
+        return self._awaited_by(thread) is not None
+
+    def _awaited_by(self, thread: threading.Thread) -> Any:
+        frame = self.frame_of(thread)
+        while frame is not None and frame.f_globals.get("__name__") == "threading":
+            frame = frame.f_back
+        if frame is None or frame.f_code is not _RESULT:
+            return None
+        future = frame.f_locals.get("self")
+        # Once answered, the thread is at work again, though it may not have woken up yet.
+        return future if getattr(future, "_state", "") in ("PENDING", "RUNNING") else None
 
     def runs_a_loop(self, thread: threading.Thread) -> bool:
         """Does it run an event loop of its own (a server, a portal, another clock)?"""

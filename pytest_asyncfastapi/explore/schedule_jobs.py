@@ -8,6 +8,7 @@ submission, not of the machine's mood. Must not know policies.
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import threading
 from time import perf_counter
@@ -36,6 +37,7 @@ class Jobs:
         self._note = note
         self._arrived = threading.Event()
         self._landed: dict[Any, tuple[Any, ...]] = {}  # a delivery that has not run: its keys
+        self._calls: set[Any] = set()  # anything else that a thread has added, and has not run
         self._left: set[Any] = set()  # not waited for any more
         self._blocked = False  # were all that run blocked, after the last step?
         self._gates: dict[Any, threading.Event] = {}  # of the jobs that have not begun
@@ -45,15 +47,19 @@ class Jobs:
 
     def _on_arrival(self, handle: Any) -> None:
         """Another thread has added `handle` to the loop; called on that thread."""
-        keys = (getattr(handle._callback, "__self__", None), *(handle._args or ())[:1])
-        if keys != (None,):
-            self._landed[handle] = keys
+        first = (handle._args or (None,))[0]
+        if isinstance(first, asyncio.Future):
+            self._landed[handle] = (getattr(handle._callback, "__self__", None), first)
+        else:
+            self._calls.add(handle)
         self._arrived.set()
 
     def ran(self, handle: Any) -> None:
         """This handle is about to run: it is no delivery on its way any more."""
         if self._landed:
             self._landed.pop(handle, None)
+        if self._calls:
+            self._calls.discard(handle)
 
     # Before the selector is asked
 
@@ -89,7 +95,8 @@ class Jobs:
         ]
 
     def _all_blocked(self, running: list[tuple[Any, str]]) -> bool:
-        return all(self._work.waits_for_loop(key) for key, _ in running)
+        called = bool(self._calls)
+        return all(self._work.waits_for_loop(key, called=called) for key, _ in running)
 
     def _leave(self, running: list[tuple[Any, str]]) -> None:
         for key, name in running:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from .schedule_policies import Policy
 
+# How asyncio hands the result of a `concurrent.futures.Future` to its own.
+_CHAINED = "_chain_future.<locals>._set_state"
 REST = 0  # the number of the lane of all callbacks that are no step of a task
 
 
@@ -77,6 +79,8 @@ class Lanes:
         elif handle is self.wakeup:
             handle._run()
         else:
+            if getattr(handle._callback, "__qualname__", "") == _CHAINED and self.arrived:
+                self.arrived(handle)  # a job that was done before anybody could wait for it
             self.add(handle)
 
     def _from_outside(self, handle: Any) -> None:

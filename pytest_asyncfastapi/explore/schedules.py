@@ -76,6 +76,7 @@ async def explore_schedules(
     does not end; `ValueError` for arguments that make no sense; `RuntimeError` on
     trio and `ClockError` on uvloop, which choose their order themselves.
     """
+    __tracebackhide__ = True
     _callable(scenario, "scenario")
     if invariant is not None:
         _callable(invariant, "invariant")
