@@ -96,7 +96,7 @@ class OnLoop:
         tasks = asyncio.all_tasks(self._loop) - self._others
         self._on_stuck(
             "Deadlock: no task can run, no timer is set, and no thread or I/O is at work.\n"
-            + describe_each(tasks)
+            + describe_each(tasks, of_users=True)
         )
 
     def rest(self) -> None:

@@ -244,7 +244,7 @@ class Faults:
             self._lasting = None
         self._began = now
         self._out.clear()
-        for rule in self:
+        for rule in (*self, *(self._dependencies or ())):
             rule.renew(seed)
         if self._client is not None:
             self._client.renew(seed)
