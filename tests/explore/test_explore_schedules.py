@@ -326,7 +326,7 @@ def test_it_stops_at_the_first_failure_and_says_how_to_see_it_again():
     text = str(failure)
     assert text.startswith("the scenario fails when its tasks run in another order")
     assert "AssertionError: ['b', 'a']" in text
-    assert "test_schedules.py:" in text
+    assert "test_explore_schedules.py:" in text
     assert f"schedule   {failure.schedule} (number {failure.tried} of those tried)" in text
     assert f"replay     explore_schedules(..., replay={failure.schedule!r})" in text
     assert f"replay={failure.shortest!r}" in text
