@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import given_faults
+from . import exploring, given_allowances, given_faults
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from .app.gates import Gates
     from .blocking import BlockingGuard
+    from .client.contracts import Impairment
     from .clock import VirtualClock
+    from .explore.points import Explored
+    from .explore.probe import Probe
     from .faults import Faults
     from .faults.client import ClientPlan
     from .options import Mode
@@ -64,6 +67,9 @@ class TestState:
         self._scope: UpstreamScope | None = None
         self.find_app: Callable[[], Any] = lambda: None
         self._gates: Gates | None = None
+        # Exploring: what listens in this run, and what the runs before it came to.
+        self.probe: Probe | None = None
+        self.explored: list[Explored] = []
 
     # The blocking guard
 
@@ -84,7 +90,7 @@ class TestState:
             policy = BlockingPolicy(
                 mode="fail" if mode == "off" else mode,
                 profile=self.settings.blocking_profile,
-                allow=(*self.settings.allow_blocking, *self._allowed_by_marker()),
+                allow=(*self.settings.allow_blocking, *given_allowances.of_blocking(self.item)),
                 step_threshold=self.settings.blocking_threshold,
                 cpu_threshold=self.settings.cpu_threshold,
             )
@@ -92,30 +98,14 @@ class TestState:
             self.guard.start()
         return self.guard
 
-    def _allowed_by_marker(self) -> tuple[str, ...]:
-        from .blocking.allow import as_rule
-
-        rules: list[str] = []
-        for mark in self.item.iter_markers("allow_blocking"):
-            wrong = set(mark.kwargs) - {"reason"}
-            if not mark.args or wrong or not all(isinstance(arg, str) for arg in mark.args):
-                raise pytest.UsageError(
-                    f"{self.test}: @pytest.mark.allow_blocking takes what is allowed as text, and "
-                    'a reason: @pytest.mark.allow_blocking("open", reason="reads a 1 KB file")'
-                )
-            rules.extend(mark.args)
-        for rule in rules:
-            try:
-                as_rule(rule)
-            except ValueError as error:
-                raise pytest.UsageError(
-                    f"{self.test}: @pytest.mark.allow_blocking: {error}"
-                ) from None
-        return tuple(rules)
+    @property
+    def swept(self) -> bool:
+        """Is the test run under other conditions too, in which other routes are called?"""
+        return self.probe is not None or bool(self.explored)
 
     def _note_unused_rules(self, guard: BlockingGuard) -> None:
         """An allow-list must age well: a mark that allows nothing any more is said."""
-        marked = self._allowed_by_marker()
+        marked = given_allowances.of_blocking(self.item)
         for rule in guard.unused_rules():
             if rule.text in marked:
                 self.note(f"{self.test}: allow_blocking({rule.text!r}) allowed nothing")
@@ -151,12 +141,13 @@ class TestState:
         """The faults of this test."""
         return self.scope.faults
 
-    def way_in(self, request: Any) -> ClientPlan | None:
+    def way_in(self, request: Any) -> Impairment | None:
         """What goes wrong with this request of `asgi_client`, if anything does."""
-        if self._scope is None:
-            return None
-        self.place_gates()  # a dependency may have been overridden since
-        return self._scope.faults.client.decide(request)
+        plan: ClientPlan | None = None
+        if self._scope is not None:
+            self.place_gates()  # a dependency may have been overridden since
+            plan = self._scope.faults.client.decide(request)
+        return plan if self.probe is None else self.probe.plan(plan)
 
     def place_gates(self) -> None:
         """Put the faults of dependencies into the app, once both are known."""
@@ -278,8 +269,9 @@ class TestState:
         for note in self._clock.notes if self._clock is not None else ():
             self.note(note)
         if self._scope is not None:
-            found.extend(self._scope.findings(passed=passed))
+            found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
+        found.extend(exploring.verdict(self, passed=passed and not ended))
         log = FindingLog()
         for finding in found:
             log.add(finding if finding.test else replace(finding, test=self.test))
