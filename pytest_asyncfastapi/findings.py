@@ -50,6 +50,7 @@ class Finding:
     remedy: str = ""
     evidence: str = ""
     allow: str = ""
+    replay: str = ""
     created: str = ""
     severity: Severity = "error"
     test: str = ""

@@ -6,6 +6,7 @@ names, the guards hang on the test item.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,8 @@ async def asgi_client(
     except (TypeError, ValueError) as error:  # a marker that names no dependency
         state.faults.dependencies.clear()
         raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
+    if state.probe is not None:
+        asgi_running = replace(asgi_running, app=state.probe.tapped(asgi_running.app))
     async with client_of(
         asgi_running,
         client=settings.client,
@@ -101,6 +104,8 @@ async def asgi_client(
         note=state.note,
         way_in=state.way_in,
     ) as client:
+        if state.probe is not None:
+            state.probe.client = client
         yield client
 
 
@@ -143,6 +148,12 @@ def threads(request: pytest.FixtureRequest) -> Threads:
 def load(request: pytest.FixtureRequest) -> Load:
     """`report = await load(lambda: asgi_client.get("/items"), n=100, concurrency=10)`."""
     return _state(request).watching.load
+
+
+@pytest.fixture
+def asyncfastapi_share(request: pytest.FixtureRequest) -> int:
+    """Which share of its sweeps this item runs (`--asyncfastapi-shards`)."""
+    return int(request.param)
 
 
 @pytest.fixture

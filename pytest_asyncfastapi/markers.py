@@ -7,4 +7,8 @@ MARKERS = (
     'such as "open", "sleep" or "package.module:function"',
     'faults(*specs): faults on the calls that the app makes, such as "https://pay.example/*: '
     'read_timeout, first=2"',
+    "fault_sweep(invariant=None, faults=..., statuses=..., only='*', ...): run the test again for "
+    "each upstream call and each fault on it",
+    "disconnect_sweep(invariant=None, modes=..., ...): run the test again for each await of each "
+    "request, at which the client leaves or the handler is cancelled",
 )

@@ -71,3 +71,28 @@ def fault(value: Any) -> str:
     given = text(value)
     parse(given)
     return given
+
+
+def some(value: Any) -> int:
+    """A whole number, 1 or more."""
+    if whole(value) < 1:
+        raise ValueError(f"{value!r} is less than 1")
+    return int(value)
+
+
+def share(value: Any) -> tuple[int, int]:
+    """One share of several: `"2/4"`."""
+    number, slash, total = str(value).partition("/")
+    if not (slash and number.strip().isdigit() and total.strip().isdigit()):
+        raise ValueError(f"{value!r} is no share, such as 2/4")
+    if not 1 <= int(number) <= int(total):
+        raise ValueError(f"{value!r}: there is no share {number} of {total}")
+    return int(number), int(total)
+
+
+def token(value: Any) -> str:
+    """The name of one point of a sweep: `"faults:3:reset"`."""
+    given = text(value)
+    if given.count(":") < 1 or given.startswith(":"):
+        raise ValueError(f"{given!r} is no token of a report, such as faults:3:reset")
+    return given

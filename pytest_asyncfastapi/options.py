@@ -14,7 +14,10 @@ from .option_types import fault as _fault
 from .option_types import hosts as _hosts
 from .option_types import leak as _leak
 from .option_types import one_of as _one_of
+from .option_types import share as _share
+from .option_types import some as _some
 from .option_types import text as _text
+from .option_types import token as _token
 from .option_types import whole as _whole
 from .units import seconds
 
@@ -48,6 +51,10 @@ class Settings:
     loop_lag: int = 0
     fault: tuple[str, ...] = ()
     seed: int = 0
+    sweep: Literal["off", "faults", "disconnect"] = "off"
+    replay: str = ""
+    shards: int = 1
+    shard: tuple[int, int] = (1, 1)
     unrouted: str = "fail"
     passthrough: tuple[str, ...] = ()
     tapes: str = "replay"
@@ -183,6 +190,34 @@ OPTIONS = (
         metavar="SPEC",
     ),
     Option("seed", "seed of everything that is drawn at random (default 0)", _whole, metavar="N"),
+    Option(
+        "sweep",
+        "run every test of `asgi_client` again: for each upstream call and fault (faults), or for "
+        "each await of each request, cut there (disconnect)",
+        _one_of("off", "faults", "disconnect"),
+        marker=False,
+    ),
+    Option(
+        "replay",
+        "run this one point of a sweep: 'faults:3:reset', as the report names it",
+        _token,
+        metavar="TOKEN",
+        marker=False,
+    ),
+    Option(
+        "shards",
+        "split each sweep into N tests, which pytest-xdist spreads over its workers",
+        _some,
+        metavar="N",
+        marker=False,
+    ),
+    Option(
+        "shard",
+        "run only this share of each sweep, such as 2/4 on the second of four machines",
+        _share,
+        metavar="I/N",
+        marker=False,
+    ),
     Option(
         "unrouted",
         "what a call that no route of `upstream` matches does: fail (default), warn or pass",

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import markers, runners, settings
+from . import exploring, markers, runners, settings
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
     asgi_running,
+    asyncfastapi_share,
     blocking,
     clock,
     faults,
@@ -50,6 +51,18 @@ def pytest_pycollect_makeitem(
     runners.adopt(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A sweep in shares is several items."""
+    exploring.split(metafunc)
+
+
+@pytest.hookimpl(wrapper=True, trylast=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Explore the test before its own run; inside of everybody's timers and filters."""
+    exploring.explore(item)
+    return (yield)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A state for each test; what cannot run says so in one sentence.
@@ -64,6 +77,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
         state.begin()
+        exploring.begin(item, state)
     except pytest.UsageError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
 
@@ -142,11 +156,16 @@ def pytest_runtest_makereport(
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """The findings by place, like --durations."""
-    if not terminalreporter.stats:  # nothing has run
-        return
-    from .report import loop_lag, on_reports, terminal
+    if not terminalreporter.stats and exploring.INTERRUPTED not in config.stash:
+        return  # nothing has run
+    from .report import loop_lag, on_reports, sweeps, terminal
 
     count = config.stash[settings.SETTINGS].loop_lag
     if count:
         loop_lag.write_summary(terminalreporter, on_reports.lags(terminalreporter), count)
+    sweeps.write_summary(
+        terminalreporter,
+        on_reports.sweeps(terminalreporter),
+        exploring.interrupted(config),
+    )
     terminal.write_summary(terminalreporter, on_reports.gather(terminalreporter))

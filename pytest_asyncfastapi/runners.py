@@ -255,9 +255,10 @@ def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
             state.start_clock()
             state.watching.on_loop()
             with _deadlock_fails(state):
+                called = body if state.probe is None else state.probe.around(body)
                 if timeout := state.settings.timeout:
-                    return await state.watching.bounded(body(*args, **kwargs), timeout)
-                return await body(*args, **kwargs)
+                    return await state.watching.bounded(called(*args, **kwargs), timeout)
+                return await called(*args, **kwargs)
         finally:
             ACTIVITY.reset(token)
             TEST.reset(test)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import given_faults, guarding
+from . import exploring, given_faults, guarding
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from .app.gates import Gates
     from .blocking import BlockingGuard
+    from .client.contracts import Impairment
     from .clock import VirtualClock
+    from .explore.points import Explored
+    from .explore.probe import Probe
     from .faults import Faults
     from .faults.client import ClientPlan
     from .options import Mode
@@ -64,6 +67,9 @@ class TestState:
         self._scope: UpstreamScope | None = None
         self.find_app: Callable[[], Any] = lambda: None
         self._gates: Gates | None = None
+        # Exploring: what listens in this run, and what the runs before it came to.
+        self.probe: Probe | None = None
+        self.explored: list[Explored] = []
 
     # The blocking guard
 
@@ -80,6 +86,11 @@ class TestState:
         if self.guard is None:
             self.guard = guarding.start(self)
         return self.guard
+
+    @property
+    def swept(self) -> bool:
+        """Is the test run under other conditions too, in which other routes are called?"""
+        return self.probe is not None or bool(self.explored)
 
     # Upstream and faults
 
@@ -112,12 +123,13 @@ class TestState:
         """The faults of this test."""
         return self.scope.faults
 
-    def way_in(self, request: Any) -> ClientPlan | None:
+    def way_in(self, request: Any) -> Impairment | None:
         """What goes wrong with this request of `asgi_client`, if anything does."""
-        if self._scope is None:
-            return None
-        self.place_gates()  # a dependency may have been overridden since
-        return self._scope.faults.client.decide(request)
+        plan: ClientPlan | None = None
+        if self._scope is not None:
+            self.place_gates()  # a dependency may have been overridden since
+            plan = self._scope.faults.client.decide(request)
+        return plan if self.probe is None else self.probe.plan(plan)
 
     def place_gates(self) -> None:
         """Put the faults of dependencies into the app, once both are known."""
@@ -245,8 +257,9 @@ class TestState:
         for note in self._clock.notes if self._clock is not None else ():
             self.note(note)
         if self._scope is not None:
-            found.extend(self._scope.findings(passed=passed))
+            found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
+        found.extend(exploring.verdict(self, passed=passed and not ended))
         log = FindingLog()
         for finding in found:
             log.add(finding if finding.test else replace(finding, test=self.test))

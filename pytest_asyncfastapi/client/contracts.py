@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    App = Callable[..., Any]
 
 
 class Impairment(Protocol):
@@ -39,6 +44,11 @@ class Impairment(Protocol):
     @property
     def read_delay(self) -> float:
         """How long the client takes to read a chunk of the response or a message, in seconds."""
+        ...
+
+    @property
+    def around(self) -> Callable[[App, Callable[[], None]], App] | None:
+        """Makes the app that is called of the app, and of what lets its client leave at once."""
         ...
 
     def happened(self, what: str) -> str:

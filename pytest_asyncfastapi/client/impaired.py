@@ -36,6 +36,8 @@ class Leaving(Exchange):
             timer, _ = spawn(
                 self._leave_in(self._plan.leave_after), copy_context(), f"timer of {self.label}"
             )
+        if self._plan.around is not None:
+            app = self._plan.around(app, self.leave)
         try:
             await super().run(app)
         finally:

@@ -146,6 +146,7 @@ class ClientPlan:
             if rule.client.leave_after == 0:
                 effect = replace(effect, leave_after=0.0)
         self.strikes = bool(rules)
+        self.around: Any = None  # a sweep's, which makes the client leave where no rule can
         self._happened: set[str] = set()
         self.leave_at = effect.leave_at
         self.leave_after = effect.leave_after
@@ -156,7 +157,9 @@ class ClientPlan:
 
     def happened(self, what: str) -> str:
         """Take note that a fault of this kind took place; returns how it was written."""
-        rule = self._by_kind[what]
+        rule = self._by_kind.get(what)
+        if rule is None:
+            return f"{what}, by a sweep"
         if what not in self._happened:
             self._happened.add(what)
             rule.hits += 1

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FINDINGS = pytest.StashKey[dict[str, list[Finding]]]()
 _LAG = pytest.StashKey[dict[str, Any]]()
 _NOTES = pytest.StashKey[list[str]]()
+_SWEEPS = pytest.StashKey[list[dict[str, Any]]]()
 _SEED = pytest.StashKey[str]()
 ATTRIBUTE = "asyncfastapi"
 
@@ -31,6 +32,7 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     fresh = state.news()
     item.stash.setdefault(_FINDINGS, {})[phase] = fresh
     item.stash[_NOTES] = state.notes
+    item.stash[_SWEEPS] = [explored.to_json() for explored in state.explored]
     if phase == "teardown" and (lag := state.watching.lag()):
         item.stash[_LAG] = lag
     item.stash[_SEED] = state.seed_text()
@@ -48,11 +50,17 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
     fresh = item.stash.get(_FINDINGS, {}).pop(report.when, [])
     notes = item.stash.get(_NOTES, [])
     lag = item.stash.get(_LAG, None)
-    if not fresh and not notes and not lag:
+    swept = item.stash.get(_SWEEPS, []) if report.when == "call" else []
+    if not (fresh or notes or lag or swept):
         return
-    payload = {"findings": [finding.to_json() for finding in fresh], "notes": list(notes)}
+    payload: dict[str, Any] = {
+        "findings": [finding.to_json() for finding in fresh],
+        "notes": list(notes),
+    }
     if lag:
         payload["lag"] = lag
+    if swept:
+        payload["sweeps"] = swept
     setattr(report, ATTRIBUTE, payload)
     shown = str(report.longrepr)
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.
@@ -78,6 +86,12 @@ def lags(terminal: TerminalReporter) -> list[tuple[str, dict[str, Any]]]:
         (report.nodeid, getattr(report, ATTRIBUTE, {})) for report in _reports(terminal.stats)
     ]
     return [(name, payload["lag"]) for name, payload in payloads if "lag" in payload]
+
+
+def sweeps(terminal: TerminalReporter) -> list[dict[str, Any]]:
+    """What exploring came to, test by test, as plain data."""
+    payloads = [getattr(report, ATTRIBUTE, None) or {} for report in _reports(terminal.stats)]
+    return [sweep for payload in payloads for sweep in payload.get("sweeps", ())]
 
 
 def _reports(stats: dict[str, list[Any]]) -> Iterable[Any]:

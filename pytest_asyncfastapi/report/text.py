@@ -52,6 +52,8 @@ def finding(item: Finding) -> str:
     for name, value in (("why", item.why), (seen, item.evidence), ("fix", item.remedy)):
         if value:
             lines.append(_row(name, _wrapped(value)))
+    if item.replay:
+        lines.append(_row("replay", item.replay))
     if item.allow:
         lines.append(_row("intended?", item.allow))
     return "\n".join(lines)

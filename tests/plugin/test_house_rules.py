@@ -24,9 +24,9 @@ WALLS = {
     "clock": {"clock"},
     "blocking": {"blocking"},
     "concurrency": {"concurrency"},
+    "explore": {"explore", "faults", "upstream", "clock"},
     "faults": {"faults"},
     "upstream": {"upstream", "faults"},
-    "explore": {"explore", "clock"},
     "report": {"report"},
 }
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
@@ -92,9 +92,9 @@ def test_rooms_import_only_what_they_may(room: str) -> None:
 
 
 def test_no_module_of_a_room_knows_pytest() -> None:
-    """Only the connectors and the report do."""
+    """Only the connectors, the report, and the engine that runs a test again do."""
     for room in set(WALLS) - {"report"}:
-        for path in (PACKAGE / room).rglob("*.py"):
+        for path in set((PACKAGE / room).rglob("*.py")) - {PACKAGE / "explore" / "rerun.py"}:
             for node in ast.walk(ast.parse(path.read_text())):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and not node.level:

@@ -1,0 +1,200 @@
+"""What the app answered: an ASGI wrapper that records each request of a run.
+
+It sees what the client may never be shown: an exception behind a 500, one after
+the response has started. It counts the suspension points of a request and can
+cut it at one of them. Knows ASGI; neither httpx nor pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from .steps import Stepped
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ..findings import Location
+    from ..frames import UserCode
+
+    App = Callable[[Any, Any, Any], Awaitable[None]]
+
+Mode = Literal["leave", "cancel", "cancel_always"]
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """One request of the test and what the app made of it.
+
+    `error` is what the app raised, `steps` how often it suspended, `cut_at` where it
+    was (the user's line) when the client left or it was cancelled, `cut_off` the lines
+    of its cleanup that a further cancellation has cut short.
+    """
+
+    scope: dict[str, Any]
+    request_body: bytes = b""
+    status: int = 0
+    body: bytes = b""
+    started: bool = False
+    complete: bool = False
+    error: BaseException | None = None
+    steps: int = 0
+    cut: bool = False
+    cut_at: Location | None = None
+    cut_off: list[Location] = field(default_factory=list)
+
+    @property
+    def label(self) -> str:
+        """`"POST /checkout"`."""
+        return f"{self.scope.get('method', 'WEBSOCKET')} {self.scope['path']}"
+
+    @property
+    def is_safe(self) -> bool:
+        """Can it be sent again without changing anything?"""
+        return self.scope.get("method") in ("GET", "HEAD", "OPTIONS")
+
+    @property
+    def is_http(self) -> bool:
+        """Is it a plain request, not a WebSocket?"""
+        return bool(self.scope["type"] == "http")
+
+    def same_as(self, other: Answer) -> bool:
+        """Did the caller get the same?"""
+        return (self.status, self.body, self.complete) == (
+            other.status,
+            other.body,
+            other.complete,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a request is to be cut: the `step`-th suspension of the `request`-th (from 1)."""
+
+    request: int
+    step: int
+    mode: Mode
+
+
+class Answers:
+    """The requests of one run, in the order in which they reached the app."""
+
+    def __init__(self, user_code: UserCode, cut: Cut | None = None, *, stepped: bool) -> None:
+        self.all: list[Answer] = []
+        self.recording = True
+        self.elsewhere: Answers | None = None  # who records instead, for a while
+        self._user_code = user_code
+        self._cut = cut
+        self._stepped = stepped
+        self._leave: dict[int, Callable[[], None]] = {}
+
+    def leaving(self, app: App, leave: Callable[[], None]) -> App:
+        """`app`, for a request whose client can be made to go by `leave()`."""
+
+        async def called(scope: Any, receive: Any, send: Any) -> None:
+            self._leave[id(scope)] = leave
+            try:
+                await app(scope, receive, send)
+            finally:
+                self._leave.pop(id(scope), None)
+
+        return called
+
+    def tapped(self, app: App) -> App:
+        """`app`, its answers recorded while `recording`."""
+
+        async def tap(scope: Any, receive: Any, send: Any) -> None:
+            if self.elsewhere is not None:
+                return await self.elsewhere.tapped(app)(scope, receive, send)
+            if not self.recording:
+                return await app(scope, receive, send)
+            answer = Answer(scope)
+            self.all.append(answer)
+            number = len(self.all)
+            ears = _receiving(answer, receive), _sending(answer, send)
+            try:
+                if self._stepped:
+                    await self._in_steps(app, answer, number, *ears)
+                else:
+                    await app(scope, *ears)
+            except BaseException as error:
+                answer.error = error
+                raise
+
+        return tap
+
+    async def _in_steps(
+        self, app: App, answer: Answer, number: int, receive: Any, send: Any
+    ) -> None:
+        cut = self._cut if self._cut is not None and self._cut.request == number else None
+        leave = self._leave.get(id(answer.scope), _nobody)
+        stepped = Stepped(app(answer.scope, receive, send), self._user_code)
+        if cut is None:
+            try:
+                await stepped
+            finally:
+                answer.steps = stepped.count
+            return
+        task = _asyncio_task()
+        with anyio.CancelScope() as scope:
+
+            def cut_now() -> None:
+                answer.cut, answer.cut_at = True, stepped.where()
+                if cut.mode == "leave":
+                    if not answer.complete:
+                        leave()
+                elif cut.mode == "cancel" and task is not None:
+                    task.cancel()
+                else:
+                    scope.cancel()
+
+            stepped.at(cut.step, cut_now)
+            try:
+                await stepped
+            except asyncio.CancelledError:
+                # Ours alone: once the client is gone, the transport's has to pass.
+                if cut.mode != "cancel" or task is None or not answer.cut:
+                    raise
+                task.uncancel()
+            finally:
+                answer.steps, answer.cut_off = stepped.count, stepped.cut_off
+        if answer.cut and not answer.complete:
+            leave()
+
+
+def _nobody() -> None:
+    """Nobody is there to leave."""
+
+
+def _asyncio_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # trio
+        return None
+
+
+def _receiving(answer: Answer, receive: Any) -> Any:
+    async def heard() -> Any:
+        message = await receive()
+        if message["type"] == "http.request":
+            answer.request_body += message.get("body", b"")
+        return message
+
+    return heard
+
+
+def _sending(answer: Answer, send: Any) -> Any:
+    async def sent(message: Any) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            answer.started, answer.status = True, message["status"]
+        elif kind == "http.response.body":
+            answer.body += message.get("body", b"")
+            answer.complete = answer.complete or not message.get("more_body", False)
+        await send(message)
+
+    return sent

@@ -1,0 +1,135 @@
+"""What a user may ask of a sweep: the arguments of its marker, read and checked.
+
+Raises `ValueError` with one sentence; where the marker stands is the caller's to say.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from ..units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The faults of a sweep by name, each in the words of the faults' own grammar.
+FAULTS = {
+    "refused": "refused",
+    "connect_timeout": "connect_timeout",
+    "read_timeout": "read_timeout",
+    "reset": "reset",
+    "empty_reply": "empty_reply",
+    "truncated": "truncated",
+    "500": "status=500",
+    "503": "status=503, retry_after=1",
+    "429": "status=429, retry_after=1",
+    "bad_json": "bad_json",
+    "slow": "latency={slow}s",
+}
+MODES = ("leave", "cancel", "cancel_always")
+# What an endpoint may answer for its upstream's fault without having declared it.
+GATEWAY = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSweepAsked:
+    """`@pytest.mark.fault_sweep(...)`.
+
+    `invariant` is a function (async or not) of the test's fixtures that raises where
+    something is wrong after a faulted run. `assertions` holds the test's own assertions
+    too. `statuses` may be answered beside what the endpoint declares. `faults` are the
+    kinds to try, `only` a URL glob of the calls to strike, `slow` the seconds of the slow
+    one. `masked` is `"list"` or `"fail"`. `again` sends a request without side effects
+    once more, to see whether a failure has been cached.
+    """
+
+    invariant: Callable[..., Any] | None = None
+    assertions: bool = False
+    statuses: tuple[int, ...] = GATEWAY
+    faults: tuple[str, ...] = tuple(FAULTS)
+    only: str = "*"
+    masked: str = "list"
+    again: bool = True
+    slow: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectSweepAsked:
+    """`@pytest.mark.disconnect_sweep(...)`.
+
+    `modes`: the client goes (`"leave"`: the app is told, and cancelled after a grace
+    period), the handler is cancelled once (`"cancel"`) or at every await from then on
+    (`"cancel_always"`). `again` sends the request once more, to see that it is still
+    served. `invariant` as for the fault sweep.
+    """
+
+    invariant: Callable[..., Any] | None = None
+    assertions: bool = False
+    modes: tuple[str, ...] = MODES
+    again: bool = True
+
+
+def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked:
+    """Read the arguments of the marker."""
+    _known(FaultSweepAsked, "fault_sweep", args, given)
+    if "faults" in given:
+        given["faults"] = _words(given["faults"], "faults", tuple(FAULTS))
+    if "statuses" in given:
+        given["statuses"] = (*GATEWAY, *_statuses(given["statuses"]))
+    if "slow" in given:
+        given["slow"] = seconds(given["slow"])
+    if given.get("masked", "list") not in ("list", "fail"):
+        raise ValueError(f"masked={given['masked']!r}: it is 'list' or 'fail'")
+    if not isinstance(given.get("only", "*"), str):
+        raise ValueError(
+            f"only={given['only']!r}: it is a URL glob, such as 'https://pay.example/*'"
+        )
+    _invariant(given)
+    return FaultSweepAsked(**given)
+
+
+def disconnect_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> DisconnectSweepAsked:
+    """Read the arguments of the marker."""
+    _known(DisconnectSweepAsked, "disconnect_sweep", args, given)
+    if "modes" in given:
+        given["modes"] = _words(given["modes"], "modes", MODES)
+    _invariant(given)
+    return DisconnectSweepAsked(**given)
+
+
+def _known(asked: type[Any], name: str, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+    if args:
+        raise ValueError(f"{name} takes keywords only, such as invariant=...; got {args[0]!r}")
+    names = [item.name for item in fields(asked)]
+    for word in given:
+        if word not in names:
+            near = difflib.get_close_matches(word, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"{name} has no argument {word!r}; {hint}It takes: {', '.join(names)}")
+
+
+def _words(value: Any, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = (value,) if isinstance(value, (str, int)) else tuple(value)
+    found = tuple(str(word) for word in words)
+    for word in found:
+        if word not in known:
+            raise ValueError(f"{name}={word!r} is none of {', '.join(known)}")
+    if not found:
+        raise ValueError(f"{name} is empty: there would be nothing to run")
+    return found
+
+
+def _statuses(value: Any) -> tuple[int, ...]:
+    found = (value,) if isinstance(value, int) else tuple(value)
+    for status in found:
+        if not isinstance(status, int) or not 100 <= status <= 599:
+            raise ValueError(f"statuses={status!r} is no HTTP status, such as 503")
+    return found
+
+
+def _invariant(given: dict[str, Any]) -> None:
+    check = given.get("invariant")
+    if check is not None and not callable(check):
+        raise ValueError(f"invariant={check!r} is no function")

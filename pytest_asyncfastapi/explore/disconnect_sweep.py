@@ -1,0 +1,232 @@
+"""The disconnect sweep: the client leaves, or the handler is cancelled, at every await.
+
+The clean run counts how often each request suspends; then there is one run for each
+suspension and each way of being cut: the client goes, one cancellation, or one at
+every await from there on (as the cancel scopes of anyio and trio do).
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..findings import Finding
+from . import problems
+from .answers import Cut, Mode
+from .grouped import grouped
+from .points import Result, Run
+from .probe import Probe
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from .answers import Answer
+    from .asked import DisconnectSweepAsked
+
+KIND = "disconnect"
+_IN_WORDS = {
+    "leave": "the client leaves",
+    "cancel": "the handler is cancelled",
+    "cancel_always": "the handler is cancelled for good",
+}
+_WHY = {
+    "side effect": "a client that goes away at the wrong moment leaves something half done",
+    "leak": "every client that goes away leaves something behind, until there is no more",
+    "lock held": "everybody who needs it waits for ever",
+    "stuck": "one client that goes away stops the app for everybody",
+    "hung": "the server cannot get rid of this request",
+    "failed": "a client that goes away is no error, and its cleanup must not fail",
+    "cleanup cut off": "the rest of the cleanup did not run",
+}
+_ASYNC_WITH = "`async with lock:`, so that it is given back whatever happens"
+_SHIELD = (
+    "shield cleanup that awaits: `with anyio.CancelScope(shield=True):` (or "
+    "`with anyio.move_on_after(5, shield=True):`) around it"
+)
+
+
+@dataclass(eq=False)
+class DisconnectPoint:
+    """The request is cut at this step, in this way."""
+
+    sweep: DisconnectSweep
+    cut: Cut
+
+    @property
+    def token(self) -> str:
+        """`"disconnect:1.7:leave"`: the first request of the test, its seventh suspension."""
+        return f"{KIND}:{self.cut.request}.{self.cut.step}:{self.cut.mode}"
+
+    def prepare(self, state: Any) -> None:
+        """Place the cut."""
+        asked = self.sweep.asked
+        state.want_clock()
+        state.probe = Probe(
+            state,
+            invariant=asked.invariant,
+            cut=self.cut,
+            stepped=True,
+            again=lambda answer: asked.again and answer.cut,
+        )
+
+    def judge(self, run: Run, clean: Run) -> Result:
+        """What did it come to?"""
+        answer = _cut_answer(self.cut, run)
+        if answer is None:
+            return self._result("not reached")
+        found = [*self._problems(run, clean, answer)]
+        if found:
+            detail = "; ".join(dict.fromkeys(problem.detail for problem in found))
+            worst = found[0]
+            worst = replace(worst, detail=detail, where=worst.where or answer.cut_at)
+            return self._result(worst.verdict, answer, worst, bad=True)
+        if answer.cut_off:
+            line = answer.cut_off[0]
+            detail = f"it was waiting at {line} when it was cancelled again: {line.source}"
+            problem = Problem("cleanup cut off", detail, line, _SHIELD)
+            return self._result(problem.verdict, answer, problem)
+        return self._result("ok", answer)
+
+    def _problems(self, run: Run, clean: Run, answer: Answer) -> Iterator[Problem]:
+        yield from problems.of_findings(run, clean)
+        yield from problems.of_the_end(run)
+        for lock in run.state.probe.held:
+            if lock not in clean.state.probe.held:
+                told = f"{lock.what} taken at {lock.where} is still held"
+                yield Problem("lock held", told, lock.where, _ASYNC_WITH)
+        if answer.error is not None and not _is_cancel(answer.error):
+            yield Problem(
+                "failed",
+                f"{answer.label} raised {problems.told(answer.error)} as it was cut",
+                problems.place(answer.error, run),
+            )
+        if "setup" in run.errors:
+            yield Problem("set-up", f"the set-up failed: {problems.told(run.errors['setup'])}")
+        yield from problems.of_teardown(run, clean)
+        if self.sweep.asked.assertions:
+            yield from problems.of_assertions(run)
+
+    def _result(
+        self,
+        verdict: str,
+        answer: Answer | None = None,
+        problem: Problem | None = None,
+        *,
+        bad: bool = False,
+    ) -> Result:
+        problem = problem or Problem(verdict, "")
+        where = problem.where
+        data: dict[str, Any] = {"remedy": problem.remedy} if problem.remedy else {}
+        if where is not None:
+            data["where"] = [where.path, where.line, where.function, where.source]
+        if answer is not None:
+            data["activity"] = answer.label
+            data["cut_at"] = "" if answer.cut_at is None else str(answer.cut_at)
+            data["cut_off"] = [str(line) for line in answer.cut_off]
+        return Result(
+            self.token,
+            verdict,
+            bad,
+            str(answer.status) if answer is not None and answer.complete else "cut",
+            problem.detail,
+            f"{verdict}/{where or ''}",
+            f"{self.cut.request}.{self.cut.step}",
+            self.cut.mode,
+            data,
+        )
+
+
+class DisconnectSweep:
+    """One test's disconnect sweep; `test` is its name for the line that replays."""
+
+    kind = KIND
+
+    def __init__(self, asked: DisconnectSweepAsked, test: str, *, required: bool) -> None:
+        self.asked = asked
+        self.test = test
+        self._required = required
+
+    def prepare(self, state: Any) -> None:
+        """Count the steps of the clean run."""
+        state.want_clock()
+        state.probe = Probe(state, invariant=self.asked.invariant, stepped=True)
+
+    def points(self, clean: Run, done: Sequence[Result]) -> list[DisconnectPoint]:
+        """Every suspension of every request, in every way."""
+        probe = clean.state.probe
+        modes = [
+            mode
+            for mode in get_args(Mode)
+            if mode in self.asked.modes and (mode != "cancel" or not probe.on_trio)
+        ]
+        return [
+            DisconnectPoint(self, Cut(request, step, mode))
+            for request, answer in enumerate(probe.answers.all, 1)
+            for step in range(1, answer.steps + 1)
+            for mode in modes
+        ]
+
+    def point(self, token: str, clean: Run) -> DisconnectPoint | None:
+        """The point of this token."""
+        return next((p for p in self.points(clean, ()) if p.token == token), None)
+
+    def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
+        """The bad points by what is wrong and where, and the cleanups that were cut off."""
+        probe = clean.state.probe
+        if self._required and not any(answer.steps for answer in probe.answers.all):
+            return [_nothing(self.test)]
+        if probe.broken is not None:
+            from .fault_findings import broken_before
+
+            return [broken_before(self.test, probe.broken)]
+        return grouped(self.test, "disconnect sweep", done, _title, _WHY)
+
+    def about(self, clean: Run) -> dict[str, Any]:
+        """The requests and how often each suspends."""
+        answers = clean.state.probe.answers.all
+        return {
+            "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
+            "columns": list(self.asked.modes),
+        }
+
+
+def _title(results: Sequence[Result]) -> str:
+    first = results[0]
+    modes = ", ".join(_IN_WORDS[mode] for mode in dict.fromkeys(r.column for r in results))
+    at = dict.fromkeys(r.data["cut_at"] for r in results if r.data.get("cut_at"))
+    places = ", ".join([*at][:3]) + (f" and {len(at) - 3} more" if len(at) > 3 else "")
+    return f"{first.verdict} when {modes} at {places or 'await ' + first.row}"
+
+
+def _nothing(test: str) -> Finding:
+    return Finding(
+        kind="sweep.nothing",
+        title="disconnect sweep: no request of the test ever waits",
+        why="the sweep has nothing to cut, and would always be green",
+        remedy="take the marker away, or send the request by `asgi_client`",
+        test=test,
+    )
+
+
+def _cut_answer(cut: Cut, run: Run) -> Answer | None:
+    answers = run.state.probe.answers.all
+    answer = answers[cut.request - 1] if cut.request <= len(answers) else None
+    return answer if answer is not None and answer.cut else None
+
+
+def _is_cancel(error: BaseException) -> bool:
+    """Is it only the echo of having been cut: a cancellation, a client that is gone?"""
+    import asyncio
+
+    if isinstance(error, BaseExceptionGroup):
+        return all(_is_cancel(inner) for inner in error.exceptions)
+    trio = sys.modules.get("trio")
+    kinds = (asyncio.CancelledError, *((trio.Cancelled,) if trio is not None else ()))
+    # Starlette's word for it, and the client room's.
+    return isinstance(error, kinds) or type(error).__name__ in (
+        "ClientDisconnect",
+        "ClientDisconnected",
+        "WebSocketDisconnect",
+    )

@@ -1,0 +1,159 @@
+"""What one kind of exploring is: a list of points, each a run of the same test.
+
+The contract between the engine (`rerun.py`), which runs a test again with fresh
+fixtures, and the sweeps and schedules, which say under which conditions. Knows
+neither pytest nor how anything is injected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ..findings import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one point came to; plain data, so that it travels as JSON.
+
+    `token` is what `--asyncfastapi-replay` takes. `verdict` is one or two words
+    (`"ok"`, `"unhandled"`, `"masked"`), `bad` whether it fails the test, `answer`
+    what the caller got (`"502"`), `detail` one line for people. `group` is what
+    makes several results one finding; `row` and `column` its cell of the matrix.
+    """
+
+    token: str
+    verdict: str
+    bad: bool = False
+    answer: str = ""
+    detail: str = ""
+    group: str = ""
+    row: str = ""
+    column: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as it travels on a report."""
+        return asdict(self)
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run of the test: set-up, body, teardown.
+
+    `state` is the test's state of that run (its rooms, by now at rest), `errors`
+    what each phase raised (`"setup"`, `"call"`, `"teardown"`), `findings` what the
+    rooms saw, `probe` what the point's `prepare` has left there.
+    """
+
+    state: Any
+    errors: dict[str, BaseException] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    duration: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Did every phase end well?"""
+        return not self.errors
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong first."""
+        return next(iter(self.errors.values()), None)
+
+    def new_findings(self, clean: Run, *, without: Iterable[str] = ()) -> list[Finding]:
+        """What the rooms saw in this run and not in the clean one."""
+        known = {finding.place for finding in clean.findings}
+        skipped = frozenset(without)
+        return [
+            finding
+            for finding in self.findings
+            if finding.place not in known and finding.kind not in skipped
+        ]
+
+
+class Point(Protocol):
+    """One condition under which the test is run again."""
+
+    @property
+    def token(self) -> str:
+        """Names it for good: `"faults:3:reset"`. The part before the first colon is the kind."""
+        ...
+
+    def prepare(self, state: Any) -> None:
+        """Before the fixtures of the run are set up: place the fault, the probe, the seed."""
+        ...
+
+    def judge(self, run: Run, clean: Run) -> Result:
+        """After the fixtures are torn down: what did it come to?"""
+        ...
+
+
+class Exploration(Protocol):
+    """One way to explore a test."""
+
+    @property
+    def kind(self) -> str:
+        """`"faults"`, `"disconnect"`, `"schedules"`: what its tokens begin with."""
+        ...
+
+    def prepare(self, state: Any) -> None:
+        """Before the clean run, in which nothing is injected: place what records."""
+        ...
+
+    def points(self, clean: Run, done: Sequence[Result]) -> Iterable[Point]:
+        """The points, in order; asked for one at a time, `done` being what is known by then."""
+        ...
+
+    def point(self, token: str, clean: Run) -> Point | None:
+        """The point of this token (for a replay), if there is one."""
+        ...
+
+    def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
+        """What fails the test, and what is only listed (severity `warning`)."""
+        ...
+
+    def about(self, clean: Run) -> dict[str, Any]:
+        """Plain data for the report beside the results: the rows of the matrix, say."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Explored:
+    """What exploring one test in one way has come to so far.
+
+    `planned` is the number of points, None while it is not known; `stopped` says
+    why the rest was not run, `duration` is seconds of real time.
+    """
+
+    kind: str
+    test: str
+    results: list[Result] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+    planned: int | None = None
+    shard: str = ""
+    stopped: str = ""
+    duration: float = 0.0
+
+    @property
+    def bad(self) -> list[Result]:
+        """The points that fail the test."""
+        return [result for result in self.results if result.bad]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as it travels on a report; shares of one sweep are merged by token."""
+        return {
+            "kind": self.kind,
+            "test": self.test,
+            "shard": self.shard,
+            "planned": self.planned,
+            "stopped": self.stopped,
+            "duration": self.duration,
+            "points": [result.to_json() for result in self.results],
+            **({"about": self.about} if self.about else {}),
+        }

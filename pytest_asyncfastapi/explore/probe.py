@@ -1,0 +1,182 @@
+"""What a sweep has in each run of the test: ears at the app, and a look afterwards.
+
+After the body it lets a virtual minute pass, asks the test's invariant, and sends
+one more request to see whether the app has recovered. Knows the state of a test by
+a few verbs; neither pytest nor how faults are injected.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from ..upstream.quiet import quietly
+from .answers import Answer, Answers
+from .held_locks import Held, HeldLocks
+from .steps import cancelled as _cancelled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .answers import Cut
+
+CALM = 60.0  # virtual seconds after which what still runs is called left behind
+_PATIENCE = 30.0  # seconds that the request afterwards may take
+
+
+class Leaver:
+    """For the client room: nothing goes wrong with this request, but its client can go."""
+
+    leave_at = ""
+    leave_after: float | None = None
+    leave_after_bytes: int | None = None
+    upload_chunks = 0
+    upload_over = 0.0
+    read_delay = 0.0
+
+    def __init__(self, answers: Answers) -> None:
+        self.around = answers.leaving
+
+    def happened(self, what: str) -> str:
+        """In words, for the error that the test's client raises."""
+        return f"{what}, by the sweep"
+
+    def over(self) -> None:
+        """The app has ended."""
+
+
+class Probe:
+    """One run, as a sweep sees it.
+
+    `invariant` is asked after the body, with the test's fixtures by name. `again` says
+    which answers are asked for once more when they differ from the clean run's.
+    """
+
+    def __init__(
+        self,
+        state: Any,
+        *,
+        invariant: Callable[..., Any] | None = None,
+        cut: Cut | None = None,
+        stepped: bool = False,
+        again: Callable[[Answer], bool] = lambda answer: False,
+    ) -> None:
+        self._state = state
+        self._invariant = invariant
+        self._again = again
+        self.answers = Answers(state.user_code, cut, stepped=stepped)
+        self.calls: tuple[Any, ...] = ()
+        self.broken: BaseException | None = None
+        self.afterwards: dict[int, Answer] = {}  # by the place of the first in `answers.all`
+        self.stuck = ""
+        self.reached_end = False
+        self.client: Any = None
+        self._leaver = Leaver(self.answers)
+        self._locks = HeldLocks(state.user_code) if stepped else None
+        self.held: list[Held] = []
+        self.on_trio = False
+
+    def begin(self) -> None:
+        """Just before the body."""
+        self.on_trio = asyncio._get_running_loop() is None
+        if self._locks is not None:
+            self._locks.start()
+
+    def end(self) -> None:
+        """Whatever has become of the run, it is over."""
+        if self._locks is not None:
+            self._locks.stop()
+
+    def plan(self, given: Any) -> Any:
+        """What happens to a request on its way in: what the test has `given`, if anything."""
+        if given is None:
+            return self._leaver
+        given.around = self.answers.leaving
+        return given
+
+    def tapped(self, app: Any) -> Any:
+        """The app, listened to."""
+        return self.answers.tapped(app)
+
+    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """The body of the test, and our look at what it leaves."""
+
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            self.begin()
+            try:
+                return await body(*args, **kwargs)
+            finally:
+                # Not where the test itself is being cancelled: nothing can be awaited there.
+                if not isinstance(sys.exc_info()[1], (*_cancelled(), GeneratorExit)):
+                    await self.after_body()
+
+        return run
+
+    async def after_body(self) -> None:
+        """Look at what the body has left, while its fixtures still stand."""
+        self.answers.recording = False
+        self.calls = self._state.scope.recorder.exchanges
+        if self._state.on_virtual_time:
+            await anyio.sleep(CALM)
+        if self._locks is not None:
+            self.held = self._locks.held()
+        await self._ask_invariant()
+        await self._ask_again()
+        self.reached_end = True
+
+    async def _ask_invariant(self) -> None:
+        if self._invariant is None:
+            return
+        try:
+            held = self._invariant(**self._given())
+            if inspect.isawaitable(held):
+                await held
+        except Exception as error:
+            self.broken = error
+
+    def _given(self) -> dict[str, Any]:
+        """The fixtures that the invariant names; the sweep has checked that they are there."""
+        assert self._invariant is not None
+        fixtures = self._state.item.funcargs
+        return {name: fixtures[name] for name in inspect.signature(self._invariant).parameters}
+
+    async def _ask_again(self) -> None:
+        if self.client is None:
+            return
+        for place, answer in enumerate(list(self.answers.all)):
+            if answer.is_http and self._again(answer):
+                await self._send(place, answer)
+
+    async def _send(self, place: int, first: Answer) -> None:
+        """Send this request once more, quietly: what it does to the routes is undone."""
+        ears = Answers(self._state.user_code, stepped=False)
+        request = self.client.build_request(
+            first.scope["method"],
+            _path(first.scope),
+            headers=first.scope["headers"],
+            content=first.request_body,
+            extensions={"raise_app_exceptions": False},
+        )
+        before, self.answers.elsewhere = self.answers.elsewhere, ears
+        with quietly(self._state.scope), anyio.move_on_after(_PATIENCE) as limit:
+            with suppress(Exception):  # the answer says it, or there is none
+                await self.client.send(request)
+        self.answers.elsewhere = before
+        if ears.all:
+            self.afterwards[place] = ears.all[0]
+        if limit.cancelled_caught:
+            self.stuck = first.label
+
+    def __repr__(self) -> str:
+        return f"<Probe of {self._state.test}: {len(self.answers.all)} answers>"
+
+
+def _path(scope: dict[str, Any]) -> str:
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope.get("query_string", b"")
+    return (path + (b"?" + query if query else b"")).decode("latin-1")

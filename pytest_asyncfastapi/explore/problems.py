@@ -1,0 +1,133 @@
+"""What any sweep finds wrong in a run, whatever it was that it injected.
+
+A problem is a verdict and a line for people; the worst comes first. Knows answers
+and findings; not what was injected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ..findings import Finding, Location
+    from .answers import Answer
+    from .points import Run
+
+# Of a test that has come to another end than it was written for, they say nothing.
+_NO_NEWS = ("unused-route", "unused-fault")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a run: `verdict` in a word or two, `where` the user's line."""
+
+    verdict: str
+    detail: str
+    where: Location | None = None
+    remedy: str = ""
+
+
+def of_findings(run: Run, clean: Run) -> Iterator[Problem]:
+    """What the rooms saw in this run only: a call without a timeout, a leak, a blocking call."""
+    for finding in run.new_findings(clean, without=_NO_NEWS):
+        leak = finding.kind.startswith("leak.")
+        if finding.severity == "error" or leak:
+            verdict = {"no-timeout": "no timeout"}.get(finding.kind, finding.kind)
+            yield Problem(
+                "leak" if leak else verdict, finding.title, finding.where, _remedy(finding)
+            )
+
+
+def _remedy(finding: Finding) -> str:
+    if finding.kind == "unrouted":
+        return (
+            "the app makes this call only when something fails: give it a route too (in a sweep "
+            "a route may stay unused)"
+        )
+    return finding.remedy
+
+
+def of_the_end(run: Run) -> Iterator[Problem]:
+    """The run hung, or the invariant does not hold."""
+    probe = run.state.probe
+    if run.state.deadlock:
+        yield Problem("hung", "everybody waits for somebody: " + _first(run.state.deadlock))
+    elif _still_running(run):
+        yield Problem("hung", _first(str(_still_running(run))))
+    if probe.broken is not None:
+        yield Problem("side effect", f"the invariant does not hold: {told(probe.broken)}")
+    if probe.stuck:
+        yield Problem(
+            "stuck",
+            f"{probe.stuck}, sent once more, is not answered: a lock or a connection is still held",
+        )
+
+
+def of_teardown(run: Run, clean: Run) -> Iterator[Problem]:
+    """The app does not shut down any more, say."""
+    error = run.errors.get("teardown")
+    # Findings after the body are told as what they are.
+    if error is not None and not run.new_findings(clean, without=_NO_NEWS):
+        yield Problem("teardown", f"after the test: {told(error)}")
+
+
+def of_assertions(run: Run) -> Iterator[Problem]:
+    """The test's own assertions, where they are asked for."""
+    error = run.errors.get("call")
+    if isinstance(error, AssertionError):
+        yield Problem("assertion", f"the test's own: {told(error)}")
+
+
+def raised(answer: Answer, run: Run) -> Problem | None:
+    """What the app raised, before its response or in the middle of it."""
+    error = answer.error
+    if error is None:
+        return None
+    where = place(error, run)
+    if answer.started and not answer.complete:
+        got = f"a {answer.status} with {len(answer.body)} bytes of its body"
+        return Problem(
+            "broken body",
+            f"{answer.label} had sent {got}, then {told(error)}",
+            where,
+            "fetch what can fail before the response starts, or end the stream with words that "
+            "its reader understands",
+        )
+    return Problem(
+        "unhandled",
+        f"{answer.label} raised {told(error)}",
+        where,
+        "catch it where the call is made, and answer 502, 503 or 504 (or what the endpoint "
+        "declares in `responses=`)",
+    )
+
+
+def place(error: BaseException, run: Run) -> Location | None:
+    """The innermost of the user's lines in a traceback."""
+    users = run.state.user_code
+    found, trace = None, error.__traceback__
+    while trace is not None:
+        if users.owns(trace.tb_frame.f_code.co_filename):
+            found = users.location(trace.tb_frame.f_code, trace.tb_lineno)
+        trace = trace.tb_next
+    return found
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line."""
+    text = _first(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _still_running(run: Run) -> BaseException | None:
+    for error in run.errors.values():
+        if type(error).__name__ == "AppStillRunning":
+            return error
+    return None
+
+
+def _first(text: str) -> str:
+    return text.strip().partition("\n")[0]

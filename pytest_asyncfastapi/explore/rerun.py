@@ -1,0 +1,178 @@
+"""The engine: runs the same test again with fresh fixtures, once for each point.
+
+The runs come before the test's own one, which then carries the verdict through
+pytest's ordinary protocol: one report, so `-x`, `--lf`, JUnit and xdist need
+nothing special. Each run is the item's set-up, call and teardown; fixtures wider
+than the test stay. The one module of the room that knows pytest, and nothing of
+faults.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+import warnings
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .points import Explored, Result, Run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from .points import Exploration, Point
+
+    Told = Callable[[Explored], None]
+
+_TIMED_OUT = "pytest-timeout"
+_ENDS_ALL = (KeyboardInterrupt, pytest.exit.Exception)
+
+
+class Stopped(Exception):
+    """No run more: why."""
+
+
+class Engine:
+    """Runs one item under many conditions.
+
+    `state_of` gives the state of the run that has just ended. `prepare` is given,
+    for each run, what to do with its new state before the fixtures are set up; None
+    ends it. `told` is called after each point, for a line of progress.
+    """
+
+    def __init__(
+        self,
+        item: pytest.Item,
+        state_of: Callable[[pytest.Item], Any],
+        prepare: Callable[[Callable[[Any], None] | None], None],
+        told: Told,
+    ) -> None:
+        self.item = item
+        self._state_of = state_of
+        self._prepare = prepare
+        self._told = told
+        # Shares all collectors with the item and is not it: only the item is torn down.
+        self._sibling = copy.copy(item)
+
+    def explore(
+        self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
+    ) -> None:
+        """Run the points of one exploration, or of its share `(i, n)`; the results are `explored`.
+
+        A clean run that does not pass ends it: the test itself will say so.
+        """
+        began = time.perf_counter()
+        try:
+            with self._restored():
+                self._explore(exploration, explored, share, replay)
+        except Stopped as reason:
+            explored.stopped = str(reason)
+        except _ENDS_ALL:
+            explored.stopped = "interrupted"
+            raise
+        finally:
+            explored.duration = time.perf_counter() - began
+
+    def _explore(
+        self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
+    ) -> None:
+        clean = self.run(exploration.prepare)
+        if not clean.passed:
+            raise Stopped("the test does not pass by itself")
+        explored.about = exploration.about(clean)
+        try:
+            for point in self._points(exploration, explored, clean, share, replay):
+                run = self.run(point.prepare)
+                explored.results.append(_judged(point, run, clean))
+                self._told(explored)
+        finally:
+            explored.findings = exploration.findings(clean, explored.results)
+
+    def _points(
+        self,
+        exploration: Exploration,
+        explored: Explored,
+        clean: Run,
+        share: tuple[int, int],
+        replay: str,
+    ) -> Iterable[Point]:
+        if replay:
+            point = exploration.point(replay, clean)
+            if point is None:
+                raise Stopped(f"it has no point {replay!r}")
+            explored.planned = 1
+            return (point,)
+        points = exploration.points(clean, explored.results)
+        if isinstance(points, (list, tuple)):
+            points = points[share[0] - 1 :: share[1]]
+            explored.planned = len(points)
+            return points
+        return islice(points, share[0] - 1, None, share[1])
+
+    def run(self, prepare: Callable[[Any], None]) -> Run:
+        """One run of the item: nothing of it is reported, wider fixtures stay."""
+        item: Any = self.item
+        began = time.perf_counter()
+        errors: dict[str, BaseException] = {}
+        _forget(item)
+        self._prepare(prepare)
+        try:
+            self._phase(errors, "setup")
+            if not errors:
+                self._phase(errors, "call")
+        finally:
+            # Also when the user has had enough: the next to run is the user's own.
+            try:
+                self._phase(errors, "teardown", nextitem=self._sibling)
+            finally:
+                self._prepare(None)
+                item._request, item.funcargs = False, None
+        for error in errors.values():
+            if isinstance(error, pytest.fail.Exception) and _TIMED_OUT in str(error):
+                raise Stopped(f"pytest-timeout ended it: {error}")
+        state = self._state_of(self.item)
+        findings = [] if state is None else list(state.log)
+        return Run(state, errors, findings, time.perf_counter() - began)
+
+    def _phase(self, errors: dict[str, BaseException], when: Any, **given: Any) -> None:
+        """As pytest's own `call_and_report`, but nobody is told: neither reports nor --pdb."""
+        hook = getattr(self.item.ihook, f"pytest_runtest_{when}")
+        call = pytest.CallInfo.from_call(
+            lambda: hook(item=self.item, **given), when=when, reraise=_ENDS_ALL
+        )
+        if call.excinfo is not None:
+            errors[when] = call.excinfo.value
+
+    @contextmanager
+    def _restored(self) -> Iterator[None]:
+        """Leave the item as it was found; what the runs warn of is said by the test's own run."""
+        item = self.item
+        properties = list(item.user_properties)
+        with warnings.catch_warnings(record=True):
+            try:
+                yield
+            finally:
+                _forget(item)
+                item.user_properties[:] = properties
+
+
+def _forget(item: Any) -> None:
+    """Make the item new: its request, its class instance, what it has captured."""
+    if not getattr(item, "_request", True):
+        item._initrequest()
+    if getattr(item, "_instance", None) is not None:
+        del item._instance
+        item._obj = None
+    item._report_sections.clear()
+    item.user_properties.clear()
+
+
+def _judged(point: Point, run: Run, clean: Run) -> Result:
+    try:
+        return point.judge(run, clean)
+    except Exception as error:  # a judge that fails is ours to explain, not the end of the sweep
+        detail = f"the run could not be judged: {type(error).__name__}: {error}"
+        return Result(point.token, "not judged", bad=True, detail=detail, group=detail)

@@ -1,0 +1,95 @@
+"""Counts how often a coroutine suspends, and does something at one of those moments.
+
+Works on asyncio and trio: it hands on what the coroutine yields to its loop, and
+what the loop sends or throws back. Knows nothing of requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any
+
+from ..await_chains import user_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from ..findings import Location
+    from ..frames import UserCode
+
+_MANY = 100_000  # suspensions after which counting on would only cost time
+
+
+class Stepped:
+    """Awaits a coroutine; `count` is how often it has suspended.
+
+    `cut_off` collects the user's lines at which a second cancellation met it: there
+    it was cleaning up after the first, and will not finish.
+    """
+
+    def __init__(self, coroutine: Any, user_code: UserCode) -> None:
+        self._coroutine = coroutine
+        self._user_code = user_code
+        self._at = 0
+        self._then: Callable[[], None] | None = None
+        self._cancelled = 0
+        self.count = 0
+        self.cut_off: list[Location] = []
+
+    def at(self, step: int, then: Callable[[], None]) -> None:
+        """Call `then` as the coroutine suspends for the `step`-th time."""
+        self._at, self._then = step, then
+
+    def where(self) -> Location | None:
+        """The user's line at which it is suspended now."""
+        lines = user_lines(self, self._user_code)
+        return lines[-1] if lines else None
+
+    def get_coro(self) -> Any:
+        """As a task has it."""
+        return self._coroutine
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        coroutine, value = self._coroutine, None
+        error: BaseException | None = None
+        while True:
+            try:
+                yielded = coroutine.throw(error) if error is not None else coroutine.send(value)
+            except StopIteration as stop:
+                return stop.value
+            error = None
+            self._suspended()
+            try:
+                value = yield yielded
+            except GeneratorExit:
+                coroutine.close()
+                raise
+            except BaseException as thrown:
+                error = thrown
+            self._note_cancel(error, value)
+
+    def _suspended(self) -> None:
+        self.count = min(self.count + 1, _MANY)
+        if self.count == self._at and self._then is not None:
+            then, self._then = self._then, None
+            then()
+
+    def _note_cancel(self, error: BaseException | None, value: Any) -> None:
+        if error is None:
+            error = getattr(value, "error", None)  # trio sends an outcome
+        if not isinstance(error, cancelled()):
+            return
+        self._cancelled += 1
+        line = self.where() if self._cancelled > 1 else None
+        if line is not None and line not in self.cut_off:
+            self.cut_off.append(line)
+
+    def __repr__(self) -> str:
+        return f"<Stepped {self._coroutine!r}: {self.count} suspensions>"
+
+
+def cancelled() -> tuple[type[BaseException], ...]:
+    """What a cancellation is: asyncio's, and trio's where it is there."""
+    trio = sys.modules.get("trio")
+    return (asyncio.CancelledError,) if trio is None else (asyncio.CancelledError, trio.Cancelled)

@@ -1,0 +1,228 @@
+"""Connects exploring to pytest: which tests are explored, how, and where the verdict goes.
+
+The markers and options say what is wanted; `explore/` does it, before the test's
+own run, whose report then carries the verdict. A new way to explore is one more row
+of `_WAYS`: a function of the test and the settings that gives an `Exploration`, or
+None where the test is not meant.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import runners
+from .settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .explore.points import Exploration, Explored
+    from .findings import Finding
+    from .options import Settings
+    from .state import TestState
+
+EXPLORED = pytest.StashKey["list[Explored]"]()
+INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report tells of them
+_PREPARE = pytest.StashKey["Callable[[TestState], None] | None"]()
+_REFUSED = pytest.StashKey[str]()
+_SHARE = "asyncfastapi_share"
+
+
+def _faults(item: pytest.Item, settings: Settings) -> Exploration | None:
+    asked = _asked(item, settings, "faults", "fault_sweep")
+    if asked is None:
+        return None
+    from .explore.fault_sweep import FaultSweep
+
+    return FaultSweep(asked, item.nodeid, required=_marked(item, "fault_sweep"))
+
+
+def _disconnect(item: pytest.Item, settings: Settings) -> Exploration | None:
+    asked = _asked(item, settings, "disconnect", "disconnect_sweep")
+    if asked is None:
+        return None
+    from .explore.disconnect_sweep import DisconnectSweep
+
+    return DisconnectSweep(asked, item.nodeid, required=_marked(item, "disconnect_sweep"))
+
+
+# Every way to explore: what its tokens begin with, the marker, and what makes it.
+_WAYS: dict[str, tuple[str, Callable[[pytest.Item, Settings], Exploration | None]]] = {
+    "faults": ("fault_sweep", _faults),
+    "disconnect": ("disconnect_sweep", _disconnect),
+}
+
+
+def _marked(item: Any, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
+
+
+def _asked(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any:
+    """What a sweep of this kind is to do in this test; None where it is not meant."""
+    from .explore import asked
+
+    mark = item.get_closest_marker(marker)
+    if mark is None and not _by_flag(settings, kind):
+        return None
+    if why := _why_not(item, marker):
+        if mark is None:
+            return None
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {why}")
+    args, given = ((), {}) if mark is None else (mark.args, dict(mark.kwargs))
+    try:
+        found = getattr(asked, marker)(args, given)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {error}") from None
+    _check_invariant(item, marker, found.invariant)
+    return found
+
+
+def _by_flag(settings: Settings, kind: str) -> bool:
+    return settings.sweep == kind or settings.replay.partition(":")[0] == kind
+
+
+def _why_not(item: pytest.Item, marker: str) -> str:
+    if not runners.is_async_test(item):
+        return "a sweep needs an `async def` test"
+    names = getattr(item, "fixturenames", ())
+    if "asgi_client" not in names:
+        return "a sweep watches the requests of `asgi_client`, and this test does not use it"
+    if "subtests" in names:
+        return "pytest reports subtests as they run, so a test with `subtests` cannot be run again"
+    if hasattr(getattr(item, "obj", None), "hypothesis"):
+        return "hypothesis runs this body many times; give the sweep a test with one example"
+    return ""
+
+
+def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] | None) -> None:
+    names = getattr(item, "fixturenames", ())
+    for name in inspect.signature(check).parameters if check is not None else ():
+        if name not in names:
+            raise pytest.UsageError(
+                f"{item.nodeid}: @pytest.mark.{marker}: the invariant asks for the fixture "
+                f"{name!r}, which this test does not have. Fix: add "
+                f"@pytest.mark.usefixtures({name!r})."
+            )
+
+
+# The hooks
+
+
+def is_wanted(item: Any, settings: Settings) -> bool:
+    """May there be anything to explore? Asked for every test, so without any import."""
+    if not (settings.sweep == "off" and not settings.replay):
+        return True
+    return any(_marked(item, marker) for marker, _ in _WAYS.values())
+
+
+def explore(item: pytest.Item) -> None:
+    """Run the points of this test, before its own run."""
+    settings = item.config.stash[SETTINGS]
+    if not is_wanted(item, settings) or item.config.getoption("setuponly", False):
+        return
+    try:
+        ways = _ways(item, settings)
+    except pytest.UsageError as error:
+        item.stash[_REFUSED] = str(error)
+        return
+    for exploration in ways:
+        _explore(item, settings, exploration)
+
+
+def _ways(item: pytest.Item, settings: Settings) -> list[Exploration]:
+    kind = settings.replay.partition(":")[0]
+    made = [make(item, settings) for name, (_, make) in _WAYS.items() if kind in ("", name)]
+    return [way for way in made if way is not None]
+
+
+def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) -> None:
+    from .explore.points import Explored
+    from .explore.rerun import Engine
+    from .report.progress import Progress
+    from .state import STATE
+
+    share = _share(item, settings)
+    name = "" if share[1] == 1 else f"{share[0]}/{share[1]}"
+    explored = Explored(exploration.kind, item.nodeid, shard=name)
+    item.stash.setdefault(EXPLORED, []).append(explored)
+    progress = Progress(item.config)
+
+    def prepare(wanted: Callable[[Any], None] | None) -> None:
+        item.stash[_PREPARE] = wanted
+
+    engine = Engine(item, lambda item: item.stash.get(STATE, None), prepare, progress.tell)
+    try:
+        engine.explore(exploration, explored, share, settings.replay)
+    except BaseException:
+        item.config.stash.setdefault(INTERRUPTED, []).append(explored)
+        raise
+    finally:
+        progress.end(explored)
+
+
+def interrupted(config: pytest.Config) -> list[Explored]:
+    """What was broken off (Ctrl-C), which no report tells of."""
+    return config.stash.get(INTERRUPTED, [])
+
+
+def _share(item: Any, settings: Settings) -> tuple[int, int]:
+    """Which share of the points is this item's: of this machine's, and of its own."""
+    number, count = settings.shard
+    if settings.replay:
+        return (1, 1)
+    mine = getattr(item, "callspec", None) and item.callspec.params.get(_SHARE)
+    if not mine:
+        return (number, count)
+    return ((number - 1) * settings.shards + mine, count * settings.shards)
+
+
+def split(metafunc: pytest.Metafunc) -> None:
+    """`--asyncfastapi-shards`: one item for each share of a test that is explored."""
+    settings = metafunc.config.stash[SETTINGS]
+    item: Any = metafunc.definition
+    if settings.shards < 2 or settings.replay or not is_wanted(item, settings):
+        return
+    if not runners.is_async_test(item) or "asgi_client" not in metafunc.fixturenames:
+        return
+    metafunc.fixturenames.append(_SHARE)
+    shares = range(1, settings.shards + 1)
+    names = [f"share{number}of{settings.shards}" for number in shares]
+    metafunc.parametrize(_SHARE, shares, indirect=True, ids=names)
+
+
+def begin(item: pytest.Item, state: TestState) -> None:
+    """A run begins: the engine's, or at last the test's own."""
+    if refused := item.stash.get(_REFUSED, ""):
+        raise pytest.UsageError(refused)
+    prepare = item.stash.get(_PREPARE, None)
+    if prepare is not None:
+        prepare(state)
+    else:
+        state.explored = item.stash.get(EXPLORED, [])
+
+
+def verdict(state: TestState, *, passed: bool) -> list[Finding]:
+    """What the runs before this one came to; that they stopped early is news if it passed."""
+    found = [finding for explored in state.explored for finding in explored.findings]
+    for explored in state.explored if passed else ():
+        if explored.stopped:
+            found.append(_stopped(explored))
+    return found
+
+
+def _stopped(explored: Explored) -> Finding:
+    from .findings import Finding
+
+    done = f"{len(explored.results)} of {explored.planned} points" if explored.planned else ""
+    return Finding(
+        kind="sweep.stopped",
+        title=f"{explored.kind}: {explored.stopped}",
+        evidence=f"{done} had been run by then" if done else "no point was run",
+        why="what has not been run has not been tested",
+        remedy="make the test pass each time it is run; give it more time (--timeout); or take a "
+        "token of the latest report",
+        test=explored.test,
+    )

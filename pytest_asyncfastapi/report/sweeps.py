@@ -1,0 +1,128 @@
+"""Sweeps in the summary: a matrix of call and fault, a line for each cut request.
+
+Reads the plain data that travels on the reports, and merges the shares of one
+sweep; knows nothing of how a sweep is run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from _pytest.terminal import TerminalReporter
+
+    from ..explore.points import Explored
+
+_SHORT = {
+    "refused": "refus",
+    "connect_timeout": "ctime",
+    "read_timeout": "rtime",
+    "empty_reply": "empty",
+    "truncated": "trunc",
+    "bad_json": "json",
+}
+_WIDTH = 6
+_MARKS = {"masked": "~", "cleanup cut off": "~", "not reached": "-"}
+
+
+def write_summary(
+    terminal: TerminalReporter, swept: Sequence[dict[str, Any]], interrupted: Sequence[Explored]
+) -> None:
+    """Write each sweep: in a line where all is well, as a matrix where it is not (or with -v)."""
+    broken = [item.to_json() for item in interrupted]
+    told = [sweep for sweep in (*merged(swept), *broken) if sweep["points"] or sweep["stopped"]]
+    if not told or terminal.config.get_verbosity() < 0:
+        return
+    terminal.section("sweeps", sep="=", cyan=True)
+    for sweep in told:
+        bad = any(point["bad"] for point in sweep["points"])
+        terminal.write_line(headline(sweep), red=bad, bold=bad)
+        if bad or _listed(sweep) or terminal.config.get_verbosity() > 0:
+            for line in details(sweep):
+                terminal.write_line(line)
+
+
+def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The shares of one sweep as one, in the order of the points."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for sweep in swept:
+        name = sweep["test"].partition("[share")[0] if sweep["shard"] else sweep["test"]
+        known = found.get((sweep["kind"], name))
+        if known is None:
+            found[sweep["kind"], name] = {**sweep, "test": name, "points": list(sweep["points"])}
+            continue
+        tokens = {point["token"] for point in known["points"]}
+        known["points"] += [p for p in sweep["points"] if p["token"] not in tokens]
+        known["stopped"] = known["stopped"] or sweep["stopped"]
+        known["duration"] += sweep["duration"]
+        if not known.get("about"):
+            known["about"] = sweep.get("about", {})
+    for sweep in found.values():
+        sweep["points"].sort(key=_in_order)
+    return list(found.values())
+
+
+def _in_order(point: dict[str, Any]) -> tuple[list[int], str]:
+    return [int(part) for part in point["row"].split(".") if part.isdigit()], ""
+
+
+def headline(sweep: dict[str, Any]) -> str:
+    """`"fault sweep of tests/test_x.py::test_y: 44 points, 2 bad, 1 masked, 0.9 s"`."""
+    counted = Counter(point["verdict"] for point in sweep["points"] if not point["bad"])
+    bad = sum(point["bad"] for point in sweep["points"])
+    parts = [f"{len(sweep['points'])} points", f"{bad} bad"]
+    parts += [f"{n} {verdict}" for verdict, n in counted.items() if verdict != "ok"]
+    parts.append(f"{sweep['duration']:.1f} s")
+    name = {"faults": "fault sweep", "disconnect": "disconnect sweep"}.get(
+        sweep["kind"], sweep["kind"]
+    )
+    stopped = f"; stopped: {sweep['stopped']}" if sweep["stopped"] else ""
+    return f"{name} of {sweep['test']}: {', '.join(parts)}{stopped}"
+
+
+def details(sweep: dict[str, Any]) -> list[str]:
+    """The matrix of a fault sweep; the requests of a disconnect sweep."""
+    if sweep["kind"] == "faults":
+        return _matrix(sweep)
+    if sweep["kind"] == "disconnect":
+        return _requests(sweep)
+    return []
+
+
+def _matrix(sweep: dict[str, Any]) -> list[str]:
+    about = sweep.get("about") or {}
+    columns, rows = about.get("columns", []), about.get("rows", {})
+    cells = {(point["row"], point["column"]): _cell(point) for point in sweep["points"]}
+    if not cells:
+        return []
+    lines = ["  call" + "".join(f"{_SHORT.get(name, name):>{_WIDTH}}" for name in columns)]
+    for row in rows:
+        shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
+        lines.append(f"  {row:>4}{shown}")
+    for row, call in rows.items():
+        where = f"  {call['where']}" if call["where"] else ""
+        lines.append(f"  {row:>4} = {call['call']}{where}")
+    lines.append("  each cell is what the caller got; ! bad, ~ masked, - not reached")
+    return lines
+
+
+def _cell(point: dict[str, Any]) -> str:
+    answer = "exc" if point["answer"] == "raised" else point["answer"]
+    return answer + ("!" if point["bad"] else _MARKS.get(point["verdict"], ""))
+
+
+def _requests(sweep: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    for number, (label, steps, status) in (sweep.get("about") or {}).get("requests", {}).items():
+        mine = [p for p in sweep["points"] if p["row"].partition(".")[0] == number]
+        bad = [point["row"].partition(".")[2] for point in mine if point["bad"]]
+        told = f", bad at {', '.join(dict.fromkeys(bad))}" if bad else ""
+        lines.append(f"  {label} -> {status}: {steps} awaits{told}")
+    return lines
+
+
+def _listed(sweep: dict[str, Any]) -> bool:
+    return any(point["verdict"] in _MARKS for point in sweep["points"])
