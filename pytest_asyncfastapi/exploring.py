@@ -49,10 +49,20 @@ def _disconnect(item: pytest.Item, settings: Settings) -> Exploration | None:
     return DisconnectSweep(asked, item.nodeid, required=_marked(item, "disconnect_sweep"))
 
 
+def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
+    asked = _asked(item, settings, "schedules", "schedules")
+    if asked is None:
+        return None
+    from .explore.schedule_sweep import ScheduleSweep
+
+    return ScheduleSweep(asked, item.nodeid)
+
+
 # Every way to explore: what its tokens begin with, the marker, and what makes it.
 _WAYS: dict[str, tuple[str, Callable[[pytest.Item, Settings], Exploration | None]]] = {
     "faults": ("fault_sweep", _faults),
     "disconnect": ("disconnect_sweep", _disconnect),
+    "schedules": ("schedules", _schedules),
 }
 
 
@@ -67,28 +77,31 @@ def _asked(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any
     mark = item.get_closest_marker(marker)
     if mark is None and not _by_flag(settings, kind):
         return None
-    if why := _why_not(item, marker):
+    if why := _why_not(item, kind):
         if mark is None:
             return None
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {why}")
     args, given = ((), {}) if mark is None else (mark.args, dict(mark.kwargs))
+    if kind == "schedules" and mark is None and settings.schedules:
+        given = {"seeds": settings.schedules}
     try:
         found = getattr(asked, marker)(args, given)
     except (TypeError, ValueError) as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {error}") from None
-    _check_invariant(item, marker, found.invariant)
+    _check_invariant(item, marker, getattr(found, "invariant", None))
     return found
 
 
 def _by_flag(settings: Settings, kind: str) -> bool:
-    return settings.sweep == kind or settings.replay.partition(":")[0] == kind
+    by_number = kind == "schedules" and settings.schedules > 0
+    return by_number or kind in (settings.sweep, settings.replay.partition(":")[0])
 
 
-def _why_not(item: pytest.Item, marker: str) -> str:
+def _why_not(item: pytest.Item, kind: str) -> str:
     if not runners.is_async_test(item):
         return "a sweep needs an `async def` test"
     names = getattr(item, "fixturenames", ())
-    if "asgi_client" not in names:
+    if kind != "schedules" and "asgi_client" not in names:
         return "a sweep watches the requests of `asgi_client`, and this test does not use it"
     if "subtests" in names:
         return "pytest reports subtests as they run, so a test with `subtests` cannot be run again"
@@ -113,7 +126,7 @@ def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] |
 
 def is_wanted(item: Any, settings: Settings) -> bool:
     """May there be anything to explore? Asked for every test, so without any import."""
-    if not (settings.sweep == "off" and not settings.replay):
+    if settings.sweep != "off" or settings.replay or settings.schedules:
         return True
     return any(_marked(item, marker) for marker, _ in _WAYS.values())
 
@@ -185,7 +198,9 @@ def split(metafunc: pytest.Metafunc) -> None:
     item: Any = metafunc.definition
     if settings.shards < 2 or settings.replay or not is_wanted(item, settings):
         return
-    if not runners.is_async_test(item) or "asgi_client" not in metafunc.fixturenames:
+    if not runners.is_async_test(item):
+        return
+    if not (_marked(item, "schedules") or "asgi_client" in metafunc.fixturenames):
         return
     metafunc.fixturenames.append(_SHARE)
     shares = range(1, settings.shards + 1)

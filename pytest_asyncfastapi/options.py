@@ -52,6 +52,7 @@ class Settings:
     fault: tuple[str, ...] = ()
     seed: int = 0
     sweep: Literal["off", "faults", "disconnect"] = "off"
+    schedules: int = 0
     replay: str = ""
     shards: int = 1
     shard: tuple[int, int] = (1, 1)
@@ -195,6 +196,14 @@ OPTIONS = (
         "run every test of `asgi_client` again: for each upstream call and fault (faults), or for "
         "each await of each request, cut there (disconnect)",
         _one_of("off", "faults", "disconnect"),
+        marker=False,
+    ),
+    Option(
+        "schedules",
+        "run every async test again in N other orders of its tasks, each chosen by a seed (default "
+        "0: none)",
+        _count,
+        metavar="N",
         marker=False,
     ),
     Option(

@@ -71,6 +71,20 @@ class DisconnectSweepAsked:
     again: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class SchedulesAsked:
+    """`@pytest.mark.schedules(...)`.
+
+    `seeds` is how many orders to try, from seed `start` on; `policy` is `"random"`
+    (any task that is ready may go next), `"pct"` (random priorities that change
+    twice) or `"auto"` (half of each).
+    """
+
+    seeds: int = 100
+    policy: str = "auto"
+    start: int = 0
+
+
 def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked:
     """Read the arguments of the marker."""
     _known(FaultSweepAsked, "fault_sweep", args, given)
@@ -97,6 +111,22 @@ def disconnect_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> Disconnect
         given["modes"] = _words(given["modes"], "modes", MODES)
     _invariant(given)
     return DisconnectSweepAsked(**given)
+
+
+def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
+    """Read the arguments of the marker; the first may be given by position."""
+    from .schedule_policies import schedules as planned
+
+    if args:
+        given, args = {"seeds": args[0], **given}, args[1:]
+    _known(SchedulesAsked, "schedules", args, given)
+    found = SchedulesAsked(**given)
+    if isinstance(found.start, bool) or not isinstance(found.start, int) or found.start < 0:
+        raise ValueError(f"start={found.start!r} is no seed; write 0 or more")
+    if not isinstance(found.seeds, int):
+        raise ValueError(f"seeds={found.seeds!r} is no number of schedules; write 1 or more")
+    planned(found.seeds, found.policy, found.start)
+    return found
 
 
 def _known(asked: type[Any], name: str, args: tuple[Any, ...], given: dict[str, Any]) -> None:
