@@ -14,6 +14,12 @@ import threading
 import time
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    MethodDescriptorType,
+    WrapperDescriptorType,
+)
 from typing import TYPE_CHECKING, Any
 
 from .. import activity
@@ -29,6 +35,11 @@ if TYPE_CHECKING:
 
 _sleep = time.sleep
 _MOST_SAMPLES = 400
+# What the catalog's callables are; a task's step is of another kind.
+_C_KINDS = frozenset(
+    {BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType,
+     type}
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +85,7 @@ class StepWatch:
 
     def start(self, threshold: float) -> None:
         """Begin to time steps; those older than `threshold` seconds are judged."""
-        self.threshold = threshold
+        self.threshold = self._hub.threshold = threshold
         if self._undo:
             return
         self._undo = [self._wrap_handle(), activity.watch_borders(self.cut), *self._wrap_trio()]
@@ -103,13 +114,13 @@ class StepWatch:
         if cell is None or not cell.start:
             return
         now = kernel.perf_counter()
-        cell.steps.append(now - cell.start)
+        cell.add_step(now - cell.start)
         if now - cell.start > self.threshold:
             self._close(cell, now, copy_context(), None)
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
         cell.explained = cell.own = 0.0
-        if now - cell.fresh > self.threshold:
+        if now > cell.stale:
             cell.refresh()
         cell.start = kernel.perf_counter()
 
@@ -120,6 +131,8 @@ class StepWatch:
         local, catalogued = hub.local, hub.catalog.by_id
         live = True
 
+        # Some microseconds between two awaits are all that a step takes: what is not done
+        # for each of them is what makes the guard cheap.
         def _run(self: Any) -> None:
             try:
                 cell = local.cell
@@ -128,19 +141,16 @@ class StepWatch:
                     original(self)
                     return
                 cell = watch._first_step()
-            now = clock()
-            if now - cell.fresh > watch.threshold:
-                cell.refresh()
-                now = clock()
-            cell.start = now
-            if id(self._callback) in catalogued and live:
+            cell.start = now = clock()
+            if now > cell.stale:
+                watch._late(cell)
+            if type(self._callback) in _C_KINDS and live and id(self._callback) in catalogued:
                 watch._no_frame_calls(self)
             try:
                 original(self)
             finally:
-                now = clock()
-                took = now - cell.start
-                cell.steps.append(took)
+                took = (now := clock()) - cell.start
+                cell.add_step(took)
                 if took > watch.threshold and live:
                     watch._close(cell, now, self._context, self)
                 cell.start = 0.0
@@ -156,6 +166,12 @@ class StepWatch:
                 handle._run = original
 
         return undo
+
+    def _late(self, cell: Cell) -> None:
+        """The watchdog had no turn for too long: read the thread's figures before this step."""
+        cell.start = 0.0
+        cell.refresh()
+        cell.start = kernel.perf_counter()
 
     def _no_frame_calls(self, handle: Any) -> None:
         """`call_soon(time.sleep, 1)`: C calls C, and only the handle knows of it."""
@@ -299,9 +315,9 @@ class TrioSteps:
         """A step begins."""
         if self.live:
             cell = self._hub.local.__dict__.get("cell") or self._watch._first_step()
-            if kernel.perf_counter() - cell.fresh > self._watch.threshold:
-                cell.refresh()
-            cell.start = kernel.perf_counter()
+            cell.start = now = kernel.perf_counter()
+            if now > cell.stale:
+                self._watch._late(cell)
 
     def after_task_step(self, task: Any) -> None:
         """A step ended."""
@@ -309,7 +325,7 @@ class TrioSteps:
         if cell is None or not cell.start:
             return
         now = kernel.perf_counter()
-        cell.steps.append(now - cell.start)
+        cell.add_step(now - cell.start)
         if self.live and now - cell.start > self._watch.threshold:
             self._watch._close(cell, now, task.context, task)
         cell.start = 0.0

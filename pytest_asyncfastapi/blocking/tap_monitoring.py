@@ -28,6 +28,7 @@ from .catalog import NAMED, Entry, find_named
 from .catalog import remedies as to
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .operands import MISSING, Operand, last_argument
+from .stack import is_loops_wait
 from .tap_lines import LineTap
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class MonitoringTap:
         self._told: dict[tuple[int, int], int] = {}
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
+        self._deaf_to_polls = False
 
     def start(self, user: UserCode) -> str:
         """Hear every call site again; returns why that is impossible, or ""."""
@@ -122,6 +124,8 @@ class MonitoringTap:
                 if kind is FunctionType:
                     if callee.__name__ in _NAMED_LAST and self._python_call(callee, getframe(1)):
                         return None
+                    if callee.__name__ == "select" and self._selects(code, callee):
+                        return None
                 elif kind is BuiltinFunctionType:
                     if callee.__name__ in catalog.names and running():
                         entry = catalog.bound(callee)
@@ -142,8 +146,9 @@ class MonitoringTap:
             if not running():
                 return None
             frame = getframe(1)
-            if entry.name in _POLLS and _is_loops_own(frame):
-                return None
+            if entry.name in _POLLS and is_loops_wait(frame):
+                self._deaf_to_polls = True  # one for each step: what is left would not be cheap
+                return disable
             if hub.enter(entry, callee, arg0, frame, _WITNESS):
                 site = (id(code), offset)
                 told[site] = times = told.get(site, 0) + 1
@@ -166,6 +171,15 @@ class MonitoringTap:
             return False
         if on_loop():
             self._hub.wrote(named.entry, frame, _WITNESS)
+        return True
+
+    def _selects(self, code: CodeType, callee: Any) -> bool:
+        """Somebody beside the loop waits on a selector; the loop's own wait was switched off."""
+        if callee.__module__ != "selectors" or code.co_filename.endswith("base_events.py"):
+            return False
+        if self._deaf_to_polls and on_loop():
+            self._deaf_to_polls = False
+            _monitoring().restart_events()
         return True
 
     def _instance_call(self, kind: type, frame: Any) -> bool:
@@ -245,16 +259,6 @@ _CHANGING = frozenset(
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
 
 
-def _is_loops_own(frame: FrameType) -> bool:
-    """Is it the loop that waits here for what comes next?"""
-    back = frame.f_back
-    return (
-        back is not None
-        and frame.f_code.co_filename.endswith("selectors.py")
-        and back.f_code.co_filename.endswith("base_events.py")
-    )
-
-
 def _monitoring() -> Any:
     return sys.monitoring  # type: ignore[attr-defined,unused-ignore]
 
@@ -277,7 +281,8 @@ def live_sites(
         extended = arg if op == "EXTENDED_ARG" else 0
         if op in _CALLS:
             load = loads.get((line, column))
-            if load is None or load.may_change(names):
+            # Unknown is rare; in a library it would have to be a name that changes, too.
+            if names is None if load is None else load.may_change(names):
                 live.add(2 * index)
         elif op in _ATTRIBUTE_LOADS:
             # The lowest bits of the argument tell methods from attributes.
