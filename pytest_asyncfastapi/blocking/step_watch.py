@@ -14,12 +14,6 @@ import threading
 import time
 from contextvars import Context, copy_context
 from dataclasses import dataclass
-from types import (
-    BuiltinFunctionType,
-    ClassMethodDescriptorType,
-    MethodDescriptorType,
-    WrapperDescriptorType,
-)
 from typing import TYPE_CHECKING, Any
 
 from .. import activity
@@ -35,11 +29,6 @@ if TYPE_CHECKING:
 
 _sleep = time.sleep
 _MOST_SAMPLES = 400
-# What the catalog's callables are; a task's step is of another kind.
-_C_KINDS = frozenset(
-    {BuiltinFunctionType, MethodDescriptorType, WrapperDescriptorType, ClassMethodDescriptorType,
-     type}
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,8 +117,8 @@ class StepWatch:
         handle: Any = asyncio.events.Handle
         original = handle._run
         hub, clock, watch = self._hub, kernel.perf_counter, self
-        local, catalogued = hub.local, hub.catalog.by_id
-        live = True
+        local, catalog = hub.local, hub.catalog
+        live, kinds = True, catalog.kinds
 
         # Some microseconds between two awaits are all that a step takes: what is not done
         # for each of them is what makes the guard cheap.
@@ -144,7 +133,7 @@ class StepWatch:
             cell.start = now = clock()
             if now > cell.stale:
                 watch._late(cell)
-            if type(self._callback) in _C_KINDS and live and id(self._callback) in catalogued:
+            if type(self._callback) in kinds and live:
                 watch._no_frame_calls(self)
             try:
                 original(self)
@@ -175,7 +164,9 @@ class StepWatch:
 
     def _no_frame_calls(self, handle: Any) -> None:
         """`call_soon(time.sleep, 1)`: C calls C, and only the handle knows of it."""
-        entry = self._hub.catalog.by_id[id(handle._callback)]
+        entry = self._hub.catalog.find(handle._callback)
+        if entry is None:
+            return
         arg0 = handle._args[0] if handle._args else None
         run, frame = handle._context.run, sys._getframe()
         run(self._hub.enter, entry, handle._callback, arg0, frame, "step watch: the callback")

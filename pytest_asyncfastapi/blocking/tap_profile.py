@@ -59,7 +59,7 @@ class ProfileTap:
 
     def _make_hook(self) -> Callable[[FrameType, str, Any], None]:
         hub, catalog, before = self._hub, self._hub.catalog, self._before
-        entries, last = catalog.by_id, _NAMED_LAST
+        find, last = catalog.find, _NAMED_LAST
 
         def hook(frame: FrameType, event: str, arg: Any) -> None:
             if before and (earlier := before.get(threading.get_ident())) is not None:
@@ -67,7 +67,7 @@ class ProfileTap:
             if event == "return":
                 return
             if event == "c_call":
-                entry = entries.get(id(arg))
+                entry = find(arg)
                 if entry is None and arg.__name__ in catalog.names:
                     entry = catalog.bound(arg)
                 if entry is not None:
