@@ -39,7 +39,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Markers; settings, read and checked once."""
     for marker in markers.MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[settings.SETTINGS] = settings.read(config)
+    chosen = config.stash[settings.SETTINGS] = settings.read(config)
+    if chosen.blocking_baseline:
+        from .guarding import open_baseline
+
+        open_baseline(config, chosen.blocking_baseline)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -144,9 +148,12 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     """The findings by place, like --durations."""
     if not terminalreporter.stats:  # nothing has run
         return
+    from . import whole_run
     from .report import loop_lag, on_reports, terminal
 
     count = config.stash[settings.SETTINGS].loop_lag
     if count:
         loop_lag.write_summary(terminalreporter, on_reports.lags(terminalreporter), count)
-    terminal.write_summary(terminalreporter, on_reports.gather(terminalreporter))
+    found, notes = on_reports.gather(terminalreporter)
+    notes += whole_run.notes(terminalreporter, config)
+    terminal.write_summary(terminalreporter, (found, notes))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _FINDINGS = pytest.StashKey[dict[str, list[Finding]]]()
 _LAG = pytest.StashKey[dict[str, Any]]()
 _NOTES = pytest.StashKey[list[str]]()
+_RUN = pytest.StashKey[dict[str, Any]]()
 _SEED = pytest.StashKey[str]()
 ATTRIBUTE = "asyncfastapi"
 
@@ -34,6 +35,8 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     if phase == "teardown" and (lag := state.watching.lag()):
         item.stash[_LAG] = lag
     item.stash[_SEED] = state.seed_text()
+    if phase == "teardown":
+        item.stash[_RUN] = state.told_run()
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
@@ -48,11 +51,14 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
     fresh = item.stash.get(_FINDINGS, {}).pop(report.when, [])
     notes = item.stash.get(_NOTES, [])
     lag = item.stash.get(_LAG, None)
-    if not fresh and not notes and not lag:
+    run = item.stash.get(_RUN, None)
+    if not fresh and not notes and not lag and not run:
         return
     payload = {"findings": [finding.to_json() for finding in fresh], "notes": list(notes)}
     if lag:
         payload["lag"] = lag
+    if run:
+        payload["run"] = run
     setattr(report, ATTRIBUTE, payload)
     shown = str(report.longrepr)
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.
@@ -78,6 +84,12 @@ def lags(terminal: TerminalReporter) -> list[tuple[str, dict[str, Any]]]:
         (report.nodeid, getattr(report, ATTRIBUTE, {})) for report in _reports(terminal.stats)
     ]
     return [(name, payload["lag"]) for name, payload in payloads if "lag" in payload]
+
+
+def runs(terminal: TerminalReporter) -> list[dict[str, Any]]:
+    """What each guarded test has to say about the run as a whole."""
+    payloads = [getattr(report, ATTRIBUTE, {}) for report in _reports(terminal.stats)]
+    return [payload["run"] for payload in payloads if "run" in payload]
 
 
 def _reports(stats: dict[str, list[Any]]) -> Iterable[Any]:
