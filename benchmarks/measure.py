@@ -29,18 +29,33 @@ class Result:
 
 
 async def interleaved(
-    contenders: dict[str, Callable[[], Awaitable[object]]], *, rounds: int = 15, per: int = 200
+    contenders: dict[str, Callable[[], Awaitable[object]]],
+    *,
+    rounds: int = 15,
+    per: int = 200,
+    around: dict[str, tuple[Callable[[], object], Callable[[], object]]] | None = None,
 ) -> list[Result]:
-    """Run each contender `per` times a round, in turns; the first round only warms up."""
+    """Run each contender `per` times a round, in turns; the first round only warms up.
+
+    What `around` says of a contender is done before and after its round, and not counted; a
+    few operations that are not counted either follow it.
+    """
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(rounds + 1):
         for name, operation in contenders.items():
+            begin, end = (around or {}).get(name, (None, None))
+            if begin is not None:
+                begin()
+                for _ in range(5):
+                    await operation()
             gc.collect()
             began = time.process_time()
             for _ in range(per):
                 await operation()
             if number:
                 times[name].append(time.process_time() - began)
+            if end is not None:
+                end()
     return [Result(name, figures, per) for name, figures in times.items()]
 
 

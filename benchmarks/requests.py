@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+import statistics
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
 import httpx
 from fastapi import FastAPI
@@ -18,8 +21,9 @@ from pytest_asyncfastapi.frames import UserCode
 from .measure import Result, interleaved, table, versions
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable
 
+Switch = tuple[Callable[[], object], Callable[[], object]]
 app = FastAPI()
 
 
@@ -57,45 +61,91 @@ async def compare(path: str) -> list[Result]:
             return lambda: client.post("/awaits", json=BODY)
 
         guard = BlockingGuard(BlockingPolicy(), UserCode(os.getcwd()))
+        peers = _peers()
         contenders = {
             "httpx.AsyncClient + httpx.ASGITransport": request(theirs),
             "asgi_client, guard off": request(ours),
-            "asgi_client, guard on": _switched(request(ours), guard),
-            "httpx's, guard on": _switched(request(theirs), guard),
+            "asgi_client, guard on": request(ours),
+            "httpx's, guard on": request(theirs),
+            **{f"httpx's, {name}": request(theirs) for name in peers},
         }
-        contenders |= _peers(request(theirs))
-        return await interleaved(contenders, per=100)
+        around = {
+            "asgi_client, guard on": (guard.start, guard.stop),
+            "httpx's, guard on": (guard.start, guard.stop),
+            **{f"httpx's, {name}": switch for name, switch in peers.items()},
+        }
+        return await interleaved(contenders, per=100, around=around)
 
 
-def _switched(operation: Callable[[], Awaitable[object]], guard: Any) -> Callable:
-    # Started for each round of 100 requests; the start is part of the cost.
-    count = 0
-
-    async def run() -> None:
-        nonlocal count
-        if count % 100 == 0:
-            guard.start()
-        count += 1
-        await operation()
-        if count % 100 == 0:
-            guard.stop()
-
-    return run
-
-
-def _peers(operation: Callable[[], Awaitable[object]]) -> dict[str, Callable]:
-    found: dict[str, Callable] = {}
+def _peers() -> dict[str, Switch]:
+    found: dict[str, Switch] = {}
     try:
         import blockbuster
-
-        guard = blockbuster.BlockBuster()
-
-        found["httpx's, blockbuster"] = _switched(
-            operation, SimpleNamespace(start=guard.activate, stop=guard.deactivate)
-        )
     except ImportError:
         pass
+    else:
+        guard = blockbuster.BlockBuster()
+        found["blockbuster"] = (guard.activate, guard.deactivate)
     return found
+
+
+async def beside_aiocop(path: str) -> list[Result]:
+    """The same for aiocop, which stays in the process: so after all others, and not in turns."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+
+        def request() -> Awaitable[object]:
+            return client.get(path) if path == "/json" else client.post(path, json=BODY)
+
+        base = await interleaved({"httpx.AsyncClient + httpx.ASGITransport": request}, per=100)
+        import aiocop
+
+        aiocop.patch_audit_functions()
+        aiocop.start_blocking_io_detection(trace_depth=20)
+        aiocop.detect_slow_tasks(threshold_ms=50)
+        aiocop.activate()
+        return base + await interleaved({"httpx's, aiocop (not in turns)": request}, per=100)
+
+
+async def per_test() -> str:
+    """What a guard costs a test once: its start, the calls that are heard for the first time."""
+    transport = httpx.ASGITransport(app=app)
+    guard = BlockingGuard(BlockingPolicy(), UserCode(os.getcwd()))
+    plain: list[float] = []
+    first: list[float] = []
+    switching: list[float] = []
+    clock = time.process_time
+    async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
+        for number in range(40):
+            began = clock()
+            await client.post("/awaits", json=BODY)
+            asked = clock()
+            guard.start()
+            started = clock()
+            await client.post("/awaits", json=BODY)
+            ended = clock()
+            guard.stop()
+            if number > 4:
+                plain.append(asked - began)
+                first.append(ended - started)
+                switching.append(clock() - ended + started - asked)
+    more = statistics.median(first) - statistics.median(plain)
+    return (
+        f"Once for each test: {statistics.median(switching) * 1e3:.1f} ms to start and stop a "
+        f"guard, and {more * 1e3:.1f} ms in its first request.\n"
+    )
+
+
+def idle(seconds: float = 3.0) -> str:
+    """What the watchdog costs while nothing happens."""
+
+    async def measure() -> float:
+        with BlockingGuard(BlockingPolicy(), UserCode(os.getcwd())):
+            began = time.process_time()
+            await asyncio.sleep(seconds)
+            return (time.process_time() - began) / seconds
+
+    return f"The watchdog of an idle loop: {asyncio.run(measure()):.2%} of a core.\n"
 
 
 def main() -> str:
@@ -108,4 +158,8 @@ def main() -> str:
         ),
     ]
     head = versions("httpx", "fastapi", "starlette", "pydantic")
+    parts += [asyncio.run(per_test()), idle()]
+    if find_spec("blockbuster") and find_spec("aiocop"):
+        head += "; " + versions("blockbuster", "aiocop").partition("; ")[2]
+        parts.append(table("The `POST` beside aiocop", asyncio.run(beside_aiocop("/awaits"))))
     return "\n".join([f"{head}\n", *parts])

@@ -6,15 +6,32 @@ needs it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from .blocking import BlockingGuard
+    from .blocking.allow import AllowRule
+    from .blocking.baseline import Key
+    from .findings import Finding
     from .state import TestState
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Where known findings are kept; `keys` is None while they are being recorded."""
+
+    path: Path
+    keys: frozenset[Key] | None
+
+
+BASELINE = pytest.StashKey["Baseline"]()
+_SHIPPED = pytest.StashKey["tuple[AllowRule, ...]"]()
 
 
 def start(state: TestState) -> BlockingGuard:
@@ -28,10 +45,68 @@ def start(state: TestState) -> BlockingGuard:
         allow=(*settings.allow_blocking, *allowed_by_marks(state.item)),
         step_threshold=settings.blocking_threshold,
         cpu_threshold=settings.cpu_threshold,
+        categories=settings.blocking_category,
+        shipped=_shipped(state.item.config),
     )
     guard = BlockingGuard(policy, state.user_code, test=state.test)
     guard.start()
     return guard
+
+
+def _shipped(config: pytest.Config) -> tuple[AllowRule, ...]:
+    """The profiles of installed libraries, looked for once."""
+    if _SHIPPED not in config.stash:
+        from .blocking.profiles import load
+
+        try:
+            config.stash[_SHIPPED] = load()
+        except ValueError as error:
+            config.stash[_SHIPPED] = ()
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[_SHIPPED]
+
+
+def sorted_out(state: TestState, guard: BlockingGuard) -> list[Finding]:
+    """What the guard found, without what the baseline knows; that is noted in `state.known`."""
+    found = guard.findings()
+    baseline = state.item.config.stash.get(BASELINE, None)
+    if baseline is None:
+        return found
+    from .blocking.baseline import key_of
+
+    known = [
+        item
+        for item in found
+        if item.severity == "error" and (baseline.keys is None or key_of(item) in baseline.keys)
+    ]
+    state.known = sorted({key_of(item) for item in known})
+    return [item for item in found if item not in known]
+
+
+def told(state: TestState) -> dict[str, Any]:
+    """What this test has to say about the whole run; nothing where nobody would ask."""
+    if state.guard is None:
+        return {}
+    if not (state.settings.allow_blocking or BASELINE in state.item.config.stash):
+        return {}
+    used = [rule.text for rule in state.guard.used_rules()]
+    return {"used": used, "known": [list(key) for key in state.known]}
+
+
+def open_baseline(config: pytest.Config, given: str) -> None:
+    """Read the baseline, or see that it is to be written. Raises `pytest.UsageError`."""
+    if not given:
+        return
+    from .blocking.baseline import load
+
+    update, _, name = given.rpartition("update:")
+    anew = given.startswith("update:") and not update
+    path = config.rootpath / (name if anew else given)
+    try:
+        keys = load(path) if path.exists() and not anew else None
+    except ValueError as error:
+        raise pytest.UsageError(f"--asyncfastapi-blocking-baseline: {error}") from None
+    config.stash[BASELINE] = Baseline(path, keys)
 
 
 def allowed_by_marks(item: pytest.Item) -> tuple[str, ...]:

@@ -56,6 +56,19 @@ def allow(value: Any) -> str:
     return as_rule(text(value)).text
 
 
+def category(value: Any) -> tuple[str, str]:
+    """A category of the blocking guard, and what it does."""
+    from .blocking.catalog import CATEGORIES
+
+    name, _, word = (part.strip() for part in text(value).partition("="))
+    if name not in CATEGORIES or word not in ("fail", "warn", "off"):
+        raise ValueError(
+            f"{value!r} is not CATEGORY=WORD with one of {', '.join(sorted(CATEGORIES))} and "
+            "fail, warn or off"
+        )
+    return name, word
+
+
 def leak(value: Any) -> str:
     """A rule of the leaks."""
     from .concurrency.verdict import as_rule

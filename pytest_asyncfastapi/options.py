@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .option_types import allow as _allow
+from .option_types import category as _category
 from .option_types import count as _count
 from .option_types import fault as _fault
 from .option_types import hosts as _hosts
@@ -42,6 +43,8 @@ class Settings:
     blocking_threshold: float = 0.05
     cpu_threshold: float = 0.25
     allow_blocking: tuple[str, ...] = ()
+    blocking_category: tuple[tuple[str, str], ...] = ()
+    blocking_baseline: str = ""
     clock: Literal["auto", "freeze", "flow", "off"] = "auto"
     freeze_bound: float = 10.0
     leaks: Literal["auto", "fail", "warn", "off"] = "auto"
@@ -137,6 +140,22 @@ OPTIONS = (
         _allow,
         many=True,
         metavar="RULE",
+    ),
+    Option(
+        "blocking_category",
+        "what one category of blocking calls does, whatever the profile says: 'file=fail', "
+        "'import=warn', 'cpu=off'",
+        _category,
+        many=True,
+        metavar="CATEGORY=WORD",
+    ),
+    Option(
+        "blocking_baseline",
+        "a file of today's blocking calls, which fail no test any more: written if it does not "
+        "exist; 'update:FILE' writes it anew",
+        _text,
+        metavar="FILE",
+        marker=False,
     ),
     Option(
         "clock",

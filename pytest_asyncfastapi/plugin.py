@@ -40,7 +40,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Markers; settings, read and checked once."""
     for marker in markers.MARKERS:
         config.addinivalue_line("markers", marker)
-    config.stash[settings.SETTINGS] = settings.read(config)
+    chosen = config.stash[settings.SETTINGS] = settings.read(config)
+    if chosen.blocking_baseline:
+        from .guarding import open_baseline
+
+        open_baseline(config, chosen.blocking_baseline)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -158,6 +162,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     """The findings by place, like --durations."""
     if not terminalreporter.stats and exploring.INTERRUPTED not in config.stash:
         return  # nothing has run
+    from . import whole_run
     from .report import loop_lag, on_reports, sweeps, terminal
 
     count = config.stash[settings.SETTINGS].loop_lag
@@ -168,4 +173,6 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         on_reports.sweeps(terminalreporter),
         exploring.interrupted(config),
     )
-    terminal.write_summary(terminalreporter, on_reports.gather(terminalreporter))
+    found, notes = on_reports.gather(terminalreporter)
+    notes += whole_run.notes(terminalreporter, config)
+    terminal.write_summary(terminalreporter, (found, notes))

@@ -56,6 +56,7 @@ class TestState:
         self.reported: list[Finding] = []  # what the reports of earlier phases already carry
         self.notes: list[str] = []
         self.deadlock = ""
+        self.known: list[Any] = []  # blocking calls that the baseline has
         self.passed = True
         self.on_deadlock: Callable[[str], None] | None = None
         names = set(getattr(item, "fixturenames", ()))
@@ -249,7 +250,7 @@ class TestState:
         """Move what the rooms have seen so far into the log; `ended` when it is all."""
         found: list[Finding] = []
         if self.guard is not None:
-            found.extend(self.guard.findings())
+            found.extend(guarding.sorted_out(self, self.guard))
             self.note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
             if passed and ended:
                 for note in guarding.unused_marks(self.item, self.guard):
@@ -271,6 +272,10 @@ class TestState:
         fresh = [finding for finding in self.log if finding.place not in told]
         self.reported.extend(fresh)
         return fresh
+
+    def told_run(self) -> dict[str, Any]:
+        """What only the reports of all tests together can judge, as plain data."""
+        return guarding.told(self)
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""

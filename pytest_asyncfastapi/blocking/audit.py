@@ -6,6 +6,7 @@ the first guard starts; with no active guard it returns at once.
 
 from __future__ import annotations
 
+import atexit
 import sys
 from typing import Any
 
@@ -42,6 +43,8 @@ def add_hook() -> None:
     if not _added:
         _added = True
         sys.addaudithook(_hook)
+        # The hook outlives the names that it uses: a guard that nobody stopped hears no more then.
+        atexit.register(setattr, HUB, "listeners", ())
 
 
 def probe() -> bool:
@@ -59,5 +62,4 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         if event == _PROBE:
             HUB.probed.add("audit")
     elif on_loop():
-        # At the interpreter's end `sys` may be half gone; no guard is active then.
         HUB.heard(entry, args, sys._getframe(1))

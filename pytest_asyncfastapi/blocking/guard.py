@@ -119,6 +119,10 @@ class BlockingGuard:
         """The rules that allowed nothing: the policy's and those of `allow()`."""
         return [rule for rule in (*self._rules, *self._given) if rule not in self._used]
 
+    def used_rules(self) -> list[AllowRule]:
+        """The rules of the policy that allowed something."""
+        return [rule for rule in self._rules if rule in self._used]
+
     @contextmanager
     def allow(self, *what: str, reason: str = "") -> Iterator[None]:
         """Allow what these rules say, for what is called or started inside the block."""
@@ -242,7 +246,9 @@ class BlockingGuard:
             if rule.matches(category, names, scene.labels):
                 self._used.add(rule)
                 allowed = True
-        return allowed or any(rule.matches(category, names, scene.labels) for rule in _NOISE)
+        return allowed or any(
+            rule.matches(category, names, scene.labels) for rule in (*_NOISE, *self.policy.shipped)
+        )
 
     def __enter__(self) -> BlockingGuard:
         self.start()

@@ -93,7 +93,8 @@ class Pending:
 class Cell:
     """What one thread is doing: its open calls and its current slice of a step."""
 
-    def __init__(self) -> None:
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
         self.ident = threading.get_ident()
         self.tid = threading.get_native_id()
         self.clock = kernel.cpu_clock(self.ident)
@@ -104,17 +105,18 @@ class Cell:
         self.pending: list[Pending] = []
         self.busy = False  # our own work: not to be watched
         self.last: kernel.Snapshot | None = None
-        self.fresh = 0.0  # when that was
+        self.stale = 0.0  # when that is too old to judge a step by
         self.base: kernel.Snapshot | None = None
         self.sampled_slice = 0.0
         self.samples: list[Any] = []
         self.dirty = False  # something is to be cleaned up after the step
         self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
+        self.add_step = self.steps.append
 
     def note(self, figures: kernel.Snapshot | None) -> None:
         """Keep the thread's newest figures."""
         self.last = figures
-        self.fresh = kernel.perf_counter() if figures is None else figures.at
+        self.stale = (kernel.perf_counter() if figures is None else figures.at) + self.hub.threshold
 
     def refresh(self) -> None:
         """Read the figures on the thread itself: the watchdog had no turn for too long."""
@@ -138,6 +140,7 @@ class Hub:
         self.listeners: tuple[Listener, ...] = ()
         self.cells: dict[int, Cell] = {}
         self.local = threading.local()
+        self.threshold = 0.05  # seconds: the step watch's
         self.probe = 0  # the thread whose next catalogued call is the self-test
         self.probed: set[str] = set()
         self.broken = ""  # what went wrong in our own code, which must not break the user's
@@ -154,7 +157,7 @@ class Hub:
         try:
             return self.local.cell  # type: ignore[no-any-return]
         except AttributeError:
-            cell = self.local.cell = Cell()
+            cell = self.local.cell = Cell(self)
             self.cells[cell.ident] = cell
             # Reading the figures opens files, which the audit hook hears.
             cell.busy = True

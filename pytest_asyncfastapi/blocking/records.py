@@ -26,6 +26,8 @@ class BlockingPolicy:
     allow: tuple[AllowRule | str, ...] = ()
     step_threshold: float = 0.05
     cpu_threshold: float = 0.25
+    categories: tuple[tuple[str, str], ...] = ()  # (category, "fail", "warn" or "off")
+    shipped: tuple[AllowRule, ...] = ()  # of libraries; nobody is told if they allow nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,7 @@ _BORDERS = {
     "run": ("asyncio", "runners.py"),
     "unrolled_run": ("trio", "_run.py"),
 }
+_TRIO_WAITS = tuple(os.path.join("trio", "_core", f"_io_{how}.py") for how in ("epoll", "kqueue"))
 _CO_GENERATORS = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
 
 
@@ -83,6 +84,16 @@ def is_border(frame: FrameType | None) -> bool:
     if known is None:
         return False
     return _is_file(code.co_filename, *known)
+
+
+def is_loops_wait(frame: FrameType) -> bool:
+    """Is it the loop itself that polls here, for what comes next?"""
+    filename, back = frame.f_code.co_filename, frame.f_back
+    if back is None:
+        return False
+    if filename.endswith("selectors.py"):
+        return back.f_code.co_filename.endswith("base_events.py")
+    return filename.endswith(_TRIO_WAITS)
 
 
 @lru_cache(maxsize=256)

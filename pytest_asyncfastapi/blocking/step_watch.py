@@ -74,7 +74,7 @@ class StepWatch:
 
     def start(self, threshold: float) -> None:
         """Begin to time steps; those older than `threshold` seconds are judged."""
-        self.threshold = threshold
+        self.threshold = self._hub.threshold = threshold
         if self._undo:
             return
         self._undo = [self._wrap_handle(), activity.watch_borders(self.cut), *self._wrap_trio()]
@@ -103,13 +103,13 @@ class StepWatch:
         if cell is None or not cell.start:
             return
         now = kernel.perf_counter()
-        cell.steps.append(now - cell.start)
+        cell.add_step(now - cell.start)
         if now - cell.start > self.threshold:
             self._close(cell, now, copy_context(), None)
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
         cell.explained = cell.own = 0.0
-        if now - cell.fresh > self.threshold:
+        if now > cell.stale:
             cell.refresh()
         cell.start = kernel.perf_counter()
 
@@ -117,9 +117,11 @@ class StepWatch:
         handle: Any = asyncio.events.Handle
         original = handle._run
         hub, clock, watch = self._hub, kernel.perf_counter, self
-        local, catalogued = hub.local, hub.catalog.by_id
-        live = True
+        local, catalog = hub.local, hub.catalog
+        live, kinds = True, catalog.kinds
 
+        # Some microseconds between two awaits are all that a step takes: what is not done
+        # for each of them is what makes the guard cheap.
         def _run(self: Any) -> None:
             try:
                 cell = local.cell
@@ -128,19 +130,16 @@ class StepWatch:
                     original(self)
                     return
                 cell = watch._first_step()
-            now = clock()
-            if now - cell.fresh > watch.threshold:
-                cell.refresh()
-                now = clock()
-            cell.start = now
-            if id(self._callback) in catalogued and live:
+            cell.start = now = clock()
+            if now > cell.stale:
+                watch._late(cell)
+            if type(self._callback) in kinds and live:
                 watch._no_frame_calls(self)
             try:
                 original(self)
             finally:
-                now = clock()
-                took = now - cell.start
-                cell.steps.append(took)
+                took = (now := clock()) - cell.start
+                cell.add_step(took)
                 if took > watch.threshold and live:
                     watch._close(cell, now, self._context, self)
                 cell.start = 0.0
@@ -157,9 +156,17 @@ class StepWatch:
 
         return undo
 
+    def _late(self, cell: Cell) -> None:
+        """The watchdog had no turn for too long: read the thread's figures before this step."""
+        cell.start = 0.0
+        cell.refresh()
+        cell.start = kernel.perf_counter()
+
     def _no_frame_calls(self, handle: Any) -> None:
         """`call_soon(time.sleep, 1)`: C calls C, and only the handle knows of it."""
-        entry = self._hub.catalog.by_id[id(handle._callback)]
+        entry = self._hub.catalog.find(handle._callback)
+        if entry is None:
+            return
         arg0 = handle._args[0] if handle._args else None
         run, frame = handle._context.run, sys._getframe()
         run(self._hub.enter, entry, handle._callback, arg0, frame, "step watch: the callback")
@@ -299,9 +306,9 @@ class TrioSteps:
         """A step begins."""
         if self.live:
             cell = self._hub.local.__dict__.get("cell") or self._watch._first_step()
-            if kernel.perf_counter() - cell.fresh > self._watch.threshold:
-                cell.refresh()
-            cell.start = kernel.perf_counter()
+            cell.start = now = kernel.perf_counter()
+            if now > cell.stale:
+                self._watch._late(cell)
 
     def after_task_step(self, task: Any) -> None:
         """A step ended."""
@@ -309,7 +316,7 @@ class TrioSteps:
         if cell is None or not cell.start:
             return
         now = kernel.perf_counter()
-        cell.steps.append(now - cell.start)
+        cell.add_step(now - cell.start)
         if self.live and now - cell.start > self._watch.threshold:
             self._watch._close(cell, now, task.context, task)
         cell.start = 0.0

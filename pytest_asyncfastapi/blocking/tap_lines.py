@@ -94,7 +94,7 @@ class LineTap:
     def _lock(self, value: Any) -> Entry | None:
         if type(value) not in LOCK_TYPES:
             return None  # others have an __enter__ in Python, whose calls are heard
-        return self._hub.catalog.by_id.get(id(getattr(type(value), "__enter__", None)))
+        return self._hub.catalog.find(getattr(type(value), "__enter__", None))
 
     def __repr__(self) -> str:
         return f"<LineTap: {len(self._active)} functions>"

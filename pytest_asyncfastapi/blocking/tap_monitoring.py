@@ -15,7 +15,6 @@ import sys
 from types import (
     BuiltinFunctionType,
     CodeType,
-    FrameType,
     FunctionType,
     MethodType,
     MethodWrapperType,
@@ -24,10 +23,12 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
-from .catalog import NAMED, Entry, find_named
+from .catalog import NAMED, Entry, Named, find_named
 from .catalog import remedies as to
 from .hub import MOST_TELLINGS, Hub, on_loop
+from .judge import judge
 from .operands import MISSING, Operand, last_argument
+from .stack import is_loops_wait
 from .tap_lines import LineTap
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class MonitoringTap:
         self._told: dict[tuple[int, int], int] = {}
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
+        self._by_name: dict[int, tuple[FunctionType, Named | None]] = {}  # of this test
+        self._deaf_to_polls = False
 
     def start(self, user: UserCode) -> str:
         """Hear every call site again; returns why that is impossible, or ""."""
@@ -64,6 +67,7 @@ class MonitoringTap:
             self._sites.clear()
         self._user = user
         self._told.clear()
+        self._by_name.clear()
         monitoring = _monitoring()
         if self._tool is not None:
             monitoring.restart_events()
@@ -98,6 +102,7 @@ class MonitoringTap:
         monitoring.set_events(tool, 0)
         self._lines.stop(tool)
         self._last.clear()
+        self._by_name.clear()
         for event in (
             events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE
         ):  # fmt: skip
@@ -107,20 +112,23 @@ class MonitoringTap:
     def _on_call(self) -> Callable[[CodeType, int, Any, Any], object]:
         # The hot path: everything it needs is a local.
         hub, catalog, sites, learn = self._hub, self._hub.catalog, self._sites, self._learn
-        entries, disable, running = catalog.by_id, _monitoring().DISABLE, on_loop
+        entries, kinds = catalog.entries, catalog.kinds
+        disable, running = _monitoring().DISABLE, on_loop
         getframe, told = sys._getframe, self._told
 
         def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
             code: CodeType, offset: int, callee: Any, arg0: Any
         ) -> object:
-            entry = entries.get(id(callee))
+            kind = type(callee)
+            entry = entries.get(callee) if kind in kinds else None
             if entry is None:
-                kind = type(callee)
                 if kind is MethodType:
                     callee = callee.__func__
                     kind = type(callee)
                 if kind is FunctionType:
-                    if callee.__name__ in _NAMED_LAST and self._python_call(callee, getframe(1)):
+                    if callee.__name__ in _NAMED_LAST and self._python_call(callee):
+                        return None
+                    if callee.__name__ == "select" and self._selects(code, callee):
                         return None
                 elif kind is BuiltinFunctionType:
                     if callee.__name__ in catalog.names and running():
@@ -128,12 +136,15 @@ class MonitoringTap:
                         arg0 = callee.__self__
                 elif kind in _GO_BETWEENS:
                     entry, arg0 = self._through(callee, kind, arg0)
-                elif self._instance_call(kind, getframe(1)):
+                elif kind not in kinds and self._instance_call(kind):
                     return None
                 if entry is None:
-                    known = sites.get(id(code)) or learn(code, getframe(1))
+                    known = sites.get(id(code)) or learn(code)
                     return None if offset in known[1] else disable
-            if entry.judge in _BY_OPERAND:
+            if entry.judge == "wait":
+                if judge(entry, arg0) is None:  # a free lock: not even worth asking for the loop
+                    return None
+            elif entry.judge in _BY_OPERAND:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
                 if entry is None:
                     return disable
@@ -142,8 +153,9 @@ class MonitoringTap:
             if not running():
                 return None
             frame = getframe(1)
-            if entry.name in _POLLS and _is_loops_own(frame):
-                return None
+            if entry.name in _POLLS and is_loops_wait(frame):
+                self._deaf_to_polls = True  # one for each step: what is left would not be cheap
+                return disable
             if hub.enter(entry, callee, arg0, frame, _WITNESS):
                 site = (id(code), offset)
                 told[site] = times = told.get(site, 0) + 1
@@ -158,20 +170,34 @@ class MonitoringTap:
         if self._hub.open:
             self._hub.leave(callee, sys._getframe(1), _WITNESS)
 
-    def _python_call(self, callee: Any, frame: Any) -> bool:
+    def _python_call(self, callee: Any, depth: int = 2) -> bool:
         """Is this a function that counts by its name? Then its sites stay on."""
-        module = str(callee.__globals__.get("__name__"))
-        named = find_named(callee.__code__.co_qualname, module)
+        # By the function: to ask for its code is an audit event, which costs more than the rest.
+        known = self._by_name.get(id(callee))
+        if known is None:
+            module = str(callee.__globals__.get("__name__"))
+            found = find_named(callee.__code__.co_qualname, module)
+            known = self._by_name[id(callee)] = (callee, found)
+        named = known[1]
         if named is None or not named.always:
             return False
         if on_loop():
-            self._hub.wrote(named.entry, frame, _WITNESS)
+            self._hub.wrote(named.entry, sys._getframe(depth), _WITNESS)
         return True
 
-    def _instance_call(self, kind: type, frame: Any) -> bool:
+    def _selects(self, code: CodeType, callee: Any) -> bool:
+        """Somebody beside the loop waits on a selector; the loop's own wait was switched off."""
+        if callee.__module__ != "selectors" or code.co_filename.endswith("base_events.py"):
+            return False
+        if self._deaf_to_polls and on_loop():
+            self._deaf_to_polls = False
+            _monitoring().restart_events()
+        return True
+
+    def _instance_call(self, kind: type) -> bool:
         """The same for an object that is called, such as a gRPC method."""
         call = vars(kind).get("__call__")
-        return type(call) is FunctionType and self._python_call(call, frame)
+        return type(call) is FunctionType and self._python_call(call, 3)
 
     def _through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
         """What a partial and its like really call, and its first argument."""
@@ -182,7 +208,7 @@ class MonitoringTap:
             real = getattr(callee, "__self__", arg0) if callee.__name__ == "__call__" else None
         elif type(arg0) is ModuleType:
             real = vars(arg0).get(callee.__reduce__()[1][0])
-        return self._hub.catalog.by_id.get(id(real)), arg0
+        return self._hub.catalog.find(real), arg0
 
     def _operand(
         self, entry: Entry, code: CodeType, offset: int, arg0: Any
@@ -193,7 +219,7 @@ class MonitoringTap:
         if entry.judge == "iterates":
             return entry, arg0
         if entry.judge == "applies":  # map(time.sleep, ...)
-            applied = self._hub.catalog.by_id.get(id(arg0))
+            applied = self._hub.catalog.find(arg0)
             return (applied if applied is not None and applied.judge == "always" else None), arg0
         known = self._last.get((id(code), offset))
         if known is None:
@@ -214,12 +240,12 @@ class MonitoringTap:
             self._lines.look_into(code, tool)
         return _monitoring().DISABLE
 
-    def _learn(self, code: CodeType, frame: FrameType) -> tuple[CodeType, frozenset[int]]:
+    def _learn(self, code: CodeType) -> tuple[CodeType, frozenset[int]]:
         if len(self._sites) >= _MOST_CODES:
             self._sites.clear()
         mine = self._mine(code)
         with self._hub.aside():
-            live = live_sites(code, None if mine else _CHANGING, frame.f_globals)
+            live = live_sites(code, None if mine else _CHANGING, sys._getframe(2).f_globals)
         found = self._sites[id(code)] = (code, live)
         if mine and self._tool is not None:
             self._lines.look_into(code, self._tool)  # it may have begun before we did
@@ -245,16 +271,6 @@ _CHANGING = frozenset(
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
 
 
-def _is_loops_own(frame: FrameType) -> bool:
-    """Is it the loop that waits here for what comes next?"""
-    back = frame.f_back
-    return (
-        back is not None
-        and frame.f_code.co_filename.endswith("selectors.py")
-        and back.f_code.co_filename.endswith("base_events.py")
-    )
-
-
 def _monitoring() -> Any:
     return sys.monitoring  # type: ignore[attr-defined,unused-ignore]
 
@@ -277,7 +293,8 @@ def live_sites(
         extended = arg if op == "EXTENDED_ARG" else 0
         if op in _CALLS:
             load = loads.get((line, column))
-            if load is None or load.may_change(names):
+            # Unknown is rare; in a library it would have to be a name that changes, too.
+            if names is None if load is None else load.may_change(names):
                 live.add(2 * index)
         elif op in _ATTRIBUTE_LOADS:
             # The lowest bits of the argument tell methods from attributes.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, find_named
 from .hub import MOST_TELLINGS, Hub, Unseen, on_loop
+from .stack import is_loops_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +59,7 @@ class ProfileTap:
 
     def _make_hook(self) -> Callable[[FrameType, str, Any], None]:
         hub, catalog, before = self._hub, self._hub.catalog, self._before
-        entries, last = catalog.by_id, _NAMED_LAST
+        find, last = catalog.find, _NAMED_LAST
 
         def hook(frame: FrameType, event: str, arg: Any) -> None:
             if before and (earlier := before.get(threading.get_ident())) is not None:
@@ -66,7 +67,7 @@ class ProfileTap:
             if event == "return":
                 return
             if event == "c_call":
-                entry = entries.get(id(arg))
+                entry = find(arg)
                 if entry is None and arg.__name__ in catalog.names:
                     entry = catalog.bound(arg)
                 if entry is not None:
@@ -84,7 +85,7 @@ class ProfileTap:
             sys.setprofile(self._before.get(threading.get_ident()))
         elif self._hub.probe and self._hub.probing(_WITNESS):
             return
-        elif on_loop() and not _is_loops_own(frame):
+        elif on_loop() and not is_loops_wait(frame):
             site = (id(frame.f_code), frame.f_lasti)
             if self._told.get(site, 0) >= MOST_TELLINGS:
                 return
@@ -100,16 +101,6 @@ class ProfileTap:
 
     def __repr__(self) -> str:
         return f"<ProfileTap: {'live' if self._live else 'idle'}>"
-
-
-def _is_loops_own(frame: FrameType) -> bool:
-    """Is it the loop that waits here for what comes next?"""
-    back = frame.f_back
-    return (
-        back is not None
-        and frame.f_code.co_filename.endswith("selectors.py")
-        and back.f_code.co_filename.endswith("base_events.py")
-    )
 
 
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)

@@ -25,6 +25,7 @@ _WATCHED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
 _SMALL = frozenset({"file", "file_metadata", "lock", "import"})
 _SHORT = 0.001  # seconds: below, the time alone convinces nobody
+_WEIGHTS: dict[str, Weight] = {"fail": "error", "warn": "warning", "off": "silent"}
 # What a library of a known kind waits in: its kind says more than the call does.
 _WAITS = frozenset({"network", "dns", "tls", "lock", "join", "queue"})
 
@@ -63,6 +64,9 @@ def weigh(
 
 
 def _weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
+    word = dict(policy.categories).get(category)
+    if word is not None:
+        return _WEIGHTS[word]
     if policy.profile == "strict" or category in _AT_ONCE or category in _WATCHED:
         return "error"
     above = held is not None and held >= policy.step_threshold

@@ -20,6 +20,7 @@ _FINDINGS = pytest.StashKey[dict[str, list[Finding]]]()
 _LAG = pytest.StashKey[dict[str, Any]]()
 _NOTES = pytest.StashKey[list[str]]()
 _SWEEPS = pytest.StashKey[list[dict[str, Any]]]()
+_RUN = pytest.StashKey[dict[str, Any]]()
 _SEED = pytest.StashKey[str]()
 ATTRIBUTE = "asyncfastapi"
 
@@ -36,6 +37,8 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     if phase == "teardown" and (lag := state.watching.lag()):
         item.stash[_LAG] = lag
     item.stash[_SEED] = state.seed_text()
+    if phase == "teardown":
+        item.stash[_RUN] = state.told_run()
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
@@ -51,7 +54,8 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
     notes = item.stash.get(_NOTES, [])
     lag = item.stash.get(_LAG, None)
     swept = item.stash.get(_SWEEPS, []) if report.when == "call" else []
-    if not (fresh or notes or lag or swept):
+    run = item.stash.get(_RUN, None)
+    if not (fresh or notes or lag or swept or run):
         return
     payload: dict[str, Any] = {
         "findings": [finding.to_json() for finding in fresh],
@@ -61,6 +65,8 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
         payload["lag"] = lag
     if swept:
         payload["sweeps"] = swept
+    if run:
+        payload["run"] = run
     setattr(report, ATTRIBUTE, payload)
     shown = str(report.longrepr)
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.
@@ -92,6 +98,12 @@ def sweeps(terminal: TerminalReporter) -> list[dict[str, Any]]:
     """What exploring came to, test by test, as plain data."""
     payloads = [getattr(report, ATTRIBUTE, None) or {} for report in _reports(terminal.stats)]
     return [sweep for payload in payloads for sweep in payload.get("sweeps", ())]
+
+
+def runs(terminal: TerminalReporter) -> list[dict[str, Any]]:
+    """What each guarded test has to say about the run as a whole."""
+    payloads = [getattr(report, ATTRIBUTE, {}) for report in _reports(terminal.stats)]
+    return [payload["run"] for payload in payloads if "run" in payload]
 
 
 def _reports(stats: dict[str, list[Any]]) -> Iterable[Any]:

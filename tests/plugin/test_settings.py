@@ -18,6 +18,8 @@ from pytest_asyncfastapi.options import OPTIONS
         ("--asyncfastapi-client-timeout=soon", "'soon' is not a duration"),
         ("--asyncfastapi-startup-timeout=-1", "'-1' is not a duration"),
         ("--asyncfastapi-allow-blocking=noise@shop", "'noise@shop' is not an allow rule"),
+        ("--asyncfastapi-blocking-category=noise=off", "'noise=off' is not CATEGORY=WORD"),
+        ("--asyncfastapi-blocking-category=file=loud", "fail, warn or off"),
         ("--asyncfastapi-app= ", "' ' is not a text"),
         ("--asyncfastapi-fault=https://x.example/*: explode", "explode"),
     ],

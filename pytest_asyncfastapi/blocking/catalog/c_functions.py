@@ -141,9 +141,10 @@ class Catalog:
     """
 
     def __init__(self) -> None:
-        self.by_id: dict[int, Entry] = {}
+        # By the callable and not by its id(): each id() is an audit event, which costs more.
+        self.entries: dict[Any, Entry] = {}
+        self.kinds: set[type] = set()  # theirs; of others neither hash nor equality is asked for
         self.names: frozenset[str] = frozenset()  # of methods: sites that may change their callee
-        self._keep: list[object] = []  # an id is only good while its object lives
         self._modules: set[str] = set()
 
     def refresh(self) -> None:
@@ -165,8 +166,8 @@ class Catalog:
                 if callee is None or isinstance(callee, type(shown)):
                     continue
                 entry = Entry(shown(module_name, owner_name, name), category, judge, remedy)
-                self.by_id.setdefault(id(callee), entry)
-                self._keep.append(callee)
+                self.entries.setdefault(callee, entry)
+                self.kinds.add(type(callee))
                 names.add(name)
         self._modules |= fresh
         self.names = frozenset(names)
@@ -174,7 +175,11 @@ class Catalog:
     def bound(self, callee: Any) -> Entry | None:
         """The entry of a C method that was bound earlier (`recv = sock.recv`)."""
         owner = getattr(type(callee.__self__), callee.__name__, None)
-        return self.by_id.get(id(owner))
+        return self.find(owner)
+
+    def find(self, callee: Any) -> Entry | None:
+        """The entry of this very callable."""
+        return self.entries.get(callee) if type(callee) in self.kinds else None
 
     def __repr__(self) -> str:
-        return f"<Catalog of {len(self.by_id)} C callables>"
+        return f"<Catalog of {len(self.entries)} C callables>"
