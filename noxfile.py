@@ -57,7 +57,12 @@ def one_client(session: nox.Session, library: str) -> None:
     session.install("--quiet", "pytest-asyncio>=1.3", "sse-starlette>=2.1", "wsproto>=1.2")
     chosen = "httpx2 or not httpx" if library == "httpx2" else "not httpx2"
     # These need a server, or every runner there is.
-    others = ("oracle", "test_docs_of_client.py", "test_rows_runners.py", "test_rows_under_pytest.py")
+    others = (
+        "oracle",
+        "test_docs_of_client.py",
+        "test_rows_runners.py",
+        "test_rows_under_pytest.py",
+    )
     ignored = [f"--ignore=tests/client/{name}" for name in others]
     session.run("pytest", "-q", "tests/client", *ignored, "-k", chosen)
 

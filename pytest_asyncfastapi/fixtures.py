@@ -6,6 +6,7 @@ names, the guards hang on the test item.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -93,6 +94,8 @@ async def asgi_client(
     except (TypeError, ValueError) as error:  # a marker that names no dependency
         state.faults.dependencies.clear()
         raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
+    if state.recording is not None:
+        asgi_running = replace(asgi_running, app=state.recording.watched(asgi_running.app))
     async with client_of(
         asgi_running,
         client=settings.client,

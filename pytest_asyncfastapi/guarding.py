@@ -30,6 +30,8 @@ def start(state: TestState) -> BlockingGuard:
         cpu_threshold=settings.cpu_threshold,
     )
     guard = BlockingGuard(policy, state.user_code, test=state.test)
+    if state.recording is not None:
+        guard.now = state.recording.now
     guard.start()
     return guard
 

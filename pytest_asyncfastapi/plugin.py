@@ -40,6 +40,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in markers.MARKERS:
         config.addinivalue_line("markers", marker)
     config.stash[settings.SETTINGS] = settings.read(config)
+    if config.stash[settings.SETTINGS].reports:
+        from .report import outputs
+
+        outputs.install(config, config.stash[settings.SETTINGS])
 
 
 @pytest.hookimpl(tryfirst=True)
