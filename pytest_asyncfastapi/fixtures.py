@@ -96,6 +96,8 @@ async def asgi_client(
         raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
     if state.probe is not None:
         asgi_running = replace(asgi_running, app=state.probe.tapped(asgi_running.app))
+    if state.recording is not None:
+        asgi_running = replace(asgi_running, app=state.recording.watched(asgi_running.app))
     async with client_of(
         asgi_running,
         client=settings.client,

@@ -49,6 +49,8 @@ def start(state: TestState) -> BlockingGuard:
         shipped=_shipped(state.item.config),
     )
     guard = BlockingGuard(policy, state.user_code, test=state.test)
+    if state.recording is not None:
+        guard.now = state.recording.now
     guard.start()
     return guard
 

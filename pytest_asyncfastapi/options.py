@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -65,8 +66,24 @@ class Settings:
     client_timeout: float = 30.0
     startup_timeout: float = 10.0
     shutdown_timeout: float = 10.0
+    json: str = ""
+    html: str = ""
+    trace: str = ""
+    sarif: str = ""
+    github: Literal["auto", "off"] = "auto"
     # Not options: where `app` was given, for the errors about it.
     app_origin: str = ""
+
+    @property
+    def records(self) -> bool:
+        """Does a report need to know what each test did, moment by moment?"""
+        return bool(self.json or self.html or self.trace)
+
+    @property
+    def reports(self) -> bool:
+        """Is there anything to write when the run is over?"""
+        hosted = self.github == "auto" and os.environ.get("GITHUB_ACTIONS") == "true"
+        return self.records or bool(self.sarif) or hosted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -279,5 +296,21 @@ OPTIONS = (
         "how long the app's lifespan may take to shut down (default 10s)",
         seconds,
         metavar="DURATION",
+    ),
+    Option("json", "write all that was seen, as JSON", _text, metavar="FILE", marker=False),
+    Option("html", "write a page to read and to search", _text, metavar="FILE", marker=False),
+    Option(
+        "trace",
+        "write each test's timeline, for https://ui.perfetto.dev or chrome://tracing",
+        _text,
+        metavar="FILE",
+        marker=False,
+    ),
+    Option("sarif", "write the findings for code scanning", _text, metavar="FILE", marker=False),
+    Option(
+        "github",
+        "auto: annotations and a step summary, in GitHub Actions (default); off: neither",
+        _one_of("auto", "off"),
+        marker=False,
     ),
 )

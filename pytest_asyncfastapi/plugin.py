@@ -45,6 +45,10 @@ def pytest_configure(config: pytest.Config) -> None:
         from .guarding import open_baseline
 
         open_baseline(config, chosen.blocking_baseline)
+    if chosen.reports:
+        from .report import outputs
+
+        outputs.install(config, chosen)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from .faults import Faults
     from .faults.client import ClientPlan
     from .options import Mode
+    from .recording import Recording
+    from .upstream.record import Exchange
     from .upstream.scope import UpstreamScope
 
 _NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
@@ -63,6 +65,11 @@ class TestState:
         self.ours = bool(names & OUR_FIXTURES)
         self.wants_clock = "clock" in names or self.settings.clock in ("freeze", "flow")
         self.guard: BlockingGuard | None = None
+        self.recording: Recording | None = None
+        if self.settings.records:
+            from .recording import Recording
+
+            self.recording = Recording()
         self.watching = Watching(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
@@ -114,6 +121,8 @@ class TestState:
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
             self._scope.tapes = self.settings.tapes
             self._scope.on_serve = self.stay_real
+            if self.recording is not None:
+                self._scope.recorder.count_from(self.recording.zeros)
             faults.dependencies.changed = self.place_gates
             given_faults.add(faults, self.settings, self.item)
             self._scope.activate()
@@ -149,8 +158,12 @@ class TestState:
         """When each upstream call of this test began and ended; None without upstream routing."""
         if self._scope is None:
             return None
-        calls = self._scope.recorder.exchanges
+        calls = self.exchanges()
         return [(call.started, inf if call.ended is None else call.ended) for call in calls]
+
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Every upstream call of this test; none without upstream routing."""
+        return () if self._scope is None else self._scope.recorder.exchanges
 
     # Virtual time
 

@@ -66,6 +66,8 @@ class Watching:
 
     def on_loop(self) -> None:
         """The test has a running loop now."""
+        if self._state.recording is not None:
+            self._state.recording.on_loop()
         if self.watch is not None:
             self.watch.on_loop()
 
@@ -147,7 +149,7 @@ class Watching:
 
     def lag(self) -> dict[str, Any] | None:
         """The loop's lag in this test as plain data, if anybody asked to see it."""
-        if not self._state.settings.loop_lag:
+        if not (self._state.settings.loop_lag or self._state.recording):
             return None
         from .concurrency.lag import loop_lag
 

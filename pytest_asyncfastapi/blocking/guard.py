@@ -25,7 +25,7 @@ from .verdict import classify, counts, finding, text, weigh
 from .witnesses import WITNESSES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from ..frames import UserCode
     from .catalog import Entry
@@ -51,6 +51,7 @@ class BlockingGuard:
         self.test = test
         self.thread = 0
         self.not_watched = ""
+        self.now: Callable[[], float] | None = None  # told with each call, if it is given
         self._rules = tuple(as_rule(rule) for rule in policy.allow)
         self._used: set[AllowRule] = set()
         self._given: list[AllowRule] = []
@@ -227,6 +228,8 @@ class BlockingGuard:
         return False
 
     def _keep(self, record: Record) -> None:
+        if self.now is not None:
+            record.at = self.now()
         self._records.append(record)
         if not record.stall:
             self._latest[threading.get_ident()] = record

@@ -48,6 +48,7 @@ class Record:
         self.thread = threading.current_thread().name
         self.inner: list[str] = []
         self.stall = False
+        self.at: float | None = None
         self._duration: float | None = None
         self._held: float | None = None
 
@@ -87,6 +88,7 @@ class Record:
             remedy=_fill(self.remedy, self.args),
             test=self.test,
             created="" if self.birth is None or user is None else self.birth.told(user),
+            at=self.at,
         )
 
     def __repr__(self) -> str:

@@ -37,7 +37,8 @@ class BlockingCall:
     `duration` is in seconds, None when nobody saw the end of it. `severity`
     is "silent" for what the profile does not mind; `allow` is the line that
     silences it and `chain` the user's frames, outermost first. `created` is who
-    created the task that made the call.
+    created the task that made the call, `at` when it was (for a step: when it ended), in
+    seconds since the test began, where somebody asked for that.
     """
 
     name: str
@@ -54,6 +55,7 @@ class BlockingCall:
     remedy: str
     test: str = ""
     created: str = ""
+    at: float | None = None
 
     def __str__(self) -> str:
         return f"{self.name}({self.args}) at {self.where or 'no line of yours'}"

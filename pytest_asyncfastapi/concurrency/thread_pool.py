@@ -31,6 +31,15 @@ EXECUTOR = "asyncio's default executor"
 
 
 @dataclass(frozen=True, slots=True)
+class Wait:
+    """One wait for a thread, from `since` to `until` on the loop's own clock."""
+
+    activity: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
 class PoolReport:
     """What one pool had to do: its `size`, the most threads in use and the most calls waiting.
 
@@ -46,6 +55,7 @@ class PoolReport:
     longest_queue: int = 0
     longest_wait: float = 0.0
     waiters: dict[str, int] = field(default_factory=dict)
+    waits: tuple[Wait, ...] = ()
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.peak} of {self.size:g} threads in use at most"
@@ -80,6 +90,7 @@ class PoolUse:
         self.calls = self.peak = self.queued = self.longest_queue = 0
         self.longest_wait = 0.0
         self.waiters: Counter[str] = Counter()
+        self.waits: list[Wait] = []
         self._jobs: list[Job] = []
         self._waiting = 0
         self._lock = threading.Lock()
@@ -122,6 +133,7 @@ class PoolUse:
         self.longest_queue = max(self.longest_queue, other.longest_queue)
         self.longest_wait = max(self.longest_wait, other.longest_wait)
         self.waiters.update(other.waiters)
+        self.waits += other.waits
 
     def frozen(self) -> PoolReport:
         """The use so far as a fact."""
@@ -134,6 +146,7 @@ class PoolUse:
             self.longest_queue,
             self.longest_wait,
             dict(self.waiters),
+            tuple(self.waits),
         )
 
 
@@ -260,7 +273,10 @@ def _acquiring(original: Any, hub: Hub, default: Any, now: Any) -> Any:
         try:
             return await original(limiter, borrower)
         finally:
-            pool.got(now() - since if waits else None, limiter.borrowed_tokens)
+            until = now()
+            pool.got(until - since if waits else None, limiter.borrowed_tokens)
+            if waits:
+                pool.waits.append(Wait(ACTIVITY.get(), since, until))
 
     return acquire_on_behalf_of
 
@@ -272,11 +288,14 @@ def _submitting(original: Any, hub: Hub) -> Any:
             return original(loop, executor, func, *args)
         pool, mine = watch.pool(EXECUTOR), Job()
         waits = pool.submit(mine, _size(loop))
-        since = loop.time()
+        since, who = loop.time(), ACTIVITY.get() if waits else ""
 
         def job(*given: Any) -> Any:
             # On the pool's thread. Virtual time stands still while a thread works.
-            pool.got(loop.time() - since if waits else None, mine.rank)
+            until = loop.time()
+            pool.got(until - since if waits else None, mine.rank)
+            if waits:
+                pool.waits.append(Wait(who, since, until))
             try:
                 return func(*given)
             finally:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ..findings import Finding
-from . import text
+from . import junit, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +22,7 @@ _LAG = pytest.StashKey[dict[str, Any]]()
 _NOTES = pytest.StashKey[list[str]]()
 _SWEEPS = pytest.StashKey[list[dict[str, Any]]]()
 _RUN = pytest.StashKey[dict[str, Any]]()
+_RECORD = pytest.StashKey[str]()
 _SEED = pytest.StashKey[str]()
 ATTRIBUTE = "asyncfastapi"
 
@@ -36,9 +38,13 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     item.stash[_SWEEPS] = [explored.to_json() for explored in state.explored]
     if phase == "teardown" and (lag := state.watching.lag()):
         item.stash[_LAG] = lag
+    if phase == "teardown" and state.recording is not None:
+        facts = state.recording.facts(state)
+        item.stash[_RECORD] = json.dumps(facts) if facts else ""
     item.stash[_SEED] = state.seed_text()
     if phase == "teardown":
         item.stash[_RUN] = state.told_run()
+    junit.add(item, fresh, state)
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
@@ -55,12 +61,15 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
     lag = item.stash.get(_LAG, None)
     swept = item.stash.get(_SWEEPS, []) if report.when == "call" else []
     run = item.stash.get(_RUN, None)
-    if not (fresh or notes or lag or swept or run):
+    record = _taken(item, str(report.when))
+    if not (fresh or notes or lag or swept or run or record):
         return
     payload: dict[str, Any] = {
         "findings": [finding.to_json() for finding in fresh],
         "notes": list(notes),
     }
+    if record:
+        payload["record"] = record
     if lag:
         payload["lag"] = lag
     if swept:
@@ -73,6 +82,14 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
     unseen = [finding for finding in fresh if text.finding(finding) not in shown]
     if unseen and report.failed:
         report.sections.append(("pytest-asyncfastapi", text.findings(unseen)))
+
+
+def _taken(item: pytest.Item, when: str) -> str:
+    """The record of the test, once: on the report of its teardown."""
+    record = item.stash.get(_RECORD, "") if when == "teardown" else ""
+    if record:
+        del item.stash[_RECORD]
+    return record
 
 
 def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:

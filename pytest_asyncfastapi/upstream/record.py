@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
+from ..faults.effect import DELAYS
 from ..units import show
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Exchange:
     what has not come.
     `where` is the line of the app that called, `activity` the request of the
     app's client that was being served; `fault` is the text of the rules that
-    struck; `error` the name of what was raised, in the body too.
+    struck, `injected` their delays (s) by name and `ending` how they end the call (see
+    `faults.Effect`); `error` the name of what was raised, in the body too.
     """
 
     method: str
@@ -48,6 +50,8 @@ class Exchange:
     activity: str = ""
     fault: str = ""
     request: Any = field(default=None, compare=False)
+    injected: tuple[tuple[str, float], ...] = ()
+    ending: str = ""
 
     @property
     def duration(self) -> float | None:
@@ -116,7 +120,16 @@ class OpenExchange:
             self.activity,
             str(self.fault),
             self.request,
+            *_injected(self.fault),
         )
+
+
+def _injected(plan: Any) -> tuple[tuple[tuple[str, float], ...], str]:
+    effect = getattr(plan, "effect", None)
+    if effect is None:
+        return (), ""
+    delays = tuple((name, getattr(effect, name)) for name in DELAYS if getattr(effect, name))
+    return delays, effect.ending
 
 
 class Recorder:
@@ -130,7 +143,11 @@ class Recorder:
         self._out = 0
         self.peak = 0
         self._began = time.monotonic()
-        self._foreign: dict[str, float] = {}
+        self._zeros: dict[str, float] = {}
+
+    def count_from(self, zeros: dict[str, float]) -> None:
+        """Share when the test began on each clock (s, by its name) with somebody else."""
+        self._zeros = zeros
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
@@ -145,9 +162,9 @@ class Recorder:
         `clock` names a clock that does not start where the process's does.
         """
         where = None if frame is None else self.where(frame)
-        zero = self._began
+        zero = self._zeros.get("", self._began)
         if clock:
-            zero = self._foreign.setdefault(clock, now - (time.monotonic() - self._began))
+            zero = self._zeros.setdefault(clock, now - (time.monotonic() - self._began))
         activity = ACTIVITY.get()
         call = OpenExchange(
             request.method, request.url, library, zero, now, where, activity, request

@@ -142,7 +142,9 @@ class UpstreamScope:
             return call.real()
         call.request.read()
         seen = call.library.as_httpx(call.request)
-        out = self.recorder.begin(seen, call.library.name, time.monotonic(), sys._getframe())
+        out = self.recorder.begin(
+            seen, call.library.name, time.monotonic(), sys._getframe(), "thread"
+        )
         decision: Decision | None = None
         error: BaseException | None = None
         response: Any = None
