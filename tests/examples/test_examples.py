@@ -35,3 +35,10 @@ def test_the_ai_gateway_is_green_and_without_findings() -> None:
     assert status == 0, said
     assert "12 passed" in said
     assert "pytest-asyncfastapi =" not in said
+
+
+def test_one_suite_is_green_on_three_kinds_of_app() -> None:
+    """Starlette, Litestar, and no framework."""
+    status, said = run("not_fastapi", "-p", "no:asyncio", needs=("litestar",))
+    assert status == 0, said
+    assert "15 passed" in said
