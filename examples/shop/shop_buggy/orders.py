@@ -5,6 +5,7 @@ import time
 
 from fastapi import APIRouter
 from fastapi.responses import PlainTextResponse
+
 from shop.models import Order
 from shop.orders import OrderOut
 from shop.orders import read_order as read_sound_order

@@ -15,8 +15,7 @@ class Stock(SoundStock):
         """How many there are of several products, asked at the same time."""
         answers = await asyncio.gather(*(self._get(f"/items/{sku}") for sku in skus))
         return {
-            sku: int(answer.json()["available"])
-            for sku, answer in zip(skus, answers, strict=True)
+            sku: int(answer.json()["available"]) for sku, answer in zip(skus, answers, strict=True)
         }
 
     async def _get(self, path: str) -> httpx.Response:

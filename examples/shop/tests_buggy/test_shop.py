@@ -5,9 +5,7 @@ import pytest
 import respx
 from pytest_asyncfastapi import Faults, Load, Upstream
 
-pytestmark = pytest.mark.asyncfastapi(
-    app="shop_buggy.main:create_app()", leaks="fail", threads="fail"
-)
+pytestmark = pytest.mark.asyncfastapi(app="shop_buggy.main:create_app()")
 
 CART = {"items": {"mug": 1}, "card": "tok-visa"}
 
