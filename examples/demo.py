@@ -26,15 +26,15 @@ def main() -> int:
     if run("-q") != 0:
         return 1
     say(
-        "2. The buggy shop. Ordinary tests: every assertion of theirs holds. The plugin fails\n"
-        "   them, and says which line to change."
+        "2. The buggy shop. Ordinary tests: what they assert of its answers holds. The plugin\n"
+        "   fails them, and says which line to change."
     )
     if run("-q", "tests_buggy") != 1:
         print("The buggy suite should have failed with findings, and did not.")
         return 1
     say(
-        "Those four failures are the point: without the plugin that suite is green, and each of\n"
-        "these bugs goes to production. See them beside their cure:\n"
+        "Those seven failures are the point: without the plugin every answer is as expected, and\n"
+        "each of these bugs goes to production. See them beside their cure:\n"
         "   diff examples/shop/shop/stock.py examples/shop/shop_buggy/stock.py"
     )
     return 0

@@ -8,6 +8,7 @@ plain `def` endpoints and dependencies; and asyncio's default executor, behind
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 import threading
@@ -18,16 +19,19 @@ from typing import TYPE_CHECKING, Any
 from ..activity import ACTIVITY
 from ..findings import Finding
 from ..units import show
+from .thread_callee import place_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from concurrent.futures import ThreadPoolExecutor
 
+    from ..findings import Location
     from .hub import Hub
     from .patches import Patches
 
 LIMITER = "thread limiter"
 EXECUTOR = "asyncio's default executor"
+_SHOWN = 3  # requests that a report names
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +47,8 @@ class Wait:
 class PoolReport:
     """What one pool had to do: its `size`, the most threads in use and the most calls waiting.
 
-    `queued` counts the calls that found no thread free, by request in `waiters`;
-    `longest_wait` is in seconds on the clock in force.
+    `queued` counts the calls that found no thread free, by request in `waiters`, `where`
+    is a function that one of them was to run; `longest_wait` is in seconds on the clock in force.
     """
 
     name: str
@@ -56,12 +60,16 @@ class PoolReport:
     longest_wait: float = 0.0
     waiters: dict[str, int] = field(default_factory=dict)
     waits: tuple[Wait, ...] = ()
+    where: Location | None = None
 
     def __str__(self) -> str:
         text = f"{self.name}: {self.peak} of {self.size:g} threads in use at most"
         if not self.queued:
             return f"{text}, nobody waited"
-        who = ", ".join(f"{name or 'no request'} x {n}" for name, n in self.waiters.items())
+        most = sorted(self.waiters.items(), key=lambda one: -one[1])
+        who = ", ".join(f"{name or 'no request'} x {n}" for name, n in most[:_SHOWN])
+        if len(most) > _SHOWN:
+            who += f" and {len(most) - _SHOWN} more"
         return f"{text}, {self.queued} calls waited, up to {show(self.longest_wait)} ({who})"
 
 
@@ -91,12 +99,13 @@ class PoolUse:
         self.longest_wait = 0.0
         self.waiters: Counter[str] = Counter()
         self.waits: list[Wait] = []
+        self.where: Location | None = None
         self._jobs: list[Job] = []
         self._waiting = 0
         self._lock = threading.Lock()
 
-    def asked(self, size: float, running: int) -> bool:
-        """A call asks for a thread; returns whether it has to wait."""
+    def asked(self, size: float, running: int, find: Callable[[], Location | None]) -> bool:
+        """A call asks for a thread; returns whether it has to wait. `find` says whose it is."""
         with self._lock:
             self.calls += 1
             self.size = size
@@ -106,6 +115,7 @@ class PoolUse:
             self._waiting += 1
             self.longest_queue = max(self.longest_queue, self._waiting)
             self.waiters[ACTIVITY.get()] += 1
+            self.where = self.where or find()
             return True
 
     def got(self, waited: float | None, running: int) -> None:
@@ -116,10 +126,10 @@ class PoolUse:
                 self._waiting -= 1
                 self.longest_wait = max(self.longest_wait, waited)
 
-    def submit(self, job: Job, size: int) -> bool:
+    def submit(self, job: Job, size: int, find: Callable[[], Location | None]) -> bool:
         """A job goes to the executor; returns whether it has to wait for a thread."""
         self._jobs = [one for one in self._jobs if not one.over]
-        waits = self.asked(size, len(self._jobs))
+        waits = self.asked(size, len(self._jobs), find)
         job.rank = min(len(self._jobs) + 1, size)
         self._jobs.append(job)
         return waits
@@ -134,6 +144,7 @@ class PoolUse:
         self.longest_wait = max(self.longest_wait, other.longest_wait)
         self.waiters.update(other.waiters)
         self.waits += other.waits
+        self.where = self.where or other.where
 
     def frozen(self) -> PoolReport:
         """The use so far as a fact."""
@@ -147,6 +158,7 @@ class PoolUse:
             self.longest_wait,
             dict(self.waiters),
             tuple(self.waits),
+            self.where,
         )
 
 
@@ -209,6 +221,7 @@ def findings(reports: Iterable[PoolReport], mode: str, test: str) -> list[Findin
             kind="threads",
             title=f"thread pool exhausted: {pool.queued} call{'s' * (pool.queued != 1)} waited for "
             f"one of the {pool.size:g} threads of {_article(pool.name)}",
+            where=pool.where,
             activity=next(iter(pool.waiters), ""),
             why="every other endpoint that needs a thread waits behind them",
             evidence=str(pool),
@@ -268,7 +281,9 @@ def _acquiring(original: Any, hub: Hub, default: Any, now: Any) -> Any:
         if watch is None or limiter is not default():
             return await original(limiter, borrower)
         pool = watch.pool(LIMITER)
-        waits = pool.asked(limiter.total_tokens, limiter.borrowed_tokens)
+        find = functools.partial(place_of, sys._getframe(), watch.user_code)
+        waits = pool.asked(limiter.total_tokens, limiter.borrowed_tokens, find)
+        del find  # it holds this frame
         since = now()
         try:
             return await original(limiter, borrower)
@@ -287,7 +302,9 @@ def _submitting(original: Any, hub: Hub) -> Any:
         if executor is not None or watch is None:
             return original(loop, executor, func, *args)
         pool, mine = watch.pool(EXECUTOR), Job()
-        waits = pool.submit(mine, _size(loop))
+        find = functools.partial(place_of, sys._getframe(), watch.user_code, func)
+        waits = pool.submit(mine, _size(loop), find)
+        del find  # it holds this frame
         since, who = loop.time(), ACTIVITY.get() if waits else ""
 
         def job(*given: Any) -> Any:

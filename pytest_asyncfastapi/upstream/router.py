@@ -261,8 +261,11 @@ class Upstream(Taping, AssertingRouter):
     def assert_max_in_flight(self, n: int) -> None:
         """Fail if more than `n` calls were ever out at one time."""
         __tracebackhide__ = True
+        if self.peak_in_flight <= n:
+            return
         callers = "".join(f"\n  {line}" for line in self._recorder.callers()[:3])
-        assert self.peak_in_flight <= n, (
+        # Not `assert`, to which pytest would add its own words.
+        raise AssertionError(
             f"{self.peak_in_flight} upstream calls were in flight at one time, "
             f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n}){callers}"
         )

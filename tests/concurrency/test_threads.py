@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 
 import anyio
 import anyio.to_thread
 import pytest
 
-from pytest_asyncfastapi.concurrency.thread_pool import EXECUTOR, LIMITER
+from pytest_asyncfastapi.concurrency.thread_pool import EXECUTOR, LIMITER, PoolReport
 
 BACKENDS = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 
@@ -104,6 +105,7 @@ def test_exhaustion_is_a_warning_that_names_the_endpoint(projects):
     report = projects.run(app=APP, test_it=TESTS.format(mark=""))
     report.outcome(passed=1)
     assert "warn  thread pool exhausted: 10 calls waited for one of the 40 threads" in report.output
+    assert re.search(r"app\.py:\d+  def report\(\):", report.output)
     assert "in GET /report" in report.output
 
 
@@ -119,3 +121,57 @@ def test_a_marker_turns_it_off(projects):
     report = projects.run(app=APP, test_it=TESTS.format(mark=mark))
     report.outcome(passed=1)
     assert "exhausted" not in report.output
+
+
+PLACES = """
+import asyncio, functools, time, pytest
+import anyio, anyio.to_thread
+from concurrent.futures import ThreadPoolExecutor
+
+def dependency_body():
+    time.sleep(0.001)
+
+{waits}
+
+@pytest.mark.asyncfastapi(threads="fail")
+async def test_it(asgi_client):
+    anyio.to_thread.current_default_thread_limiter().total_tokens = 1
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+    async with anyio.create_task_group() as group:
+        for _ in range(3):
+            group.start_soon({call})
+"""
+
+
+@pytest.mark.parametrize(
+    ("waits", "call", "shown"),
+    [
+        ("", "anyio.to_thread.run_sync, dependency_body", "def dependency_body():"),
+        ("", "asyncio.to_thread, dependency_body", "def dependency_body():"),
+        ("", "anyio.to_thread.run_sync, functools.partial(dependency_body)",
+         "def dependency_body():"),
+        ("async def ask():\n    await anyio.to_thread.run_sync(time.sleep, 0.001)", "ask",
+         "await anyio.to_thread.run_sync(time.sleep, 0.001)"),
+        ("async def ask():\n    await asyncio.to_thread(time.sleep, 0.001)", "ask",
+         "await asyncio.to_thread(time.sleep, 0.001)"),
+        ("", "asgi_client.get, '/given'", "def given():"),
+    ],
+    ids=["anyio", "asyncio", "partial", "library in anyio", "library in asyncio", "dependency"],
+)  # fmt: skip
+def test_exhaustion_names_the_line(projects, waits, call, shown):
+    """The function that is to run in the thread; for a library's, the line that asked."""
+    app = APP + (
+        "\nfrom fastapi import Depends\n"
+        "def given():\n    time.sleep(0.001)\n    yield 1\n"
+        "@app.get('/given')\nasync def read(one=Depends(given)): return {}\n"
+    )
+    report = projects.run(app=app, test_it=PLACES.format(waits=waits, call=call))
+    report.outcome(failed=1)
+    assert shown in report.finding("thread pool exhausted")
+
+
+def test_a_report_names_three_requests_and_counts_the_others():
+    """Fifty different paths are no list to read."""
+    waiters = {"GET /a": 1, "GET /b": 5, "GET /c": 1, "GET /d": 1, "GET /e": 2}
+    text = str(PoolReport(LIMITER, 40, 50, 40, 10, 10, 0.5, waiters))
+    assert text.endswith("(GET /b x 5, GET /e x 2, GET /a x 1 and 2 more)")

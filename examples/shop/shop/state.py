@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
+import anyio
 import httpx
 from fastapi import Depends, Header, Request
 
@@ -13,6 +14,8 @@ from .payments import Payments
 from .settings import Settings
 from .stock import Stock
 
+PRINTERS = 10  # for labels
+
 
 @dataclass(frozen=True)
 class Shop:
@@ -20,6 +23,7 @@ class Shop:
     sessions: Sessions
     stock: Stock
     payments: Payments
+    printers: anyio.CapacityLimiter
 
 
 @asynccontextmanager
@@ -34,16 +38,18 @@ async def open_shop(
         httpx.AsyncClient(base_url=settings.stock_url, timeout=1.0) as stock_http,
         httpx.AsyncClient(base_url=settings.payments_url, timeout=5.0) as payments_http,
     ):
-        yield Shop(settings, sessions, stock(stock_http), payments(payments_http))
+        printers = anyio.CapacityLimiter(PRINTERS)
+        yield Shop(settings, sessions, stock(stock_http), payments(payments_http), printers)
 
 
-def current_shop(request: Request) -> Shop:
+# `async def`, though they await nothing: for a `def` FastAPI would take a thread each time.
+async def current_shop(request: Request) -> Shop:
     """The shop that the lifespan opened."""
     shop: Shop = request.state.shop
     return shop
 
 
-def current_customer(x_customer: Annotated[str, Header()]) -> str:
+async def current_customer(x_customer: Annotated[str, Header()]) -> str:
     """The customer's address, as the gateway in front of us has checked it."""
     return x_customer
 

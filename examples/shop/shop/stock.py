@@ -2,20 +2,24 @@
 
 import asyncio
 
+import anyio
 import httpx
 
 from .errors import OutOfStock, StockUnavailable
 
 PAUSES = (0.2, 0.4)  # seconds before the second and the third try
+AT_ONCE = 10  # calls that the stock room takes at one time
 
 
 class Stock:
     def __init__(self, http: httpx.AsyncClient) -> None:
         self._http = http
+        self._slots = anyio.CapacityLimiter(AT_ONCE)
 
     async def available(self, sku: str) -> int:
         """How many there are of one product."""
-        response = await self._get(f"/items/{sku}")
+        async with self._slots:
+            response = await self._get(f"/items/{sku}")
         return int(response.json()["available"])
 
     async def available_all(self, skus: list[str]) -> dict[str, int]:

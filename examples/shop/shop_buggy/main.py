@@ -13,6 +13,7 @@ from shop.settings import Settings
 from shop.state import open_shop
 
 from . import catalogue as own_catalogue
+from . import orders as own_orders
 from .payments import Payments
 from .stock import Stock
 
@@ -30,6 +31,7 @@ def create_app() -> FastAPI:
     app = FastAPI(title="Shop", lifespan=lifespan)
     app.add_exception_handler(ShopError, say_what_went_wrong)
     app.include_router(own_catalogue.router)  # the first route that matches wins
+    app.include_router(own_orders.router)
     app.include_router(catalogue.router)
     app.include_router(checkout.router)
     app.include_router(orders.router)

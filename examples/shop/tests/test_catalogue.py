@@ -3,7 +3,7 @@
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi import Faults, VirtualClock
+from pytest_asyncfastapi import Faults, Load, Upstream, VirtualClock
 
 
 async def test_products_are_listed(asgi_client: httpx.AsyncClient) -> None:
@@ -34,6 +34,18 @@ async def test_the_stock_of_all_products_is_asked_at_the_same_time(
 
     assert response.json() == {"mug": 7, "tea": 7, "kettle": 7}
     assert clock.elapsed == pytest.approx(0.8)  # three calls, and not 2.4 s
+
+
+async def test_the_stock_room_is_not_overrun(
+    asgi_client: httpx.AsyncClient, upstream: Upstream, faults: Faults, load: Load
+) -> None:
+    upstream.get(url__startswith="https://stock.example/items/").respond(json={"available": 7})
+    faults.on("https://stock.example/*").latency("100ms")
+
+    report = await load(lambda: asgi_client.get("/availability"), n=20, concurrency=20)
+
+    assert report.statuses == {200: 20}
+    upstream.assert_max_in_flight(10)
 
 
 async def test_bestsellers_come_first(

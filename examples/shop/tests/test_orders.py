@@ -2,7 +2,7 @@
 
 import httpx
 import respx
-from pytest_asyncfastapi import BlockingGuard, Overrides
+from pytest_asyncfastapi import BlockingGuard, Load, Overrides, Threads
 
 from shop.state import current_customer
 
@@ -37,3 +37,12 @@ async def test_a_label_is_printed_in_a_thread(
 
     assert response.text == "label of order 1 printed"
     blocking.assert_none("sleep")  # it sleeps, and the event loop does not
+
+
+async def test_fifty_labels_leave_the_threads_of_the_other_endpoints_free(
+    asgi_client: httpx.AsyncClient, load: Load, threads: Threads
+) -> None:
+    report = await load(lambda n: asgi_client.post(f"/orders/{n}/label"), n=50, concurrency=50)
+
+    assert report.statuses == {200: 50}
+    threads.assert_not_exhausted()

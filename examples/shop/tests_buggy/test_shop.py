@@ -3,7 +3,7 @@
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi import Faults
+from pytest_asyncfastapi import Faults, Load, Upstream
 
 pytestmark = pytest.mark.asyncfastapi(app="shop_buggy.main:create_app()")
 
@@ -47,3 +47,33 @@ async def test_bestsellers_come_first(
     response = await shopper.get("/bestsellers")
 
     assert list(response.json()) == ["tea", "mug"]
+
+
+async def test_an_order_can_be_read(
+    shopper: httpx.AsyncClient, stock: respx.Router, payments: respx.Route
+) -> None:
+    order = (await shopper.post("/checkout", json=CART)).json()
+
+    response = await shopper.get(f"/orders/{order['id']}")
+
+    assert response.json()["total"] == 900
+
+
+async def test_fifty_labels_can_be_printed_at_once(
+    asgi_client: httpx.AsyncClient, load: Load
+) -> None:
+    report = await load(lambda n: asgi_client.post(f"/orders/{n}/label"), n=50, concurrency=50)
+
+    assert report.statuses == {200: 50}
+
+
+async def test_twenty_customers_at_once_see_what_there_is(
+    asgi_client: httpx.AsyncClient, stock: Upstream, faults: Faults, load: Load
+) -> None:
+    stock.allow_unused_routes = True
+    faults.on("https://stock.example/*").latency("100ms")
+
+    report = await load(lambda: asgi_client.get("/availability"), n=20, concurrency=20)
+
+    assert report.statuses == {200: 20}
+    stock.assert_max_in_flight(10)

@@ -1,0 +1,1 @@
+"""A gateway in front of a language model: answers are streamed, token by token."""
