@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -153,13 +152,6 @@ class TestState:
 
             self._gates = Gates(app, self._scope.faults.dependencies)
         self._gates.install()
-
-    def upstream_calls(self) -> list[tuple[float, float]] | None:
-        """When each upstream call of this test began and ended; None without upstream routing."""
-        if self._scope is None:
-            return None
-        calls = self.exchanges()
-        return [(call.started, inf if call.ended is None else call.ended) for call in calls]
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every upstream call of this test; none without upstream routing."""

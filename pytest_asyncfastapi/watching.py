@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import asdict
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -145,7 +146,10 @@ class Watching:
 
     def upstream_calls(self) -> list[tuple[float, float]] | None:
         """See `load.Meters`."""
-        return self._state.upstream_calls()
+        if self._state._scope is None:
+            return None
+        calls = self._state.exchanges()
+        return [(call.started, inf if call.ended is None else call.ended) for call in calls]
 
     def lag(self) -> dict[str, Any] | None:
         """The loop's lag in this test as plain data, if anybody asked to see it."""

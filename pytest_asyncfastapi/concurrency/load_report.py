@@ -10,7 +10,7 @@ from ..units import show
 from .lag import LoopLag, percentile
 
 if TYPE_CHECKING:
-    from .thread_pool import PoolReport
+    from .thread_report import PoolReport
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def test_a_result_for_each_place(project: pytest.Pytester, workers: tuple[str, .
     assert "Fix: await anyio.sleep(" in first["message"]["text"]
     threads = run["results"][2]
     where = threads["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
-    assert where == "test_shop.py"  # code scanning takes no result without a place
+    assert where == "shopapp.py"
 
 
 def finding(line: int, **changes: Any) -> Finding:
