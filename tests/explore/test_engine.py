@@ -77,7 +77,7 @@ def test_the_verdict_is_one_report_and_one_test_case(project) -> None:
     """One dot, one test case in JUnit, its properties once, its time all of the runs."""
     tests = ONE.replace("up):", "up, record_property):\n    record_property('seen', 1)")
     pytester = project(NAIVE, tests)
-    result = pytester.runpytest("--junitxml=out.xml")
+    result = pytester.runpytest("--junitxml=out.xml", "-o", "junit_family=xunit1")
     result.assert_outcomes(failed=1, passed=1)
     cases = ElementTree.parse(pytester.path / "out.xml").findall(".//testcase")
     assert [case.get("name") for case in cases] == ["test_home", "test_other"]
