@@ -27,7 +27,15 @@ WORKER = "<anyio worker>"
 ASYNCIO = "<asyncio>"
 
 _TOOLS = {"pytest_asyncfastapi", "pytest", "_pytest", "pluggy", "execnet", "xdist"}
-_TOOLS |= {"pytest_timeout", "coverage", "pydevd", "_pydevd_bundle", "_pydev_bundle", "debugpy"}
+_TOOLS |= {
+    "pytest_timeout",
+    "pytest_rerunfailures",
+    "coverage",
+    "pydevd",
+    "_pydevd_bundle",
+    "_pydev_bundle",
+    "debugpy",
+}
 # Threads whose target is in these modules run whatever they were given.
 _NEUTRAL = frozenset({"threading", "_thread", "time", "builtins", "functools", "_contextvars"})
 # Where a thread stands that waits for somebody to hand it something.

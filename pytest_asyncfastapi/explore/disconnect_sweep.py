@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
 from . import problems
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .asked import DisconnectSweepAsked
 
 KIND = "disconnect"
+_MODES: tuple[Mode, ...] = ("leave", "cancel", "cancel_always")
 _IN_WORDS = {
     "leave": "the client leaves",
     "cancel": "the handler is cancelled",
@@ -36,10 +37,13 @@ _WHY = {
     "leak": "every client that goes away leaves something behind, until there is no more",
     "lock held": "everybody who needs it waits for ever",
     "stuck": "one client that goes away stops the app for everybody",
+    "broken afterwards": "what it held (a connection, a transaction) is in the way of others",
     "hung": "the server cannot get rid of this request",
     "failed": "a client that goes away is no error, and its cleanup must not fail",
     "cleanup cut off": "the rest of the cleanup did not run",
 }
+# What a cleanup that was cut off leaves behind; a broken invariant counts all the same.
+_FOLLOWS = ("leak", "stuck", "broken afterwards", "failed", "teardown")
 _ASYNC_WITH = "`async with lock:`, so that it is given back whatever happens"
 _SHIELD = (
     "shield cleanup that awaits: `with anyio.CancelScope(shield=True):` (or "
@@ -77,6 +81,8 @@ class DisconnectPoint:
         if answer is None:
             return self._result("not reached")
         found = [*self._problems(run, clean, answer)]
+        if answer.cut_off:  # one cause, whatever follows from it: told apart
+            found = [problem for problem in found if problem.verdict not in _FOLLOWS]
         if found:
             detail = "; ".join(dict.fromkeys(problem.detail for problem in found))
             worst = found[0]
@@ -96,6 +102,7 @@ class DisconnectPoint:
             if lock not in clean.state.probe.held:
                 told = f"{lock.what} taken at {lock.where} is still held"
                 yield Problem("lock held", told, lock.where, _ASYNC_WITH)
+        yield from _afterwards(run, clean)
         if answer.error is not None and not _is_cancel(answer.error):
             yield Problem(
                 "failed",
@@ -156,11 +163,10 @@ class DisconnectSweep:
     def points(self, clean: Run, done: Sequence[Result]) -> list[DisconnectPoint]:
         """Every suspension of every request, in every way."""
         probe = clean.state.probe
-        modes = [
-            mode
-            for mode in get_args(Mode)
-            if mode in self.asked.modes and (mode != "cancel" or not probe.on_trio)
-        ]
+        # On trio there is no other way than for good.
+        modes: list[Mode] = [mode for mode in _MODES if mode in self.asked.modes]
+        if probe.on_trio and "cancel" in modes:
+            modes.remove("cancel")
         return [
             DisconnectPoint(self, Cut(request, step, mode))
             for request, answer in enumerate(probe.answers.all, 1)
@@ -190,6 +196,19 @@ class DisconnectSweep:
             "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
             "columns": list(self.asked.modes),
         }
+
+
+def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:
+    """Is the same request still answered, after the one that was cut?"""
+    first = clean.state.probe.answers.all
+    for number, again in run.state.probe.afterwards.items():
+        well = number < len(first) and first[number].status < 500
+        if well and again.complete and again.status >= 500:
+            why = f": {problems.told(again.error)}" if again.error is not None else ""
+            yield Problem(
+                "broken afterwards",
+                f"{again.label}, sent once more, is answered {again.status}{why}",
+            )
 
 
 def _title(results: Sequence[Result]) -> str:

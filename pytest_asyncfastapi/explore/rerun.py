@@ -68,7 +68,7 @@ class Engine:
         try:
             with self._restored():
                 self._explore(exploration, explored, share, replay)
-        except Stopped as reason:
+        except (Stopped, pytest.fail.Exception) as reason:  # a timer may fire between two runs
             explored.stopped = str(reason)
         except _ENDS_ALL:
             explored.stopped = "interrupted"
@@ -81,7 +81,7 @@ class Engine:
     ) -> None:
         clean = self.run(exploration.prepare)
         if not clean.passed:
-            raise Stopped("the test does not pass by itself")
+            raise Stopped(f"the test does not pass by itself: {_told(clean.error)}")
         explored.about = exploration.about(clean)
         try:
             for point in self._points(exploration, explored, clean, share, replay):
@@ -138,13 +138,15 @@ class Engine:
         return Run(state, errors, findings, time.perf_counter() - began)
 
     def _phase(self, errors: dict[str, BaseException], when: Any, **given: Any) -> None:
-        """As pytest's own `call_and_report`, but nobody is told: neither reports nor --pdb."""
+        """As pytest's own `call_and_report`, but its report goes nowhere, and --pdb is not told."""
         hook = getattr(self.item.ihook, f"pytest_runtest_{when}")
         call = pytest.CallInfo.from_call(
             lambda: hook(item=self.item, **given), when=when, reraise=_ENDS_ALL
         )
         if call.excinfo is not None:
             errors[when] = call.excinfo.value
+        # Fixtures (`tmp_path`) and plugins rely on it.
+        self.item.ihook.pytest_runtest_makereport(item=self.item, call=_plain(call))
 
     @contextmanager
     def _restored(self) -> Iterator[None]:
@@ -168,6 +170,22 @@ def _forget(item: Any) -> None:
         item._obj = None
     item._report_sections.clear()
     item.user_properties.clear()
+
+
+def _plain(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
+    """The same with an error that is quick to show: a traceback that nobody sees costs 10 ms."""
+    error = None if call.excinfo is None else call.excinfo.value
+    if error is None or isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception)):
+        return call
+    short = pytest.fail.Exception(type(error).__name__, pytrace=False)
+    call.excinfo = pytest.ExceptionInfo.from_exception(short.with_traceback(error.__traceback__))
+    return call
+
+
+def _told(error: BaseException | None) -> str:
+    """An exception on one line, of a finding its title too."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {' '.join(lines[:2])}"
 
 
 def _judged(point: Point, run: Run, clean: Run) -> Result:

@@ -21,7 +21,7 @@ class Progress:
         worker = hasattr(config, "workerinput")
         shown = terminal is not None and not worker and config.get_verbosity() > 0
         self._terminal: Any = terminal if shown else None
-        self._live = bool(shown and terminal.isatty)
+        self._live = self._terminal is not None and bool(self._terminal.isatty)
         self._last = 0.0
 
     def tell(self, explored: Explored) -> None:
