@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -42,3 +43,30 @@ def test_one_suite_is_green_on_three_kinds_of_app() -> None:
     status, said = run("not_fastapi", "-p", "no:asyncio", needs=("litestar",))
     assert status == 0, said
     assert "15 passed" in said
+
+
+DATABASES = ("tortoise", "databases", "asyncpg", "aiosqlite", "sqlalchemy")
+
+
+def test_each_test_has_a_database_of_its_own() -> None:
+    """By a fresh file and by a transaction; PostgreSQL is skipped, with how to turn it on."""
+    status, said = run("databases", "-p", "no:asyncio", "-rs", needs=DATABASES)
+    assert status == 0, said
+    if "NOTES_POSTGRESQL_URL" in os.environ:
+        assert "20 passed" in said
+    else:
+        assert "16 passed, 4 skipped" in said
+        assert "set NOTES_POSTGRESQL_URL=postgresql://" in said
+
+
+def test_a_sync_driver_in_an_async_def_is_found() -> None:
+    """The test's own assertion holds; file, line and remedy are told."""
+    status, said = run("databases", "-p", "no:asyncio", "tests_buggy", needs=DATABASES)
+    assert status == 1
+    source = "with closing(sqlite3.connect(path)) as connection:"
+    lines = (EXAMPLES / "databases/notes/in_a_hurry.py").read_text().splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if source in line)
+    assert "the test's own assertions passed" in said
+    assert "FOUND blocking call: sqlite3.connect(" in said
+    assert f"notes/in_a_hurry.py:{number}  {source}" in said
+    assert "fix: aiosqlite or SQLAlchemy's async engine" in said
