@@ -22,8 +22,10 @@ _FIELDS = ("category", "call", "path", "function", "source")
 def key_of(found: Finding) -> Key:
     """What a finding is known by."""
     where = found.where
-    place = ("", "", "") if where is None else (where.path, where.function, where.source)
-    return (str(found.data.get("category", "")), str(found.data.get("name", "")), *place)
+    category, call = str(found.data.get("category", "")), str(found.data.get("name", ""))
+    if where is None:
+        return (category, call, "", "", "")
+    return (category, call, where.path, where.function, where.source)
 
 
 def load(path: Path) -> frozenset[Key]:

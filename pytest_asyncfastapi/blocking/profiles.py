@@ -7,6 +7,7 @@ An entry point of the group `asyncfastapi_blocking_profile` names rows of
 from __future__ import annotations
 
 from importlib.metadata import entry_points
+from typing import Any
 
 from .allow import AllowRule
 
@@ -18,8 +19,10 @@ def load() -> tuple[AllowRule, ...]:
     rules: list[AllowRule] = []
     for point in entry_points(group=GROUP):
         try:
-            rows = point.load()
-            for rule, reason in rows() if callable(rows) else rows:
+            rows: Any = point.load()
+            if callable(rows):
+                rows = rows()
+            for rule, reason in rows:
                 rules.append(AllowRule(rule, reason, f"profile {point.name}"))
         except Exception as error:
             raise ValueError(

@@ -42,13 +42,20 @@ def test_a_sound_endpoint_has_no_bad_point(project) -> None:
     )  # fmt: skip
 
 
+def without_finally(app: str) -> str:
+    """The same app, whose cleanup only an answer or an `Exception` reaches."""
+    app = app.replace("    finally:\n", "    except Exception:\n")
+    return app.replace(
+        "            return (await http.get(URL)).json()",
+        "            answer = (await http.get(URL)).json()\n"
+        "        held.pop()\n"
+        "        return answer",
+    )
+
+
 def test_cleanup_that_does_not_run_is_found_by_the_invariant(project) -> None:
     """`except Exception` does not see a client that goes away."""
-    app = SOUND.replace("    finally:\n        held.pop()", "    except Exception:\n        held.pop()")
-    app = app.replace(
-        "            return (await http.get(URL)).json()",
-        "            answer = (await http.get(URL)).json()\n        held.pop()\n        return answer",
-    )
+    app = without_finally(SOUND)
     result = project(app, ONE).runpytest()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
@@ -64,7 +71,10 @@ def test_cleanup_that_does_not_run_is_found_by_the_invariant(project) -> None:
     )
 
 
-AWAITING = SOUND.replace("        held.pop()", "        GUARD\n            await asyncio.sleep(0.01)\n            held.pop()")
+AWAITING = SOUND.replace(
+    "        held.pop()",
+    "        GUARD\n            await asyncio.sleep(0.01)\n            held.pop()",
+)
 
 
 def test_cleanup_that_awaits_is_cut_off_by_a_second_cancellation(project) -> None:
@@ -165,17 +175,15 @@ async def hold():
 
 def test_a_connection_that_is_not_given_back_is_found(project) -> None:
     """A streamed response of the app's client, left open by who was cut."""
-    app = STREAMED.replace("    await response.aread()\n    await asyncio.sleep(0.1)\n",
-                           "    await asyncio.sleep(0.1)\n    await response.aread()\n")  # fmt: skip
+    read, wait = "    await response.aread()\n", "    await asyncio.sleep(0.1)\n"
+    app = STREAMED.replace(read + wait, wait + read)
     result = project(app, ONE).runpytest()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(
-        ["disconnect sweep: leak when *", "*response stream not closed: *"]
-    )
+    result.stdout.fnmatch_lines(["disconnect sweep: leak when *", "*response stream not closed: *"])
     sound = app.replace(
         '    response = await http.send(http.build_request("GET", URL), stream=True)\n',
         '    async with http.stream("GET", URL) as response:\n        await response.aread()\n',
-    ).replace("    await asyncio.sleep(0.1)\n    await response.aread()\n    await response.aclose()\n", "")
+    ).replace(wait + read + "    await response.aclose()\n", "")
     project(sound, ONE).runpytest().assert_outcomes(passed=1)
 
 
@@ -207,18 +215,18 @@ def test_on_trio_there_is_one_way_to_be_cancelled(project) -> None:
     result = project(app, tests).runpytest_subprocess("-v")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["disconnect sweep of test_it.py::test_hold: * points, 0 bad, *"])
-    broken = app.replace("    finally:\n", "    except Exception:\n").replace(
-        "            return (await http.get(URL)).json()",
-        "            answer = (await http.get(URL)).json()\n        held.pop()\n        return answer",
-    )
-    result = project(broken, tests).runpytest_subprocess()
+    result = project(without_finally(app), tests).runpytest_subprocess()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["disconnect sweep: side effect when the client leaves, *for good*"])
+    result.stdout.fnmatch_lines(
+        ["disconnect sweep: side effect when the client leaves, *for good*"]
+    )
 
 
 def test_streams_and_websockets_are_cut_too(project) -> None:
     """A body that is sent in pieces; a socket that is talked to."""
-    app = SOUND + """
+    app = (
+        SOUND
+        + """
 from fastapi import WebSocket
 
 @app.get("/stream")
@@ -245,7 +253,10 @@ async def socket(ws: WebSocket):
     finally:
         held.pop()
 """
-    tests = ONE + """
+    )
+    tests = (
+        ONE
+        + """
 @pytest.mark.disconnect_sweep(invariant=nothing_is_held)
 async def test_stream(asgi_client):
     assert (await asgi_client.get("/stream")).text == "012"
@@ -255,6 +266,7 @@ async def test_socket(asgi_client):
     async with asgi_client.websocket("/ws") as ws:
         assert [await ws.receive_text() for _ in range(3)] == ["0", "1", "2"]
 """
+    )
     result = project(app, tests).runpytest("-k", "stream or socket", "-v")
     result.assert_outcomes(passed=2, deselected=1)
     result.stdout.fnmatch_lines(["disconnect sweep of test_it.py::test_s*: * points, 0 bad, *"])
@@ -282,4 +294,5 @@ def test_a_marker_that_does_not_fit_is_said_in_one_sentence(
     tests = ONE.replace("invariant=nothing_is_held", arguments)
     result = project(SOUND, tests).runpytest()
     result.assert_outcomes(errors=1)
-    result.stdout.fnmatch_lines([f"test_it.py::test_hold: @pytest.mark.disconnect_sweep: {sentence}"])
+    where = "test_it.py::test_hold: @pytest.mark.disconnect_sweep"
+    result.stdout.fnmatch_lines([f"{where}: {sentence}"])

@@ -283,14 +283,16 @@ def test_a_side_effect_is_found_by_the_invariant(project, undo: str, bad: int) -
 
 def test_the_tests_own_assertions_count_only_where_asked_for(project) -> None:
     """A faulted run ends as it likes; `assertions=True` holds it to the test's words."""
-    result = project(SOUND, ONE.replace("sweep", "sweep(assertions=True, faults=['500'])")).runpytest()
+    tests = ONE.replace("sweep", "sweep(assertions=True, faults=['500'])")
+    result = project(SOUND, tests).runpytest()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["fault sweep: assertion when GET *meets 500"])
 
 
 def test_a_declared_status_is_an_answer(project) -> None:
     """FastAPI's `responses=`, and the marker's own `statuses`."""
-    declared = SOUND.replace('app.get("/")', 'app.get("/", responses={500: {}})').replace("502", "500")
+    declared = SOUND.replace('app.get("/")', 'app.get("/", responses={500: {}})')
+    declared = declared.replace("502", "500")
     project(declared, ONE).runpytest().assert_outcomes(passed=1)
     named = ONE.replace("sweep", "sweep(statuses=[418])")
     project(SOUND.replace("502", "418"), named).runpytest().assert_outcomes(passed=1)
@@ -321,7 +323,9 @@ def test_an_invariant_must_hold_after_the_clean_run(project) -> None:
 def test_a_whole_suite_is_swept_by_one_flag(project) -> None:
     """Tests that make no upstream call, or no request at all, are left alone."""
     app = SOUND + NAIVE.replace('"/"', '"/naive"').replace("home", "naive")
-    tests = ONE.replace("@pytest.mark.fault_sweep\n", "") + """
+    tests = (
+        ONE.replace("@pytest.mark.fault_sweep\n", "")
+        + """
 async def test_naive(asgi_client, up):
     assert (await asgi_client.get("/naive")).json() == {"n": 1}
 
@@ -331,6 +335,7 @@ async def test_docs(asgi_client):
 def test_plain():
     pass
 """
+    )
     result = project(app, tests).runpytest("--asyncfastapi-sweep=faults")
     result.assert_outcomes(passed=3, failed=1)
     result.stdout.fnmatch_lines(["fault sweep of test_it.py::test_naive: 11 points, 11 bad*"])

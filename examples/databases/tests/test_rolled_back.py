@@ -1,4 +1,4 @@
-"""A transaction for each test, rolled back at its end: for a database that cannot be made afresh."""
+"""A transaction for each test, rolled back at its end: for a database that is made only once."""
 
 from collections.abc import AsyncIterator
 from typing import Any
