@@ -16,6 +16,8 @@ def install(session: nox.Session, *extras: str, group: str | None = "test") -> N
     package = f".[{','.join(extras)}]" if extras else "."
     groups = ("--group", group) if group else ()
     session.install("--quiet", "--editable", package, *groups)
+    # Many tests start a Python of their own: compiled once, it starts in half the time.
+    session.env["PYTHONDONTWRITEBYTECODE"] = ""
 
 
 @nox.session(python=PYTHONS)
