@@ -165,6 +165,13 @@ class Effect:
         """Does it change when or what is said, and not only how the exchange ends?"""
         return self.takes_time or self.ending not in ("", "status")
 
+    @cached_property
+    def only_delays(self) -> bool:
+        """Once the head is due, does the answer come whole and at once?"""
+        paced = self.bandwidth or self.dribble or self.head_dribble or self.interim
+        late = paced or self._waits_in("first_byte", "gap", "tail")
+        return not late and not self.at and self.ending in ("", "status")
+
     def drawn(self, stream: random.Random) -> Effect:
         """The same with every distribution replaced by one draw."""
         if not self.spread:

@@ -36,7 +36,7 @@ class Decision:
     """How the call goes, who answers it, and the faults that struck it.
 
     `status` is the response of a status fault; `limit` the pool budget (s);
-    `match` the route that was found, where nothing is in its way. Not changed
+    `match` the route that was found and will answer. Not changed
     once made, and not frozen: one is made for every call.
     """
 
@@ -48,11 +48,14 @@ class Decision:
     match: Match | None = None
 
     def script(
-        self, answer: Callable[[], Any], again: Callable[[], Script | None] | None = None
+        self,
+        answer: Callable[[], Any],
+        again: Callable[[], Script | None] | None = None,
+        ready: Callable[[], Any] | None = None,
     ) -> Script:
         """The network's part of it; `again` gives that of the next attempt to connect."""
         effect = Effect() if self.plan is None else self.plan.effect
-        return Script(answer, effect, again=again)
+        return Script(answer, effect, again=again, ready=ready)
 
 
 _PLAY = Decision("play", "router")
@@ -130,9 +133,8 @@ class Judge:
         effect = plan.effect
         if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
             raise Unbounded(effect.stalls)
-        if router is not None:
-            # The call was made, even if a budget cuts it off before the route has answered.
-            router.reach(seen)
+        # The call was made, even if a budget cuts it off before the route has answered.
+        match = router.reach(seen) if router is not None else None
         if effect.waits_for_pool:
             limit = timeouts(call).get("pool") or 0.0
             return Decision("pool", "router", plan, limit=limit)
@@ -142,6 +144,8 @@ class Judge:
             return Decision(way, "router", plan, status=_status(seen, plan))
         if not effect.answered:
             return Decision("play", "router", plan)
+        if match is not None:
+            return Decision("play", "router", plan, match=match)
         return Decision("play", self._source(call, seen, router, where), plan)
 
     def _unharmed(

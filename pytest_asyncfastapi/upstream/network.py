@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
-from .ends import end_for, takes_at_once
+from .ends import AnyioEnd, end_for, takes_at_once
 from .handshake import Agreed, handshake, handshake_sync
 from .moment import now
 from .peer import REAL, SCRIPT, SCRIPTS, Peer, Script
@@ -78,8 +78,16 @@ class Wire:
 class AsyncWire(Wire):
     """The async stream."""
 
+    def __init__(self, library: Library, guarded: Any, peer: Peer, end: Any = None) -> None:
+        super().__init__(library, guarded, peer)
+        self._end: AnyioEnd | None = end if isinstance(end, AnyioEnd) else None
+
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """As httpcore's own stream, over memory."""
+        """As httpcore's own stream, over memory; no guard where the time of it all is known."""
+        if self._end is not None:
+            data = await self._end.read_known(max_bytes, timeout)
+            if data is not None:
+                return data
         return await self._guarded.read(max_bytes, timeout)  # type: ignore[no-any-return]
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:
@@ -231,7 +239,8 @@ async def dial(library: Library, script: Script, place: Place, timeout: float | 
     peer = Peer(now() + effect.accept if effect.accept else 0.0)
     stream = "TrioStream" if backend == "trio" else "AnyIOStream"
     part = library.core_part("_backends.trio" if backend == "trio" else "_backends.anyio")
-    return AsyncWire(library, getattr(part, stream)(end_for(backend, peer)), peer)
+    end = end_for(backend, peer)
+    return AsyncWire(library, getattr(part, stream)(end), peer, end)
 
 
 async def _reach(effect: Effect) -> None:

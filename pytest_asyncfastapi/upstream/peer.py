@@ -31,7 +31,8 @@ class Script:
     """What the network does to one request.
 
     `answer()` gives the response, or an awaitable of it for an async client;
-    `effect` is what is done to it on the way. `http2` is what a TLS handshake
+    `ready()` gives it without running anybody's code, or nothing where it
+    cannot. `effect` is what is done to it on the way. `http2` is what a TLS handshake
     agrees on; `number` is what an HTTP/2 request carries, and `context` where
     its answer is made. `again()` gives the script of the next attempt to
     connect, or nothing where that one goes to the real network.
@@ -44,6 +45,7 @@ class Script:
     context: Context | None = None
     again: Callable[[], Script | None] | None = None
     attempted: bool = False
+    ready: Callable[[], Any] | None = None
 
 
 # Which script applies to the call that is being sent in this context.
@@ -210,6 +212,28 @@ class Peer:
             head = self._http1.head(status, reason, headers)
         self._tape = Tape(effect, self._left, self._frame)
         self._put(self._tape.head(head))
+
+    def due_answer(self, at: float) -> Script | None:
+        """Start the answer to a request that has arrived at `at`, and is only to be delayed.
+
+        Gives its script, and the time is `due`; None where there is more to it.
+        """
+        script = self.script
+        if script is None or script.ready is None or not script.effect.only_delays:
+            return None
+        if not self.asked or self.broken or self.ended or self.waiting or self.http2 is not None:
+            return None
+        if not self.script_begun:
+            self.script_begun = True
+            self.due = max(self.due, at) + script.effect.delay
+        return script
+
+    def say_whole(self, response: Any) -> None:
+        """Say a response whose body is there."""
+        self.begin(response)
+        self.body(response.content)
+        self.end()
+        self.move()
 
     @property
     def complete(self) -> bool:

@@ -97,7 +97,16 @@ def _wrapped(script: Script, apart: Callable[[Any], Any]) -> Script:
         found = script.again() if script.again is not None else script
         return None if found is None else _wrapped(found, apart)
 
-    return replace(script, answer=apart(script.answer), again=retry)
+    return Script(
+        apart(script.answer),
+        script.effect,
+        script.http2,
+        script.number,
+        script.context,
+        retry,
+        script.attempted,
+        script.ready,
+    )
 
 
 def _announce(script: Script) -> Token[Script | None]:

@@ -21,16 +21,20 @@ def unfit(call: Call, *, scripted: bool, fresh: bool = False) -> list[Any]:
     `fresh` says that the call needs a connection of its own making.
     """
     found = []
+    origin: Any = None
     for connection in getattr(getattr(call.transport, "_pool", None), "connections", ()):
         inner: Any = getattr(connection, "_connection", None)
         # Behind a proxy there is one more layer.
         inner = getattr(inner, "_connection", inner)
         stream = getattr(inner, "_network_stream", None)
-        if stream is None or not connection.can_handle_request(core_origin(call)):
+        if stream is None:
             continue
         in_memory = isinstance(stream, Wire)
         multiplexed = hasattr(inner, "_used_all_stream_ids")
         if in_memory == scripted and not (multiplexed and (fresh or not _current(stream))):
+            continue
+        origin = core_origin(call) if origin is None else origin
+        if not connection.can_handle_request(origin):
             continue
         if connection.is_idle():
             found.append(connection)

@@ -123,7 +123,7 @@ class UpstreamScope:
             decision = self.judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
             if decision.plan is not None:
                 out.fault = decision.plan
-            if decision.match is not None:
+            if decision.match is not None and decision.way == "answer":
                 response = await self._prepared(call, seen, decision.match)
             if response is None:
                 response = await self._carry_out(call, seen, decision)
@@ -231,6 +231,13 @@ class UpstreamScope:
             return None
         return call.library.as_own(response, call.request, sync=False, http2=call.http2)
 
+    def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
+        if decided.status is not None:
+            return lambda: decided.status
+        if self.router is None or decided.match is None:
+            return None
+        return partial(self.router.prepared, seen, decided.match)
+
     async def _carry_out(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.way == "play":
 
@@ -241,7 +248,7 @@ class UpstreamScope:
                 def again() -> Script | None:
                     return self._again(call, seen, decided, script, moment.instant())
 
-                return decided.script(answer, again)
+                return decided.script(answer, again, self._ready(seen, decided))
 
             return await play(call, script(decision), beside=decision.source == "original")
         if decision.way == "pool":
