@@ -126,6 +126,18 @@ def user_lines(task: Any, users: UserCode) -> list[Location]:
     ]
 
 
+def line_of(step: Any) -> str:
+    """The user's line at which a task stands whose step this is: text, empty without one.
+
+    `step` is a task of trio's, or the callback of a handle on asyncio.
+    """
+    task = getattr(step, "__self__", step)
+    if not hasattr(task, "get_coro") and not hasattr(task, "coro"):
+        return ""
+    lines = user_lines(task, UserCode(os.getcwd()))
+    return f"{lines[-1]}: {lines[-1].source}" if lines else ""
+
+
 def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
     """`Task-10` was made after `Task-9`; named tasks come last, by name."""
     name = task.get_name()

@@ -217,6 +217,8 @@ def begin(item: pytest.Item, state: TestState) -> None:
         prepare(state)
     else:
         state.explored = item.stash.get(EXPLORED, [])
+        if any(explored.kind != "schedules" for explored in state.explored):
+            state.want_clock()  # the same test as in the runs before
 
 
 def verdict(state: TestState, *, passed: bool) -> list[Finding]:

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.lowlevel
 
+from . import ending
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from contextvars import Context
@@ -58,7 +60,7 @@ class Signal:
 
 
 class _TrioTask:
-    __slots__ = ("_scope",)
+    __slots__ = ("_scope", "_task")
 
     def __init__(self, coroutine: Coroutine[Any, Any, None], context: Context, name: str) -> None:
         import trio
@@ -66,13 +68,30 @@ class _TrioTask:
         scope = self._scope = trio.CancelScope()
 
         async def run() -> None:
-            with scope:
-                await coroutine
+            try:
+                with scope:
+                    await coroutine
+            except* ending.Ended:
+                pass
 
-        trio.lowlevel.spawn_system_task(run, name=name, context=context)
+        self._task = trio.lowlevel.spawn_system_task(run, name=name, context=context)
 
     def cancel(self) -> None:
         self._scope.cancel()
+
+
+async def end_by_force(task: Any) -> bool:
+    """End what was cancelled in vain, with what it has started; False if even that is in vain."""
+    return await ending.end_by_force(task._task if isinstance(task, _TrioTask) else task)
+
+
+def current_task() -> Any:
+    """The task, of either library, that the caller is in."""
+    if asyncio._get_running_loop() is not None:
+        return asyncio.current_task()
+    import trio
+
+    return trio.lowlevel.current_task()
 
 
 def spawn(

@@ -20,7 +20,7 @@ from asgi_lifespan import LifespanManager
 
 from ..activity import ACTIVITY, LIFESPAN
 from ..context import changes
-from ..tasks import Signal, Spawned, spawn
+from ..tasks import Signal, Spawned, current_task, end_by_force, spawn
 from ..units import show
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ class Lifespan:
         self._changed = Signal()
         self._stop = Signal()
         self._task: Spawned | None = None
+        self._inner: Any = None
 
     async def start(self) -> None:
         """Run the start-up; raises the app's own exception, or `LifespanError`."""
@@ -134,6 +135,10 @@ class Lifespan:
                 if self._task is not None:
                     self._task.cancel()
                 await self._changed.wait()
+        with anyio.CancelScope(shield=True):
+            for task in (self._inner, self._task):
+                if not self._over and task is not None:
+                    await end_by_force(task)
 
     # The task of ours that hosts asgi-lifespan
 
@@ -156,6 +161,7 @@ class Lifespan:
 
     async def _corrected(self, scope: Any, receive: Any, send: Any) -> None:
         received = False
+        self._inner = current_task()  # asgi-lifespan's own
 
         async def watched_receive() -> Any:
             nonlocal received

@@ -13,7 +13,7 @@ import anyio
 import anyio.lowlevel
 
 from ..activity import border
-from ..tasks import Signal, Spawned
+from ..tasks import Signal, Spawned, end_by_force
 from .errors import AppStillRunning, ProtocolViolation
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class Served:
     async def abandon(self, grace: float) -> None:
         """Leave: tell the app, give it `grace` seconds, then cancel it and wait.
 
-        Raises `AppStillRunning` if it will not stop even then.
+        One that does not stop even then is ended by force, and `AppStillRunning` raised.
         """
         with anyio.CancelScope(shield=True):
             self.disconnect()
@@ -133,12 +133,16 @@ class Served:
                 if self.task is not None:
                     self.task.cancel()
                 await self._wait_finished(1.0)
-        if not self.finished:
-            raise AppStillRunning(
-                f"{self.label}: the app still runs after the client had left and after it was "
-                f"cancelled {_PATIENCE} times; it would leak in production. Fix: let "
-                "CancelledError pass (no bare `except BaseException` around an await)."
-            )
+            if self.finished:
+                return
+            if self.task is not None:
+                await end_by_force(self.task)
+            self.error = None  # how it was ended is no news
+        raise AppStillRunning(
+            f"{self.label}: the app still runs after the client had left and after it was "
+            f"cancelled {_PATIENCE} times; it would leak in production. Fix: let "
+            "CancelledError pass (no bare `except BaseException` around an await)."
+        )
 
     async def pass_loop(self) -> None:
         """Now and then let others run: an app that never waits itself could not be cancelled.

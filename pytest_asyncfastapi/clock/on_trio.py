@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from ..await_chains import describe_each, frames_of
+from ..await_chains import describe_each, frames_of, line_of
 from .errors import ClockError
-from .pace import SLICE, Pace, Policy
+from .pace import RESTLESS, SLICE, Pace, Policy
 from .selector import SETTLE
 from .timeline import Goal, Timeline
 from .trio_work import TrioTask, TrioWork
@@ -108,11 +108,21 @@ class VirtualTrioClock(trio.abc.Clock):
         if self._since is not None:
             waited, self._since = perf_counter() - self._since, None
             self._account(waited)
+        pace = self._pace
+        pace.steps += 1  # asked at each step of the run, and now and then besides
+        if pace.steps > RESTLESS:
+            pace.restless(self._who)
         return self._timeline.now
+
+    def _who(self) -> str:
+        """Whose step comes next, and where it stands."""
+        lines = (line_of(task) for task in self._runner.runq)
+        return next((line for line in lines if line), "not in your code")
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """No task can run: how long to wait (real seconds); 0 after time has moved."""
         self.current_time()
+        self._pace.rests()
         if self._is_ready():
             self._pace.something_happened()
             self._settled = False

@@ -2,16 +2,21 @@
 
 Under `freeze` time stands still, up to a bound after which it runs at real
 speed and a note names the work; under `flow` it runs at real speed at once.
+A loop that never rests (somebody polls) would hold time for ever: after many
+steps it moves by the processor time that they take, and faster and faster.
 This module must not know what the work is, nor which loop waits for it.
 """
 
 from __future__ import annotations
 
+from time import thread_time
 from typing import TYPE_CHECKING, Literal
 
 from ..units import show
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .real_work import Work
     from .timeline import Timeline
 
@@ -23,6 +28,9 @@ SLICE = 0.02
 _FIRST_SLICE = 0.001
 # An unknown thread may be just about to end: only then does time flow for it.
 _GRACE = 0.15
+# Steps of a loop without any rest; a program that works so long without one is rare.
+RESTLESS = 20_000
+_PER_LOOK = 64  # more of them, from one look at the processor's clock to the next
 
 
 class Pace:
@@ -41,6 +49,8 @@ class Pace:
         self._flowing = False
         self._stuck = 0.0
         self.told = False  # has the deadlock been reported? Once is enough
+        self.steps = 0  # since the loop has rested
+        self._spun: tuple[float, float] | None = None  # the processor's clock then, and at first
 
     def slice_for(self, work: Work) -> float:
         """How long to wait now for this work before looking again."""
@@ -71,9 +81,35 @@ class Pace:
             if work.flows
             else f"it still ran after {show(self.freeze_bound)} of real time"
         )
-        note = f"virtual time runs at real speed because of {work.name}: {reason}"
+        self.note(f"virtual time runs at real speed because of {work.name}: {reason}")
+
+    def note(self, note: str) -> None:
+        """Something that the user should know, once."""
         if note not in self._notes:
             self._notes.append(note)
+
+    def restless(self, who: Callable[[], str]) -> None:
+        """The loop has taken `RESTLESS` steps without a rest; asked again after some more."""
+        self.steps -= _PER_LOOK
+        now = thread_time()
+        if self._spun is None:
+            self._spun = now, now
+            return
+        last, first = self._spun
+        self._spun = now, first
+        if self._timeline.next_when() is None:
+            return
+        # Doubled with every half of a second: an hour takes six seconds of processor time.
+        self._timeline.flow((now - last) * 2 ** min(int((now - first) * 2), 40))
+        if now - first > _GRACE:
+            self.note(
+                "virtual time moves on although the loop never rests: something polls, with "
+                f"`sleep(0)` or by catching its cancellation ({who()})"
+            )
+
+    def rests(self) -> None:
+        """Nothing is ready."""
+        self.steps, self._spun = 0, None
 
     def jump(self) -> bool:
         """No work is pending: move time to the next timer; False when there is none."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .pace import SLICE
+from ..await_chains import line_of
+from .pace import RESTLESS, SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,9 +66,14 @@ class VirtualSelect:
 
     def _events(self, timeout: float | None) -> list[Any]:
         if not self.on or (timeout is not None and timeout <= 0):
-            if self.pace.told:
-                self.pace.something_happened()
+            pace = self.pace
+            if pace.told:
+                pace.something_happened()
+            pace.steps += 1
+            if pace.steps > RESTLESS:
+                pace.restless(self._who)
             return self._stock(timeout)
+        self.pace.rests()
         events = self._stock(0)
         if events or self._loop._ready:
             self.pace.something_happened()
@@ -83,6 +89,11 @@ class VirtualSelect:
             if events or self._loop._ready:
                 return events
         return [] if self.pace.jump() else self._nothing_to_wait_for()
+
+    def _who(self) -> str:
+        """Whose step comes next, and where it stands."""
+        lines = (line_of(step._callback) for step in self._loop._ready)
+        return next((line for line in lines if line), "not in your code")
 
     def _wait_for(self, work: Work) -> list[Any]:
         wait = self.pace.slice_for(work)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from ..births import birth_at, remember
 from . import http_clients, opened, thread_pool
 from .patches import Patches
+from .reaper import close as close_loop
 
 if TYPE_CHECKING:
     from ..births import Birth
@@ -47,6 +48,9 @@ class Watch(Protocol):
 
     def loop_ends(self, loop: Any) -> None:
         """A loop of asyncio's is about to close, and to cancel what it has."""
+
+    def resists(self, task: Any) -> None:
+        """A task swallows its cancellations, and is about to be ended by force."""
 
     def run_ends(self) -> None:
         """The main task of a trio run has ended."""
@@ -136,6 +140,7 @@ class Hub:
             idle = asyncio._get_running_loop() is None
             if watch is not None and idle and loop is not None and not loop.is_closed():
                 watch.loop_ends(loop)
+                close_loop(loop, watch.resists)
             return original(runner)
 
         return close

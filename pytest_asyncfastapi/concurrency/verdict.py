@@ -121,7 +121,7 @@ def task_leak(task: Any, birth: Birth, user: UserCode) -> Leak:
 
 
 def resisting(task: Any, birth: Birth | None, user: UserCode) -> Leak:
-    """A task that would not end."""
+    """A task that goes on although it was cancelled."""
     coroutine = task.get_coro()
     code = getattr(coroutine, "cr_code", None)
     name = code.co_qualname if code else repr(task)
@@ -134,7 +134,7 @@ def resisting(task: Any, birth: Birth | None, user: UserCode) -> Leak:
         birth.module if birth is not None else "",
         birth.activity if birth is not None else "",
         birth.told(user) if birth is not None else "",
-        "it was left behind in its loop",
+        "it was ended by force after the test",
         resisted=True,
     )
 

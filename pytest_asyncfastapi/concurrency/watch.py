@@ -141,6 +141,12 @@ class ConcurrencyWatch:
         self._judge_generators(closing=True)
         self._judge_loop(loop, closing=True)
 
+    def resists(self, task: Any) -> None:
+        """A task swallows its cancellations, and is about to be ended by force."""
+        leak = verdict.resisting(task, birth_of(task), self.user_code)
+        if self.leaks != "off" and leak.where is not None:
+            self._keep(leak)
+
     def run_ends(self) -> None:
         """The main task of a trio run has ended."""
         if self.leaks != "off":
@@ -168,8 +174,7 @@ class ConcurrencyWatch:
         leaks = self._left(loop, closing)
         for task, birth in leaks:
             self._keep(verdict.task_leak(task, birth, self.user_code))
-        for task in reap(loop, [task for task, _ in leaks]):
-            self._keep(verdict.resisting(task, birth_of(task), self.user_code))
+        reap(loop, [task for task, _ in leaks], self.resists)
 
     def _left(self, loop: Any, closing: bool) -> list[tuple[Any, Birth]]:
         found: list[tuple[Any, Birth]] = []
