@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 
 _TIMES = 20  # awaits of its cleanup that a task is thrown out of
 _STEPS = 3  # of the loop, for a task to notice
-# What caught everything must never be collected: it would be closed once more, and complain.
-_IMMORTAL: list[Any] = []
 
 
 class Ended(BaseException):
@@ -72,7 +69,18 @@ def strike_off(task: asyncio.Task[Any]) -> None:
     """Let nobody wait for this task any more."""
     asyncio.tasks._unregister_task(task)
     task._log_destroy_pending = False  # type: ignore[attr-defined]
-    _IMMORTAL.append(task)
+    keep_for_ever(task.get_coro())
+
+
+def keep_for_ever(coroutine: Any) -> None:
+    """Let the collector never have this one, not even as the interpreter ends.
+
+    It would close it; and what catches everything, around an `await` that fails at once
+    because no loop runs, does not come back from that.
+    """
+    import ctypes
+
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
 
 
 def _forget(task: asyncio.Task[Any]) -> None:
@@ -83,7 +91,8 @@ def _forget(task: asyncio.Task[Any]) -> None:
 def _close(task: asyncio.Task[Any]) -> bool:
     """Throw the coroutine of a task out of each await, as if in its step; False if it goes on."""
     coroutine: Any = task.get_coro()
-    run = task.get_context().run if sys.version_info >= (3, 12) else _call
+    context = getattr(task, "get_context", None)  # Python 3.12
+    run = _call if context is None else context().run
     loop = task.get_loop()
     current = asyncio.current_task(loop)
     if current is not None:

@@ -137,7 +137,7 @@ class Served:
                 return
             if self.task is not None:
                 await end_by_force(self.task)
-            self.error = None  # how it was ended is no news
+            self.finished, self.error = True, None  # how it was ended is no news
         raise AppStillRunning(
             f"{self.label}: the app still runs after the client had left and after it was "
             f"cancelled {_PATIENCE} times; it would leak in production. Fix: let "

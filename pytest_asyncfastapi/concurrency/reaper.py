@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from ..ending import end_by_force
+from ..ending import end_by_force, keep_for_ever
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -76,6 +76,7 @@ async def _closed(loop: Any, resisting: Callable[[asyncio.Task[Any]], None]) -> 
             )
         if generator.ag_frame is not None:
             loop._asyncgens.discard(generator)
+            keep_for_ever(generator)
 
 
 async def _aclose(generator: Any) -> None:

@@ -124,8 +124,9 @@ def resisting(task: Any, birth: Birth | None, user: UserCode) -> Leak:
     """A task that goes on although it was cancelled."""
     coroutine = task.get_coro()
     code = getattr(coroutine, "cr_code", None)
-    name = code.co_qualname if code else repr(task)
     lines = user_lines(task, user)
+    # The user's own function, where a library (or the closing of a generator) is the task's.
+    name = lines[0].function if lines else code.co_qualname if code else repr(task)
     where = lines[-1] if lines else (birth.where(user) if birth is not None else None)
     return Leak(
         "task",

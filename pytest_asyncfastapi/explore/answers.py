@@ -143,6 +143,9 @@ class Answers:
         with anyio.CancelScope() as scope:
 
             def cut_now() -> None:
+                if cut.mode == "cancel" and _is_shielded(task, scope):
+                    stepped.at(stepped.count + 1, cut_now)  # it has said: not here
+                    return
                 answer.cut, answer.cut_at = True, stepped.where()
                 if cut.mode == "leave":
                     if not answer.complete:
@@ -175,6 +178,22 @@ def _asyncio_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # trio
         return None
+
+
+def _is_shielded(task: Any, outer: Any) -> bool:
+    """Is this task (of asyncio) inside of a scope of anyio's that shields it from `outer`?
+
+    A cancellation of asyncio's own would get through, unlike that of any framework.
+    """
+    from anyio._backends import _asyncio as backend
+
+    state = getattr(backend, "_task_states", {}).get(task)
+    scope = getattr(state, "cancel_scope", None)
+    while scope is not None and scope is not outer:
+        if scope.shield:
+            return True
+        scope = getattr(scope, "_parent_scope", None)
+    return False
 
 
 def _receiving(answer: Answer, receive: Any) -> Any:

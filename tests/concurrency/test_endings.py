@@ -167,10 +167,10 @@ async def test_of_a_library(asgi_client, clock):
 async def test_next(asgi_client):
     pass
 """
-    report = projects.run(*flags, "--asyncfastapi-guard=off", app=APP, test_it=tests)
+    report = projects.run(*flags, "--asyncfastapi-blocking=off", app=APP, test_it=tests)
     report.outcome(failed=1, passed=3)
     told = report.output
     if not flags:
         assert "async generator not closed: in_cleanup() is left in the middle" in told
-        assert "task cannot be cancelled: swallow() goes on after 3 cancellations" in told
+        assert "task cannot be cancelled: in_cleanup() goes on after 3 cancellations" in told
     assert "Exception ignored" not in told

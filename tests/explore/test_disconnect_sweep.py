@@ -61,7 +61,7 @@ def test_cleanup_that_does_not_run_is_found_by_the_invariant(project) -> None:
     result.stdout.fnmatch_lines(
         [
             "disconnect sweep: side effect when the client leaves, the handler is cancelled, *",
-            "  where     shopapp.py:19, in hold",
+            "  where     shopapp.py:*, in hold",
             "              await asyncio.sleep(1)",
             "  in        POST /",
             "*the invariant does not hold*",
@@ -125,8 +125,8 @@ def test_a_lock_that_is_still_held_is_found(project) -> None:
     result.stdout.fnmatch_lines(
         [
             "disconnect sweep: stuck when * at shopapp.py:*",
-            "*POST /, sent once more, is not answered: a lock or a connection is still held*",
-            "*Lock taken at shopapp.py:16 is still held*",
+            "*POST /, sent once more, is not answered: a lock or a connection is*",
+            "*Lock taken at shopapp.py:* is still held*",
         ]
     )
     sound = LOCKED.replace("await lock.acquire()\n    async", "async with lock, httpx.AsyncClient() as http:\n        pass\n    async").replace("    lock.release()\n", "")  # fmt: skip # noqa: E501
