@@ -96,14 +96,14 @@ class Cell:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.ident = threading.get_ident()
-        self.tid = threading.get_native_id()
-        self.clock = kernel.cpu_clock(self.ident)
+        self.figures = kernel.ThreadFigures(self.ident, threading.get_native_id())
         self.start = 0.0  # of the slice, 0.0 between steps
         self.label: str | None = None  # of the slice, when a border began it
         self.explained = 0.0  # seconds of the slice that calls took
         self.own = 0.0  # seconds of CPU time of the slice that watching took
         self.pending: list[Pending] = []
         self.busy = False  # our own work: not to be watched
+        self.on_loop = False  # this thread runs a loop; others have their cells by accident
         self.last: kernel.Snapshot | None = None
         self.stale = 0.0  # when that is too old to judge a step by
         self.base: kernel.Snapshot | None = None
@@ -121,7 +121,7 @@ class Cell:
     def refresh(self) -> None:
         """Read the figures on the thread itself: the watchdog had no turn for too long."""
         self.busy = True
-        self.note(kernel.snapshot(self.tid, self.clock))
+        self.note(self.figures.snapshot())
         self.busy = False
 
     def clean(self) -> None:
@@ -161,8 +161,9 @@ class Hub:
             self.cells[cell.ident] = cell
             # Reading the figures opens files, which the audit hook hears.
             cell.busy = True
-            cell.note(kernel.snapshot(cell.tid, cell.clock))
+            cell.note(cell.figures.snapshot())
             cell.base = cell.last
+            cell.stale = 0.0  # so that its first step is noticed
             cell.busy = False
             return cell
 
@@ -206,7 +207,7 @@ class Hub:
         elif not (arg0 is Unseen and judged.name in _AUDITED):
             pending.seen = self.report(judged, short(arg0), frame, witness)
         cell.pending.append(pending)
-        cell.dirty = True
+        cell.dirty = cell.on_loop = True
         self.open.add(cell.ident)
         pending.start = kernel.perf_counter()
         return True
@@ -238,7 +239,7 @@ class Hub:
 
     def pushed_aside(self, cell: Cell) -> float:
         """Seconds that this thread lately waited for a processor or for the GIL: an upper bound."""
-        last, now = cell.last, kernel.snapshot(cell.tid, cell.clock)
+        last, now = cell.last, cell.figures.snapshot()
         if last is None or now is None:
             return 0.0
         waits = max(0, now.switches - last.switches - 1)
