@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..await_chains import describe_tasks, describe_trio_tasks
 from ..frames import is_ours
 from ..units import show
+from .reaper import keep_for_ever
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
@@ -257,6 +258,7 @@ class _Driven:
         _let_go(trap)
         with suppress(BaseException):  # it swallows that too; its report is written already
             self._steps.close()
+        keep_for_ever(self._body)
         raise _GivenUp
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,11 +32,21 @@ def reap(loop: Any, tasks: Sequence[asyncio.Task[Any]]) -> list[asyncio.Task[Any
     resisting = [task for task in tasks if not task.done()]
     for task in resisting:
         asyncio.tasks._unregister_task(task)
+        keep_for_ever(task.get_coro())
         task._log_destroy_pending = False  # type: ignore[attr-defined]
     for task in tasks:
         if task.done() and not task.cancelled():
             task.exception()  # nobody else will ask for it
     return resisting
+
+
+def keep_for_ever(coroutine: object) -> None:
+    """Never let it be collected: that closes it, and one that swallows all of it would spin.
+
+    Without a loop its waits fail at once, in a `while True:` for ever, at the end of the run.
+    """
+    if getattr(coroutine, "cr_frame", None) is not None:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(coroutine))
 
 
 async def _cancelled(tasks: Sequence[asyncio.Task[Any]]) -> None:
