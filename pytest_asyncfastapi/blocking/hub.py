@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from . import kernel
 from .catalog import Catalog, Entry
-from .judge import judge, short
+from .judge import judge, short, state_is_known
+from .polling import may_only_poll, only_polls
 from .records import BlockingCallError
 from .stack import Spot, spots
 
@@ -78,7 +79,7 @@ _AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO"})
 class Pending:
     """A C call that has begun."""
 
-    __slots__ = ("asleep", "callee", "entry", "frame", "line", "seen", "start")
+    __slots__ = ("asleep", "callee", "entry", "frame", "line", "others", "seen", "start")
 
     def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
@@ -87,6 +88,7 @@ class Pending:
         self.line = frame.f_lineno
         self.seen: list[Seen] = []
         self.asleep = 0
+        self.others: float | None = None  # seconds that others took so far, if they may have
         self.start = 0.0
 
 
@@ -144,6 +146,8 @@ class Hub:
         self.probe = 0  # the thread whose next catalogued call is the self-test
         self.probed: set[str] = set()
         self.broken = ""  # what went wrong in our own code, which must not break the user's
+        self.awake = 0.0  # seconds that the watchdog was up, perhaps without a processor
+        self.awoke = 0.0  # when it woke up, if it is
         self.open: set[int] = set()  # threads with a catalogued call open, for a quick "none"
 
     def reset(self) -> None:
@@ -201,9 +205,14 @@ class Hub:
         judged = None if cell.busy else judge(entry, arg0)
         if judged is None:
             return False
+        if may_only_poll(judged.name):
+            with self.aside():
+                if only_polls(judged.name, frame):
+                    return False
         pending = Pending(judged, id(callee), frame)
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
+            pending.others = None if state_is_known(arg0) else self.of_others()
         elif not (arg0 is Unseen and judged.name in _AUDITED):
             pending.seen = self.report(judged, short(arg0), frame, witness)
         cell.pending.append(pending)
@@ -232,10 +241,17 @@ class Hub:
         if pending.entry.judge == "wait":
             if duration < SHORTEST_WAIT or kernel.times_asleep() == pending.asleep != -1:
                 return
+            if pending.others is not None and self.of_others() - pending.others > duration / 2:
+                return  # it waited for the GIL, as far as anybody can tell
             seen = self.report(pending.entry, "", frame, witness, pending.line)
         held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
         for item in seen:
             item.ended(duration, held)
+
+    def of_others(self) -> float:
+        """Seconds in which other threads of this process may have had the GIL, so far."""
+        computed = kernel.process_time() - kernel.thread_time()
+        return computed + self.awake + (kernel.perf_counter() - self.awoke if self.awoke else 0.0)
 
     def pushed_aside(self, cell: Cell) -> float:
         """Seconds that this thread lately waited for a processor or for the GIL: an upper bound."""

@@ -23,6 +23,7 @@ _PROC = sys.platform == "linux"
 # Bound now: a virtual clock or a mock must not reach the watchers.
 perf_counter = time.perf_counter
 thread_time = time.thread_time
+process_time = time.process_time
 _os_open, _os_close = os.open, os.close
 _os_pread: Callable[[int, int, int], bytes] = getattr(os, "pread", os.read)  # not on Windows
 try:

@@ -250,12 +250,16 @@ class StepWatch:
             if not self._awake.is_set():
                 self._awake.wait()
             _sleep(max(0.002, self.threshold / 2))
+            hub = self._hub
+            hub.awoke = kernel.perf_counter()
             try:
-                for cell in list(self._hub.cells.values()):
+                for cell in list(hub.cells.values()):
                     if cell.on_loop:
                         self._look(cell)
             except Exception as error:
-                self._hub.broken = f"the watchdog failed: {error!r}"
+                hub.broken = f"the watchdog failed: {error!r}"
+            hub.awake += kernel.perf_counter() - hub.awoke
+            hub.awoke = 0.0
 
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
