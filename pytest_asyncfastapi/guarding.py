@@ -53,6 +53,7 @@ def start(state: TestState) -> BlockingGuard:
     if state.recording is not None:
         guard.now = state.recording.now
     guard.preparing = not state.in_body
+    guard.alone = True
     guard.start()
     return guard
 

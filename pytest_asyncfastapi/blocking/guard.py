@@ -50,6 +50,7 @@ class BlockingGuard:
         self.user_code = user_code
         self.test = test
         self.thread = 0
+        self.alone = False  # a run of pytest inside of a test: its calls are not that test's
         self.not_watched = ""
         self.preparing = False  # the test's fixtures run, and not yet (or no more) the test
         self.now: Callable[[], float] | None = None  # told with each call, if it is given

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
+    from ..frames import UserCode
+
 # A wait that is shorter than this did not hold anybody up (seconds).
 SHORTEST_WAIT = 0.001
 # So often is one call site told of in a test: a loop over a file's lines is known by then.
@@ -60,6 +62,8 @@ class Listener(Protocol):
     """What the hub knows of a guard."""
 
     thread: int
+    user_code: UserCode
+    alone: bool  # guards that started on this thread before it hear nothing meanwhile
 
     def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""
@@ -175,6 +179,9 @@ class Hub:
         """The guards that the calling thread's calls are for."""
         here = threading.get_ident()
         mine = tuple(item for item in self.listeners if item.thread == here)
+        for index in range(len(mine) - 1, 0, -1):
+            if mine[index].alone:
+                return mine[index:]
         return mine or self.listeners
 
     @contextmanager
