@@ -18,6 +18,8 @@ ACTIVITY: ContextVar[str] = ContextVar("asyncfastapi_activity", default="")
 
 # The label of an app's start-up and shutdown: nobody is served meanwhile.
 LIFESPAN = "lifespan"
+# The label of what a test does by itself, between its requests.
+BODY = "the test's own body"
 
 # Process-wide, like sys.monitoring, whose users are the only ones in here.
 _watchers: tuple[Callable[[], None], ...] = ()

@@ -6,6 +6,7 @@ needs it.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,8 +52,26 @@ def start(state: TestState) -> BlockingGuard:
     guard = BlockingGuard(policy, state.user_code, test=state.test)
     if state.recording is not None:
         guard.now = state.recording.now
+    guard.preparing = not state.in_body
+    guard.alone = True
     guard.start()
     return guard
+
+
+@contextmanager
+def in_body(state: TestState) -> Iterator[None]:
+    """The test itself runs; before and after it are its fixtures, which serve nobody."""
+    _tell(state, True)
+    try:
+        yield
+    finally:
+        _tell(state, False)
+
+
+def _tell(state: TestState, in_body: bool) -> None:
+    state.in_body = in_body
+    if state.guard is not None:
+        state.guard.preparing = not in_body
 
 
 def _shipped(config: pytest.Config) -> tuple[AllowRule, ...]:

@@ -111,17 +111,19 @@ def pytest_fixture_setup(
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""
+    from .guarding import in_body
     from .report import on_reports
     from .state import STATE
 
     state = item.stash[STATE]
     try:
-        if runners.is_async_test(item):
-            assert isinstance(item, pytest.Function)
-            with runners.guarded_body(item, state):
+        with in_body(state):
+            if runners.is_async_test(item):
+                assert isinstance(item, pytest.Function)
+                with runners.guarded_body(item, state):
+                    result = yield
+            else:
                 result = yield
-        else:
-            result = yield
     except BaseException:
         on_reports.attach(item, state, "call", passed=False)
         raise

@@ -243,13 +243,13 @@ def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
 
 
 def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
-    from .activity import ACTIVITY, border
+    from .activity import ACTIVITY, BODY, border
     from .context import TEST
 
     @functools.wraps(body)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        token, test = ACTIVITY.set("the test's own body"), TEST.set(state)
+        token, test = ACTIVITY.set(BODY), TEST.set(state)
         border()
         try:
             state.start_clock()
@@ -260,6 +260,7 @@ def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
                     return await state.watching.bounded(called(*args, **kwargs), timeout)
                 return await called(*args, **kwargs)
         finally:
+            border()  # the body's last step is still the body's
             ACTIVITY.reset(token)
             TEST.reset(test)
 

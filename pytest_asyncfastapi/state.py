@@ -64,6 +64,7 @@ class TestState:
         self.ours = bool(names & OUR_FIXTURES)
         self.wants_clock = "clock" in names or self.settings.clock in ("freeze", "flow")
         self.guard: BlockingGuard | None = None
+        self.in_body = False  # and not in the set-up or teardown of its fixtures
         self.recording: Recording | None = None
         if self.settings.records:
             from .recording import Recording

@@ -50,7 +50,9 @@ class BlockingGuard:
         self.user_code = user_code
         self.test = test
         self.thread = 0
+        self.alone = False  # a run of pytest inside of a test: its calls are not that test's
         self.not_watched = ""
+        self.preparing = False  # the test's fixtures run, and not yet (or no more) the test
         self.now: Callable[[], float] | None = None  # told with each call, if it is given
         self._rules = tuple(as_rule(rule) for rule in policy.allow)
         self._used: set[AllowRule] = set()
@@ -185,7 +187,7 @@ class BlockingGuard:
         if name != entry.name and entry.category != "http":
             record.inner.append(entry.name)
         self._keep(record)
-        weight = weigh(category, None, self.policy, scene, activity)
+        weight = weigh(category, None, self.policy, scene, record.activity, record.preparing)
         if self.policy.mode == "raise" and weight == "error":
             raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
         return record
@@ -230,6 +232,7 @@ class BlockingGuard:
     def _keep(self, record: Record) -> None:
         if self.now is not None:
             record.at = self.now()
+        record.preparing = self.preparing and not record.activity
         self._records.append(record)
         if not record.stall:
             self._latest[threading.get_ident()] = record

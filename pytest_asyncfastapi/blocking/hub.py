@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from . import kernel
 from .catalog import Catalog, Entry
-from .judge import judge, short
+from .judge import judge, short, state_is_known
+from .polling import may_only_poll, only_polls
 from .records import BlockingCallError
 from .stack import Spot, spots
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
+
+    from ..frames import UserCode
 
 # A wait that is shorter than this did not hold anybody up (seconds).
 SHORTEST_WAIT = 0.001
@@ -59,6 +62,8 @@ class Listener(Protocol):
     """What the hub knows of a guard."""
 
     thread: int
+    user_code: UserCode
+    alone: bool  # guards that started on this thread before it hear nothing meanwhile
 
     def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""
@@ -78,7 +83,7 @@ _AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO"})
 class Pending:
     """A C call that has begun."""
 
-    __slots__ = ("asleep", "callee", "entry", "frame", "line", "seen", "start")
+    __slots__ = ("asleep", "callee", "entry", "frame", "line", "others", "seen", "start")
 
     def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
@@ -87,6 +92,7 @@ class Pending:
         self.line = frame.f_lineno
         self.seen: list[Seen] = []
         self.asleep = 0
+        self.others: float | None = None  # seconds that others took so far, if they may have
         self.start = 0.0
 
 
@@ -96,14 +102,14 @@ class Cell:
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.ident = threading.get_ident()
-        self.tid = threading.get_native_id()
-        self.clock = kernel.cpu_clock(self.ident)
+        self.figures = kernel.ThreadFigures(self.ident, threading.get_native_id())
         self.start = 0.0  # of the slice, 0.0 between steps
         self.label: str | None = None  # of the slice, when a border began it
         self.explained = 0.0  # seconds of the slice that calls took
         self.own = 0.0  # seconds of CPU time of the slice that watching took
         self.pending: list[Pending] = []
         self.busy = False  # our own work: not to be watched
+        self.on_loop = False  # this thread runs a loop; others have their cells by accident
         self.last: kernel.Snapshot | None = None
         self.stale = 0.0  # when that is too old to judge a step by
         self.base: kernel.Snapshot | None = None
@@ -121,7 +127,7 @@ class Cell:
     def refresh(self) -> None:
         """Read the figures on the thread itself: the watchdog had no turn for too long."""
         self.busy = True
-        self.note(kernel.snapshot(self.tid, self.clock))
+        self.note(self.figures.snapshot())
         self.busy = False
 
     def clean(self) -> None:
@@ -144,6 +150,8 @@ class Hub:
         self.probe = 0  # the thread whose next catalogued call is the self-test
         self.probed: set[str] = set()
         self.broken = ""  # what went wrong in our own code, which must not break the user's
+        self.awake = 0.0  # seconds that the watchdog was up, perhaps without a processor
+        self.awoke = 0.0  # when it woke up, if it is
         self.open: set[int] = set()  # threads with a catalogued call open, for a quick "none"
 
     def reset(self) -> None:
@@ -161,8 +169,9 @@ class Hub:
             self.cells[cell.ident] = cell
             # Reading the figures opens files, which the audit hook hears.
             cell.busy = True
-            cell.note(kernel.snapshot(cell.tid, cell.clock))
+            cell.note(cell.figures.snapshot())
             cell.base = cell.last
+            cell.stale = 0.0  # so that its first step is noticed
             cell.busy = False
             return cell
 
@@ -170,6 +179,9 @@ class Hub:
         """The guards that the calling thread's calls are for."""
         here = threading.get_ident()
         mine = tuple(item for item in self.listeners if item.thread == here)
+        for index in range(len(mine) - 1, 0, -1):
+            if mine[index].alone:
+                return mine[index:]
         return mine or self.listeners
 
     @contextmanager
@@ -200,13 +212,18 @@ class Hub:
         judged = None if cell.busy else judge(entry, arg0)
         if judged is None:
             return False
+        if may_only_poll(judged.name):
+            with self.aside():
+                if only_polls(judged.name, frame):
+                    return False
         pending = Pending(judged, id(callee), frame)
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
+            pending.others = None if state_is_known(arg0) else self.of_others()
         elif not (arg0 is Unseen and judged.name in _AUDITED):
             pending.seen = self.report(judged, short(arg0), frame, witness)
         cell.pending.append(pending)
-        cell.dirty = True
+        cell.dirty = cell.on_loop = True
         self.open.add(cell.ident)
         pending.start = kernel.perf_counter()
         return True
@@ -231,14 +248,21 @@ class Hub:
         if pending.entry.judge == "wait":
             if duration < SHORTEST_WAIT or kernel.times_asleep() == pending.asleep != -1:
                 return
+            if pending.others is not None and self.of_others() - pending.others > duration / 2:
+                return  # it waited for the GIL, as far as anybody can tell
             seen = self.report(pending.entry, "", frame, witness, pending.line)
         held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
         for item in seen:
             item.ended(duration, held)
 
+    def of_others(self) -> float:
+        """Seconds in which other threads of this process may have had the GIL, so far."""
+        computed = kernel.process_time() - kernel.thread_time()
+        return computed + self.awake + (kernel.perf_counter() - self.awoke if self.awoke else 0.0)
+
     def pushed_aside(self, cell: Cell) -> float:
         """Seconds that this thread lately waited for a processor or for the GIL: an upper bound."""
-        last, now = cell.last, kernel.snapshot(cell.tid, cell.clock)
+        last, now = cell.last, cell.figures.snapshot()
         if last is None or now is None:
             return 0.0
         waits = max(0, now.switches - last.switches - 1)

@@ -14,10 +14,14 @@ import pathlib
 import stat
 import sys
 import threading
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
 from .catalog import Entry
 from .catalog import remedies as to
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _fstat = os.fstat
 _get_blocking = getattr(os, "get_blocking", None)
@@ -116,11 +120,30 @@ def _iterates(entry: Entry, value: Any) -> Entry | None:
 
 def _waits(entry: Entry, arg0: Any) -> Entry | None:
     # A free lock cannot wait, however long the machine takes to say so.
-    if type(arg0) is _LOCK:
-        return entry if arg0.locked() else None
-    if type(arg0) is _RLOCK:
-        return None if arg0._is_owned() or repr(arg0).startswith("<unlocked") else entry
-    return entry
+    ready = _READY.get(type(arg0))
+    return entry if ready is None or not ready(arg0) else None
+
+
+def state_is_known(arg0: Any) -> bool:
+    """Can what is waited for be asked whether it is ready? Then it was not, in an open call."""
+    return type(arg0) in _READY
+
+
+def _ready_checks() -> dict[Any, Callable[[Any], bool]]:
+    checks: dict[Any, Callable[[Any], bool]] = {
+        _LOCK: lambda lock: not lock.locked(),
+        _RLOCK: lambda lock: lock._is_owned() or repr(lock).startswith("<unlocked"),
+    }
+    if (handle := getattr(_thread, "_ThreadHandle", None)) is not None:
+        checks[handle] = lambda thread: bool(thread.is_done())
+    with suppress(ImportError):
+        from _queue import SimpleQueue
+
+        checks[SimpleQueue] = lambda queue: not queue.empty()
+    return checks
+
+
+_READY = _ready_checks()
 
 
 _CHECKS = {

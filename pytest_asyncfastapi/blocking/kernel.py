@@ -11,6 +11,7 @@ import os
 import platform
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,9 @@ _PROC = sys.platform == "linux"
 # Bound now: a virtual clock or a mock must not reach the watchers.
 perf_counter = time.perf_counter
 thread_time = time.thread_time
-_os_open, _os_read, _os_close = os.open, os.read, os.close
+process_time = time.process_time
+_os_open, _os_close = os.open, os.close
+_os_pread: Callable[[int, int, int], bytes] = getattr(os, "pread", os.read)  # not on Windows
 try:
     import resource
 
@@ -47,6 +50,9 @@ _SYSCALLS: dict[str, dict[int, str]] = {
 _NAMES = _SYSCALLS.get(platform.machine() if _PROC else "", {})
 
 
+_NOTHING = 0.0002  # seconds of CPU time: whoever used less was asleep
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A thread's figures at one moment, in seconds.
@@ -62,55 +68,85 @@ class Snapshot:
     proven: bool = False
 
 
-def _read(tid: int, name: str) -> str:
-    # Not by open(): each system call gives the GIL away, and this makes three of them.
-    try:
-        number = _os_open(f"/proc/self/task/{tid}/{name}", os.O_RDONLY)
+class _Source:
+    """One of a thread's files in /proc, kept open: each system call gives the GIL away."""
+
+    __slots__ = ("_file", "_path")
+
+    def __init__(self, tid: int, name: str) -> None:
+        self._path = f"/proc/self/task/{tid}/{name}" if _PROC else ""
+        self._file = -1
+
+    def read(self) -> str:
+        """What it says now, or "" where there is no such file (any more)."""
+        if not self._path:
+            return ""
         try:
-            return _os_read(number, 4096).decode("ascii", "replace")
-        finally:
-            _os_close(number)
-    except OSError:
-        return ""
+            if self._file < 0:
+                self._file = _os_open(self._path, os.O_RDONLY)
+            return _os_pread(self._file, 4096, 0).decode("ascii", "replace")
+        except OSError:
+            return ""
+
+    def __del__(self) -> None:
+        # By whoever lets go of it last: never while another thread reads.
+        if self._file >= 0:
+            with suppress(OSError):
+                _os_close(self._file)
 
 
-def snapshot(tid: int, clock: int | None) -> Snapshot | None:
-    """The figures of the thread `tid`; None where neither /proc nor a CPU clock is there."""
-    if _PROC:
-        stat = _read(tid, "schedstat").split()
+class ThreadFigures:
+    """Where to read the figures of one thread, from any thread."""
+
+    def __init__(self, ident: int, tid: int) -> None:
+        self._clock = _cpu_clock(ident)
+        self._scheduler, self._status = _Source(tid, "schedstat"), _Source(tid, "status")
+        self._tid = tid
+
+    def snapshot(self) -> Snapshot | None:
+        """The figures; None where neither /proc nor a CPU clock is there."""
+        times = self._scheduler.read().split()
         now = perf_counter()  # reading may have to wait for the GIL
-        if len(stat) >= 2:
-            status = _read(tid, "status")
-            _, _, rest = status.rpartition("\nvoluntary_ctxt_switches:")
+        if len(times) >= 2:
+            _, _, rest = self._status.read().rpartition("\nvoluntary_ctxt_switches:")
             switches = int(rest.split(None, 1)[0]) if rest.strip() else 0
-            return Snapshot(now, int(stat[0]) / 1e9, int(stat[1]) / 1e9, switches, True)
-    if clock is None:
-        return None
-    try:
-        return Snapshot(perf_counter(), time.clock_gettime(clock))
-    except (OSError, AttributeError):
-        return None
+            return Snapshot(now, int(times[0]) / 1e9, int(times[1]) / 1e9, switches, True)
+        cpu = self._cpu()
+        return None if cpu is None else Snapshot(perf_counter(), cpu)
+
+    def since(self, last: Snapshot | None) -> Snapshot | None:
+        """The figures, without reading much where the thread did next to nothing since."""
+        if last is not None and (cpu := self._cpu()) is not None and cpu - last.cpu < _NOTHING:
+            return Snapshot(perf_counter(), last.cpu, last.delay, last.switches, last.proven)
+        return self.snapshot()
+
+    def _cpu(self) -> float | None:
+        if self._clock is None:
+            return None
+        try:
+            return time.clock_gettime(self._clock)
+        except (OSError, AttributeError):
+            return None
+
+    def sleeping_in(self) -> str:
+        """The system call in which the thread sleeps now, or "" when it runs or nobody says."""
+        _, _, state = _Source(self._tid, "stat").read().rpartition(") ")
+        if state[:1] not in ("S", "D"):
+            return ""
+        number = _Source(self._tid, "syscall").read().split(None, 1)
+        if not number or not number[0].lstrip("-").isdigit():
+            return ""
+        return _NAMES.get(int(number[0]), f"system call {number[0]}")
+
+    def __repr__(self) -> str:
+        return f"<ThreadFigures of {self._tid}>"
 
 
-def cpu_clock(ident: int) -> int | None:
-    """The CPU clock of a thread by its Python ident, for other threads to read."""
+def _cpu_clock(ident: int) -> int | None:
     try:
         return time.pthread_getcpuclockid(ident)
     except (AttributeError, OSError):
         return None
-
-
-def sleeping_in(tid: int) -> str:
-    """The system call in which a thread sleeps now, or "" when it runs or nobody says."""
-    if not _PROC:
-        return ""
-    _, _, stat = _read(tid, "stat").rpartition(") ")
-    if stat[:1] not in ("S", "D"):
-        return ""
-    number = _read(tid, "syscall").split(None, 1)
-    if not number or not number[0].lstrip("-").isdigit():
-        return ""
-    return _NAMES.get(int(number[0]), f"system call {number[0]}")
 
 
 def times_asleep() -> int:

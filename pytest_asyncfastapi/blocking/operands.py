@@ -25,14 +25,17 @@ _LONGEST_CHAIN = 6
 
 @dataclass(frozen=True, slots=True)
 class Operand:
-    """A name, and the attributes and items that are taken from it."""
+    """A name, and the attributes and items that are taken from it; or a constant."""
 
     root: str
     is_local: bool
     path: tuple[tuple[Literal["attribute", "item"], Any], ...] = ()
+    constant: Any = MISSING
 
     def value(self, frame: FrameType) -> Any:
         """What it is right now in `frame`, or MISSING where only running code could tell."""
+        if self.constant is not MISSING:
+            return self.constant
         if self.is_local:
             found = frame.f_locals.get(self.root, MISSING)
         else:
@@ -112,6 +115,8 @@ def _ending_at(steps: list[dis.Instruction], index: int) -> Operand | None:
             index -= 2
         elif step.opname.startswith(_LOCALS):
             return Operand(str(name), True, tuple(reversed(path)))
+        elif step.opname == "LOAD_CONST" and not path:
+            return Operand("", True, constant=step.argval)
         elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
             return Operand(str(name), False, tuple(reversed(path)))
         else:

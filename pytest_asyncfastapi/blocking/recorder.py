@@ -49,6 +49,7 @@ class Record:
         self.inner: list[str] = []
         self.stall = False
         self.at: float | None = None
+        self.preparing = False  # made by a fixture, outside of any request
         self._duration: float | None = None
         self._held: float | None = None
 
@@ -83,7 +84,9 @@ class Record:
             activity=self.activity,
             thread=self.thread,
             witness=self.witness,
-            severity=weigh(self.category, self._held, policy, self.scene, self.activity),
+            severity=weigh(
+                self.category, self._held, policy, self.scene, self.activity, self.preparing
+            ),
             allow=allow_line(self.category, self.scene),
             remedy=_fill(self.remedy, self.args),
             test=self.test,

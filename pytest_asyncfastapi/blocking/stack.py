@@ -176,11 +176,8 @@ class Scene:
     imported: bool  # an import stands further out: the user's line runs because of it
     labels: tuple[str, ...]
     named: Named | None = None  # the outermost name of the catalog below the user's line
-
-    @property
-    def imports(self) -> str:
-        """The module that the user's line imports, if it does."""
-        return self.below.imports if self.below is not None else ""
+    imports: str = ""  # the module that the user's line imports, if it does
+    lazily: bool = False  # a library below that line imports it, at its first use
 
     @property
     def wrote(self) -> str:
@@ -208,6 +205,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     blame, quiet, importing, imported = "", False, False, False
     library: Spot | None = None
     named: Named | None = None
+    imports, lazily = "", False
     for spot in stack:
         filename = spot.code.co_filename
         kind = "user" if user.owns(filename) else _kind(filename)[0]
@@ -227,6 +225,9 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
             below = spot
             named = find_named(spot.code.co_qualname, spot.module) or named
             importing = importing or kind == "import"
+            if spot.imports:
+                imports, lazily = spot.imports, False
+            lazily = lazily or (importing and kind == "library")
             if not blame:
                 quiet = quiet or kind == "quiet"
                 blame = kind if kind in ("async", "tool", "library") else ""
@@ -238,7 +239,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     # Without a line of the user's, nobody wrote the name of the frame below it.
     return Scene(
         where, chain, below if mine else None, mine[0] if mine else None, blame, quiet, importing,
-        imported, tuple(labels), named if mine else None,
+        imported, tuple(labels), named if mine else None, imports, lazily and bool(imports),
     )  # fmt: skip
 
 

@@ -27,7 +27,8 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
     cost = stall.cpu + stall.blocked
     _, scene = _most_common(scenes, stall, user)
     if scene.importing:
-        entry = Entry("import", "import", "always", to.IMPORT)
+        remedy = to.IMPORT_BEFORE if scene.lazily else to.IMPORT
+        entry = Entry("import", "import", "always", remedy)
         return [(scene, entry, cost, "step watch")] if cost >= policy.step_threshold else []
     causes: list[_Cause] = []
     if stall.blocked >= policy.step_threshold and stall.proven:

@@ -117,8 +117,8 @@ class StepWatch:
         handle: Any = asyncio.events.Handle
         original = handle._run
         hub, clock, watch = self._hub, kernel.perf_counter, self
-        local, catalog = hub.local, hub.catalog
-        live, kinds = True, catalog.kinds
+        local, live = hub.local, True
+        kinds, entries = hub.catalog.kinds, hub.catalog.entries
 
         # Some microseconds between two awaits are all that a step takes: what is not done
         # for each of them is what makes the guard cheap.
@@ -129,11 +129,11 @@ class StepWatch:
                 if not live:
                     original(self)
                     return
-                cell = watch._first_step()
+                cell = hub.cell()
             cell.start = now = clock()
             if now > cell.stale:
                 watch._late(cell)
-            if type(self._callback) in kinds and live:
+            if type(self._callback) in kinds and self._callback in entries and live:
                 watch._no_frame_calls(self)
             try:
                 original(self)
@@ -157,25 +157,20 @@ class StepWatch:
         return undo
 
     def _late(self, cell: Cell) -> None:
-        """The watchdog had no turn for too long: read the thread's figures before this step."""
+        """The first step, or the watchdog had no turn for long: read the thread's figures now."""
         cell.start = 0.0
+        cell.on_loop = True
+        if self.on_thread is not None:
+            self.on_thread()
         cell.refresh()
         cell.start = kernel.perf_counter()
 
     def _no_frame_calls(self, handle: Any) -> None:
         """`call_soon(time.sleep, 1)`: C calls C, and only the handle knows of it."""
-        entry = self._hub.catalog.find(handle._callback)
-        if entry is None:
-            return
+        entry = self._hub.catalog.entries[handle._callback]
         arg0 = handle._args[0] if handle._args else None
         run, frame = handle._context.run, sys._getframe()
         run(self._hub.enter, entry, handle._callback, arg0, frame, "step watch: the callback")
-
-    def _first_step(self) -> Cell:
-        cell = self._hub.cell()
-        if self.on_thread is not None:
-            self.on_thread()
-        return cell
 
     def _clean(self, cell: Cell) -> None:
         cell.clean()
@@ -221,7 +216,7 @@ class StepWatch:
         seen = cell.sampled_slice == started
         base = cell.base if seen else cell.last
         samples = tuple(cell.samples) if seen else ()
-        figures = kernel.snapshot(cell.tid, cell.clock)
+        figures = cell.figures.snapshot()
         if rest < self.threshold or base is None or figures is None:
             return None
         # What the thread may have computed before this step is not the step's.
@@ -252,13 +247,19 @@ class StepWatch:
 
     def _watch(self) -> None:
         while True:
-            self._awake.wait()
+            if not self._awake.is_set():
+                self._awake.wait()
             _sleep(max(0.002, self.threshold / 2))
+            hub = self._hub
+            hub.awoke = kernel.perf_counter()
             try:
-                for cell in list(self._hub.cells.values()):
-                    self._look(cell)
+                for cell in list(hub.cells.values()):
+                    if cell.on_loop:
+                        self._look(cell)
             except Exception as error:
-                self._hub.broken = f"the watchdog failed: {error!r}"
+                hub.broken = f"the watchdog failed: {error!r}"
+            hub.awake += kernel.perf_counter() - hub.awoke
+            hub.awoke = 0.0
 
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
@@ -272,7 +273,7 @@ class StepWatch:
             before = None
         samples = cell.samples
         if not stack or not started or len(samples) >= _MOST_SAMPLES:
-            figures = kernel.snapshot(cell.tid, cell.clock)
+            figures = cell.figures.since(before)
             # Read too late, they would hide what the step has cost so far.
             late = figures is not None and figures.at - started >= self.threshold / 2
             if not started or not late or cell.start != started:
@@ -280,8 +281,8 @@ class StepWatch:
             return
         # Kept at once: each reading below may wait for the GIL until the step is over.
         samples.append(Sample(stack, ""))
-        asleep = kernel.sleeping_in(cell.tid)
-        figures = kernel.snapshot(cell.tid, cell.clock)
+        asleep = cell.figures.sleeping_in()
+        figures = cell.figures.snapshot()
         cell.note(figures)
         if before is None or figures is None:
             slept = asleep != "futex"  # which is perhaps only the GIL
@@ -305,7 +306,7 @@ class TrioSteps:
     def before_task_step(self, task: Any) -> None:
         """A step begins."""
         if self.live:
-            cell = self._hub.local.__dict__.get("cell") or self._watch._first_step()
+            cell = self._hub.cell()
             cell.start = now = kernel.perf_counter()
             if now > cell.stale:
                 self._watch._late(cell)

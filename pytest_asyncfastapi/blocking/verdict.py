@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..activity import LIFESPAN
+from ..activity import BODY, LIFESPAN
 from ..findings import Finding, Severity
 from ..units import show
 from .catalog import Category, Entry, by_package
@@ -24,6 +24,7 @@ _ONCE = frozenset({"file", "file_metadata", "import"})
 _WATCHED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
 _SMALL = frozenset({"file", "file_metadata", "lock", "import"})
+_NO_REQUEST = frozenset({"", BODY})
 _SHORT = 0.001  # seconds: below, the time alone convinces nobody
 _WEIGHTS: dict[str, Weight] = {"fail": "error", "warn": "warning", "off": "silent"}
 # What a library of a known kind waits in: its kind says more than the call does.
@@ -43,18 +44,25 @@ def counts(category: str, scene: Scene) -> bool:
 
 
 def weigh(
-    category: str, held: float | None, policy: BlockingPolicy, scene: Scene, activity: str
+    category: str,
+    held: float | None,
+    policy: BlockingPolicy,
+    scene: Scene,
+    activity: str,
+    preparing: bool = False,
 ) -> Weight:
     """How much a call of this category matters; `held` is free of time pushed aside.
 
     What a library imports or reads by itself is nobody's line to change, and mostly
     happens once: it is a warning when it takes long, in every profile. Start-up is
-    where a client is built and a file is read: while nobody is served only waiting
-    for others counts.
+    where a client is built and a file is read, and a fixture is where the app is built
+    (`preparing`): while nobody is served only waiting for others counts.
     """
-    if activity == LIFESPAN and category not in _AT_ONCE:
+    if (activity == LIFESPAN or preparing) and category not in _AT_ONCE:
         return "silent"
     own = scene.user is not None
+    if category == "import" and scene.lazily and activity in _NO_REQUEST:
+        own = False  # what a route, say, makes its library import when the test adds it
     if not own and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
@@ -80,7 +88,7 @@ def classify(entry: Entry, scene: Scene) -> tuple[str, Category, str]:
     category, remedy = entry.category, entry.remedy
     wrote = scene.wrote
     if scene.importing and category in ("file", "file_metadata", "import"):
-        return "import", "import", to.IMPORT
+        return "import", "import", to.IMPORT_BEFORE if scene.lazily else to.IMPORT
     named = scene.named
     if named is not None:
         category, remedy = named.entry.category, named.entry.remedy

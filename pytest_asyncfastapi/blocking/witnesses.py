@@ -65,6 +65,8 @@ class Witnesses:
             self._limits.pop(id(guard), None)
             if rest:
                 self.steps.start(min(self._limits.values()))
+                if self._tap is not None:
+                    self._tap.start(rest[-1].user_code)
             else:
                 self.steps.stop()
                 if self._tap is not None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from ..await_chains import describe_tasks, describe_trio_tasks
+from ..ending import keep_for_ever
 from ..frames import is_ours
 from ..units import show
 
@@ -257,6 +258,8 @@ class _Driven:
         _let_go(trap)
         with suppress(BaseException):  # it swallows that too; its report is written already
             self._steps.close()
+        if self.cr_frame is not None:
+            keep_for_ever(self._body)
         raise _GivenUp
 
 

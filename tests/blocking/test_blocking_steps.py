@@ -1,7 +1,12 @@
 """The step watch: steps that no single call explains, judged by what they cost."""
 
 import asyncio
+import os
+import queue
 import re
+import select
+import subprocess
+import sys
 import threading
 import time
 
@@ -201,7 +206,7 @@ def test_only_cost_counts_and_not_time(watch, monkeypatch, wall, cpu, delay, swi
         cell.samples, cell.sampled_slice = [], 0.0
         after = Snapshot(now, 1.0 + cpu, 1.0 + delay, 10 + switches, True)
         with monkeypatch.context() as patch:
-            patch.setattr(step_watch.kernel, "snapshot", lambda *_: after)
+            patch.setattr(cell.figures, "snapshot", lambda: after)
             WITNESSES.steps.cut()
         cell.start = step_watch.kernel.perf_counter()
 
@@ -235,3 +240,38 @@ def test_trio_steps_and_calls_are_seen(watch):
         trio.run(function)
         guard.stop()
         assert [found.data["category"] for found in guard.findings()] == expected
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no poll(), no waitpid(WNOHANG)")
+def test_who_waits_only_for_the_gil_is_no_finding(watch):
+    """A thread that computes takes the GIL for 5 ms at a time; none of these calls waits."""
+    over = threading.Event()
+    ended = threading.Thread(target=int)
+    ended.start()
+    ended.join()
+    full = queue.SimpleQueue()
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+
+        def spin():
+            while not over.is_set():
+                sum(range(1000))
+
+        async def endpoint():
+            for _ in range(12):
+                select.select([], [], [], 0)
+                select.poll().poll(0)
+                os.waitpid(child.pid, os.WNOHANG)
+                full.put(1)
+                full.get()
+                ended.join()
+
+        thread = threading.Thread(target=spin)
+        thread.start()
+        guard = watch(endpoint, profile="strict", cpu_threshold=10, step_threshold=10)
+        over.set()
+        thread.join()
+        assert guard.calls == []
+    finally:
+        over.set()
+        child.communicate(b"\n")

@@ -56,7 +56,7 @@ async def test_it(asgi_client, path):
 
 @pytest.fixture(scope="module")
 def blocked(projects):
-    return projects.run("-p", "no:asyncio", app=APP, test_it=TESTS)
+    return projects.run(plugins="", app=APP, test_it=TESTS)
 
 
 @pytest.mark.parametrize(

@@ -56,30 +56,30 @@ async def test_spins():
 """
 
 ANYIO = "@pytest.fixture\ndef anyio_backend(): return {!r}\n"
-NO_ASYNCIO = ("-p", "no:asyncio", "-p", "no:trio")
 RUNNERS = {
-    "anyio": (ANYIO.format("asyncio"), "@pytest.mark.anyio", NO_ASYNCIO),
-    "anyio on trio": (ANYIO.format("trio"), "@pytest.mark.anyio", NO_ASYNCIO),
-    "pytest-asyncio": ("", "@pytest.mark.asyncio", ()),
-    "pytest-trio": ("", "@pytest.mark.trio", ("-p", "no:asyncio")),
+    "anyio": (ANYIO.format("asyncio"), "@pytest.mark.anyio", ""),
+    "anyio on trio": (ANYIO.format("trio"), "@pytest.mark.anyio", ""),
+    "pytest-asyncio": ("", "@pytest.mark.asyncio", "asyncio"),
+    "pytest-trio": ("", "@pytest.mark.trio", "trio"),
     "virtual time": (
         "@pytest.fixture(autouse=True)\ndef in_virtual_time(clock): pass\n",
         "@pytest.mark.asyncio",
-        (),
+        "asyncio",
     ),
-    "pytest-timeout": ("", "@pytest.mark.asyncio", ("--timeout=60",)),
+    "pytest-timeout": ("", "@pytest.mark.asyncio", "asyncio timeout"),
 }
 
 
 @pytest.fixture(scope="module", params=RUNNERS)
 def late(request, projects):
-    setup, mark, flags = RUNNERS[request.param]
-    flags = ("--asyncfastapi-timeout=0.3", "--asyncfastapi-leaks=warn", *flags)
+    setup, mark, plugins = RUNNERS[request.param]
+    flags = ["--asyncfastapi-timeout=0.3", "--asyncfastapi-leaks=warn"]
+    flags += ["--timeout=60"] if "timeout" in plugins else []
     tests = TESTS.format(setup=setup, mark=mark)
     if request.param == "virtual time":
         # Nothing is left to happen there is a deadlock, and said at once.
         tests = tests.replace("sleep(3600)", "to_thread.run_sync(__import__('time').sleep, 1.5)")
-    report = projects.run(*flags, app=APP, test_it=tests)
+    report = projects.run(*flags, plugins=plugins, app=APP, test_it=tests)
     report.name = request.param
     return report
 

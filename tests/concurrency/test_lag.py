@@ -39,9 +39,11 @@ def test_the_lag_of_steps_is_their_longest_and_their_99th_percentile():
     assert loop_lag([]) is None
 
 
-@pytest.mark.parametrize("flags", [(), ("-n", "2")])
+@pytest.mark.parametrize("flags", [(), ("-n", "2")], ids=["here", "xdist"])
 def test_the_slowest_tests_are_shown(projects, flags):
-    report = projects.run("--asyncfastapi-loop-lag=1", *flags, app=APP, test_it=TESTS)
+    plugins = "asyncio xdist" if flags else "asyncio"
+    flags = ("--asyncfastapi-loop-lag=1", *flags)
+    report = projects.run(*flags, plugins=plugins, app=APP, test_it=TESTS)
     report.outcome(passed=3)
     told = report.output.partition("slowest 1 loop lags")[2]
     (line,) = re.findall(r"^max .*$", told, re.MULTILINE)

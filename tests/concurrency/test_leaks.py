@@ -143,17 +143,17 @@ KINDS = {
 }  # fmt: skip
 
 RUNNERS = {
-    "anyio": ("", ("-p", "no:asyncio")),
-    "pytest-asyncio": ("@pytest.mark.asyncio", ()),
-    "one loop for all": ('@pytest.mark.asyncio(loop_scope="module")', ()),
+    "anyio": ("", ""),
+    "pytest-asyncio": ("@pytest.mark.asyncio", "asyncio"),
+    "one loop for all": ('@pytest.mark.asyncio(loop_scope="module")', "asyncio"),
 }
 
 
 @pytest.fixture(scope="module", params=RUNNERS)
 def leaky(request, projects):
-    mark, flags = RUNNERS[request.param]
+    mark, plugins = RUNNERS[request.param]
     tests = TESTS.format(mark=mark)
-    return projects.run("--asyncfastapi-leaks=fail", *flags, app=APP, test_it=tests)
+    return projects.run("--asyncfastapi-leaks=fail", plugins=plugins, app=APP, test_it=tests)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -215,23 +215,22 @@ def test_by_default_a_leak_is_a_warning_in_tests_with_our_fixtures(projects):
     assert report.line("app.py", "create_task(mail())") in report.output
 
 
-@pytest.mark.parametrize(
-    "flag", ["--asyncfastapi-leaks=off", "--asyncfastapi-allow-leaks=task@app"]
-)
-def test_a_leak_may_be_intended(projects, flag):
-    """Off, or allowed by the line that the finding has given."""
-    report = projects.run(flag, app=APP, test_it=ONE)
+def test_a_leak_may_be_intended(projects):
+    """Allowed by the line that the finding has given."""
+    report = projects.run("--asyncfastapi-allow-leaks=task@app", app=APP, test_it=ONE)
     report.outcome(passed=1)
     assert "still running" not in report.output
 
 
 def test_a_test_has_its_own_mode_and_rules(projects):
-    """By the marker."""
+    """By the marker, whatever the configuration says."""
     marks = '@pytest.mark.asyncfastapi(leaks="{}", allow_leaks={!r})'
-    tests = "import pytest\n"
+    tests = "import pytest\n" + ONE.replace("test_it", "test_plain")
     for number, (mode, rule) in enumerate([("fail", ()), ("off", ()), ("fail", "task@app")]):
         tests += marks.format(mode, rule) + ONE.replace("test_it", f"test_{number}")
-    projects.run(app=APP, test_it=tests).outcome(passed=3, errors=1)
+    report = projects.run("--asyncfastapi-leaks=off", app=APP, test_it=tests)
+    report.outcome(passed=4, errors=1)
+    assert "test_plain" not in report.output
 
 
 def test_a_rule_that_is_none_is_refused_with_a_sentence(projects):
@@ -357,15 +356,15 @@ def test_what_is_no_leak(projects, runner, scope):
         fixtures = "pytestmark = pytest.mark.anyio\n@pytest.fixture(scope='module')\n"
         fixtures += "def anyio_backend(): return 'asyncio'\n"
         fixtures += FIXTURES.format(fixture="pytest.fixture", loop="")
-        mark, flags = "", ("-p", "no:asyncio")
+        mark, plugins = "", ""
     else:
         fixtures = "import pytest_asyncio\n" + FIXTURES.format(
             fixture="pytest_asyncio.fixture", loop=', loop_scope="module"'
         ).replace("fixture\nasync", 'fixture(loop_scope="module")\nasync')
-        mark, flags = '@pytest.mark.asyncio(loop_scope="module")', ()
+        mark, plugins = '@pytest.mark.asyncio(loop_scope="module")', "asyncio"
     tests = SOUND_TESTS.format(fixtures=fixtures, mark=mark)
-    flags += ("--asyncfastapi-leaks=fail", f"--asyncfastapi-app-scope={scope}", "-W", "error")
-    report = projects.run(*flags, app=SOUND, test_it=tests)
+    flags = ("--asyncfastapi-leaks=fail", f"--asyncfastapi-app-scope={scope}", "-W", "error")
+    report = projects.run(*flags, plugins=plugins, app=SOUND, test_it=tests)
     report.outcome(passed=4)
     assert "pytest-asyncfastapi =" not in report.output
 

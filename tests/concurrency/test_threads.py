@@ -103,9 +103,12 @@ async def test_it(asgi_client):
 
 
 def test_exhaustion_is_a_warning_that_names_the_endpoint(projects):
-    report = projects.run(app=APP, test_it=TESTS.format(mark=""))
-    report.outcome(passed=1)
-    assert "warn  thread pool exhausted: 10 calls waited for one of the 40 threads" in report.output
+    """And a marker turns it off."""
+    off = TESTS.format(mark='@pytest.mark.asyncfastapi(threads="off")')
+    report = projects.run(app=APP, test_it=TESTS.format(mark=""), test_off=off)
+    report.outcome(passed=2)
+    told = "warn  thread pool exhausted: 10 calls waited for one of the 40 threads"
+    assert report.output.count(told) == report.output.count("exhausted") == 1
     assert re.search(r"app\.py:\d+  def report\(\):", report.output)
     assert "in GET /report" in report.output
 
@@ -117,13 +120,6 @@ def test_exhaustion_fails_when_asked(projects):
     assert "total_tokens" in told
 
 
-def test_a_marker_turns_it_off(projects):
-    mark = '@pytest.mark.asyncfastapi(threads="off")'
-    report = projects.run(app=APP, test_it=TESTS.format(mark=mark))
-    report.outcome(passed=1)
-    assert "exhausted" not in report.output
-
-
 PLACES = """
 import asyncio, functools, time, pytest
 import anyio, anyio.to_thread
@@ -132,43 +128,58 @@ from concurrent.futures import ThreadPoolExecutor
 def dependency_body():
     time.sleep(0.001)
 
-{waits}
+async def ask_anyio():
+    await anyio.to_thread.run_sync(time.sleep, 0.001)
+
+async def ask_asyncio():
+    await asyncio.to_thread(time.sleep, 0.001)
+
+CALLS = {
+    "anyio": lambda client: anyio.to_thread.run_sync(dependency_body),
+    "asyncio": lambda client: asyncio.to_thread(dependency_body),
+    "partial": lambda client: anyio.to_thread.run_sync(functools.partial(dependency_body)),
+    "library_in_anyio": lambda client: ask_anyio(),
+    "library_in_asyncio": lambda client: ask_asyncio(),
+    "dependency": lambda client: client.get("/given"),
+}
 
 @pytest.mark.asyncfastapi(threads="fail")
-async def test_it(asgi_client):
+@pytest.mark.parametrize("how", CALLS)
+async def test_it(asgi_client, how):
     anyio.to_thread.current_default_thread_limiter().total_tokens = 1
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
     async with anyio.create_task_group() as group:
         for _ in range(3):
-            group.start_soon({call})
+            group.start_soon(CALLS[how], asgi_client)
 """
 
 
-@pytest.mark.parametrize(
-    ("waits", "call", "shown"),
-    [
-        ("", "anyio.to_thread.run_sync, dependency_body", "def dependency_body():"),
-        ("", "asyncio.to_thread, dependency_body", "def dependency_body():"),
-        ("", "anyio.to_thread.run_sync, functools.partial(dependency_body)",
-         "def dependency_body():"),
-        ("async def ask():\n    await anyio.to_thread.run_sync(time.sleep, 0.001)", "ask",
-         "await anyio.to_thread.run_sync(time.sleep, 0.001)"),
-        ("async def ask():\n    await asyncio.to_thread(time.sleep, 0.001)", "ask",
-         "await asyncio.to_thread(time.sleep, 0.001)"),
-        ("", "asgi_client.get, '/given'", "def given():"),
-    ],
-    ids=["anyio", "asyncio", "partial", "library in anyio", "library in asyncio", "dependency"],
-)  # fmt: skip
-def test_exhaustion_names_the_line(projects, waits, call, shown):
-    """The function that is to run in the thread; for a library's, the line that asked."""
+@pytest.fixture(scope="module")
+def exhausted(projects):
     app = APP + (
         "\nfrom fastapi import Depends\n"
         "def given():\n    time.sleep(0.001)\n    yield 1\n"
         "@app.get('/given')\nasync def read(one=Depends(given)): return {}\n"
     )
-    report = projects.run(app=app, test_it=PLACES.format(waits=waits, call=call))
-    report.outcome(failed=1)
-    assert shown in report.finding("thread pool exhausted")
+    report = projects.run(app=app, test_it=PLACES)
+    report.outcome(failed=6)
+    return dict(re.findall(r"^_+ test_it\[(\w+)\] _+\n((?:.*\n)*?)(?=__|==)", report.output, re.M))
+
+
+@pytest.mark.parametrize(
+    ("how", "shown"),
+    [
+        ("anyio", "def dependency_body():"),
+        ("asyncio", "def dependency_body():"),
+        ("partial", "def dependency_body():"),
+        ("library_in_anyio", "await anyio.to_thread.run_sync(time.sleep, 0.001)"),
+        ("library_in_asyncio", "await asyncio.to_thread(time.sleep, 0.001)"),
+        ("dependency", "def given():"),
+    ],
+)
+def test_exhaustion_names_the_line(exhausted, how, shown):
+    """The function that is to run in the thread; for a library's, the line that asked."""
+    assert shown in exhausted[how].partition("thread pool exhausted")[2]
 
 
 def test_a_report_names_three_requests_and_counts_the_others():

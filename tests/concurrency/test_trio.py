@@ -65,16 +65,16 @@ async def test_leak(asgi_client, upstream, path):
 
 ANYIO = "@pytest.fixture\ndef anyio_backend(): return 'trio'\n"
 RUNNERS = {
-    "anyio": (ANYIO, "@pytest.mark.anyio", ("-p", "no:asyncio", "-p", "no:trio")),
-    "pytest-trio": ("", "@pytest.mark.trio", ("-p", "no:asyncio")),
+    "anyio": (ANYIO, "@pytest.mark.anyio", ""),
+    "pytest-trio": ("", "@pytest.mark.trio", "trio"),
 }
 
 
 @pytest.fixture(scope="module", params=RUNNERS)
 def leaky(request, projects):
-    setup, mark, flags = RUNNERS[request.param]
+    setup, mark, plugins = RUNNERS[request.param]
     tests = TESTS.format(setup=setup, mark=mark)
-    return projects.run("--asyncfastapi-leaks=fail", *flags, app=APP, test_it=tests)
+    return projects.run("--asyncfastapi-leaks=fail", plugins=plugins, app=APP, test_it=tests)
 
 
 @pytest.mark.parametrize(

@@ -23,5 +23,6 @@ HTTP = "async with httpx.AsyncClient() as client: await client.get(...)"
 STDIN = THREAD
 SIGNAL = "anyio.open_signal_receiver(...)"
 IMPORT = "import it at the top of the module"
+IMPORT_BEFORE = "import that module where the app starts; a library does it at its first use"
 CPU = THREAD + ", or a process pool for pure Python"
 BUILD_ONCE = "build the client once, in the lifespan, and share it between requests"

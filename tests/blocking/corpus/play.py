@@ -51,4 +51,9 @@ def play(
             await anyio.sleep(0.003)
             return int(response.status_code)
 
-    return anyio.run(main, backend=backend)
+    uvloop = backend == "uvloop"
+    return anyio.run(
+        main,
+        backend="asyncio" if uvloop else backend,
+        backend_options={"use_uvloop": True} if uvloop else None,
+    )

@@ -41,6 +41,37 @@ PYTHON_311: dict[str, str] = {
 }
 TRIO: dict[str, str] = {}
 
+_C_STEPS = "uvloop takes its steps in C: they are not timed, and no call tells of it"
+UVLOOP: dict[str, str] = dict.fromkeys(
+    (
+        "computing.a_loop",
+        "computing.a_loop_in_a_helper",
+        "computing.a_password",
+        "computing.a_password_by_memory",
+        "computing.json_text",
+        "computing.a_regular_expression",
+        "computing.sorting",
+        "computing.compressing",
+        "computing.copying",
+        "computing.big_numbers",
+        "computing.pickling",
+        "computing.a_comprehension",
+        "computing.a_search",
+        "computing.in_a_callback",
+        "c_code.usleep",
+        "c_code.nanosleep",
+        "c_code.usleep_that_keeps_the_gil",
+        "c_code.poll",
+        "c_code.select_in_c",
+        "c_code.read_from_a_socket",
+        "c_code.connecting_in_c",
+        "c_code.map_calls_select",
+        "c_code.a_driver",
+        "app_parts.a_response_that_takes_long_to_write",
+    ),
+    _C_STEPS,
+)
+
 # Found, but not with the line to change, on any Python.
 MISPLACED: dict[str, str] = {
     "shapes.call_soon_without_a_frame": "no frame of anybody's: the loop calls C by itself",
@@ -51,4 +82,6 @@ def remainder(name: str, backend: str) -> str:
     """The reason why this case is not right here, or ""."""
     if backend == "trio" and name in TRIO:
         return TRIO[name]
+    if backend == "uvloop" and name in {**UVLOOP, **MISPLACED}:
+        return {**UVLOOP, **MISPLACED}[name]
     return PYTHON_311.get(name, "") if sys.version_info < (3, 12) else ""

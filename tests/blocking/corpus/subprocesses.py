@@ -72,6 +72,8 @@ async def os_system():
 async def os_popen():
     stream = os.popen("echo hello")  # <- here
     stream.read()  # <- here
+    while stream._proc.poll() is None:  # else close() waits for its end, now and then
+        await anyio.sleep(0.001)
     stream.close()
 
 

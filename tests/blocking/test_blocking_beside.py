@@ -1,0 +1,138 @@
+"""The guard beside whatever else listens to the interpreter: coverage, debuggers, other loops."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.blocking.corpus import BLOCKING, CLEAN
+from tests.blocking.corpus.judged import watched
+from tests.blocking.corpus.remainders import remainder
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+NEW = sys.version_info >= (3, 12)
+PLUGINS = "asyncfastapi anyio asyncio".split()
+APP = """
+import time
+
+async def job(wait):
+    if wait:
+        time.sleep(0.001)
+    return wait
+"""
+TESTS = """
+import pytest
+from app import job
+
+@pytest.mark.parametrize("wait", [True, False])
+async def test_it(blocking, wait):
+    assert await job(wait) == wait
+"""
+
+
+def run_alone(pytester: pytest.Pytester, *flags: str, **env: str) -> str:
+    """A run in a process of its own, with the plugins that it is about."""
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *flags]
+    for name in PLUGINS:
+        command += ["-p", name]
+    done = subprocess.run(
+        command,
+        cwd=pytester.path,
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", **env},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "core",
+    ["ctrace", pytest.param("sysmon", marks=pytest.mark.skipif(not NEW, reason="3.12 or later"))],
+)
+def test_coverage_and_the_guard_both_see(pytester: pytest.Pytester, core: str) -> None:
+    """With coverage's trace function, and with its own tool of sys.monitoring; xdist beside."""
+    pytester.makepyfile(app=APP, test_it=TESTS)
+    flags = ("-p", "xdist", "-n", "1") if core == "ctrace" else ()
+    told = run_alone(
+        pytester, "-p", "pytest_cov", "--cov=app", "--cov-report=term", *flags, COVERAGE_CORE=core
+    )
+    assert "1 failed, 1 passed" in told
+    assert "app.py:5, in job" in told
+    (row,) = [line.split() for line in told.splitlines() if line.startswith("app.py ")]
+    assert row == ["app.py", "5", "0", "100%"]
+    assert "not watched" not in told
+
+
+def test_a_debugger_that_traces_goes_on(watch: Any) -> None:
+    """A trace function hears all that it did, and is there afterwards."""
+    lines: list[int] = []
+
+    def trace(frame: FrameType, event: str, arg: object) -> Any:
+        if frame.f_code is sleeper.__code__ and event == "line":
+            lines.append(frame.f_lineno - frame.f_code.co_firstlineno)
+        return trace
+
+    async def sleeper() -> None:
+        time.sleep(0.001)
+        await asyncio.sleep(0)
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        guard = watch(sleeper)
+        assert sys.gettrace() is trace
+    finally:
+        sys.settrace(before)
+    assert [call.name for call in guard.calls] == ["time.sleep"]
+    assert lines == [1, 2]
+
+
+def test_pytest_inside_a_guarded_test(watch: Any, pytester: pytest.Pytester) -> None:
+    """What the inner run's tests do is theirs; afterwards the outer guard hears as before."""
+    pytester.makepyfile(app=APP, test_it=TESTS)
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+
+    async def sleeper() -> None:
+        pause = time.sleep
+        pause(0.001)
+
+    outer = watch.guard()
+    outer.start()
+    pytester.syspathinsert()
+    pytester.runpytest_inprocess().assert_outcomes(passed=1, failed=1)
+    assert outer.calls == []
+    asyncio.run(sleeper())
+    assert outer.armed()
+    outer.stop()
+    (call,) = outer.calls
+    assert call.where.source == "pause(0.001)"
+
+
+# uvloop: the call tap hears all, the steps are C. One of each kind is enough here; the whole
+# corpus is played by `python -m benchmarks.blocking --loops`.
+ON_UVLOOP = ("computing.a_loop", "c_code.usleep", "c_code.map_calls_sleep", "sleeping.", "shapes.",
+             "app_parts.", "waiting.", "selecting.", "harmless_waits.")  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "case",
+    [case for case in (*BLOCKING, *CLEAN) if case.name.startswith(ON_UVLOOP)],
+    ids=lambda case: case.name,
+)
+def test_on_uvloop(case: Any) -> None:
+    """What is called is found with its line; what only takes time is not."""
+    pytest.importorskip("uvloop")
+    if why_not := case.why_not("uvloop"):
+        pytest.skip(why_not)
+    verdict = watched(case, "uvloop")
+    assert verdict.right == (not remainder(case.name, "uvloop")), verdict
