@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-import httpx
 import pytest
 import respx
+from pytest_asyncfastapi import AsgiClient
 
 
 @pytest.fixture(autouse=True)
@@ -16,7 +16,7 @@ def database_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def shopper(asgi_client: httpx.AsyncClient) -> httpx.AsyncClient:
+def shopper(asgi_client: AsgiClient) -> AsgiClient:
     """The client of a customer whom the gateway knows."""
     asgi_client.headers["X-Customer"] = "ada@example.com"
     return asgi_client
