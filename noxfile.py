@@ -5,7 +5,7 @@ import nox
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client"]
+nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client", "examples"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -67,6 +67,14 @@ def one_client(session: nox.Session, library: str) -> None:
     )
     ignored = [f"--ignore=tests/client/{name}" for name in others]
     session.run("pytest", "-q", "tests/client", *ignored, "-k", chosen)
+
+
+@nox.session(python="3.13")
+def examples(session: nox.Session) -> None:
+    """Every example, with what it needs."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "--group", "examples")
+    session.run("pytest", "-n", "2", "-q", "tests/examples", *session.posargs)
 
 
 @nox.session(python="3.13")
