@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "explore.md"
-BLOCKS = [
-    block
-    for block in re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    if "explore_schedules" in block
-]
+from tests import pages
+
+BLOCKS = [block for block in pages.blocks("docs/explore.md") if "explore_schedules" in block.text]
 SHOP = """
 import asyncio
 
@@ -45,8 +39,8 @@ def new_app(apples):
 """
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_the_block_runs(pytester: pytest.Pytester, block: str) -> None:
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line}")
+def test_the_block_runs(pytester: pytest.Pytester, block: pages.Block) -> None:
     """Under anyio's runner, as a test that nobody else claims."""
-    pytester.makepyfile(shop=SHOP, test_block=block)
+    pytester.makepyfile(shop=SHOP, test_block=block.text)
     pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
