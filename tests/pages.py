@@ -82,5 +82,5 @@ def settled(text: str) -> list[str]:
 def is_shown_by(shown: str, output: str) -> bool:
     """Is every line that is shown in the output, in this order? `...` stands for any number."""
     lines = iter(settled(output))
-    wanted = [line for line in settled(shown) if line.strip() != "..."]
+    wanted = [line for line in settled(shown) if line.strip() not in ("", "...")]
     return all(any(line.endswith(want.strip()) for line in lines) for want in wanted)
