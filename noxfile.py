@@ -5,7 +5,7 @@ import nox
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client", "examples"]
+nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client", "examples", "docs"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -75,6 +75,15 @@ def examples(session: nox.Session) -> None:
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "--group", "examples")
     session.run("pytest", "-n", "2", "-q", "tests/examples", *session.posargs)
+
+
+@nox.session(python="3.13")
+def docs(session: nox.Session) -> None:
+    """The site, from docs/ and the docstrings, into build/site; a warning is an error."""
+    session.install("--quiet", "--upgrade", "pip")
+    session.install("--quiet", "--group", "docs", "ruff")
+    env = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=env)
 
 
 @nox.session(python="3.13")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import pages
+
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 
 
@@ -75,6 +77,13 @@ def test_each_planted_bug_is_found(
     assert f"{file}:{number}" in told
     assert source in told
     assert remedy in told
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 is not shown a call's arguments")
+def test_the_finding_in_the_readme_is_the_real_one(buggy: str) -> None:
+    """An excerpt."""
+    (shown,) = pages.blocks("examples/shop/README.md", "text")
+    assert pages.is_shown_by(shown.text, buggy)
 
 
 def test_cleanup_that_a_cancelled_request_skips_is_found(buggy: str) -> None:
