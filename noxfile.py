@@ -2,10 +2,21 @@
 
 import nox
 
+from tests import postgres as server
+
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client", "examples", "docs"]
+nox.options.sessions = [
+    "tests",
+    "oldest",
+    "alone",
+    "oracle",
+    "one_client",
+    "examples",
+    "postgres",
+    "docs",
+]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -75,6 +86,18 @@ def examples(session: nox.Session) -> None:
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "--group", "examples")
     session.run("pytest", "-n", "2", "-q", "tests/examples", *session.posargs)
+
+
+@nox.session(python="3.13")
+def postgres(session: nox.Session) -> None:
+    """The shop and the notes on a real PostgreSQL, started for them on a loopback port."""
+    if server.programs() is None:
+        session.skip(server.MISSING)
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "--group", "examples")
+    with server.postgresql() as url:
+        env = {"SHOP_POSTGRESQL_URL": url, "NOTES_POSTGRESQL_URL": url}
+        session.run("pytest", "-q", "tests/examples/test_postgresql.py", env=env)
 
 
 @nox.session(python="3.13")
