@@ -38,10 +38,10 @@ else:
         return []
 """
 # pytest-asyncio has an advice about a key that this project does not need.
-_MORE = '''
+_MORE = """
 pythonpath = ["."]
 filterwarnings = ["error", "ignore:The configuration option:pytest.PytestDeprecationWarning"]
-'''
+"""
 _CONFTEST = """
 from importlib.util import find_spec
 

@@ -78,3 +78,31 @@ def test_every_fixture_marker_and_option_is_in_its_table() -> None:
         assert re.search(rf"^\|.*`{option.name}`.*\|", README, re.MULTILINE), option.name
     for marker in MARKERS:
         assert f"@pytest.mark.{marker.partition('(')[0]}(" in README
+
+
+def test_the_figures_of_the_peers_are_those_that_were_measured() -> None:
+    """The rows of the comparison, and the rows of the results."""
+    blocking = (pages.ROOT / "benchmarks/blocking/RESULTS.md").read_text()
+    clock = (pages.ROOT / "benchmarks/clock/RESULTS.md").read_text()
+
+    def row(tool: str) -> list[str]:
+        found = re.search(rf"^\| {tool}[^|]*\|(.*)\|$", blocking, re.MULTILINE)
+        assert found is not None
+        return [cell.strip(" *") for cell in found[1].split("|")]
+
+    def said(tool: str) -> str:
+        found = re.search(rf"^\| \[{tool}\].*$", README, re.MULTILINE)
+        assert found is not None
+        return found[0]
+
+    _, ours, _, our_alarms = row("pytest-asyncfastapi")
+    _, found, swallowed, _ = row("blockbuster")
+    assert f"finds {found} of the corpus's {ours} (this plugin: {ours}); {swallowed} more" in said(
+        "blockbuster"
+    )
+    _, found, _, alarms = row("aiocop")
+    assert f"finds {found} of {ours}, and minds {alarms} of 83" in said("aiocop")
+    assert f"(here: {our_alarms})" in said("aiocop")
+    assert f"finds {row('pyleak')[1]} of {ours}" in said("pyleak")
+    here, looptime, _ = re.findall(r"\*\*(\d+) of 20\*\*", clock)
+    assert f"right in {looptime} of 20 cases (here: {here})" in said("looptime")
