@@ -12,7 +12,7 @@ help:
 	@echo "make test    the whole suite"
 	@echo "make lint    ruff, mypy --strict, pyright"
 	@echo "make matrix  the suite on every supported Python that is installed (nox)"
-	@echo "make bench   the benchmarks, as tables and JSON (PART=upstream: one of them)"
+	@echo "make bench   what things cost, as tables and JSON (PART=upstream: one of them)"
 
 # Made once; made again when the dependencies change.
 $(BIN)/.installed: pyproject.toml

@@ -56,7 +56,7 @@ def compare(title: str, files: dict[str, str], rounds: int) -> str:
     )
 
 
-def main(rounds: int = 15) -> str:
+def main(rounds: int = 11) -> str:
     """The tables of this file. A start is short and noise only adds: the least of each counts."""
     empty = {"pytest.ini": "[pytest]\n"}
     plain = "".join(f"def test_{number}():\n    pass\n\n\n" for number in range(1000))
