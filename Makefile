@@ -12,7 +12,7 @@ help:
 	@echo "make test    the whole suite"
 	@echo "make lint    ruff, mypy --strict, pyright"
 	@echo "make matrix  the suite on every supported Python that is installed (nox)"
-	@echo "make bench   the benchmarks, as tables"
+	@echo "make bench   what things cost, as tables and JSON (PART=upstream: one of them)"
 
 # Made once; made again when the dependencies change.
 $(BIN)/.installed: pyproject.toml
@@ -38,10 +38,16 @@ lint: $(BIN)/.installed
 matrix: $(BIN)/.installed
 	$(BIN)/nox
 
-bench: $(BIN)/.installed
-	$(BIN)/python -m pip install --quiet --group bench
-	$(BIN)/python -m benchmarks
-	-$(BIN)/python -m benchmarks.client
+# In an environment of its own: looptime is a pytest plugin that acts on every test.
+$(VENV)/bench/.installed: pyproject.toml | $(BIN)/.installed
+	$(BIN)/python -m venv $(VENV)/bench
+	$(VENV)/bench/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)/bench/bin/python -m pip install --quiet --editable '.[httpx2,trio,fastapi]' \
+		--group test --group bench --group bench-clock
+	@touch $@
+
+bench: $(VENV)/bench/.installed
+	@$(VENV)/bench/bin/python -m benchmarks $(PART)
 
 clean:
 	rm -rf $(VENV) .nox .mypy_cache .ruff_cache .pytest_cache

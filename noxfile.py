@@ -1,11 +1,26 @@
 """The matrix: the whole suite on every supported Python, and with fewer packages around."""
 
+from pathlib import Path
+
 import nox
+
+from tests import packaged
+from tests import postgres as server
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client"]
+nox.options.sessions = [
+    "tests",
+    "oldest",
+    "alone",
+    "oracle",
+    "one_client",
+    "examples",
+    "postgres",
+    "package",
+    "docs",
+]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -67,6 +82,62 @@ def one_client(session: nox.Session, library: str) -> None:
     )
     ignored = [f"--ignore=tests/client/{name}" for name in others]
     session.run("pytest", "-q", "tests/client", *ignored, "-k", chosen)
+
+
+@nox.session(python="3.13")
+def examples(session: nox.Session) -> None:
+    """Every example, with what it needs."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "--group", "examples")
+    session.run("pytest", "-n", "2", "-q", "tests/examples", *session.posargs)
+
+
+@nox.session(python="3.13")
+def postgres(session: nox.Session) -> None:
+    """The shop and the notes on a real PostgreSQL, started for them on a loopback port."""
+    if server.programs() is None:
+        session.skip(server.MISSING)
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "--group", "examples")
+    with server.postgresql() as url:
+        env = {"SHOP_POSTGRESQL_URL": url, "NOTES_POSTGRESQL_URL": url}
+        session.run("pytest", "-q", "tests/examples/test_postgresql.py", env=env)
+
+
+@nox.session(python="3.13")
+def package(session: nox.Session) -> None:
+    """Wheel and sdist, looked through; then the wheel in an environment that fills up."""
+    session.install("--quiet", "--upgrade", "pip")
+    session.install("--quiet", "--group", "package")
+    folder = Path(session.create_tmp()).absolute()
+    for old in (*folder.glob("*.whl"), *folder.glob("*.tar.gz")):
+        old.unlink()
+    session.run("python", "-m", "build", "--outdir", str(folder), silent=True)
+    (wheel,), (sdist,) = folder.glob("*.whl"), folder.glob("*.tar.gz")
+    session.run("twine", "check", "--strict", str(wheel), str(sdist))
+    session.run("check-wheel-contents", str(wheel))
+    if missing := packaged.not_in(wheel):
+        session.error(f"not in the wheel: {missing}")
+    packaged.write_smallest(folder / "project")
+    session.run("python", "-m", "venv", "--clear", str(folder / "empty"))
+    python = str(folder / "empty" / "bin" / "python")
+    session.run(python, "-m", "pip", "install", "--quiet", str(wheel), external=True)
+    session.chdir(folder / "project")
+    for more in packaged.STEPS:
+        session.run(python, "-m", "pip", "install", "--quiet", *more, external=True)
+        clients = ["httpx", "httpx2"] if "httpx2" in more or "fastapi" in more else ["httpx"]
+        for client in clients:
+            flags = ("-q", "-p", "no:cacheprovider", f"--asyncfastapi-client={client}")
+            session.run(python, "-m", "pytest", *flags, external=True)
+
+
+@nox.session(python="3.13")
+def docs(session: nox.Session) -> None:
+    """The site, from docs/ and the docstrings, into build/site; a warning is an error."""
+    session.install("--quiet", "--upgrade", "pip")
+    session.install("--quiet", "--group", "docs", "ruff")
+    env = {"NO_MKDOCS_2_WARNING": "1"}
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=env)
 
 
 @nox.session(python="3.13")

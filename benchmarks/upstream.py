@@ -49,26 +49,32 @@ class Peer:
             self._leave()
 
 
-def contenders(client: httpx.AsyncClient) -> dict[str, Callable[[], Awaitable[object]]]:
-    """One route, answered by each of the mocks; and a faulted call of ours."""
+def contenders(
+    client: httpx.AsyncClient, routes: int = 1
+) -> dict[str, Callable[[], Awaitable[object]]]:
+    """The last of so many routes, answered by each of the mocks; and a faulted call of ours."""
     found: dict[str, Callable[[], Awaitable[object]]] = {}
     try:
         import respx
 
         mock = respx.MockRouter(assert_all_called=False)
+        for number in range(routes - 1):
+            mock.get(f"https://pay.example/{number}").respond(200)
         mock.get(URL).respond(json={"a": 1})
         found["respx"] = Peer(mock.start, mock.stop, client)
     except ImportError:
         pass
-    plain, slow = new_scope(), new_scope()
+    plain, slow = new_scope(routes), new_scope(routes)
     slow.faults.on("*").timeline(head="1us")
     found["upstream"] = Peer(plain.activate, plain.deactivate, client)
     found["upstream, a fault on the wire"] = Peer(slow.activate, slow.deactivate, client)
-    found |= pytest_httpxs(client)
+    found |= pytest_httpxs(client, routes)
     return found
 
 
-def pytest_httpxs(client: httpx.AsyncClient) -> dict[str, Callable[[], Awaitable[object]]]:
+def pytest_httpxs(
+    client: httpx.AsyncClient, routes: int
+) -> dict[str, Callable[[], Awaitable[object]]]:
     """pytest-httpx's own mock, put in the way as its fixture does."""
     try:
         from pytest_httpx._httpx_mock import HTTPXMock
@@ -76,6 +82,8 @@ def pytest_httpxs(client: httpx.AsyncClient) -> dict[str, Callable[[], Awaitable
     except ImportError:
         return {}
     mock = HTTPXMock(_HTTPXMockOptions(can_send_already_matched_responses=True))
+    for number in range(routes - 1):
+        mock.add_response(url=f"https://pay.example/{number}", is_reusable=True)
     mock.add_response(url=URL, json={"a": 1}, is_reusable=True)
     original = httpx.AsyncHTTPTransport.handle_async_request
 
@@ -92,10 +100,10 @@ def pytest_httpxs(client: httpx.AsyncClient) -> dict[str, Callable[[], Awaitable
     return {"pytest-httpx": Peer(enter, leave, client)}
 
 
-async def one_route() -> list[Result]:
-    """One route."""
+async def each_mock(routes: int) -> list[Result]:
+    """So many routes, in each mock."""
     async with httpx.AsyncClient() as client:
-        return await interleaved(contenders(client), per=100)
+        return await interleaved(contenders(client, routes), per=100, rounds=9)
 
 
 async def many_routes() -> list[Result]:
@@ -124,7 +132,8 @@ def main() -> str:
     return "\n".join(
         [
             f"{head}\n",
-            table("A mocked `GET`, one route", asyncio.run(one_route())),
+            table("A mocked `GET`, one route", asyncio.run(each_mock(1))),
+            table("A mocked `GET`, the last of 100 routes", asyncio.run(each_mock(100))),
             table("A mocked `GET` among many routes", asyncio.run(many_routes())),
             adding(),
         ]

@@ -33,7 +33,7 @@ def main() -> int:
         print("The buggy suite should have failed with findings, and did not.")
         return 1
     say(
-        "Those seven failures are the point: without the plugin every answer is as expected, and\n"
+        "Those nine failures are the point: without the plugin every answer is as expected, and\n"
         "each of these bugs goes to production. See them beside their cure:\n"
         "   diff examples/shop/shop/stock.py examples/shop/shop_buggy/stock.py"
     )

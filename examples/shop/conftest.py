@@ -1,22 +1,38 @@
 """What both suites share: a fresh database, a customer, and upstreams that answer."""
 
+import asyncio
+import os
 from pathlib import Path
 
-import httpx
 import pytest
 import respx
+from pytest_asyncfastapi import AsgiClient
+
+POSTGRESQL = "SHOP_POSTGRESQL_URL"
 
 
 @pytest.fixture(autouse=True)
 def database_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A fresh database file for each test."""
+    """A fresh database for each test: a file, or an emptied PostgreSQL if there is one."""
     url = f"sqlite+aiosqlite:///{tmp_path / 'shop.db'}"
+    if server := os.environ.get(POSTGRESQL):
+        asyncio.run(empty(server))
+        url = server.replace("postgresql:", "postgresql+asyncpg:")
     monkeypatch.setenv("SHOP_DATABASE_URL", url)
     return url
 
 
+async def empty(server: str) -> None:
+    """Take away all that is in a PostgreSQL database."""
+    import asyncpg
+
+    connection = await asyncpg.connect(server)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+
+
 @pytest.fixture
-def shopper(asgi_client: httpx.AsyncClient) -> httpx.AsyncClient:
+def shopper(asgi_client: AsgiClient) -> AsgiClient:
     """The client of a customer whom the gateway knows."""
     asgi_client.headers["X-Customer"] = "ada@example.com"
     return asgi_client

@@ -189,6 +189,7 @@ class Interception:
 
 def _async_method(found: Interception, library: Library, original: Any) -> Any:
     async def handle_async_request(self: Any, request: Any) -> Any:
+        __tracebackhide__ = True
         scope = found.current()
         if scope is None or _HANDLED.get() is request:
             return await original(self, request)

@@ -110,6 +110,7 @@ class UpstreamScope:
 
     async def handle_async(self, call: Call) -> Any:
         """Answer one call of an async client."""
+        __tracebackhide__ = True  # the line that called is the app's
         if self._idle:
             return await call.real_async()
         await call.request.aread()

@@ -8,6 +8,7 @@ import pytest
 
 from pytest_asyncfastapi.blocking import AllowRule, BlockingPolicy
 from pytest_asyncfastapi.blocking.catalog import CATEGORIES
+from tests import pages
 from tests.blocking.catalog_table import BEGIN, END, PAGE, table
 from tests.blocking.corpus import BLOCKING, CLEAN
 from tests.blocking.corpus.remainders import MISPLACED, PYTHON_311, TRIO
@@ -49,13 +50,9 @@ def test_the_rules_of_the_page_are_rules(line: str) -> None:
 
 def test_the_examples_run(pytester: pytest.Pytester) -> None:
     """The Python blocks of the page, as one project."""
-    blocks = re.findall(r"^```python\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
-    app, tests = blocks
-    pytester.makepyfile(shop=app, test_shop=tests)
-    pytester.makeini(
-        "[pytest]\nasyncfastapi_app = shop:app\nfilterwarnings = error\n"
-        "asyncio_default_fixture_loop_scope = function\n"
-    )
+    app, tests = pages.blocks("docs/blocking.md")
+    pytester.makepyfile(shop=app.text, test_shop=tests.text)
+    pytester.makeini(pages.INI + "asyncfastapi_app = shop:app\nfilterwarnings = error\n")
     result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=2, failed=1)
     result.stdout.fnmatch_lines(["*blocking call: time.sleep* held the event loop for *"])

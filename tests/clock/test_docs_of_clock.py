@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
 import pytest
 
-PAGE = Path(__file__).parents[2] / "docs" / "clock.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+from tests import pages
+
+BLOCKS = pages.blocks("docs/clock.md")
 APP = """
 import anyio, pytest
 from fastapi import FastAPI, Response
@@ -31,10 +29,10 @@ def anyio_backend(request):
 """
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=range(len(BLOCKS)))
-def test_the_block_runs(pytester: pytest.Pytester, block: str) -> None:
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line}")
+def test_the_block_runs(pytester: pytest.Pytester, block: pages.Block) -> None:
     """On asyncio and on trio."""
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
     pytester.makeconftest(APP)
-    pytester.makepyfile(block)
+    pytester.makepyfile(block.text)
     pytester.runpytest_subprocess("-q").assert_outcomes(passed=2)

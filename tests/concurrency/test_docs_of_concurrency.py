@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
+from tests import pages
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "concurrency.md"
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE = "docs/concurrency.md"
 
 
 def test_every_python_block_runs(projects):
     """The first is the app, the others are tests, and none of them has a finding."""
-    app, *blocks = _BLOCK.findall(DOCUMENT.read_text(encoding="utf-8"))
-    files = {f"test_block_{number}": text for number, text in enumerate(blocks)}
-    report = projects.run("--asyncfastapi-app=shop:app", "-W", "error", shop=app, **files)
+    app, *blocks = pages.blocks(PAGE)
+    files = {f"test_line_{block.line}": block.text for block in blocks}
+    report = projects.run("--asyncfastapi-app=shop:app", "-W", "error", shop=app.text, **files)
     report.outcome(passed=len(blocks))
     assert len(blocks) == 4
     assert "pytest-asyncfastapi =" not in report.output
@@ -21,7 +19,6 @@ def test_every_python_block_runs(projects):
 
 def test_the_place_in_the_text_is_the_place_in_the_block():
     """The example of who created a task."""
-    text = DOCUMENT.read_text(encoding="utf-8")
-    line = _BLOCK.findall(text)[0].splitlines()[16 - 1]
-    assert "shop.py:16" in text
+    line = pages.blocks(PAGE)[0].text.splitlines()[16 - 1]
+    assert "shop.py:16" in pages.ROOT.joinpath(PAGE).read_text(encoding="utf-8")
     assert "create_task(send_mail())" in line

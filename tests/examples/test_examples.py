@@ -70,3 +70,54 @@ def test_a_sync_driver_in_an_async_def_is_found() -> None:
     assert "FOUND blocking call: sqlite3.connect(" in said
     assert f"notes/in_a_hurry.py:{number}  {source}" in said
     assert "fix: aiosqlite or SQLAlchemy's async engine" in said
+
+
+MIGRATE = ("pytest_asyncio", "pytest_httpx", "blockbuster", "aiosqlite")
+
+
+def planted(source: str) -> str:
+    """`parcels/in_a_hurry.py:19`: where this stands."""
+    lines = (EXAMPLES / "migrate/parcels/in_a_hurry.py").read_text().splitlines()
+    return f"parcels/in_a_hurry.py:{next(n for n, line in enumerate(lines, 1) if source in line)}"
+
+
+def test_before_and_after_are_green() -> None:
+    """Five suites of other tools, and the same five with ours, side by side in one run."""
+    status, said = run("migrate", needs=MIGRATE)
+    assert status == 0, said
+    assert "16 passed" in said
+
+
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in (EXAMPLES / "migrate/before").glob("test_*.py"))
+)
+def test_before_and_after_assert_the_same(name: str) -> None:
+    """Word for word."""
+    suites = [(EXAMPLES / "migrate" / side / name).read_text() for side in ("before", "after")]
+    before, after = ([line for line in text.splitlines() if " assert " in line] for text in suites)
+    assert before == after
+    assert before
+
+
+def test_before_is_green_on_what_is_planted() -> None:
+    """No tool of before sees any of it."""
+    status, said = run("migrate", "before", "--hurry", "-p", "no:asyncfastapi", needs=MIGRATE)
+    assert status == 0, said
+    assert "8 passed" in said
+
+
+def test_after_names_what_is_planted() -> None:
+    """Each with its line."""
+    status, said = run("migrate", "after", "--hurry", needs=MIGRATE)
+    assert status == 1
+    assert "3 failed, 5 passed, 3 errors" in said
+    for suite, cause, source in [
+        ("testclient", "blocking call: time.sleep(", "time.sleep(0.02)"),
+        ("asgitransport", "task still running: tell() ", "asyncio.create_task(tell("),
+        ("respx", "no read timeout is set on GET https://carrier.example", "timeout=None"),
+        ("pytest_httpx", "response stream not closed: GET https://customs", "stream=True"),
+        ("blockbuster", "blocking call: sqlite3.connect(", "sqlite3.connect("),
+    ]:
+        told = next(text for text in said.split("FOUND ")[1:] if f"after/test_{suite}.py" in text)
+        assert told.startswith(cause.partition("(")[0])
+        assert planted(source) in told

@@ -6,36 +6,33 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_asyncfastapi.markers import MARKERS
 from pytest_asyncfastapi.options import OPTIONS
 from pytest_asyncfastapi.state import OUR_FIXTURES
+from tests import pages
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+if TYPE_CHECKING:
+    from pathlib import Path
 
-
-def settled(text: str) -> list[str]:
-    """The lines of an output without what differs from run to run."""
-    text = re.sub(r"\d+(\.\d+)? ms", "N ms", text)
-    text = re.sub(r" in \d+\.\d+s", " in N s", text)
-    return [line.rstrip() for line in text.strip().splitlines()]
+README = (pages.ROOT / "README.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 is not shown a call's arguments")
 def test_the_example_gives_the_output_that_is_shown(tmp_path: Path) -> None:
     """Line by line, but for durations."""
-    for block in re.findall(r"```(?:python|toml)\n(.*?)```", README, re.DOTALL):
-        named = re.match(r"# (\S+\.py)\n", block)
-        path = tmp_path / (named[1] if named else "pyproject.toml")
-        if named or block.startswith("[tool.pytest"):
+    for block in pages.blocks("README.md"):
+        if block.file:
+            path = tmp_path / block.file
             path.parent.mkdir(exist_ok=True)
-            path.write_text(block)
+            path.write_text(block.text)
+    (config,) = pages.blocks("README.md", "toml")
+    (tmp_path / "pyproject.toml").write_text(config.text)
     (tmp_path / "shop" / "__init__.py").touch()
-    shown = re.search(r"```text\n(F\..*?)```", README, re.DOTALL)
-    assert shown is not None
+    (shown,) = pages.blocks("README.md", "text")
     flags = ("-q", "-p", "no:cacheprovider", "-p", "no:asyncio")
     # pytest writes longer lines where it finds itself in CI.
     shell = {
@@ -49,7 +46,28 @@ def test_the_example_gives_the_output_that_is_shown(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert settled(result.stdout) == settled(shown[1])
+    assert pages.settled(result.stdout) == pages.settled(shown.text)
+
+
+def test_the_first_test_runs_under_either_name(pytester: pytest.Pytester) -> None:
+    """`asgi_client`, and `client` with the lines for conftest.py."""
+    first, alias = (block for block in pages.blocks("README.md") if not block.file)
+    pytester.makepyfile(
+        shop="""
+        from fastapi import FastAPI
+
+        app = FastAPI()
+
+        @app.get("/products")
+        async def products():
+            return []
+        """,
+        conftest="import pytest\n" + alias.text,
+        test_first=first.text,
+        test_alias=first.text.replace("asgi_client", "client"),
+    )
+    flags = ("-q", "-p", "no:asyncio", "--asyncfastapi-app=shop:app")
+    pytester.runpytest(*flags).assert_outcomes(passed=2)
 
 
 def test_every_fixture_marker_and_option_is_in_its_table() -> None:
@@ -60,3 +78,31 @@ def test_every_fixture_marker_and_option_is_in_its_table() -> None:
         assert re.search(rf"^\|.*`{option.name}`.*\|", README, re.MULTILINE), option.name
     for marker in MARKERS:
         assert f"@pytest.mark.{marker.partition('(')[0]}(" in README
+
+
+def test_the_figures_of_the_peers_are_those_that_were_measured() -> None:
+    """The rows of the comparison, and the rows of the results."""
+    blocking = (pages.ROOT / "benchmarks/blocking/RESULTS.md").read_text()
+    clock = (pages.ROOT / "benchmarks/clock/RESULTS.md").read_text()
+
+    def row(tool: str) -> list[str]:
+        found = re.search(rf"^\| {tool}[^|]*\|(.*)\|$", blocking, re.MULTILINE)
+        assert found is not None
+        return [cell.strip(" *") for cell in found[1].split("|")]
+
+    def said(tool: str) -> str:
+        found = re.search(rf"^\| \[{tool}\].*$", README, re.MULTILINE)
+        assert found is not None
+        return found[0]
+
+    _, ours, _, our_alarms = row("pytest-asyncfastapi")
+    _, found, swallowed, _ = row("blockbuster")
+    assert f"finds {found} of the corpus's {ours} (this plugin: {ours}); {swallowed} more" in said(
+        "blockbuster"
+    )
+    _, found, _, alarms = row("aiocop")
+    assert f"finds {found} of {ours}, and minds {alarms} of 83" in said("aiocop")
+    assert f"(here: {our_alarms})" in said("aiocop")
+    assert f"finds {row('pyleak')[1]} of {ours}" in said("pyleak")
+    here, looptime, _ = re.findall(r"\*\*(\d+) of 20\*\*", clock)
+    assert f"right in {looptime} of 20 cases (here: {here})" in said("looptime")

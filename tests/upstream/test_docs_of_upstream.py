@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-from pathlib import Path
 
 import pytest
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "upstream.md"
-_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests import pages
 
 SHOP = """
 import os
@@ -90,14 +87,8 @@ def test_every_python_block_runs(pytester: pytest.Pytester) -> None:
         pytest.importorskip(package)
     pytester.makepyfile(shop=SHOP)
     pytester.mkdir("tapes").joinpath("rates.json").write_text(json.dumps(TAPE), encoding="utf-8")
-    blocks = _BLOCK.findall(DOCUMENT.read_text(encoding="utf-8"))
-    for number, block in enumerate(blocks):
-        name = f"test_block_{number}.py"
-        pytester.path.joinpath(name).write_text(IMPORTS + block, encoding="utf-8")
-    pytester.makeini(
-        "[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function\n"
-        "asyncfastapi_app = shop:app\nfilterwarnings = error\n"
-    )
+    tests = pages.write(pytester.path, "docs/upstream.md", prelude=IMPORTS)
+    pytester.makeini(pages.INI + "asyncfastapi_app = shop:app\nfilterwarnings = error\n")
     result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
-    result.assert_outcomes(passed=len(blocks))
-    assert len(blocks) == 6
+    result.assert_outcomes(passed=tests)
+    assert tests == 6

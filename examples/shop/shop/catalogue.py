@@ -1,10 +1,10 @@
 """What there is to buy."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import desc, func, select
 
-from .errors import NotFound
+from .errors import NotFound, StockUnavailable
 from .models import OrderLine, Product
 from .state import CurrentShop
 
@@ -40,6 +40,17 @@ async def read_availability(shop: CurrentShop) -> dict[str, int]:
     async with shop.sessions() as session:
         skus = list(await session.scalars(select(Product.sku).order_by(Product.id)))
     return await shop.stock.available_all(skus)
+
+
+@router.websocket("/availability/ask")
+async def tell_availability(socket: WebSocket, shop: CurrentShop) -> None:
+    """Somebody leafs through the catalogue: a sku comes in, how many there are goes out."""
+    await socket.accept()
+    try:
+        async for sku in socket.iter_text():
+            await socket.send_json({sku: await shop.stock.available(sku)})
+    except StockUnavailable as error:
+        await socket.close(1013, error.detail)  # try again later
 
 
 @router.get("/bestsellers")

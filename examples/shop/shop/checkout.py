@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+import anyio
 from fastapi import APIRouter, BackgroundTasks
 from pydantic import BaseModel, Field
 from sqlalchemy import select
@@ -56,7 +57,7 @@ async def reserved(stock: Stock, items: dict[str, int]) -> AsyncIterator[None]:
     reservation = await stock.reserve(items)
     try:
         yield
-    except Exception:
-        with suppress(StockUnavailable):
+    except BaseException:  # being cancelled is no `Exception`
+        with anyio.CancelScope(shield=True), suppress(StockUnavailable):
             await stock.release(reservation)
         raise

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from . import catalogue, checkout, orders
+from . import catalogue, checkout, orders, sale
 from .errors import ShopError
 from .settings import Settings
 from .state import Shop, open_shop
@@ -24,6 +24,7 @@ def create_app() -> FastAPI:
     app.include_router(catalogue.router)
     app.include_router(checkout.router)
     app.include_router(orders.router)
+    app.include_router(sale.router)
     return app
 
 

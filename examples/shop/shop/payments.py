@@ -26,3 +26,14 @@ class Payments:
             raise PaymentsTooSlow from error
         except httpx.HTTPError as error:
             raise PaymentsUnavailable from error
+
+    async def refund(self, charge: str) -> None:
+        """Give the money of a charge back."""
+        try:
+            async with asyncio.timeout(BUDGET):
+                response = await self._http.delete(f"/charges/{charge}")
+            response.raise_for_status()
+        except TimeoutError as error:
+            raise PaymentsTooSlow from error
+        except httpx.HTTPError as error:
+            raise PaymentsUnavailable from error

@@ -7,9 +7,11 @@ from typing import Annotated
 
 import anyio
 import httpx
-from fastapi import Depends, Header, Request
+from fastapi import Depends, Header
+from fastapi.requests import HTTPConnection
 
 from .database import Sessions, open_database
+from .lot import Lot
 from .payments import Payments
 from .settings import Settings
 from .stock import Stock
@@ -23,6 +25,7 @@ class Shop:
     sessions: Sessions
     stock: Stock
     payments: Payments
+    lot: Lot
     printers: anyio.CapacityLimiter
 
 
@@ -39,13 +42,13 @@ async def open_shop(
         httpx.AsyncClient(base_url=settings.payments_url, timeout=5.0) as payments_http,
     ):
         printers = anyio.CapacityLimiter(PRINTERS)
-        yield Shop(settings, sessions, stock(stock_http), payments(payments_http), printers)
+        yield Shop(settings, sessions, stock(stock_http), payments(payments_http), Lot(), printers)
 
 
 # `async def`, though they await nothing: for a `def` FastAPI would take a thread each time.
-async def current_shop(request: Request) -> Shop:
+async def current_shop(connection: HTTPConnection) -> Shop:
     """The shop that the lifespan opened."""
-    shop: Shop = request.state.shop
+    shop: Shop = connection.state.shop
     return shop
 
 

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 import httpx
 from fastapi import FastAPI
 
-from shop import catalogue, checkout, orders
+from shop import catalogue, checkout, orders, sale
 from shop.errors import ShopError
 from shop.main import say_what_went_wrong
 from shop.settings import Settings
@@ -14,6 +14,7 @@ from shop.state import open_shop
 
 from . import catalogue as own_catalogue
 from . import orders as own_orders
+from . import sale as own_sale
 from .payments import Payments
 from .stock import Stock
 
@@ -32,7 +33,9 @@ def create_app() -> FastAPI:
     app.add_exception_handler(ShopError, say_what_went_wrong)
     app.include_router(own_catalogue.router)  # the first route that matches wins
     app.include_router(own_orders.router)
+    app.include_router(own_sale.router)
     app.include_router(catalogue.router)
     app.include_router(checkout.router)
     app.include_router(orders.router)
+    app.include_router(sale.router)
     return app

@@ -3,7 +3,14 @@
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi import Faults, Load, Upstream, VirtualClock
+from pytest_asyncfastapi import (
+    AsgiClient,
+    Faults,
+    Load,
+    Upstream,
+    VirtualClock,
+    WebSocketClosed,
+)
 
 
 async def test_products_are_listed(asgi_client: httpx.AsyncClient) -> None:
@@ -57,3 +64,19 @@ async def test_bestsellers_come_first(
     response = await shopper.get("/bestsellers")
 
     assert list(response.json().items()) == [("tea", 5), ("mug", 3)]
+
+
+async def test_who_leafs_through_the_catalogue_is_told(
+    asgi_client: AsgiClient, upstream: Upstream, faults: Faults
+) -> None:
+    upstream.get(url__startswith="https://stock.example/items/").respond(json={"available": 7})
+
+    async with asgi_client.websocket("/availability/ask") as socket:
+        await socket.send("mug")
+        assert await socket.receive_json() == {"mug": 7}
+        faults.on("https://stock.example/*").refused()
+        await socket.send("tea")
+        with pytest.raises(WebSocketClosed) as closed:
+            await socket.receive()
+
+    assert closed.value.code == 1013

@@ -1,9 +1,11 @@
 """Ordinary tests of the shop that was written in a hurry: every assertion holds."""
 
+import asyncio
+
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi import Faults, Load, Upstream
+from pytest_asyncfastapi import AsgiClient, Faults, Load, Upstream
 
 pytestmark = pytest.mark.asyncfastapi(app="shop_buggy.main:create_app()")
 
@@ -77,3 +79,31 @@ async def test_twenty_customers_at_once_see_what_there_is(
 
     assert report.statuses == {200: 20}
     stock.assert_max_in_flight(10)
+
+
+async def none_is_lost(asgi_client: AsgiClient) -> None:
+    """Each of the five is on the shelf or sold, whatever became of a request."""
+    sale = (await asgi_client.get("/sale")).json()
+    assert sale["left"] + sale["sold"] == 5
+
+
+@pytest.mark.disconnect_sweep(invariant=none_is_lost)
+async def test_one_is_bought_in_the_sale(shopper: AsgiClient, payments: respx.Route) -> None:
+    response = await shopper.post("/sale/orders", json={"card": "tok-visa"})
+
+    assert response.status_code == 201
+
+
+@pytest.mark.schedules(50)
+async def test_one_is_bought_while_one_comes_back(
+    shopper: AsgiClient, payments: respx.Route, upstream: Upstream
+) -> None:
+    await shopper.post("/sale/orders", json={"card": "tok-visa"})
+    upstream.delete("https://pay.example/charges/ch-1").respond(204)
+
+    await asyncio.gather(
+        shopper.post("/sale/orders", json={"card": "tok-visa"}),
+        shopper.delete("/sale/orders/ch-1"),
+    )
+
+    assert (await shopper.get("/sale")).json() == {"left": 4, "sold": 1, "watching": 0}

@@ -1,0 +1,62 @@
+"""The same app, with a bug in each endpoint."""
+
+import asyncio
+import sqlite3
+import time
+from contextlib import closing, suppress
+
+import httpx
+from fastapi import FastAPI, HTTPException, Request
+
+from .common import INSERT, SCHEMA, Parcel, lifespan, router, views
+
+app = FastAPI(lifespan=lifespan)
+app.include_router(router)
+
+
+@app.post("/parcels", status_code=201)
+async def take(parcel: Parcel) -> dict[str, object]:
+    time.sleep(0.02)  # until the scale has come to rest
+    return {"number": 1, "to": parcel.to}
+
+
+@app.post("/parcels/{number}/send", status_code=202)
+async def send(number: int, request: Request) -> dict[str, bool]:
+    asyncio.create_task(tell(request.state.told, number))
+    return {"sent": True}
+
+
+async def tell(told: list[int], number: int) -> None:
+    """Whoever waits for a parcel is told that it has been sent, when it is surely on the road."""
+    await asyncio.sleep(600)
+    told.append(number)
+
+
+@app.get("/parcels/{number}/place")
+async def place(number: int, request: Request) -> dict[str, str]:
+    try:
+        answer = await request.state.carrier.get(f"/parcels/{number}", timeout=None)
+    except httpx.TimeoutException:
+        raise HTTPException(504, "The carrier does not answer") from None
+    return {"place": answer.raise_for_status().json()["place"]}
+
+
+@app.get("/parcels/{number}/cleared")
+async def cleared(number: int, request: Request) -> dict[str, bool]:
+    # The papers may be long; only the status is wanted.
+    question = request.state.customs.build_request("GET", f"/papers/{number}")
+    answer = await request.state.customs.send(question, stream=True)
+    return {"cleared": answer.status_code == httpx.codes.OK}
+
+
+@app.get("/parcels/{number}")
+async def read(number: int) -> dict[str, int]:
+    with suppress(Exception):  # statistics must never break the service
+        count_view(number)
+    return {"number": number}
+
+
+def count_view(number: int) -> None:
+    with closing(sqlite3.connect(views())) as database, database:
+        database.execute(SCHEMA)
+        database.execute(INSERT, (number,))
