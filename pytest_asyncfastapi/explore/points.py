@@ -35,10 +35,14 @@ class Result:
     row: str = ""
     column: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+    record: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as it travels on a report."""
-        return asdict(self)
+        told = asdict(self)
+        if not self.record:
+            del told["record"]
+        return told
 
 
 @dataclass(slots=True, eq=False)
