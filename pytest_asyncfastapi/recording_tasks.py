@@ -122,7 +122,7 @@ class Tasks:
         if lines:
             self._noted += 1
             # The user's outermost function says more than the library's that began the task.
-            life.name = lines[0].function or life.name
+            life.name = life.name or lines[0].function
             life.awaits.append((life.since, now, lines[-1]))
 
     def has_gone(self, task: Any) -> None:
