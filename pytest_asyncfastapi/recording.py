@@ -145,7 +145,7 @@ class Recording:
     def facts(self, state: TestState) -> dict[str, Any]:
         """Everything that is known of the test, as it goes into a report; empty for nothing."""
         clock = state._clock
-        virtual = clock is not None and (clock.installed or clock.elapsed > 0)
+        virtual = clock is not None and clock.used
         seeded = bool(state.seed_text())
         lag = state.watching.lag()
         facts: dict[str, Any] = {

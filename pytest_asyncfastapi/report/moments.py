@@ -30,6 +30,18 @@ class Slice:
     instant: bool = False
 
 
+def last_moment(record: dict[str, Any]) -> float:
+    """The last moment that is known: where what never ended is cut off."""
+    moments = [0.0]
+    for items, names in (
+        (record["requests"], ("start", "head", "complete", "end")),
+        (record["upstream"], ("started", "head", "first_byte", "ended")),
+        (record["tasks"], ("start", "end")),
+    ):
+        moments += [item[name] for item in items for name in names if item[name] is not None]
+    return max(moments)
+
+
 def call_slices(call: dict[str, Any], end: float) -> list[Slice]:
     """The call, then its pieces: each injected delay, and what is left of connect, head and body.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .aggregate import made_with
-from .moments import Slice, call_slices, in_lanes
+from .moments import Slice, call_slices, in_lanes, last_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +101,7 @@ def _microseconds(seconds: float) -> float:
 
 
 def _fill(process: _Process, record: dict[str, Any]) -> None:
-    end = _end(record)
+    end = last_moment(record)
     tasks: dict[int | None, list[dict[str, Any]]] = {}
     calls: dict[int | None, list[dict[str, Any]]] = {}
     for task in record["tasks"]:
@@ -126,18 +126,6 @@ def _fill(process: _Process, record: dict[str, Any]) -> None:
         waits = [[_waited(wait, pool)] for wait in pool["waits"]]
         for number, lane in enumerate(in_lanes(waits), 1):
             process.add(f"waiting for {pool['pool']} ({number})", lane)
-
-
-def _end(record: dict[str, Any]) -> float:
-    """The last moment that is known: where what never ended is cut off."""
-    moments = [0.0]
-    for items, names in (
-        (record["requests"], ("start", "head", "complete", "end")),
-        (record["upstream"], ("started", "head", "first_byte", "ended")),
-        (record["tasks"], ("start", "end")),
-    ):
-        moments += [item[name] for item in items for name in names if item[name] is not None]
-    return max(moments)
 
 
 def _request(request: dict[str, Any], label: str, end: float) -> list[Slice]:
