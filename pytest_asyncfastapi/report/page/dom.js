@@ -39,6 +39,9 @@ const time = (seconds) => {
 const breakable = (name) => name.split(/(?<=[_/:])/).flatMap((part, n) => (n ? [h("wbr"), part] : [part]));
 const trim = (text) => text.replace(/\.?0+$/, "");
 
+// What is heard and not seen.
+const heard = (text) => text && h("span", { class: "visually-hidden" }, text);
+
 const said = (text) => { $("said").textContent = text; };
 
 const copyable = (text) => {

@@ -12,8 +12,8 @@ const matrix = (sweep, chosen, choose) => {
   const points = sweep.points || [], about = sweep.about || {};
   const make = (point, text, small, words) => h("button", {
     type: "button", class: `cell ${toneOf(point)}${small ? " small" : ""}`, "aria-pressed": String(point.token === chosen), "data-token": point.token,
-    "aria-label": `${words}: ${point.verdict}${point.answer ? `, answered ${point.answer}` : ""}`, title: point.token, onclick: () => choose(point.token),
-  }, text);
+    title: point.token, onclick: () => choose(point.token),
+  }, heard(`${words}: ${point.verdict} `), text);
   let body;
   if (sweep.kind === "faults") body = faultMatrix(points, about, make);
   else if (sweep.kind === "disconnect") body = disconnectMatrix(points, about, make);

@@ -68,13 +68,13 @@ const drawRow = (row, axis) => {
   const took = row.took === undefined ? time(row.end - row.start) : row.took;
   const left = axis.at(row.start), right = axis.at(row.end), before = right > 88 && left > 14;
   const holder = h("div", { class: `row ${row.kind}` });
-  const words = [row.name, row.note, `begins at ${time(row.start - axis.from)}`, took && `takes ${took}`, row.said].filter(Boolean).join(", ");
-  const button = h("button", { type: "button", "aria-expanded": "false", "aria-label": words, onclick: () => {
+  const button = h("button", { type: "button", "aria-expanded": "false", onclick: () => {
     const open = button.getAttribute("aria-expanded") === "true";
     button.setAttribute("aria-expanded", String(!open));
     if (open) holder.lastChild.remove(); else holder.append(aboutRow(row, axis));
   } },
-    h("span", { class: "label", title: row.name }, h("span", { class: "name" }, row.name), h("span", { class: `end${row.bad ? " bad" : ""}` }, row.note)),
+    h("span", { class: "label", title: row.name }, h("span", { class: "name" }, row.name), h("span", { class: `end${row.bad ? " bad" : ""}` }, heard(", "), row.note)),
+    heard(`, begins at ${time(row.start - axis.from)}${row.said ? `, ${row.said}` : ""}${took ? ", takes " : ""}`),
     h("span", { class: "track" },
       row.segs.map(([kind, a, b]) => h("i", { class: `seg ${kind}`, style: { left: `${axis.at(a)}%`, width: `${axis.at(b) - axis.at(a)}%` } })),
       h("span", { class: `took${before ? " before" : ""}`, style: { left: before ? `${left}%` : `${right}%` } }, took)));
