@@ -1,11 +1,14 @@
 """The matrix: the whole suite on every supported Python, and with fewer packages around."""
 
+import shutil
+from pathlib import Path
+
 import nox
 
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
-nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client"]
+nox.options.sessions = ["tests", "oldest", "alone", "oracle", "one_client", "browser"]
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 
@@ -67,6 +70,24 @@ def one_client(session: nox.Session, library: str) -> None:
     )
     ignored = [f"--ignore=tests/client/{name}" for name in others]
     session.run("pytest", "-q", "tests/client", *ignored, "-k", chosen)
+
+
+@nox.session(python="3.13")
+def browser(session: nox.Session) -> None:
+    """The HTML report in a real Chromium; with axe-core's rules too, where there is npm."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.skip("no Chromium is here: apt-get install chromium")
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "--group", "browser")
+    tools = session.create_tmp()
+    axe = Path(tools, "node_modules", "axe-core", "axe.min.js").resolve()
+    if shutil.which("npm") and not axe.exists():
+        npm = ("npm", "install", "--silent", "--no-save", "--no-audit", "--no-fund")
+        # Without it the checks of our own, of names and contrast, are what there is.
+        codes = range(256)
+        session.run(*npm, "--prefix", tools, "axe-core@4", external=True, success_codes=codes)
+    found = {"AXE_CORE": str(axe)} if axe.exists() else {}
+    session.run("pytest", "-n", "2", "-q", "-rs", "tests/report/browser", *session.posargs, env=found)
 
 
 @nox.session(python="3.13")

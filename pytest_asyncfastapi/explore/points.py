@@ -7,6 +7,7 @@ neither pytest nor how anything is injected.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -159,5 +160,6 @@ class Explored:
             "stopped": self.stopped,
             "duration": self.duration,
             "points": [result.to_json() for result in self.results],
-            **({"about": self.about} if self.about else {}),
+            # A copy is plain: the labels of recorded requests are more than text.
+            **({"about": deepcopy(self.about)} if self.about else {}),
         }
