@@ -15,33 +15,37 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .activity import ACTIVITY
-from .await_chains import user_lines
+from .await_chains import frames_of
 from .births import birth_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import CodeType
 
-    from .findings import Location
+    from .births import Birth
     from .frames import UserCode
 
 _SHORTEST = 0.0005  # seconds of a wait that is noted: shorter ones are only turns of the loop
 _MOST = 2000  # waits of one test that are noted, and tasks that are followed
+_ATTRIBUTE = "_asyncfastapi_life"
 
 
 @dataclass(slots=True, eq=False)
 class Life:
     """One task while it is followed; `since` is when it began to wait.
 
-    `name` is the user's outermost function in it, empty until it has waited there.
+    `name` is the user's outermost function in it, empty until it has waited there. Where a
+    line is, is looked up for the report only.
     """
 
-    name: str
+    owner: Tasks
     activity: str
-    created: Location | None
+    birth: Birth | None
     start: float
     since: float
     end: float | None = None
-    awaits: list[tuple[float, float, Location]] = field(default_factory=list)
+    name: str = ""
+    awaits: list[tuple[float, float, CodeType, int]] = field(default_factory=list)
 
 
 class Tasks:
@@ -50,8 +54,8 @@ class Tasks:
     def __init__(self, user_code: UserCode, now: Callable[[], float]) -> None:
         self._users = user_code
         self._now = now
-        # By task, none of which lives a moment longer for it.
-        self._followed: weakref.WeakKeyDictionary[Any, Life] = weakref.WeakKeyDictionary()
+        # Those of trio, which take no attributes: none lives a moment longer for it.
+        self._of_trio: weakref.WeakKeyDictionary[Any, Life] = weakref.WeakKeyDictionary()
         self._lives: list[Life] = []
         self._noted = 0
         self._undo: Callable[[], None] | None = None
@@ -118,34 +122,42 @@ class Tasks:
         life = self._life(task, context.get(ACTIVITY, ""), now := self._now())
         if life is None or now - life.since < _SHORTEST or self._noted >= _MOST:
             return
-        lines = user_lines(task, self._users)
-        if lines:
+        owns = self._users.owns
+        mine = [frame for frame in frames_of(task) if owns(frame.f_code.co_filename)]
+        if mine:
             self._noted += 1
             # The user's outermost function says more than the library's that began the task.
-            life.name = life.name or lines[0].function
-            life.awaits.append((life.since, now, lines[-1]))
+            life.name = life.name or mine[0].f_code.co_qualname
+            life.awaits.append((life.since, now, mine[-1].f_code, mine[-1].f_lineno))
 
     def has_gone(self, task: Any) -> None:
         """A task has run, and waits again or is done."""
-        life = self._followed.get(task)
+        life = self._found(task)
         if life is not None:
             life.since = self._now()
             if isinstance(task, asyncio.Task) and task.done():
-                self.has_ended(task)
+                life.end = life.since
 
     def has_ended(self, task: Any) -> None:
-        """A task is over."""
-        life = self._followed.get(task)
+        """A task of trio's is over."""
+        life = self._found(task)
         if life is not None:
             life.end = self._now()
 
+    def _found(self, task: Any) -> Life | None:
+        life: Life | None = getattr(task, _ATTRIBUTE, None)
+        if life is None:
+            return self._of_trio.get(task) if self._trio is not None else None
+        return life if life.owner is self else None
+
     def _life(self, task: Any, activity: str, now: float) -> Life | None:
-        life = self._followed.get(task)
+        life = self._found(task)
         if life is None and len(self._lives) < _MOST:
-            birth = birth_of(task)
-            created = None if birth is None else birth.where(self._users)
-            life = Life("", activity, created, now, now)
-            self._followed[task] = life
+            life = Life(self, activity, birth_of(task), now, now)
+            if isinstance(task, asyncio.Future):
+                setattr(task, _ATTRIBUTE, life)
+            else:
+                self._of_trio[task] = life
             self._lives.append(life)
         return life
 
@@ -155,17 +167,25 @@ class Tasks:
             {
                 "request": serving(life.activity),
                 "name": life.name,
-                "created": None if life.created is None else asdict(life.created),
+                "created": self._created(life),
                 "start": life.start,
                 "end": life.end,
                 "awaits": [
-                    {"at": since, "seconds": until - since, "where": asdict(where)}
-                    for since, until, where in life.awaits
+                    {
+                        "at": since,
+                        "seconds": until - since,
+                        "where": asdict(self._users.location(code, line)),
+                    }
+                    for since, until, code, line in life.awaits
                 ],
             }
             for life in self._lives
             if life.awaits
         ]
+
+    def _created(self, life: Life) -> dict[str, Any] | None:
+        where = None if life.birth is None else life.birth.where(self._users)
+        return None if where is None else asdict(where)
 
     def __repr__(self) -> str:
         return f"<Tasks: {len(self._lives)} followed, {self._noted} waits>"
