@@ -87,7 +87,9 @@ def browser(session: nox.Session) -> None:
         codes = range(256)
         session.run(*npm, "--prefix", tools, "axe-core@4", external=True, success_codes=codes)
     found = {"AXE_CORE": str(axe)} if axe.exists() else {}
-    session.run("pytest", "-n", "2", "-q", "-rs", "tests/report/browser", *session.posargs, env=found)
+    session.run(
+        "pytest", "-n", "2", "-q", "-rs", "tests/report/browser", *session.posargs, env=found
+    )
 
 
 @nox.session(python="3.13")

@@ -217,4 +217,6 @@ def _current() -> Any:
     if asyncio._get_running_loop() is not None:
         return asyncio.current_task()
     trio: Any = sys.modules.get("trio")
-    return trio.lowlevel.current_task() if trio is not None and trio.lowlevel.in_trio_run() else None
+    return (
+        trio.lowlevel.current_task() if trio is not None and trio.lowlevel.in_trio_run() else None
+    )

@@ -23,7 +23,7 @@ ARGUMENTS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
 ).split()
-SWEPT = '''
+SWEPT = """
 import pytest
 
 
@@ -41,10 +41,13 @@ async def test_cut(asgi_client, upstream):
     await asgi_client.post("/checkout")
 
 
-@pytest.mark.parametrize("text", ["</script><script>document.title='owned'</script>", "<b>&amp;\\u2028"])
+NAMES = ["</script><script>document.title='owned'</script>", "<b>&amp;\\u2028"]
+
+
+@pytest.mark.parametrize("text", NAMES)
 def test_names_are_text(text):
     assert not text, text + "<img src=x onerror=document.title='owned'>"
-'''
+"""
 
 
 def _chromium() -> str:
