@@ -1,5 +1,6 @@
 """The matrix: the whole suite on every supported Python, and with fewer packages around."""
 
+import shutil
 from pathlib import Path
 
 import nox
@@ -19,6 +20,7 @@ nox.options.sessions = [
     "examples",
     "postgres",
     "package",
+    "browser",
     "docs",
 ]
 
@@ -138,6 +140,26 @@ def docs(session: nox.Session) -> None:
     session.install("--quiet", "--group", "docs", "ruff")
     env = {"NO_MKDOCS_2_WARNING": "1"}
     session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=env)
+
+
+@nox.session(python="3.13")
+def browser(session: nox.Session) -> None:
+    """The HTML report in a real Chromium; with axe-core's rules too, where there is npm."""
+    if not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))):
+        session.skip("no Chromium is here: apt-get install chromium")
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "--group", "browser")
+    tools = session.create_tmp()
+    axe = Path(tools, "node_modules", "axe-core", "axe.min.js").resolve()
+    if shutil.which("npm") and not axe.exists():
+        npm = ("npm", "install", "--silent", "--no-save", "--no-audit", "--no-fund")
+        # Without it the checks of our own, of names and contrast, are what there is.
+        codes = range(256)
+        session.run(*npm, "--prefix", tools, "axe-core@4", external=True, success_codes=codes)
+    found = {"AXE_CORE": str(axe)} if axe.exists() else {}
+    session.run(
+        "pytest", "-n", "2", "-q", "-rs", "tests/report/browser", *session.posargs, env=found
+    )
 
 
 @nox.session(python="3.13")

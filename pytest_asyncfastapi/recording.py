@@ -18,11 +18,13 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from .activity import ACTIVITY
+from .recording_tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .blocking.records import BlockingCall
+    from .frames import UserCode
     from .state import TestState
     from .upstream.record import Exchange
 
@@ -80,8 +82,10 @@ class Request:
 class Recording:
     """Listens in one test; `facts()` says at its end what there was, as plain data."""
 
-    def __init__(self) -> None:
+    def __init__(self, user_code: UserCode) -> None:
         self.requests: list[Request] = []
+        self.tasks = Tasks(user_code, self.now)
+        self.tasks.start()
         self._began = time.monotonic()
         # When the test began, on each clock that does not start where the process's does.
         self.zeros: dict[str, float] = {}
@@ -91,6 +95,12 @@ class Recording:
         now, clock = _instant()
         if clock != "thread":
             self.zeros.setdefault(clock, now - (time.monotonic() - self._began))
+        if clock == "trio":
+            self.tasks.on_trio()
+
+    def stop(self) -> None:
+        """The test is over: hear nothing more."""
+        self.tasks.stop()
 
     def now(self) -> float:
         """Seconds since the test began, on the clock in force."""
@@ -106,6 +116,7 @@ class Recording:
             label = Serving(ACTIVITY.get() or f"{request.method} {request.path}")
             label.number = request.number
             ACTIVITY.set(label)  # in the context of this request's own task
+            self.tasks.serves(label)
 
             async def heard(message: dict[str, Any]) -> None:
                 request.sends(message, self.now())
@@ -134,7 +145,7 @@ class Recording:
     def facts(self, state: TestState) -> dict[str, Any]:
         """Everything that is known of the test, as it goes into a report; empty for nothing."""
         clock = state._clock
-        virtual = clock is not None and (clock.installed or clock.elapsed > 0)
+        virtual = clock is not None and clock.used
         seeded = bool(state.seed_text())
         lag = state.watching.lag()
         facts: dict[str, Any] = {
@@ -144,9 +155,10 @@ class Recording:
             "upstream": [self._call(call) for call in state.exchanges()],
             "blocking": self._blocking(state, virtual=virtual),
             "threads": self._threads(state),
+            "tasks": self.tasks.facts(self._serving),
             "loop_lag": lag,
         }
-        lists = ("requests", "upstream", "blocking", "threads")
+        lists = ("requests", "upstream", "blocking", "threads", "tasks")
         return facts if virtual or lag or any(facts[name] for name in lists) else {}
 
     def _serving(self, activity: str) -> int | None:

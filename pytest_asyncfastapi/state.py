@@ -69,7 +69,7 @@ class TestState:
         if self.settings.records:
             from .recording import Recording
 
-            self.recording = Recording()
+            self.recording = Recording(self.user_code)
         self.watching = Watching(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
@@ -304,6 +304,8 @@ class TestState:
             self._gates.restore()
         if self.guard is not None:
             self.guard.stop()
+        if self.recording is not None:
+            self.recording.stop()
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"

@@ -56,6 +56,7 @@ class VirtualClock:
         self.policy: Policy = policy
         self.on_deadlock: Callable[[str], None] | None = None
         self.notes: list[str] = []
+        self.used = False  # has it ever been installed?
         self._on: _Installation | None = None
         self._patched: PatchedTime | None = None
         self._waited = 0.0
@@ -93,6 +94,7 @@ class VirtualClock:
             policy=self.policy,
             on_deadlock=self._deadlock,
         )
+        self.used = True
 
     def uninstall(self) -> None:
         """Give the loop its own time back; it goes on from the virtual time, never back.

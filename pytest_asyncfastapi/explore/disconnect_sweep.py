@@ -49,6 +49,18 @@ _SHIELD = (
     "shield cleanup that awaits: `with anyio.CancelScope(shield=True):` (or "
     "`with anyio.move_on_after(5, shield=True):`) around it"
 )
+# What to write, where the problem itself does not say it.
+_REMEDIES = {
+    "side effect": "make it one step (a single transaction), or undo what is done so far: "
+    "`try: ... except BaseException: undo it; raise`; what awaits there needs a shield "
+    "(`with anyio.CancelScope(shield=True):`)",
+    "failed": "what is raised while it cleans up hides the cancellation: let it pass, and shield "
+    "cleanup that awaits (`with anyio.CancelScope(shield=True):`)",
+    "broken afterwards": "give back what it holds in `async with` or `finally:`, shielded where "
+    "that awaits (`with anyio.CancelScope(shield=True):`)",
+    "hung": "do not catch the cancellation; bound what must run after it with "
+    "`anyio.move_on_after(5, shield=True)`",
+}
 
 
 @dataclass(eq=False)
@@ -125,7 +137,8 @@ class DisconnectPoint:
     ) -> Result:
         problem = problem or Problem(verdict, "")
         where = problem.where
-        data: dict[str, Any] = {"remedy": problem.remedy} if problem.remedy else {}
+        remedy = problem.remedy or _REMEDIES.get(verdict, "")
+        data: dict[str, Any] = {"remedy": remedy} if remedy else {}
         if where is not None:
             data["where"] = [where.path, where.line, where.function, where.source]
         if answer is not None:

@@ -7,6 +7,7 @@ neither pytest nor how anything is injected.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -35,10 +36,14 @@ class Result:
     row: str = ""
     column: str = ""
     data: dict[str, Any] = field(default_factory=dict)
+    record: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as it travels on a report."""
-        return asdict(self)
+        told = asdict(self)
+        if not self.record:
+            del told["record"]
+        return told
 
 
 @dataclass(slots=True, eq=False)
@@ -155,5 +160,6 @@ class Explored:
             "stopped": self.stopped,
             "duration": self.duration,
             "points": [result.to_json() for result in self.results],
-            **({"about": self.about} if self.about else {}),
+            # A copy is plain: the labels of recorded requests are more than text.
+            **({"about": deepcopy(self.about)} if self.about else {}),
         }

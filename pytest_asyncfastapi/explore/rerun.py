@@ -10,9 +10,11 @@ faults.
 from __future__ import annotations
 
 import copy
+import json
 import time
 import warnings
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -190,7 +192,14 @@ def _told(error: BaseException | None) -> str:
 
 def _judged(point: Point, run: Run, clean: Run) -> Result:
     try:
-        return point.judge(run, clean)
+        return _recorded(point.judge(run, clean), run)
     except Exception as error:  # a judge that fails is ours to explain, not the end of the sweep
         detail = f"the run could not be judged: {type(error).__name__}: {error}"
         return Result(point.token, "not judged", bad=True, detail=detail, group=detail)
+
+
+def _recorded(result: Result, run: Run) -> Result:
+    """The same with what the run did, where the state of the test has listened."""
+    recording = getattr(run.state, "recording", None)
+    facts = {} if recording is None else recording.facts(run.state)
+    return replace(result, record=json.dumps(facts)) if facts else result

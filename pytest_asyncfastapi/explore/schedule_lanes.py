@@ -184,10 +184,15 @@ class Lanes:
         return f"<Lanes: {len(self._order)} ready, {len(self.steps)} steps>"
 
 
+# anyio runs the body of a test in a task of this name.
+_RUNNER = "TestRunner._run_tests_and_fixtures"
+
+
 def label_of(task: asyncio.Task[Any]) -> str:
     """A task in words: the request that it serves, or its coroutine."""
     name = task.get_name()
     if not name.startswith("Task-"):
         return name
     coroutine = task.get_coro()
-    return getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__
+    label = getattr(coroutine, "__qualname__", None) or type(coroutine).__qualname__
+    return "the test" if label == _RUNNER else label

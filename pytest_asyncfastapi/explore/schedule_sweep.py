@@ -217,7 +217,9 @@ class ScheduleSweep:
         if self._smallest is not None and self._smallest.changes:
             replay = f"{KIND}:{self._smallest}"
             count = len(self._smallest.changes)
-            lines.append(f"{count} of {bad.data['changes']} changes to the ordinary order do")
+            lines.append(
+                f"{count} of {bad.data['changes']} changes to the ordinary order are enough"
+            )
         if self._shown is not None and self._shown.failed and self._shown.probe is not None:
             lines += ["who ran when, and up to which line:", shown(self._shown.probe.body.rows)]
         return Finding(

@@ -99,9 +99,9 @@ class Aggregate:
         payload: dict[str, Any] = getattr(report, "asyncfastapi", None) or {}
         test["findings"] += payload.get("findings", ())
         self._run.notes += [n for n in payload.get("notes", ()) if n not in self._run.notes]
-        test["sweeps"] += payload.get("sweeps", ())
+        test["sweeps"] += [_sweep(sweep) for sweep in payload.get("sweeps", ())]
         if payload.get("record"):
-            test["record"] = json.loads(payload["record"], parse_float=_microseconds)
+            test["record"] = _record(payload["record"])
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """What could not be collected is part of the result."""
@@ -149,6 +149,20 @@ def _subtest(test: dict[str, Any], report: Any) -> None:
     message = _message(report) if report.failed else ""
     test["subtests"].append({"name": name, "outcome": outcome, "message": message})
     test["outcome"] = _worse(test["outcome"], outcome if outcome == "failed" else "passed")
+
+
+def _sweep(sweep: dict[str, Any]) -> dict[str, Any]:
+    """The same, the record of each of its runs as data."""
+    points = [
+        {**point, "record": _record(point["record"])} if point.get("record") else point
+        for point in sweep["points"]
+    ]
+    return {**sweep, "points": points}
+
+
+def _record(text: str) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads(text, parse_float=_microseconds)
+    return record
 
 
 def _outcome(report: Any) -> str:

@@ -74,9 +74,12 @@ def _step(step: Location) -> str:
 
 
 def _wrapped(value: str) -> str:
-    """Sentences broken at 80 columns; code and addresses are left whole."""
+    """Sentences broken at 80 columns; code, addresses and what is indented are left whole."""
     lines: list[str] = []
     for line in value.splitlines():
+        if line.startswith("  "):
+            lines.append(line)
+            continue
         lines += textwrap.wrap(
             line,
             80 - _WIDTH - 2,

@@ -64,9 +64,10 @@ _PLAY = Decision("play", "router")
 class Unbounded(Exception):
     """Inside this room: the call is stalled, and has no budget of its own for `phase`."""
 
-    def __init__(self, phase: str) -> None:
+    def __init__(self, phase: str, plan: Plan) -> None:
         super().__init__(phase)
         self.phase = phase
+        self.plan = plan
 
 
 class Judge:
@@ -132,7 +133,7 @@ class Judge:
     ) -> Decision:
         effect = plan.effect
         if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
-            raise Unbounded(effect.stalls)
+            raise Unbounded(effect.stalls, plan)
         # The call was made, even if a budget cuts it off before the route has answered.
         match = router.reach(seen) if router is not None else None
         if effect.waits_for_pool:

@@ -129,6 +129,7 @@ class UpstreamScope:
             if response is None:
                 response = await self._carry_out(call, seen, decision)
         except Unbounded as stalled:
+            out.fault = stalled.plan
             error = await self._stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
@@ -157,6 +158,7 @@ class UpstreamScope:
                 out.fault = decision.plan
             response = self._carry_out_sync(call, seen, decision)
         except Unbounded as stalled:
+            out.fault = stalled.plan
             error = self.judge.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)

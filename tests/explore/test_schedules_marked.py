@@ -79,7 +79,7 @@ def test_a_race_is_found_made_small_and_shown(run) -> None:
     assert re.search(r"test_a_race_.*\.py:\d+, in test_both_count", told)
     assert "who ran when, and up to which line:" in told
     assert "POST /take" in told
-    assert "changes to the ordinary order do" in told
+    assert "changes to the ordinary order are enough" in told
     token = re.search(r"--asyncfastapi-replay=(schedules:\S+)", told)
     assert token is not None
     again = run("-q", f"--asyncfastapi-replay={token[1]}")

@@ -1,0 +1,222 @@
+"""The tasks of one recorded test: when each lived, and what it awaited for how long.
+
+Looked at where a task goes on: it still stands at the line that it has waited at.
+So only a wait that took time costs a look at its frames. Hears asyncio by its
+handles, and trio as an instrument; on a loop that has neither (uvloop) it hears
+nothing. Knows no format.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import weakref
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .activity import ACTIVITY
+from .await_chains import frames_of
+from .births import birth_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from .births import Birth
+    from .frames import UserCode
+
+_SHORTEST = 0.0005  # seconds of a wait that is noted: shorter ones are only turns of the loop
+_MOST = 2000  # waits of one test that are noted, and tasks that are followed
+_ATTRIBUTE = "_asyncfastapi_life"
+
+
+@dataclass(slots=True, eq=False)
+class Life:
+    """One task while it is followed; `since` is when it began to wait.
+
+    `name` is the user's outermost function in it, empty until it has waited there. Where a
+    line is, is looked up for the report only.
+    """
+
+    owner: Tasks
+    activity: str
+    birth: Birth | None
+    start: float
+    since: float
+    end: float | None = None
+    name: str = ""
+    awaits: list[tuple[float, float, CodeType, int]] = field(default_factory=list)
+
+
+class Tasks:
+    """Follows the tasks in which the user's code runs, from `start()` to `stop()`."""
+
+    def __init__(self, user_code: UserCode, now: Callable[[], float]) -> None:
+        self._users = user_code
+        self._now = now
+        # Those of trio, which take no attributes: none lives a moment longer for it.
+        self._of_trio: weakref.WeakKeyDictionary[Any, Life] = weakref.WeakKeyDictionary()
+        self._lives: list[Life] = []
+        self._noted = 0
+        self._undo: Callable[[], None] | None = None
+        self._trio: _TrioEars | None = None
+
+    def start(self) -> None:
+        """Hear asyncio; before any other who times the steps, and who is to stop first."""
+        if self._undo is None:
+            self._undo = self._wrap_handle()
+
+    def on_trio(self) -> None:
+        """Hear the trio run that the caller is in."""
+        if self._trio is None:
+            import trio
+
+            self._trio = _TrioEars(self)
+            trio.lowlevel.add_instrument(self._trio)  # type: ignore[arg-type]
+
+    def stop(self) -> None:
+        """Put everything back."""
+        if self._undo is not None:
+            self._undo()
+            self._undo = None
+        if self._trio is not None:
+            self._trio.tasks = None
+
+    def serves(self, activity: str) -> None:
+        """The running task serves this request from now on; it may never have been seen."""
+        task = _current()
+        if task is not None:
+            life = self._life(task, activity, self._now())
+            if life is not None:
+                life.activity = activity
+
+    def _wrap_handle(self) -> Callable[[], None]:
+        handle: Any = asyncio.events.Handle
+        original = handle._run
+        live = True
+
+        def _run(self: Any) -> None:
+            task = getattr(self._callback, "__self__", None) if live else None
+            if not isinstance(task, asyncio.Task):
+                original(self)
+                return
+            before(task, self._context)
+            try:
+                original(self)
+            finally:
+                after(task)
+
+        before, after = self.goes_on, self.has_gone
+
+        def undo() -> None:
+            nonlocal live
+            live = False  # for whoever wrapped it after us
+            if handle._run is _run:
+                handle._run = original
+
+        handle._run = _run
+        return undo
+
+    def goes_on(self, task: Any, context: Any) -> None:
+        """A task is about to run: where, and for how long, has it waited?"""
+        life = self._life(task, context.get(ACTIVITY, ""), now := self._now())
+        if life is None or now - life.since < _SHORTEST or self._noted >= _MOST:
+            return
+        owns = self._users.owns
+        mine = [frame for frame in frames_of(task) if owns(frame.f_code.co_filename)]
+        if mine:
+            self._noted += 1
+            # The user's outermost function says more than the library's that began the task.
+            life.name = life.name or mine[0].f_code.co_qualname
+            life.awaits.append((life.since, now, mine[-1].f_code, mine[-1].f_lineno))
+
+    def has_gone(self, task: Any) -> None:
+        """A task has run, and waits again or is done."""
+        life = self._found(task)
+        if life is not None:
+            life.since = self._now()
+            if isinstance(task, asyncio.Task) and task.done():
+                life.end = life.since
+
+    def has_ended(self, task: Any) -> None:
+        """A task of trio's is over."""
+        life = self._found(task)
+        if life is not None:
+            life.end = self._now()
+
+    def _found(self, task: Any) -> Life | None:
+        life: Life | None = getattr(task, _ATTRIBUTE, None)
+        if life is None:
+            return self._of_trio.get(task) if self._trio is not None else None
+        return life if life.owner is self else None
+
+    def _life(self, task: Any, activity: str, now: float) -> Life | None:
+        life = self._found(task)
+        if life is None and len(self._lives) < _MOST:
+            life = Life(self, activity, birth_of(task), now, now)
+            if isinstance(task, asyncio.Future):
+                setattr(task, _ATTRIBUTE, life)
+            else:
+                self._of_trio[task] = life
+            self._lives.append(life)
+        return life
+
+    def facts(self, serving: Callable[[str], int | None]) -> list[dict[str, Any]]:
+        """The tasks that have waited at a line of the user's, as plain data."""
+        return [
+            {
+                "request": serving(life.activity),
+                "name": life.name,
+                "created": self._created(life),
+                "start": life.start,
+                "end": life.end,
+                "awaits": [
+                    {
+                        "at": since,
+                        "seconds": until - since,
+                        "where": asdict(self._users.location(code, line)),
+                    }
+                    for since, until, code, line in life.awaits
+                ],
+            }
+            for life in self._lives
+            if life.awaits
+        ]
+
+    def _created(self, life: Life) -> dict[str, Any] | None:
+        where = None if life.birth is None else life.birth.where(self._users)
+        return None if where is None else asdict(where)
+
+    def __repr__(self) -> str:
+        return f"<Tasks: {len(self._lives)} followed, {self._noted} waits>"
+
+
+class _TrioEars:
+    """An instrument of trio's; it stays with the run, and hears as long as it has `tasks`."""
+
+    def __init__(self, tasks: Tasks) -> None:
+        self.tasks: Tasks | None = tasks
+
+    def before_task_step(self, task: Any) -> None:
+        """A task is about to run."""
+        if self.tasks is not None:
+            self.tasks.goes_on(task, task.context)
+
+    def after_task_step(self, task: Any) -> None:
+        """A task has run."""
+        if self.tasks is not None:
+            self.tasks.has_gone(task)
+
+    def task_exited(self, task: Any) -> None:
+        """A task is over."""
+        if self.tasks is not None:
+            self.tasks.has_ended(task)
+
+
+def _current() -> Any:
+    if asyncio._get_running_loop() is not None:
+        return asyncio.current_task()
+    trio: Any = sys.modules.get("trio")
+    return (
+        trio.lowlevel.current_task() if trio is not None and trio.lowlevel.in_trio_run() else None
+    )

@@ -1,0 +1,39 @@
+// One finding: what, where, why, what to write instead, and the picture.
+const KIND_WORDS = { error: "fails tests", warning: "warning" };
+
+const findingView = (number) => {
+  const f = RUN.findings[number], place = placeOf(f.where);
+  const tests = (f.tests || []).map((n) => [n, RUN.tests[n]]);
+  const shown = tests.find(([, test]) => test.record);
+  return [
+    h("div", { class: "eyebrow" }, h("span", { class: `pill ${f.severity}` }, KIND_WORDS[f.severity]), h("span", {}, f.kind.replace(/[._]/g, " ")),
+      f.count ? h("span", {}, `${f.count} times in one test`) : null),
+    h("h2", { id: "title", class: "sentence" }, f.title),
+    place && placeLine(place),
+    place && codeLine(place, f.severity),
+    f.remedy && h("section", { class: "fix", "aria-label": "What to write instead" }, h("h3", {}, "Fix"), h("p", {}, f.remedy)),
+    facts(
+      ["In", f.activity],
+      ["Why it matters", f.why],
+      ["Through", (f.chain || []).length > 1 && h("ol", { class: "steps" }, f.chain.map((n) => h("li", {}, `${placeOf(n).fn || "?"}  ${placeOf(n).text}`)))],
+      ["Created", f.created],
+      [f.kind === "blocking" ? "Seen by" : "Detail", f.evidence, (f.evidence || "").includes("\n") ? "pre" : ""],
+      ["Replay", f.replay && copyable(f.replay)],
+      ["Intended?", f.allow && copyable(f.allow)],
+    ),
+    h("h3", {}, `Seen in ${count(tests.length, "test")}`),
+    h("ul", { class: "seen" }, tests.slice(0, 50).map(([n, test]) => h("li", {}, mark(test.outcome), h("a", { href: `#/test/${n}` }, breakable(test.id))))),
+    tests.length > 50 ? h("p", { class: "muted" }, `and ${tests.length - 50} more`) : null,
+    shown && h("h3", {}, `What happened in ${nameOf(shown[1])}`),
+    shown && waterfall(shown[1].record, `Waterfall of ${nameOf(shown[1])}`),
+  ];
+};
+
+const briefs = (numbers) => h("ul", { class: "brief" }, numbers.map((n) => {
+  const f = RUN.findings[n], place = placeOf(f.where);
+  return h("li", {}, h("a", { href: `#/finding/${n}` },
+    h("span", { class: `mark ${f.severity}`, "aria-hidden": "true" }),
+    h("span", { class: "t" }, h("span", { class: "visually-hidden" }, `${KIND_WORDS[f.severity]}: `), f.title),
+    h("span", { class: "sub" }, place && h("span", { class: "place" }, `${place.text}  `), f.activity ? `in ${f.activity}` : ""),
+    f.remedy && h("span", { class: "sub" }, `Fix: ${f.remedy.split("\n")[0]}`)));
+}));
