@@ -127,7 +127,8 @@ def test_an_app_that_will_not_stop_is_ended_with_its_test(projects, runner):
     setup, mark, flags = RUNNERS[runner]
     paths = PATHS[runner]
     tests = TESTS.format(setup=setup, mark=mark, paths=paths, clock=", clock")
-    report = projects.run(*flags, app=APP, test_it=tests)
+    plugins = "trio" if runner == "pytest-trio" else "asyncio"
+    report = projects.run(*flags, plugins=plugins, app=APP, test_it=tests)
     told = report.output
     for path in paths:
         assert f"GET {path}: the app still runs after the client had left" in told
