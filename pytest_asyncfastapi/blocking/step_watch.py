@@ -243,7 +243,8 @@ class StepWatch:
             return False
         if any(sample.asleep for sample in samples):
             return True
-        return blocked / max(1, times) >= 2 * sys.getswitchinterval()
+        # Never to have gone to sleep and yet not to have run: a virtual machine without its turn.
+        return times > 0 and blocked / times >= 2 * sys.getswitchinterval()
 
     def _watch(self) -> None:
         while True:
