@@ -1,7 +1,7 @@
 """`python -m benchmarks.blocking`: the table of RESULTS.md.
 
-With `--loops`: the corpus on asyncio, trio and uvloop. With `--hog`: the harmless cases 20 times while every processor is kept busy; the bar is 0
-findings.
+With `--loops`: the corpus on asyncio, trio and uvloop. With `--hog`: the harmless cases 20 times
+while every processor is kept busy; the bar is 0 findings.
 """
 
 from __future__ import annotations

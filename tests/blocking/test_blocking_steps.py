@@ -253,6 +253,7 @@ def test_who_waits_only_for_the_gil_is_no_finding(watch):
     full = queue.SimpleQueue()
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
+
         def spin():
             while not over.is_set():
                 sum(range(1000))
