@@ -187,7 +187,7 @@ class BlockingGuard:
         if name != entry.name and entry.category != "http":
             record.inner.append(entry.name)
         self._keep(record)
-        weight = weigh(category, None, self.policy, scene, record.activity, record.preparing)
+        weight = weigh(category, None, self.policy, scene, activity, preparing=record.preparing)
         if self.policy.mode == "raise" and weight == "error":
             raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
         return record

@@ -25,7 +25,7 @@ perf_counter = time.perf_counter
 thread_time = time.thread_time
 process_time = time.process_time
 _os_open, _os_close = os.open, os.close
-_os_pread: Callable[[int, int, int], bytes] = getattr(os, "pread", os.read)  # not on Windows
+_os_pread: Any = getattr(os, "pread", None)  # on Windows there is none, and no /proc
 try:
     import resource
 
@@ -84,7 +84,8 @@ class _Source:
         try:
             if self._file < 0:
                 self._file = _os_open(self._path, os.O_RDONLY)
-            return _os_pread(self._file, 4096, 0).decode("ascii", "replace")
+            data: bytes = _os_pread(self._file, 4096, 0)
+            return data.decode("ascii", "replace")
         except OSError:
             return ""
 

@@ -85,7 +85,12 @@ class Record:
             thread=self.thread,
             witness=self.witness,
             severity=weigh(
-                self.category, self._held, policy, self.scene, self.activity, self.preparing
+                self.category,
+                self._held,
+                policy,
+                self.scene,
+                self.activity,
+                preparing=self.preparing,
             ),
             allow=allow_line(self.category, self.scene),
             remedy=_fill(self.remedy, self.args),

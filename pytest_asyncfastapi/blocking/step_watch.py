@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _sleep = time.sleep
 _MOST_SAMPLES = 400
+_ALL = 0.8  # of a step that was one sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +225,10 @@ class StepWatch:
         cpu = max(0.0, min(rest, figures.cpu - base.cpu - cell.own - before))
         # Of what was before the first reading nobody can say that it was a wait.
         known = rest - max(0.0, base.at - started)
-        blocked = known - (figures.cpu - base.cpu) - (figures.delay - base.delay)
-        if not self._slept(blocked, figures.switches - base.switches, samples):
+        had_a_turn = known - (figures.delay - base.delay)
+        blocked = had_a_turn - (figures.cpu - base.cpu)
+        part = blocked / had_a_turn if had_a_turn > 0 else 0.0
+        if not self._slept(part, figures.switches - base.switches, samples):
             blocked = 0.0
         if not samples and callback is not None:
             near = spots_of_callback(getattr(callback, "_callback", None))
@@ -237,13 +240,16 @@ class StepWatch:
             rest, cpu, blocked, figures.proven, samples, context, label, name, started, birth
         )
 
-    def _slept(self, blocked: float, times: int, samples: tuple[Sample, ...]) -> bool:
-        """Was it one sleep, or many short ones as a thread takes that waits for the GIL?"""
-        if blocked < self.threshold:
-            return False
+    def _slept(self, part: float, times: int, samples: tuple[Sample, ...]) -> bool:
+        """Did it sleep, for that part of the time in which it could run? A thread that waits for the GIL looks much the same.
+
+        Either it was seen asleep, or nobody could look because it kept the GIL: then it went to
+        sleep once or twice, for all of the step. Many short sleeps are those of a thread that
+        waits for the GIL; none at all, and yet no time used, is a machine that stood still.
+        """
         if any(sample.asleep for sample in samples):
             return True
-        return blocked / max(1, times) >= 2 * sys.getswitchinterval()
+        return 1 <= times <= 2 and part >= _ALL
 
     def _watch(self) -> None:
         while True:

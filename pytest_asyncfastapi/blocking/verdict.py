@@ -49,6 +49,7 @@ def weigh(
     policy: BlockingPolicy,
     scene: Scene,
     activity: str,
+    *,
     preparing: bool = False,
 ) -> Weight:
     """How much a call of this category matters; `held` is free of time pushed aside.

@@ -16,9 +16,10 @@ PLACED_BAR = 0.98
 
 pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 
-# Judged by how long they took: on a busy machine one of them can be missed, so that they have
-# more than one try. What is harmless has one.
-BY_TIME = ("cpu", "unknown")
+# Judged by how long they took, or waiting for what may be over before the call is made: on a
+# busy machine one of them can be missed, so that they have more than one try. What is harmless
+# has one.
+BY_TIME = ("cpu", "unknown", "lock", "join", "queue", "subprocess")
 
 
 def tried(case: Case) -> object:
