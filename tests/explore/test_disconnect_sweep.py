@@ -65,6 +65,7 @@ def test_cleanup_that_does_not_run_is_found_by_the_invariant(project) -> None:
             "              await asyncio.sleep(1)",
             "  in        POST /",
             "*the invariant does not hold*",
+            "  fix       make it one step *",
             "  replay    pytest test_it.py::test_hold --asyncfastapi-replay=disconnect:1.1:leave",
             "  POST / -> 200: 2 awaits, bad at 1, 2",
         ]

@@ -1,10 +1,21 @@
 // One finding: what, where, why, what to write instead, and the picture.
 const KIND_WORDS = { error: "fails tests", warning: "warning" };
 
+// The run of a sweep that a finding is about: its replay line names it.
+const runOf = (f) => {
+  const token = (/--asyncfastapi-replay=(\S+)/.exec(f.replay || "") || [])[1];
+  const tests = new Set(f.tests || []);
+  for (const [n, sweep] of RUN.sweeps.entries()) {
+    const point = token && (sweep.tests || []).some((t) => tests.has(t)) && (sweep.points || []).find((p) => p.token === token);
+    if (point) return { at: `#/sweep/${n}/${token}`, point };
+  }
+  return null;
+};
+
 const findingView = (number) => {
   const f = RUN.findings[number], place = placeOf(f.where);
   const tests = (f.tests || []).map((n) => [n, RUN.tests[n]]);
-  const shown = tests.find(([, test]) => test.record);
+  const run = runOf(f), shown = !run && tests.find(([, test]) => test.record);
   return [
     h("div", { class: "eyebrow" }, h("span", { class: `pill ${f.severity}` }, KIND_WORDS[f.severity]), h("span", {}, f.kind.replace(/[._]/g, " ")),
       f.count ? h("span", {}, `${f.count} times in one test`) : null),
@@ -24,6 +35,8 @@ const findingView = (number) => {
     h("h3", {}, `Seen in ${count(tests.length, "test")}`),
     h("ul", { class: "seen" }, tests.slice(0, 50).map(([n, test]) => h("li", {}, mark(test.outcome), h("a", { href: `#/test/${n}` }, breakable(test.id))))),
     tests.length > 50 ? h("p", { class: "muted" }, `and ${tests.length - 50} more`) : null,
+    run && [h("h3", {}, `What happened in ${run.point.token}`), waterfall(run.point.record, `Waterfall of ${run.point.token}`),
+      h("p", { class: "under-chart" }, h("a", { href: run.at }, "See it beside the other runs of the sweep"))],
     shown && h("h3", {}, `What happened in ${nameOf(shown[1])}`),
     shown && waterfall(shown[1].record, `Waterfall of ${nameOf(shown[1])}`),
   ];

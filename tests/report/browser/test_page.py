@@ -132,6 +132,19 @@ def test_each_cell_of_a_sweep_opens_its_run(opened: Any, report: Any) -> None:
     assert page.locator("#chosen h3.token").inner_text() == "faults:1:slow"
 
 
+def test_a_finding_of_a_sweep_shows_its_run(opened: Any, report: Any) -> None:
+    """Not the test's own, in which nothing went wrong; and leads to its cell."""
+    page = opened()
+    finding = report.test("test_swept")["findings"][0]
+    token = finding["data"]["tokens"][0]
+    page.locator("#list .item").filter(has_text=finding["title"]).first.click()
+    detail = page.locator("#detail")
+    assert f"What happened in {token}" in detail.inner_text()
+    detail.get_by_role("link", name="See it beside").click()
+    assert page.url.endswith(f"/{token}")
+    assert page.locator("#chosen h3.token").inner_text() == token
+
+
 def test_a_disconnect_sweep_has_a_cell_for_each_await(opened: Any, report: Any) -> None:
     """And each way of being cut."""
     page = opened()
