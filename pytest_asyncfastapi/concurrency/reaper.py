@@ -54,7 +54,8 @@ def close(loop: Any, resisting: Callable[[asyncio.Task[Any]], None]) -> None:
                     "task": task,
                 }
             )
-    if any(generator.ag_frame is not None for generator in loop._asyncgens):
+    # uvloop keeps its generators to itself.
+    if any(generator.ag_frame is not None for generator in getattr(loop, "_asyncgens", ())):
         loop.run_until_complete(_closed(loop, resisting))
 
 

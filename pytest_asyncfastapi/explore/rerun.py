@@ -10,6 +10,7 @@ faults.
 from __future__ import annotations
 
 import copy
+import gc
 import json
 import time
 import warnings
@@ -85,6 +86,17 @@ class Engine:
         if not clean.passed:
             raise Stopped(f"the test does not pass by itself: {_told(clean.error)}")
         explored.about = exploration.about(clean)
+        with _light_collector():
+            self._run_points(exploration, explored, clean, share, replay)
+
+    def _run_points(
+        self,
+        exploration: Exploration,
+        explored: Explored,
+        clean: Run,
+        share: tuple[int, int],
+        replay: str,
+    ) -> None:
         try:
             for point in self._points(exploration, explored, clean, share, replay):
                 run = self.run(point.prepare)
@@ -161,6 +173,20 @@ class Engine:
             finally:
                 _forget(item)
                 item.user_properties[:] = properties
+
+
+@contextmanager
+def _light_collector() -> Iterator[None]:
+    """Let the collector look at what the runs make, not at the whole program twice in each."""
+    if gc.get_freeze_count():  # somebody else's; they are thawed all together
+        yield
+        return
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _forget(item: Any) -> None:

@@ -1,0 +1,180 @@
+"""Eight bugs that a shop has, each found by one marker line; without them it is clean."""
+
+from __future__ import annotations
+
+import re
+
+SHOP = """
+SOUND = {sound}
+held, stock, cache, loads, account = [], {{}}, {{}}, [], {{}}
+
+@asynccontextmanager
+async def lifespan(app):
+    held.clear(), stock.update(apples=10), cache.clear(), loads.clear(), account.update(money=8)
+    app.state.locks = [asyncio.Lock() for _ in range(3)]
+    app.state.first, app.state.second = app.state.locks[:2]
+    async with httpx.AsyncClient(timeout=5) as app.state.http:
+        yield
+
+app = FastAPI(lifespan=lifespan)
+
+def guard():
+    return app.state.locks[2] if SOUND else contextlib.nullcontext()
+
+async def hops(number):
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+async def price(http, url):
+    try:
+        return (await http.get(url)).raise_for_status().json()["n"]
+    except (httpx.HTTPError, ValueError) as error:
+        raise HTTPException(502, "the supplier is out of order") from error
+
+@app.get("/timeout")
+async def timeout():
+    async with httpx.AsyncClient(timeout=5 if SOUND else None) as http:
+        return await price(http, URL)
+
+@app.get("/unhandled")
+async def unhandled():
+    if SOUND:
+        return await price(app.state.http, URL)
+    return (await app.state.http.get(URL)).json()["n"]
+
+@app.post("/cleanup")
+async def cleanup():
+    held.append("a seat")
+    try:
+        await asyncio.sleep(1)
+    except BaseException if SOUND else Exception:
+        held.clear()
+        raise
+    held.clear()
+
+@app.get("/connection")
+async def connection():
+    http = app.state.http
+    response = await http.send(http.build_request("GET", URL), stream=True)
+    try:
+        await asyncio.sleep(0.1)
+        await response.aread()
+    finally:
+        if SOUND:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+    return response.json()
+
+@app.post("/update/{{way}}")
+async def update(way: int):
+    await hops(way * 4)
+    async with guard():
+        apples = stock["apples"]
+        await hops(2)
+        stock["apples"] = apples - 1
+
+@app.post("/spend/{{way}}")
+async def spend(way: int):
+    await hops(way * 4)
+    async with guard():
+        if account["money"] < 8:
+            return False
+        await hops(2)
+        account["money"] -= 8
+        return True
+
+@app.get("/cached/{{way}}")
+async def cached(way: int):
+    await hops(way * 4)
+    async with guard():
+        if not cache:
+            loads.append(1)
+            await hops(2)
+            cache["rates"] = 1
+
+@app.post("/locks/{{way}}")
+async def locks(way: int):
+    await hops(way * 4)
+    one, other = app.state.first, app.state.second
+    if way and not SOUND:
+        one, other = other, one
+    async with one:
+        await hops(2)
+        async with other:
+            pass
+"""
+TESTS = """
+import asyncio
+
+def nothing_is_held():
+    assert shopapp.held == []
+
+async def both(client, method, path):
+    ways = (client.request(method, f"{path}/{way}") for way in (0, 1))
+    return [answer.json() for answer in await asyncio.gather(*ways)]
+
+@pytest.mark.fault_sweep
+async def test_timeout(asgi_client, up):
+    assert (await asgi_client.get("/timeout")).json() == 1
+
+@pytest.mark.fault_sweep
+async def test_unhandled(asgi_client, up):
+    assert (await asgi_client.get("/unhandled")).json() == 1
+
+@pytest.mark.disconnect_sweep(invariant=nothing_is_held)
+async def test_cleanup(asgi_client):
+    await asgi_client.post("/cleanup")
+
+@pytest.mark.disconnect_sweep
+async def test_connection(asgi_client, up):
+    assert (await asgi_client.get("/connection")).json() == {"n": 1}
+
+@pytest.mark.schedules(20)
+async def test_update(asgi_client):
+    await both(asgi_client, "POST", "/update")
+    assert shopapp.stock["apples"] == 8
+
+@pytest.mark.schedules(20)
+async def test_spend(asgi_client):
+    assert sorted(await both(asgi_client, "POST", "/spend")) == [False, True]
+
+@pytest.mark.schedules(20)
+async def test_cached(asgi_client):
+    await both(asgi_client, "GET", "/cached")
+    assert shopapp.loads == [1]
+
+@pytest.mark.schedules(20)
+async def test_locks(asgi_client):
+    await both(asgi_client, "POST", "/locks")
+"""
+FOUND = {
+    "timeout": "fault sweep: no timeout*",
+    "unhandled": "fault sweep: unhandled*",
+    "cleanup": "disconnect sweep: side effect when the client leaves*",
+    "connection": "disconnect sweep: leak when*",
+    "update": "*--asyncfastapi-replay=schedules:*",
+    "spend": "*--asyncfastapi-replay=schedules:*",
+    "cached": "*--asyncfastapi-replay=schedules:*",
+    "locks": "*--asyncfastapi-replay=schedules:*",
+}
+
+
+def test_each_is_found_by_its_marker(project) -> None:
+    """And by nothing else: the same tests pass without their markers."""
+    app = "import contextlib\n" + SHOP.format(sound=False)
+    result = project(app, TESTS).runpytest("-p", "no:randomly")
+    result.assert_outcomes(failed=8)
+    told = result.stdout.str()
+    for name, line in FOUND.items():
+        section = told.partition(f"_ test_{name} _")[2].partition("\n____")[0]
+        wanted = re.compile(line.replace("*", ".*"), re.MULTILINE)
+        assert wanted.search(section), (name, section)
+    plain = re.sub(r"^@pytest.mark.*\n", "", TESTS, flags=re.MULTILINE)
+    project(app, plain).runpytest().assert_outcomes(passed=8)
+
+
+def test_the_sound_shop_is_clean(project) -> None:
+    """Not one bad point, in any sweep."""
+    app = "import contextlib\n" + SHOP.format(sound=True)
+    tests = TESTS.replace("schedules(20)", "schedules(6)")
+    project(app, tests).runpytest().assert_outcomes(passed=8)
