@@ -170,6 +170,24 @@ def test_an_interrupted_sweep_tells_what_was_done(project) -> None:
     )
 
 
+def test_each_parameter_is_swept_and_k_chooses(project) -> None:
+    """A parametrized test is several, each with its sweep."""
+    tests = """
+@pytest.mark.parametrize("word", ["one", "two"])
+@pytest.mark.fault_sweep(faults=["reset"])
+async def test_words(asgi_client, up, word):
+    await asgi_client.get("/", params={"word": word})
+"""
+    result = project(NAIVE, tests).runpytest("-v")
+    result.assert_outcomes(failed=2)
+    told = result.stdout.str()
+    for word in ("one", "two"):
+        assert f"fault sweep of test_it.py::test_words[{word}]: 1 points, 1 bad" in told
+    result = project(NAIVE, tests).runpytest("-v", "-k", "two")
+    result.assert_outcomes(failed=1, deselected=1)
+    assert "test_words[one]" not in result.stdout.str()
+
+
 def test_progress_is_told_with_v(project) -> None:
     """A line for each sweep; none without -v, none from a worker."""
     pytester = project(SOUND, ONE)
