@@ -243,10 +243,10 @@ class StepWatch:
     def _slept(self, part: float, times: int, samples: tuple[Sample, ...]) -> bool:
         """Did it sleep, for that part of the time in which it could run?
 
-        A thread that waits for the GIL looks much the same.
-        Either it was seen asleep, or nobody could look because it kept the GIL: then it went to
-        sleep once, and perhaps gave the GIL away once or twice after that. Many short sleeps are those of a thread that
-        waits for the GIL; none at all, and yet no time used, is a machine that stood still.
+        A thread that waits for the GIL looks much the same. Either it was seen asleep, or nobody
+        could look because it kept the GIL: then it went to sleep once, and perhaps gave the GIL
+        away once or twice after that. Many short sleeps are those of a thread that waits for the
+        GIL; none at all, and yet no time used, is a machine that stood still.
         """
         if any(sample.asleep for sample in samples):
             return True
