@@ -225,10 +225,8 @@ class StepWatch:
         cpu = max(0.0, min(rest, figures.cpu - base.cpu - cell.own - before))
         # Of what was before the first reading nobody can say that it was a wait.
         known = rest - max(0.0, base.at - started)
-        had_a_turn = known - (figures.delay - base.delay)
-        blocked = had_a_turn - (figures.cpu - base.cpu)
-        part = blocked / had_a_turn if had_a_turn > 0 else 0.0
-        if not self._slept(part, figures.switches - base.switches, samples):
+        blocked = known - (figures.cpu - base.cpu) - (figures.delay - base.delay)
+        if not self._slept(blocked / rest, figures.switches - base.switches, samples):
             blocked = 0.0
         if not samples and callback is not None:
             near = spots_of_callback(getattr(callback, "_callback", None))
@@ -241,7 +239,7 @@ class StepWatch:
         )
 
     def _slept(self, part: float, times: int, samples: tuple[Sample, ...]) -> bool:
-        """Did it sleep, for that part of the time in which it could run?
+        """Did it sleep, for that part of the step?
 
         A thread that waits for the GIL looks much the same. Either it was seen asleep, or nobody
         could look because it kept the GIL: then it went to sleep once, and perhaps gave the GIL
