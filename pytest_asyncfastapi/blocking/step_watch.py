@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _sleep = time.sleep
 _MOST_SAMPLES = 400
-_ALL = 0.8  # of a step that was one sleep
+_ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, the times it went to sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,10 +225,8 @@ class StepWatch:
         cpu = max(0.0, min(rest, figures.cpu - base.cpu - cell.own - before))
         # Of what was before the first reading nobody can say that it was a wait.
         known = rest - max(0.0, base.at - started)
-        had_a_turn = known - (figures.delay - base.delay)
-        blocked = had_a_turn - (figures.cpu - base.cpu)
-        part = blocked / had_a_turn if had_a_turn > 0 else 0.0
-        if not self._slept(part, figures.switches - base.switches, samples):
+        blocked = known - (figures.cpu - base.cpu) - (figures.delay - base.delay)
+        if not self._slept(blocked / rest, figures.switches - base.switches, samples):
             blocked = 0.0
         if not samples and callback is not None:
             near = spots_of_callback(getattr(callback, "_callback", None))
@@ -241,15 +239,16 @@ class StepWatch:
         )
 
     def _slept(self, part: float, times: int, samples: tuple[Sample, ...]) -> bool:
-        """Did it sleep, for that part of the time in which it could run? A thread that waits for the GIL looks much the same.
+        """Did it sleep, for that part of the step?
 
-        Either it was seen asleep, or nobody could look because it kept the GIL: then it went to
-        sleep once or twice, for all of the step. Many short sleeps are those of a thread that
-        waits for the GIL; none at all, and yet no time used, is a machine that stood still.
+        A thread that waits for the GIL looks much the same. Either it was seen asleep, or nobody
+        could look because it kept the GIL: then it went to sleep once, and perhaps gave the GIL
+        away once or twice after that. Many short sleeps are those of a thread that waits for the
+        GIL; none at all, and yet no time used, is a machine that stood still.
         """
         if any(sample.asleep for sample in samples):
             return True
-        return 1 <= times <= 2 and part >= _ALL
+        return 1 <= times <= _FEW and part >= _ALL
 
     def _watch(self) -> None:
         while True:

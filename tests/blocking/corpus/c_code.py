@@ -30,7 +30,7 @@ async def nanosleep():
 
 @blocks("unknown")
 async def usleep_that_keeps_the_gil():
-    libc_with_gil.usleep(2 * MICROSECONDS)  # <- here
+    libc_with_gil.usleep(5 * MICROSECONDS)  # <- here
 
 
 @blocks("unknown")
