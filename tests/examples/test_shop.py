@@ -94,6 +94,7 @@ def test_cleanup_that_a_cancelled_request_skips_is_found(buggy: str) -> None:
     assert f"{place('payments.py', 'timeout=None)')}, in Payments.charge" in told
     assert "in POST /sale/orders" in told
     assert "the invariant does not hold: AssertionError: assert (4 + 0) == 5" in told
+    assert "except BaseException: undo it; raise" in told
 
 
 def test_the_lost_update_is_found_by_schedules(buggy: str) -> None:

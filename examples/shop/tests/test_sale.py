@@ -43,7 +43,7 @@ async def test_who_cannot_pay_keeps_nothing_back(
     await none_is_lost(shopper)
 
 
-@pytest.mark.schedules(10)
+@pytest.mark.schedules(5)
 async def test_one_is_bought_while_one_comes_back(
     shopper: AsgiClient, payments: respx.Route, upstream: Upstream
 ) -> None:
