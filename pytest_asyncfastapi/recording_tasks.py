@@ -119,8 +119,11 @@ class Tasks:
 
     def goes_on(self, task: Any, context: Any) -> None:
         """A task is about to run: where, and for how long, has it waited?"""
-        life = self._life(task, context.get(ACTIVITY, ""), now := self._now())
-        if life is None or now - life.since < _SHORTEST or self._noted >= _MOST:
+        now, life = self._now(), self._found(task)
+        if life is None:
+            self._life(task, context.get(ACTIVITY, ""), now)
+            return
+        if now - life.since < _SHORTEST or self._noted >= _MOST:
             return
         owns = self._users.owns
         mine = [frame for frame in frames_of(task) if owns(frame.f_code.co_filename)]
