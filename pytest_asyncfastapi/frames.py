@@ -47,6 +47,7 @@ class UserCode:
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.realpath(root) + os.sep
         self._known: dict[str, bool] = {}
+        self._shown: dict[str, str] = {}
         self.plumbing: dict[str, bool] = {}  # of `births`, which asks as often
 
     def owns(self, filename: str) -> bool:
@@ -75,8 +76,13 @@ class UserCode:
 
     def show(self, filename: str) -> str:
         """A path relative to the project's root where it lies inside it."""
-        real = os.path.realpath(filename)
-        return real[len(self.root) :] if real.startswith(self.root) else filename
+        shown = self._shown.get(filename)
+        if shown is None:
+            real = os.path.realpath(filename)
+            shown = real[len(self.root) :] if real.startswith(self.root) else filename
+            if os.path.isabs(filename):  # else it depends on where the process is
+                self._shown[filename] = shown
+        return shown
 
     def frames(self, frame: FrameType | None) -> Iterator[FrameType]:
         """The user's frames, innermost first."""
