@@ -80,7 +80,8 @@ class UserCode:
         if shown is None:
             real = os.path.realpath(filename)
             shown = real[len(self.root) :] if real.startswith(self.root) else filename
-            self._shown[filename] = shown
+            if os.path.isabs(filename):  # else it depends on where the process is
+                self._shown[filename] = shown
         return shown
 
     def frames(self, frame: FrameType | None) -> Iterator[FrameType]:

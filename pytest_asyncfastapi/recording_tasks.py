@@ -12,6 +12,7 @@ import asyncio
 import sys
 import weakref
 from dataclasses import asdict, dataclass, field
+from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from .activity import ACTIVITY
@@ -20,7 +21,7 @@ from .births import birth_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, FrameType
 
     from .births import Birth
     from .frames import UserCode
@@ -119,16 +120,32 @@ class Tasks:
 
     def goes_on(self, task: Any, context: Any) -> None:
         """A task is about to run: where, and for how long, has it waited?"""
-        life = self._life(task, context.get(ACTIVITY, ""), now := self._now())
-        if life is None or now - life.since < _SHORTEST or self._noted >= _MOST:
+        now, life = self._now(), self._found(task)
+        if life is None:
+            self._life(task, context.get(ACTIVITY, ""), now)
             return
-        owns = self._users.owns
-        mine = [frame for frame in frames_of(task) if owns(frame.f_code.co_filename)]
-        if mine:
+        if now - life.since < _SHORTEST or self._noted >= _MOST:
+            return
+        if mine := self._standing(task):
             self._noted += 1
             # The user's outermost function says more than the library's that began the task.
             life.name = life.name or mine[0].f_code.co_qualname
             life.awaits.append((life.since, now, mine[-1].f_code, mine[-1].f_lineno))
+
+    def _standing(self, task: Any) -> list[FrameType]:
+        """The user's frames in which a task is suspended, outermost first."""
+        awaited: Any = task.coro if hasattr(task, "coro") else task.get_coro()
+        owns, mine = self._users.owns, []
+        # Nearly all of it is plain coroutines, which need none of the care of the general way.
+        while type(awaited) is CoroutineType:
+            frame = awaited.cr_frame
+            if frame is not None and owns(frame.f_code.co_filename):
+                mine.append(frame)
+            awaited = awaited.cr_await
+        if awaited is not None and type(awaited).__name__ != "FutureIter":
+            rest = frames_of(SimpleNamespace(coro=awaited))
+            mine += [frame for frame in rest if owns(frame.f_code.co_filename)]
+        return mine
 
     def has_gone(self, task: Any) -> None:
         """A task has run, and waits again or is done."""

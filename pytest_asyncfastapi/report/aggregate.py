@@ -12,6 +12,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from ..findings import Finding
@@ -99,9 +100,9 @@ class Aggregate:
         payload: dict[str, Any] = getattr(report, "asyncfastapi", None) or {}
         test["findings"] += payload.get("findings", ())
         self._run.notes += [n for n in payload.get("notes", ()) if n not in self._run.notes]
-        test["sweeps"] += [_sweep(sweep) for sweep in payload.get("sweeps", ())]
+        test["sweeps"] += payload.get("sweeps", ())
         if payload.get("record"):
-            test["record"] = _record(payload["record"])
+            test["record"] = payload["record"]
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """What could not be collected is part of the result."""
@@ -116,6 +117,11 @@ class Aggregate:
         run.duration = time.time() - self._began
         run.exit_status = exit_status
         run.tests = sorted(self._tests.values(), key=lambda t: (t["file"], t["line"], t["id"]))
+        self._tests = {}  # the run has them
+        # Text until now: thousands of small objects would be in the collector's way all along.
+        for test in run.tests:
+            test["record"] = _record(test["record"]) if test["record"] else None
+            test["sweeps"] = [_sweep(sweep) for sweep in test["sweeps"]]
         return run
 
     def __repr__(self) -> str:
@@ -190,6 +196,7 @@ def _microseconds(number: str) -> float:
     return round(float(number), 6)
 
 
+@cache
 def made_with() -> dict[str, str]:
     """Which programs made a report."""
     from importlib.metadata import version

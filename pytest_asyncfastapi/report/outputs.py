@@ -6,7 +6,9 @@ On the controller only. A report that cannot be written does not change what the
 
 from __future__ import annotations
 
+import gc
 import os
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from . import github
 from .aggregate import Aggregate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from _pytest.terminal import TerminalReporter
 
@@ -69,7 +71,13 @@ class Outputs(Aggregate):
 
     def pytest_sessionfinish(self, exitstatus: int) -> None:
         """Write the files, before the summary names them."""
-        run = self._done = self.finished(int(exitstatus))
+        with _without_collector():
+            self._write(int(exitstatus))
+
+    def _write(self, exitstatus: int) -> None:
+        run = self.finished(exitstatus)
+        if self._annotate:
+            self._done = run
         for path, module, word in self._files:
             try:
                 text = import_module(f"{__package__}.{module}").render(run)
@@ -91,6 +99,18 @@ class Outputs(Aggregate):
         if self._annotate and self._done is not None:
             for line in github.commands(self._done):
                 terminalreporter.write_line(line)
+
+
+@contextmanager
+def _without_collector() -> Iterator[None]:
+    """Much plain data is made, and none of it in cycles: looking through it all is for nothing."""
+    before = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if before:
+            gc.enable()
 
 
 def _checked(flag: str, here: Path, given: str) -> Path:

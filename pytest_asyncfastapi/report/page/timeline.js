@@ -73,7 +73,7 @@ const callRow = (c, end) => {
   return {
     kind: "call", name: `${c.method} ${c.url.replace(/^https?:\/\//, "")}`, segs, start: c.started, end: over, where: c.where,
     note: c.error || (c.status === undefined ? (c.ended === undefined ? "still out" : "no answer") : String(c.status)),
-    bad: !!c.error || c.status >= 500 || c.ended === undefined,
+    bad: !!c.error || c.status >= 500 || c.ended === undefined, struck: !!c.fault,
     said: (c.injected || []).map(([what, , s]) => `${what} ${time(s)}`).join(", "),
     rows: [
       ["call", `${c.method} ${c.url}`, "pre"],

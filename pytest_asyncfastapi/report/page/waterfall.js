@@ -73,7 +73,7 @@ const drawRow = (row, axis) => {
     button.setAttribute("aria-expanded", String(!open));
     if (open) holder.lastChild.remove(); else holder.append(aboutRow(row, axis));
   } },
-    h("span", { class: "label", title: row.name }, h("span", { class: "name" }, row.name), h("span", { class: `end${row.bad ? " bad" : ""}` }, heard(", "), row.note)),
+    h("span", { class: "label", title: row.name }, h("span", { class: "name" }, row.name), row.struck ? h("span", { class: "struck" }, "fault") : null, h("span", { class: `end${row.bad ? " bad" : ""}` }, heard(", "), row.note)),
     heard(`, begins at ${time(row.start - axis.from)}${row.said ? `, ${row.said}` : ""}${took ? ", takes " : ""}`),
     h("span", { class: "track" },
       row.segs.map(([kind, a, b]) => h("i", { class: `seg ${kind}`, style: { left: `${axis.at(a)}%`, width: `${axis.at(b) - axis.at(a)}%` } })),
