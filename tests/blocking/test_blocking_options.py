@@ -99,7 +99,7 @@ def test_a_baseline_is_recorded_and_fails_only_what_is_new(
     result = pytester.runpytest_inprocess(*given)
     assert outcomes(result) == (2, 1)
     result.stdout.fnmatch_lines(["*baseline: 1 of 1 known blocking calls in known.json were made"])
-    assert "time.sleep(0.002) " in result.stdout.str()
+    assert "time.sleep(0.002)" in result.stdout.str()
 
     name.write_text("async def test_clean(blocking):\n    pass\n")
     result = pytester.runpytest_inprocess(*given)
