@@ -20,7 +20,7 @@ from .known_noise import KNOWN_NOISE
 from .recorder import Record, joins
 from .records import BlockingCall, BlockingCallError, BlockingPolicy
 from .stack import Scene, Spot, read_scene
-from .stalls import explain
+from .stalls import CONCLUDED, explain
 from .verdict import classify, counts, finding, text, weigh
 from .witnesses import WITNESSES
 
@@ -211,6 +211,7 @@ class BlockingGuard:
                         birth=stall.birth,
                     )
                     record.stall = True
+                    record.seen = evidence != CONCLUDED
                     record.ended(cost, cost)
                     self._keep(record)
 

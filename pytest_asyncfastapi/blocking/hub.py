@@ -115,6 +115,7 @@ class Cell:
         self.base: kernel.Snapshot | None = None
         self.sampled_slice = 0.0
         self.samples: list[Any] = []
+        self.pages = 0  # that the thread has had to wait for, when last asked
         self.dirty = False  # something is to be cleaned up after the step
         self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
         self.add_step = self.steps.append
@@ -128,6 +129,7 @@ class Cell:
         """Read the figures on the thread itself: the watchdog had no turn for too long."""
         self.busy = True
         self.note(self.figures.snapshot())
+        self.pages = kernel.pages_read()
         self.busy = False
 
     def clean(self) -> None:
@@ -168,11 +170,9 @@ class Hub:
             cell = self.local.cell = Cell(self)
             self.cells[cell.ident] = cell
             # Reading the figures opens files, which the audit hook hears.
-            cell.busy = True
-            cell.note(cell.figures.snapshot())
+            cell.refresh()
             cell.base = cell.last
             cell.stale = 0.0  # so that its first step is noticed
-            cell.busy = False
             return cell
 
     def listening(self) -> tuple[Listener, ...]:

@@ -150,6 +150,11 @@ def _cpu_clock(ident: int) -> int | None:
         return None
 
 
+def pages_read() -> int:
+    """How often the calling thread waited for a page of memory from the disk; 0 if unknown."""
+    return 0 if _rusage is None else int(_rusage().ru_majflt)
+
+
 def times_asleep() -> int:
     """How often the calling thread went to sleep so far; -1 when nobody counts."""
     return -1 if _rusage is None else int(_rusage().ru_nvcsw)

@@ -48,6 +48,7 @@ class Record:
         self.thread = threading.current_thread().name
         self.inner: list[str] = []
         self.stall = False
+        self.seen = True  # else it is concluded from what the step cost
         self.at: float | None = None
         self.preparing = False  # made by a fixture, outside of any request
         self._duration: float | None = None
@@ -91,6 +92,7 @@ class Record:
                 self.scene,
                 self.activity,
                 preparing=self.preparing,
+                seen=self.seen,
             ),
             allow=allow_line(self.category, self.scene),
             remedy=_fill(self.remedy, self.args),

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from ..frames import UserCode
     from .records import BlockingPolicy
 
+# Nobody saw it asleep, and its figures say that it was.
+CONCLUDED = "step watch: the thread slept in the kernel"
+
 _Cause = tuple[Scene, Entry, float, str]
 
 
@@ -101,5 +104,5 @@ def _blocked_in(sample: Sample, scene: Scene) -> Entry:
 def _evidence(scenes: list[tuple[Sample, Scene]]) -> str:
     calls = Counter(sample.asleep for sample, _ in scenes if sample.asleep)
     if not calls:
-        return "step watch: the thread slept in the kernel"
+        return CONCLUDED
     return f"step watch; kernel: sleeping in {calls.most_common(1)[0][0]}"

@@ -214,9 +214,9 @@ class StepWatch:
     def _measure(self, cell: Cell, now: float, context: Context, callback: object) -> Stall | None:
         started = cell.start
         rest = now - started - cell.explained
-        seen = cell.sampled_slice == started
-        base = cell.base if seen else cell.last
-        samples = tuple(cell.samples) if seen else ()
+        looked = cell.sampled_slice == started
+        base = cell.base if looked else cell.last
+        samples = tuple(cell.samples) if looked else ()
         figures = cell.figures.snapshot()
         if rest < self.threshold or base is None or figures is None:
             return None
@@ -226,7 +226,11 @@ class StepWatch:
         # Of what was before the first reading nobody can say that it was a wait.
         known = rest - max(0.0, base.at - started)
         blocked = known - (figures.cpu - base.cpu) - (figures.delay - base.delay)
-        if not self._slept(blocked / rest, figures.switches - base.switches, samples):
+        pages, cell.pages = cell.pages, kernel.pages_read()
+        seen = any(sample.asleep for sample in samples)
+        if not seen and pages != cell.pages:
+            blocked = 0.0  # it may have slept for its own code to come from the disk
+        elif not seen and not _one_sleep(blocked / rest, figures.switches - base.switches):
             blocked = 0.0
         if not samples and callback is not None:
             near = spots_of_callback(getattr(callback, "_callback", None))
@@ -237,18 +241,6 @@ class StepWatch:
         return Stall(
             rest, cpu, blocked, figures.proven, samples, context, label, name, started, birth
         )
-
-    def _slept(self, part: float, times: int, samples: tuple[Sample, ...]) -> bool:
-        """Did it sleep, for that part of the step?
-
-        A thread that waits for the GIL looks much the same. Either it was seen asleep, or nobody
-        could look because it kept the GIL: then it went to sleep once, and perhaps gave the GIL
-        away once or twice after that. Many short sleeps are those of a thread that waits for the
-        GIL; none at all, and yet no time used, is a machine that stood still.
-        """
-        if any(sample.asleep for sample in samples):
-            return True
-        return 1 <= times <= _FEW and part >= _ALL
 
     def _watch(self) -> None:
         while True:
@@ -298,6 +290,16 @@ class StepWatch:
 
     def __repr__(self) -> str:
         return f"<StepWatch: {'on' if self._undo else 'off'}, {self.threshold} s>"
+
+
+def _one_sleep(part: float, times: int) -> bool:
+    """Did a thread that nobody saw asleep sleep, for that part of its step?
+
+    Where it kept the GIL, nobody could look: then it went to sleep once, and perhaps gave the
+    GIL away once or twice after that. Many short sleeps are those of a thread that waits for
+    the GIL; none at all, and yet no time used, is a machine that stood still.
+    """
+    return 1 <= times <= _FEW and part >= _ALL
 
 
 class TrioSteps:

@@ -51,8 +51,11 @@ def weigh(
     activity: str,
     *,
     preparing: bool = False,
+    seen: bool = True,
 ) -> Weight:
     """How much a call of this category matters; `held` is free of time pushed aside.
+
+    What was not `seen`, but only concluded from figures, fails a test in profile "strict" alone.
 
     What a library imports or reads by itself is nobody's line to change, and mostly
     happens once: it is a warning when it takes long, in every profile. Start-up is
@@ -68,6 +71,8 @@ def weigh(
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
     if not own and category in _ONCE and weight == "error":
+        return "warning"
+    if not seen and policy.profile != "strict" and weight == "error":
         return "warning"
     return "warning" if policy.mode == "warn" and weight == "error" else weight
 

@@ -1,6 +1,7 @@
 """The step watch: steps that no single call explains, judged by what they cost."""
 
 import asyncio
+import ctypes
 import os
 import queue
 import re
@@ -13,7 +14,7 @@ import time
 import pytest
 
 from pytest_asyncfastapi import activity
-from pytest_asyncfastapi.blocking import step_watch
+from pytest_asyncfastapi.blocking import kernel, step_watch
 from pytest_asyncfastapi.blocking.kernel import Snapshot
 
 QUICK = {"step_threshold": 0.02, "cpu_threshold": 0.04}
@@ -53,6 +54,35 @@ def test_computing_below_its_own_threshold_is_no_finding(watch):
         burn(0.05)
 
     assert watch(endpoint, step_threshold=0.01, cpu_threshold=5.0).findings() == []
+
+
+@pytest.mark.flaky(reruns=3)  # a busy machine may keep even this thread from its one sleep
+@pytest.mark.parametrize(("profile", "severity"), [("default", "warning"), ("strict", "error")])
+def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
+    watch, profile, severity
+):
+    """It keeps the GIL, so the watchdog cannot look: it is concluded from figures."""
+    libc = ctypes.PyDLL(None)
+
+    async def endpoint():
+        libc.usleep(300_000)
+
+    (found,) = watch(endpoint, profile=profile).findings()
+    assert found.title.startswith("blocking call: sleep in the kernel")
+    assert found.evidence == "step watch: the thread slept in the kernel"
+    assert found.severity == severity
+
+
+def test_a_step_that_waited_for_its_pages_is_not_concluded_to_sleep(watch, monkeypatch):
+    """Code that has to come from the disk first makes a thread sleep, and is nobody's line."""
+    libc = ctypes.PyDLL(None)
+    reads = iter(range(1000))
+    monkeypatch.setattr(kernel, "pages_read", lambda: next(reads))
+
+    async def endpoint():
+        libc.usleep(300_000)
+
+    assert watch(endpoint, profile="strict").findings() == []
 
 
 def test_a_long_c_call_that_keeps_the_gil_is_found(watch):
