@@ -27,6 +27,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "virtual-time": ("-c", _PRINT_MAIN, "benchmarks.virtual_time"),
     "clock-cost": ("-m", "benchmarks.clock.costs"),
     "sweeps": ("-c", _PRINT_MAIN, "benchmarks.sweeps"),
+    "reports": ("-c", _PRINT_MAIN, "benchmarks.reporting"),
     "schedules": ("-m", "benchmarks.explore", "4"),
 }
 # Not what things cost, but who is right, case by case; minutes, so only by name.
