@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _sleep = time.sleep
 _MOST_SAMPLES = 400
-_ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, the times it went to sleep
+_ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +227,10 @@ class StepWatch:
         known = rest - max(0.0, base.at - started)
         blocked = known - (figures.cpu - base.cpu) - (figures.delay - base.delay)
         pages, cell.pages = cell.pages, kernel.pages_read()
-        seen = any(sample.asleep for sample in samples)
-        if not seen and pages != cell.pages:
-            blocked = 0.0  # it may have slept for its own code to come from the disk
-        elif not seen and not _one_sleep(blocked / rest, figures.switches - base.switches):
-            blocked = 0.0
+        if not any(sample.asleep for sample in samples):
+            # It may have slept until its own code had come from the disk.
+            once = _one_sleep(blocked / rest, figures.switches - base.switches)
+            blocked = blocked if once and pages == cell.pages else 0.0
         if not samples and callback is not None:
             near = spots_of_callback(getattr(callback, "_callback", None))
             samples = (Sample(near, ""),) if near else ()
@@ -295,9 +294,8 @@ class StepWatch:
 def _one_sleep(part: float, times: int) -> bool:
     """Did a thread that nobody saw asleep sleep, for that part of its step?
 
-    Where it kept the GIL, nobody could look: then it went to sleep once, and perhaps gave the
-    GIL away once or twice after that. Many short sleeps are those of a thread that waits for
-    the GIL; none at all, and yet no time used, is a machine that stood still.
+    One that kept the GIL went to sleep once, and perhaps gave the GIL away once or twice after
+    that. Many short sleeps are waits for the GIL; none at all is a machine that stood still.
     """
     return 1 <= times <= _FEW and part >= _ALL
 

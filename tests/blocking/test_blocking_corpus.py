@@ -23,7 +23,7 @@ BY_TIME = ("cpu", "unknown", "lock", "join", "queue", "subprocess")
 
 
 def tried(case: Case) -> object:
-    marks = [pytest.mark.flaky(reruns=3)] if case.category in BY_TIME else []
+    marks = [pytest.mark.flaky(reruns=6)] if case.category in BY_TIME else []
     return pytest.param(case, id=case.name, marks=marks)
 
 
