@@ -22,6 +22,7 @@ DEPTH = 3  # of PCT: one priority order, and two moments at which it changes
 _SPREAD = 3.0
 # A lane that has gone on alone for so long is polling for something: others go first.
 _FAIR = 60
+_PATIENT = 500  # the same for a favourite, which may have a long way to go
 _FORMS = (
     "random-17, pct-17x40 (the run has about 40 decisions) or fifo@12:3 (from decision 12 on "
     "lane 3 goes first)"
@@ -40,19 +41,24 @@ class Fifo:
     """The ordinary order of asyncio, with a favourite that changes at some decisions.
 
     The favourite goes first as long as it is ready, so that one change is enough
-    to let a task overtake all others.
+    to let a task overtake all others; but not for ever, as it may be polling.
     """
 
     def __init__(self, favourites: Mapping[int, int] | None = None) -> None:
         self._favourites = favourites or {}
         self._favourite = -1
         self._number = -1
+        self._in_a_row = 0
 
     def choose(self, options: Sequence[int], first: int) -> int:
         """The favourite, or else the lane that has waited longest."""
         self._number += 1
         self._favourite = self._favourites.get(self._number, self._favourite)
-        return self._favourite if self._favourite in options else first
+        if self._favourite not in options or self._in_a_row >= _PATIENT:
+            self._in_a_row = 0
+            return first
+        self._in_a_row += 1
+        return self._favourite
 
 
 class RandomWalk:

@@ -113,11 +113,11 @@ async def both(client, method, path):
     ways = (client.request(method, f"{path}/{way}") for way in (0, 1))
     return [answer.json() for answer in await asyncio.gather(*ways)]
 
-@pytest.mark.fault_sweep
+@pytest.mark.fault_sweep(faults=["read_timeout", "500"])
 async def test_timeout(asgi_client, up):
     assert (await asgi_client.get("/timeout")).json() == 1
 
-@pytest.mark.fault_sweep
+@pytest.mark.fault_sweep(faults=["read_timeout", "500"])
 async def test_unhandled(asgi_client, up):
     assert (await asgi_client.get("/unhandled")).json() == 1
 
@@ -129,21 +129,21 @@ async def test_cleanup(asgi_client):
 async def test_connection(asgi_client, up):
     assert (await asgi_client.get("/connection")).json() == {"n": 1}
 
-@pytest.mark.schedules(20)
+@pytest.mark.schedules(14)
 async def test_update(asgi_client):
     await both(asgi_client, "POST", "/update")
     assert shopapp.stock["apples"] == 8
 
-@pytest.mark.schedules(20)
+@pytest.mark.schedules(14)
 async def test_spend(asgi_client):
     assert sorted(await both(asgi_client, "POST", "/spend")) == [False, True]
 
-@pytest.mark.schedules(20)
+@pytest.mark.schedules(14)
 async def test_cached(asgi_client):
     await both(asgi_client, "GET", "/cached")
     assert shopapp.loads == [1]
 
-@pytest.mark.schedules(20)
+@pytest.mark.schedules(14)
 async def test_locks(asgi_client):
     await both(asgi_client, "POST", "/locks")
 """
@@ -176,5 +176,5 @@ def test_each_is_found_by_its_marker(project) -> None:
 def test_the_sound_shop_is_clean(project) -> None:
     """Not one bad point, in any sweep."""
     app = "import contextlib\n" + SHOP.format(sound=True)
-    tests = TESTS.replace("schedules(20)", "schedules(6)")
+    tests = TESTS.replace("schedules(14)", "schedules(4)")
     project(app, tests).runpytest().assert_outcomes(passed=8)

@@ -17,7 +17,11 @@ FAULT = "*: status=503, p=0.3"
 def outcomes(tmp_path):
     """Run a copy of the shop's sound suite; the outcome and the findings of each test."""
     shop = tmp_path / "shop"
-    shutil.copytree(SHOP, shop, ignore=shutil.ignore_patterns("__pycache__"))
+    # The tests that are about what goes out; some others are sweeps, and run again and again.
+    left_out = shutil.ignore_patterns(
+        "__pycache__", "test_[!cu]*.py", "test_cat*.py", "tests_buggy"
+    )
+    shutil.copytree(SHOP, shop, ignore=left_out)
 
     def run(*arguments):
         plain = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-q", "--junitxml=out.xml")
@@ -33,7 +37,7 @@ def outcomes(tmp_path):
             findings = re.findall(r"(?:fault never hit|route never called|no route)[^\n]*", text)
             name = f"{case.get('classname')}::{case.get('name')}"
             found[name] = (bool(failures), tuple(findings))
-        assert len(found) > 15
+        assert len(found) > 10
         return found, done.stdout
 
     return run
