@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .concurrency.load_report import LoadReport
     from .concurrency.thread_pool import Threads
     from .explore.schedules import Explored, ScheduleFailure, explore_schedules
+    from .explore.sweeps import explore_disconnects, explore_faults
+    from .explore.within import SweepFailure, SweepReport
     from .faults.table import Faults
     from .opening import open_app
     from .upstream.router import Upstream
@@ -37,12 +39,16 @@ __all__ = [
     "NotAnEventStream",
     "Overrides",
     "ScheduleFailure",
+    "SweepFailure",
+    "SweepReport",
     "Threads",
     "Upstream",
     "VirtualClock",
     "WebSocket",
     "WebSocketClosed",
     "WebSocketRejected",
+    "explore_disconnects",
+    "explore_faults",
     "explore_schedules",
     "open_app",
 ]
@@ -59,11 +65,15 @@ _HOMES = {
     "Overrides": "app.overrides",
     "Threads": "concurrency.thread_pool",
     "ScheduleFailure": "explore.schedules",
+    "SweepFailure": "explore.within",
+    "SweepReport": "explore.within",
     "Upstream": "upstream.router",
     "VirtualClock": "clock.virtual",
     "WebSocket": "client.websocket",
     "WebSocketClosed": "client.websocket_errors",
     "WebSocketRejected": "client.websocket_errors",
+    "explore_disconnects": "explore.sweeps",
+    "explore_faults": "explore.sweeps",
     "explore_schedules": "explore.schedules",
     "open_app": "opening",
 }

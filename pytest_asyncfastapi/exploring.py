@@ -223,7 +223,8 @@ def begin(item: pytest.Item, state: TestState) -> None:
 
 def verdict(state: TestState, *, passed: bool) -> list[Finding]:
     """What the runs before this one came to; that they stopped early is news if it passed."""
-    found = [finding for explored in state.explored for finding in explored.findings]
+    found = list(state.lending.listed)
+    found += [finding for explored in state.explored for finding in explored.findings]
     for explored in state.explored if passed else ():
         if explored.stopped:
             found.append(_stopped(explored))

@@ -106,6 +106,7 @@ async def asgi_client(
         note=state.note,
         way_in=state.way_in,
     ) as client:
+        state.lending.client = client
         if state.probe is not None:
             state.probe.client = client
         yield client

@@ -16,6 +16,7 @@ from . import exploring, given_faults, guarding
 from . import settings as settings_table
 from .findings import Finding, FindingLog
 from .frames import UserCode
+from .lending import Lending
 from .settings import SETTINGS
 from .watching import Watching
 
@@ -78,6 +79,7 @@ class TestState:
         # Exploring: what listens in this run, and what the runs before it came to.
         self.probe: Probe | None = None
         self.explored: list[Explored] = []
+        self.lending = Lending(self)  # inside of the body
 
     # The blocking guard
 

@@ -167,6 +167,33 @@ class ConcurrencyWatch:
             return birth.activity != LIFESPAN and birth.direct
         return True
 
+    def left_now(self) -> list[tuple[Any, Finding]]:
+        """What is there at this moment that the test made: each task and thing, and the finding.
+
+        For who runs one scenario many times in a test: what is new after a run is left by it.
+        """
+        if self.leaks == "off":
+            return []
+        self._sweep()
+        loop = asyncio._get_running_loop()
+        found = [] if loop is None else self._left(loop, closing=False)
+        for task, birth in list(self._trio_tasks.items()):
+            nursery = task.parent_nursery
+            alive = nursery is not None and task in nursery.child_tasks
+            if alive and birth.code is not None and self._counts(birth, closing=False):
+                found.append((task, birth))
+        leaks = [(task, verdict.task_leak(task, birth, self.user_code)) for task, birth in found]
+        leaks += [
+            (entry, verdict.opened_leak(entry, self.user_code))
+            for entry in self.ledger.entries
+            if entry.open and self._counts(entry.birth, closing=False) and _matters(entry)
+        ]
+        return [
+            (what, verdict.finding(leak, self.leaks, self.test))
+            for what, leak in leaks
+            if not any(rule.matches(leak) for rule in self._allow)
+        ]
+
     def _judge_loop(self, loop: Any, *, closing: bool) -> None:
         if not self._left(loop, closing):
             return

@@ -6,6 +6,7 @@ Raises `ValueError` with one sentence; where the marker stands is the caller's t
 from __future__ import annotations
 
 import difflib
+import inspect
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,19 @@ def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
         raise ValueError(f"seeds={found.seeds!r} is no number of schedules; write 1 or more")
     planned(found.seeds, found.policy, found.start)
     return found
+
+
+def function(given: Any, name: str, each: str) -> None:
+    """See that `given` can be called again and again. Raises `ValueError`."""
+    if callable(given):
+        return
+    what = repr(given)
+    if inspect.iscoroutine(given):
+        what = "a coroutine: leave out the ()"
+        given.close()
+    raise ValueError(
+        f"{name} must be a function that can be called once for every {each}; got {what}"
+    )
 
 
 def _known(asked: type[Any], name: str, args: tuple[Any, ...], given: dict[str, Any]) -> None:

@@ -56,7 +56,7 @@ def nothing_to_sweep(test: str, only: str) -> Finding:
         kind="sweep.nothing",
         title=f"fault sweep: the test makes no upstream call{which}",
         why="the sweep has nothing to strike, and would always be green",
-        remedy="take the marker away, or let the test reach the call (httpx and httpx2 are seen)",
+        remedy="take the sweep away, or let the test reach the call (httpx and httpx2 are seen)",
         test=test,
     )
 

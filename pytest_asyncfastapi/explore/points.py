@@ -7,8 +7,9 @@ neither pytest nor how anything is injected.
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -163,3 +164,19 @@ class Explored:
             # A copy is plain: the labels of recorded requests are more than text.
             **({"about": deepcopy(self.about)} if self.about else {}),
         }
+
+
+def judged(point: Point, run: Run, clean: Run) -> Result:
+    """The result of a point, whatever becomes of its judge."""
+    try:
+        return _recorded(point.judge(run, clean), run)
+    except Exception as error:  # a judge that fails is ours to explain, not the end of the sweep
+        detail = f"the run could not be judged: {type(error).__name__}: {error}"
+        return Result(point.token, "not judged", bad=True, detail=detail, group=detail)
+
+
+def _recorded(result: Result, run: Run) -> Result:
+    """The same with what the run did, where the state of the test has listened."""
+    recording = getattr(run.state, "recording", None)
+    facts = {} if recording is None else recording.facts(run.state)
+    return replace(result, record=json.dumps(facts)) if facts else result

@@ -74,6 +74,8 @@ class Probe:
         self._again = again
         self.answers = Answers(state.user_code, cut, stepped=stepped)
         self.calls: tuple[Any, ...] = ()
+        self._earlier = 0  # calls of the test that are none of this run's
+        self._around = self.answers.leaving
         self.broken: BaseException | None = None
         self.afterwards: dict[int, Answer] = {}  # by the place of the first in `answers.all`
         self.stuck = ""
@@ -83,6 +85,16 @@ class Probe:
         self._locks = HeldLocks(state.user_code) if stepped else None
         self.held: list[Held] = []
         self.on_trio = False
+
+    def join(self, client: Any) -> None:
+        """Begin in the middle of a test: its client is open, and its app is listened to by nobody.
+
+        So each request is, on its way in; what the test has done before does not count.
+        """
+        self.client = client
+        self._earlier = len(self._state.scope.recorder.exchanges)
+        self._around = lambda app, leave: self.answers.leaving(self.answers.tapped(app), leave)
+        self._leaver.around = self._around
 
     def begin(self) -> None:
         """Just before the body."""
@@ -99,7 +111,7 @@ class Probe:
         """What happens to a request on its way in: what the test has `given`, if anything."""
         if given is None:
             return self._leaver
-        given.around = self.answers.leaving
+        given.around = self._around
         return given
 
     def tapped(self, app: Any) -> Any:
@@ -123,7 +135,7 @@ class Probe:
     async def after_body(self) -> None:
         """Look at what the body has left, while its fixtures still stand."""
         self.answers.recording = False
-        self.calls = self._state.scope.recorder.exchanges
+        self.calls = self._state.scope.recorder.exchanges[self._earlier :]
         if self._state.on_virtual_time:
             await _calm()
         if self._locks is not None:

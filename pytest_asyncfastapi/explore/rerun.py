@@ -11,17 +11,15 @@ from __future__ import annotations
 
 import copy
 import gc
-import json
 import time
 import warnings
 from contextlib import contextmanager
-from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .points import Explored, Result, Run
+from .points import Explored, Run, judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -100,7 +98,7 @@ class Engine:
         try:
             for point in self._points(exploration, explored, clean, share, replay):
                 run = self.run(point.prepare)
-                explored.results.append(_judged(point, run, clean))
+                explored.results.append(judged(point, run, clean))
                 self._told(explored)
         finally:
             explored.findings = exploration.findings(clean, explored.results)
@@ -214,18 +212,3 @@ def _told(error: BaseException | None) -> str:
     """An exception on one line, of a finding its title too."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines[:2])}"
-
-
-def _judged(point: Point, run: Run, clean: Run) -> Result:
-    try:
-        return _recorded(point.judge(run, clean), run)
-    except Exception as error:  # a judge that fails is ours to explain, not the end of the sweep
-        detail = f"the run could not be judged: {type(error).__name__}: {error}"
-        return Result(point.token, "not judged", bad=True, detail=detail, group=detail)
-
-
-def _recorded(result: Result, run: Run) -> Result:
-    """The same with what the run did, where the state of the test has listened."""
-    recording = getattr(run.state, "recording", None)
-    facts = {} if recording is None else recording.facts(run.state)
-    return replace(result, record=json.dumps(facts)) if facts else result

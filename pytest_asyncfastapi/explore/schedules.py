@@ -6,10 +6,10 @@ as it can, and shows who ran when. This module must not know pytest.
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .asked import function
 from .schedule_minimise import minimise
 from .schedule_policies import Schedule, parse, schedules
 from .schedule_run import Outcome, Runner
@@ -77,9 +77,9 @@ async def explore_schedules(
     trio and `ClockError` on uvloop, which choose their order themselves.
     """
     __tracebackhide__ = True
-    _callable(scenario, "scenario")
+    function(scenario, "scenario", "schedule")
     if invariant is not None:
-        _callable(invariant, "invariant")
+        function(invariant, "invariant", "schedule")
     schedules(seeds, policy, start)  # so that what makes no sense is said before anything runs
     first = parse(replay) if replay else Schedule("fifo")
     with Runner(scenario, invariant) as runner:
@@ -95,16 +95,6 @@ async def explore_schedules(
             told = await _failure(runner, found, tried, shrink and not replay)
             raise told from found.error
         return Explored(tried + 1, len(traces), steps, tuple(runner.notes))
-
-
-def _callable(function: Any, name: str) -> None:
-    if not callable(function):
-        what = "a coroutine: leave out the ()" if inspect.iscoroutine(function) else repr(function)
-        if inspect.iscoroutine(function):
-            function.close()
-        raise ValueError(
-            f"{name} must be a function that can be called once for every schedule; got {what}"
-        )
 
 
 async def _failure(runner: Runner, found: Outcome, tried: int, shrink: bool) -> ScheduleFailure:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -243,11 +244,21 @@ class Faults:
         if seed is None:
             self._lasting = None
         self._began = now
+        self._trio_began.clear()
         self._out.clear()
         for rule in (*self, *(self._dependencies or ())):
             rule.renew(seed)
         if self._client is not None:
             self._client.renew(seed)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Rules that are given (not the test's own) in this block are taken back at its end."""
+        given, same = list(self._given), dict(self._same)
+        try:
+            yield
+        finally:
+            self._given[:], self._same = given, same
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
