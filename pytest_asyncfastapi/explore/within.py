@@ -98,7 +98,7 @@ class Within:
                 "watches the requests of `asgi_client`, and this test does not use it. "
                 "Fix: add it to the arguments of the test."
             )
-        if self._test.lending.busy or is_explored():
+        if self._test.lending.busy or (is_explored() and self._test.probe is None):
             return "is called by a scenario that is being explored: only one at a time can be"
         return ""
 

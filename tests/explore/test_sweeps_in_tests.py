@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from pytest_asyncfastapi import explore_disconnects, explore_faults
+from tests.explore.test_disconnect_sweep import LOCKED, without_finally
 from tests.explore.test_disconnect_sweep import SOUND as HOLD
-from tests.explore.test_disconnect_sweep import without_finally
 from tests.explore.test_fault_sweep import MASKED, NAIVE, SOUND
 
 IMPORTS = """
@@ -284,19 +284,6 @@ def test_cleanup_that_does_not_run_is_found(swept) -> None:
     )
 
 
-LOCKED = """
-lock = asyncio.Lock()
-
-@app.post("/")
-async def hold():
-    await lock.acquire()
-    async with httpx.AsyncClient() as http:
-        answer = (await http.get(URL)).json()
-    lock.release()
-    return answer
-"""
-
-
 def test_a_lock_that_stays_held_ends_the_sweep(swept) -> None:
     """Each further run would only meet it; a `reset` takes it away, and all are run."""
     body = """
@@ -332,7 +319,8 @@ assert (await asgi_client.post("/")).status_code == 200
 # Where it stands, and what is wrongly asked for
 
 
-def test_in_a_test_that_is_swept_itself_it_runs_once(swept) -> None:
+@pytest.mark.parametrize(("flag", "runs"), [("sweep=faults", 12), ("schedules=2", 3)])
+def test_in_a_test_that_is_explored_itself_it_runs_once(swept, flag: str, runs: int) -> None:
     """Points of points would be very many; the test's own run has them all."""
     body = f"""
 shopapp.calls = getattr(shopapp, "calls", [])
@@ -340,9 +328,9 @@ report = await explore_faults({GET}, faults=["500", "reset"])
 shopapp.calls.append(len(report.points))
 print("points", shopapp.calls)
 """
-    result = swept(SOUND, body, "--asyncfastapi-sweep=faults")
+    result = swept(SOUND, body, f"--asyncfastapi-{flag}")
     result.assert_outcomes(passed=1)
-    result.stdout.fnmatch_lines([f"points {[0] * 12 + [2]}"])
+    assert f"points {[0] * runs + [2]}" in result.outlines
 
 
 def test_the_fault_is_gone_afterwards(swept) -> None:
