@@ -58,7 +58,7 @@ def test_the_block_runs(pytester: pytest.Pytester, sound: bool) -> None:
         app = app.replace("    async with", '    kept.all.append("new")\n    async with', 1)
         app = app.replace('.append("paid")', '.remove("new")')
     pytester.makepyfile(conftest=app, test_block=BLOCK.text)
-    result = pytester.runpytest("-q")
+    result = pytester.runpytest("-q", "-p", "no:asyncio")
     result.assert_outcomes(passed=int(sound), failed=int(not sound))
     if not sound:
         result.stdout.fnmatch_lines(["*fault sweep: side effect when POST https://pay.example/*"])
