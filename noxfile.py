@@ -139,7 +139,7 @@ def docs(session: nox.Session) -> None:
     session.install("--quiet", "--upgrade", "pip")
     session.install("--quiet", "--group", "docs", "ruff")
     env = {"NO_MKDOCS_2_WARNING": "1"}
-    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs, env=env)
+    session.run("mkdocs", "build", "--strict", "--quiet", env=env)
 
 
 @nox.session(python="3.13")
