@@ -24,7 +24,7 @@ class Payments:
             return str(response.raise_for_status().json()["id"])
         except TimeoutError as error:
             raise PaymentsTooSlow from error
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, KeyError) as error:
             raise PaymentsUnavailable from error
 
     async def refund(self, charge: str) -> None:

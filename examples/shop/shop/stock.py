@@ -20,7 +20,10 @@ class Stock:
         """How many there are of one product."""
         async with self._slots:
             response = await self._get(f"/items/{sku}")
-        return int(response.json()["available"])
+        try:
+            return int(response.json()["available"])
+        except (ValueError, KeyError) as error:
+            raise StockUnavailable from error
 
     async def available_all(self, skus: list[str]) -> dict[str, int]:
         """How many there are of several products, asked at the same time."""
@@ -34,7 +37,7 @@ class Stock:
             if response.status_code == httpx.codes.CONFLICT:
                 raise OutOfStock
             return str(response.raise_for_status().json()["id"])
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ValueError, KeyError) as error:
             raise StockUnavailable from error
 
     async def release(self, reservation: str) -> None:
