@@ -175,7 +175,13 @@ def _next_attempt() -> Script | None:
         if renewed is None:
             SCRIPT.set(None)
             return None
-        script = replace(script, answer=renewed.answer, effect=renewed.effect, again=renewed.again)
+        script = replace(
+            script,
+            answer=renewed.answer,
+            effect=renewed.effect,
+            again=renewed.again,
+            ready=renewed.ready,
+        )
     script = replace(script, attempted=True)
     SCRIPT.set(script)
     if script.number:

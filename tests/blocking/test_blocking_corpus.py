@@ -49,7 +49,8 @@ def test_what_blocks_is_found(case: Case, backend: str) -> None:
 
 
 def harmless(case: Case) -> object:
-    # On 3.11 the profile function's own time is a part of the step: some 200 ms now and then.
+    # On 3.11 a step under the profile function was once taken for 198 ms of computing, on a busy
+    # machine; most likely by what the function itself costs.
     marks = [pytest.mark.flaky(reruns=3)] if sys.version_info < (3, 12) else []
     return pytest.param(case, id=case.name, marks=marks)
 
