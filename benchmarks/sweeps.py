@@ -1,7 +1,8 @@
 """What a sweep, or many orders, cost a point: CPU of pytest with them, less that without.
 
 The test makes one request whose endpoint calls two upstreams; each point is the whole test
-again, with fresh fixtures and the app's lifespan. Each run is a pytest of its own.
+again, with fresh fixtures and the app's lifespan. Each run is a pytest of its own. The
+checkout of the example shop (SQLAlchemy on aiosqlite) is swept beside it, by the clock too.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from .measure import versions
@@ -51,12 +54,26 @@ MARKS = {
 }
 
 
-def run(folder: str, mark: str) -> tuple[float, int]:
+SHOP = Path(__file__).parent.parent / "examples" / "shop"
+CHECKOUT = """
+import pytest
+
+@pytest.mark.{mark}
+async def test_checkout(shopper, stock, payments):
+    stock.delete("https://stock.example/reservations/r-1").respond(204)
+    cart = {{"items": {{"mug": 2, "kettle": 1}}, "card": "tok-visa"}}
+    assert (await shopper.post("/checkout", json=cart)).status_code == 201
+"""
+SWEEPS = ("fault_sweep", "disconnect_sweep")
+
+
+def run(folder: str, mark: str, template: str = TEST) -> tuple[float, int]:
     """(CPU seconds, points) of one run."""
-    Path(folder, "test_it.py").write_text(TEST.format(mark=mark))
+    Path(folder, "test_it.py").write_text(template.format(mark=mark))
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "pytest_asyncfastapi.plugin"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-v", "-p", "pytest_asyncfastapi.plugin", "-p", "anyio"],
+        [*command, "-p", "anyio", "test_it.py"],
         cwd=folder,
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
@@ -69,6 +86,24 @@ def run(folder: str, mark: str) -> tuple[float, int]:
     told = re.search(r": (\d+) (?:points|orders|schedules)", done.stdout)
     points = int(told[1]) if told else 0
     return (after.ru_utime + after.ru_stime) - (before.ru_utime + before.ru_stime), points
+
+
+def checkout() -> str:
+    """The table of the shop's checkout, guard and all."""
+    lines = ["### The checkout of the shop", "", "| | points | CPU of all, s | wall time, s |"]
+    lines += ["|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        shop = shutil.copytree(SHOP, Path(folder, "shop"))
+        for mark in SWEEPS:
+            spent = []
+            for _ in range(ROUNDS):
+                began = time.perf_counter()
+                cpu, points = run(str(shop), mark, CHECKOUT)
+                spent.append((cpu, time.perf_counter() - began))
+            cpu, wall = (statistics.median(one) for one in zip(*spent, strict=True))
+            name = mark.replace("_", " ")
+            lines.append(f"| {name} | {points} | **{cpu:.1f}** | **{wall:.1f}** |")
+    return "\n".join(lines)
 
 
 def main() -> str:
@@ -91,7 +126,8 @@ def main() -> str:
         whole = statistics.median(spent[name])
         each = (whole - base) / number * 1000
         lines.append(f"| {name} | {number} | {whole:.2f} | **{each:.1f}** |")
-    return versions("pytest", "httpx", "fastapi") + "\n\n" + "\n".join(lines) + "\n"
+    about = versions("pytest", "httpx", "fastapi", "sqlalchemy", "aiosqlite")
+    return "\n\n".join((about, "\n".join(lines), checkout())) + "\n"
 
 
 if __name__ == "__main__":

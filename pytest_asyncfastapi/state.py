@@ -61,9 +61,9 @@ class TestState:
         self.known: list[Any] = []  # blocking calls that the baseline has
         self.passed = True
         self.on_deadlock: Callable[[str], None] | None = None
-        names = set(getattr(item, "fixturenames", ()))
-        self.ours = bool(names & OUR_FIXTURES)
-        self.wants_clock = "clock" in names or self.settings.clock in ("freeze", "flow")
+        self.fixtures = frozenset(getattr(item, "fixturenames", ()))
+        self.ours = bool(self.fixtures & OUR_FIXTURES)
+        self.wants_clock = "clock" in self.fixtures or self.settings.clock in ("freeze", "flow")
         self.guard: BlockingGuard | None = None
         self.in_body = False  # and not in the set-up or teardown of its fixtures
         self.recording: Recording | None = None
@@ -236,22 +236,21 @@ class TestState:
         if text and text not in self.notes:
             self.notes.append(text)
 
-    # The life of the test
-
     def begin(self) -> None:
         """Before the fixtures are set up."""
-        if self.ours and "asgi_client" in getattr(self.item, "fixturenames", ()):
-            from .opening import client_class, preload
+        if self.ours and "asgi_client" in self.fixtures:
+            from .opening import preload
 
             try:
-                client_class(self.settings.client)
+                preload(self.settings.client)
             except ImportError as error:
                 raise pytest.UsageError(f"{self.test}: {error}") from None
-            preload(self.settings.client)
         self.watching.begin()
         if self.guard_mode != "off":
             self.open_guard()
-        if self.settings.fault or self.item.get_closest_marker("faults") is not None:
+        # Before the app starts, so that its clients share a TLS context from the first on.
+        asked = self.fixtures & {"upstream", "faults"} or self.settings.fault
+        if asked or self.item.get_closest_marker("faults") is not None:
             _ = self.scope
 
     def collect(self, *, passed: bool, ended: bool = False) -> None:

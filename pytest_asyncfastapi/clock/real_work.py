@@ -94,6 +94,16 @@ class RealWork:
         outside = self.sockets.outside(self.descriptors) if self.descriptors else []
         if not threads and not outside:
             return None
+        work = self._outside_work(threads, outside)
+        if work is None or not threads:
+            return work
+        # Something is waited for; a thread that waits for a job itself will not bring it.
+        active = [one for one in threads if not self.threads.is_parked(one[0])]
+        return work if len(active) == len(threads) else self._outside_work(active, outside)
+
+    def _outside_work(
+        self, threads: list[tuple[threading.Thread, str]], outside: list[Descriptor]
+    ) -> Work | None:
         return (
             self._awaited_future(threads, outside)
             or self._awaiting_task(threads, outside)
@@ -237,7 +247,7 @@ class RealWork:
     def _is_parked(self, thread: threading.Thread, owner: str) -> bool:
         if owner == EXECUTOR:
             return not self.threads.is_busy(thread, owner)
-        return owner == WORKER or self._is_passive(thread)
+        return owner == WORKER or self._is_passive(thread) or self.threads.is_parked(thread)
 
 
 def busy_anyio_workers(loop: Any) -> list[Any]:

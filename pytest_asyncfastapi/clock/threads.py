@@ -14,6 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ..frames import is_installed
+from .parked import Parked
 
 if TYPE_CHECKING:
     import types
@@ -98,6 +99,7 @@ class Threads:
         self._loop = loop
         self._owners: weakref.WeakKeyDictionary[threading.Thread, str] = weakref.WeakKeyDictionary()
         self._older = weakref.WeakSet(threading.enumerate())
+        self.is_parked = Parked()
 
     def look(self) -> list[tuple[threading.Thread, str]]:
         """Every other thread with its owner; tooling is left out."""

@@ -120,7 +120,7 @@ class TrioWork:
                 busy = self.threads.works_for_us(thread)
             else:
                 busy = self.threads.is_new(thread) and self.threads.is_busy(thread, owner)
-            if busy and not self._is_passive(thread):
+            if busy and not self._is_passive(thread) and not self.threads.is_parked(thread):
                 return Work(self.threads.job_of(thread), flows=True)
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ..findings import Finding, Location
+from .points import NOT_JUDGED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -32,11 +33,13 @@ def _finding(
     test: str, name: str, results: Sequence[Result], title: Title, why: Mapping[str, str]
 ) -> Finding:
     first = results[0]
+    # Of these nothing is known but the token.
+    told = first.verdict if first.verdict == NOT_JUDGED else title(results)
     where = first.data.get("where")
     replay = f"{quoted(test)} --asyncfastapi-replay={first.token}"
     return Finding(
         kind=f"sweep.{first.verdict.replace(' ', '-')}",
-        title=f"{name}: {title(results)}",
+        title=f"{name}: {told}",
         where=Location(*where) if where else None,
         activity=first.data.get("activity", ""),
         evidence=first.detail,

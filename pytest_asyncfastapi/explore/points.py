@@ -166,13 +166,16 @@ class Explored:
         }
 
 
+NOT_JUDGED = "not judged"
+
+
 def judged(point: Point, run: Run, clean: Run) -> Result:
     """The result of a point, whatever becomes of its judge."""
     try:
         return _recorded(point.judge(run, clean), run)
     except Exception as error:  # a judge that fails is ours to explain, not the end of the sweep
         detail = f"the run could not be judged: {type(error).__name__}: {error}"
-        return Result(point.token, "not judged", bad=True, detail=detail, group=detail)
+        return Result(point.token, NOT_JUDGED, bad=True, detail=detail, group=detail)
 
 
 def _recorded(result: Result, run: Run) -> Result:

@@ -297,3 +297,29 @@ def test_a_marker_that_does_not_fit_is_said_in_one_sentence(
     result.assert_outcomes(errors=1)
     where = "test_it.py::test_hold: @pytest.mark.disconnect_sweep"
     result.stdout.fnmatch_lines([f"{where}: {sentence}"])
+
+
+@pytest.mark.parametrize("sweep", ["disconnect", "faults"])
+def test_what_could_not_be_judged_is_said(project, monkeypatch, sweep):
+    """A mistake of the plugin's own costs its points, not the run."""
+    from pytest_asyncfastapi.explore import disconnect_sweep, fault_sweep
+
+    def broken(self, run, clean):
+        raise LookupError("no such thing")
+
+    for point in (disconnect_sweep.DisconnectPoint, fault_sweep.FaultPoint):
+        monkeypatch.setattr(point, "judge", broken)
+    app = """
+@app.get("/")
+async def home():
+    async with httpx.AsyncClient(timeout=1) as http:
+        return (await http.get(URL)).json()
+"""
+    tests = """
+async def test_it(asgi_client, up):
+    await asgi_client.get("/")
+"""
+    result = project(app, tests).runpytest_inprocess(f"--asyncfastapi-sweep={sweep}")
+    result.assert_outcomes(failed=1)
+    text = " ".join(result.stdout.str().split())
+    assert "the run could not be judged: LookupError: no such thing" in text

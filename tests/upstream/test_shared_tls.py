@@ -37,3 +37,33 @@ def test_another_environment_gets_another_one(scope, library, monkeypatch):
     shared = default(library)
     monkeypatch.setenv("SSL_CERT_FILE", __import__("certifi").where())
     assert default(library) is not shared
+
+
+def test_clients_of_the_start_up_share_it_too(pytester):
+    """The app is started before `upstream` is set up, if the test names it later."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile(
+        """
+        from contextlib import asynccontextmanager
+        import httpx, pytest
+        from fastapi import FastAPI
+
+        made = []
+
+        @asynccontextmanager
+        async def lifespan(app):
+            async with httpx.AsyncClient() as one, httpx.AsyncClient() as two:
+                made.extend(http._transport._pool._ssl_context for http in (one, two))
+                yield
+
+        @pytest.fixture
+        def asgi_app():
+            return FastAPI(lifespan=lifespan)
+
+        @pytest.mark.parametrize("again", [1, 2])
+        async def test_it(asgi_client, upstream, again):
+            assert len(made) == 2 * again
+            assert len({id(context) for context in made}) == 1
+        """
+    )
+    pytester.runpytest_inprocess().assert_outcomes(passed=2)

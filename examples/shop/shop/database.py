@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from .models import Base, Product
@@ -15,6 +16,8 @@ Sessions = async_sessionmaker[AsyncSession]
 async def open_database(url: str) -> AsyncIterator[Sessions]:
     """Create what is missing, and give out sessions until the block ends."""
     engine = create_async_engine(url)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine.sync_engine, "connect", let_readers_be)
     sessions = async_sessionmaker(engine, expire_on_commit=False)
     try:
         async with engine.begin() as connection:
@@ -25,6 +28,13 @@ async def open_database(url: str) -> AsyncIterator[Sessions]:
         yield sessions
     finally:
         await engine.dispose()
+
+
+def let_readers_be(connection: Any, record: Any) -> None:
+    """Write ahead: a SELECT that was cut off in the middle then stops nobody from writing."""
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.close()
 
 
 def catalogue() -> list[Product]:

@@ -1,0 +1,108 @@
+"""Is a thread at rest: in an empty queue, until somebody hands it a job?
+
+Where a thread stands is read from its innermost frame; that it stands there, and is not
+just about to go on with a job that it has taken, needs a moment in which the kernel did
+not run it. This module must not know whose thread it is, nor about time that is virtual.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import inspect
+import linecache
+import queue
+import sys
+import weakref
+from itertools import islice
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import threading
+    import types
+
+# Real seconds. A thread that has a job but not the GIL is run every 5 ms to ask for it.
+_MOMENT = 0.05
+# Where the kernel does not say whether it was run.
+_LONG_MOMENT = 0.5
+_GET = queue.Queue.get.__code__
+_MISSING = object()
+
+
+class Parked:
+    """Remembers since when each thread has been seen at rest."""
+
+    def __init__(self) -> None:
+        self._since: weakref.WeakKeyDictionary[threading.Thread, tuple[float, str]] = (
+            weakref.WeakKeyDictionary()
+        )
+
+    def __call__(self, thread: threading.Thread) -> bool:
+        """Is it at rest, and was it all the time since an earlier look?"""
+        frame = sys._current_frames().get(thread.ident or 0)
+        if frame is None or not waits_for_a_job(frame):
+            self._since.pop(thread, None)
+            return False
+        figures, now = _figures(thread.native_id), perf_counter()
+        since, before = self._since.get(thread, (now, ""))
+        if figures is None:
+            self._since.setdefault(thread, (now, ""))
+            return now - since >= _LONG_MOMENT
+        if figures != before:
+            self._since[thread] = now, figures
+            return False
+        return bool(figures) and now - since >= _MOMENT
+
+
+def _figures(tid: int | None) -> str | None:
+    """How often the kernel has run a thread that sleeps; "" if it does not, None if unknown."""
+    if sys.platform != "linux" or tid is None:
+        return None
+    folder = Path(f"/proc/self/task/{tid}")
+    try:
+        _, _, state = (folder / "stat").read_text().rpartition(") ")
+        return (folder / "schedstat").read_text() if state.startswith("S") else ""
+    except OSError:
+        return None
+
+
+def waits_for_a_job(frame: types.FrameType) -> bool:
+    """Does it stand in `queue.get()`, and the queue is empty?"""
+    if frame.f_globals.get("__name__") != "threading":
+        called = _called(frame.f_code, frame.f_lasti)
+        found = _look_up(frame, called[:-1]) if called and called[-1] == "get" else None
+        return isinstance(found, queue.SimpleQueue) and found.empty()
+    above: types.FrameType | None = frame
+    while above is not None and above.f_globals.get("__name__") == "threading":
+        above = above.f_back
+    return above is not None and above.f_code is _GET and not above.f_locals["self"].queue
+
+
+@functools.lru_cache(maxsize=256)
+def _called(code: types.CodeType, instruction: int) -> tuple[str, ...]:
+    """`("self", "_tx", "get")` where this instruction is the call `self._tx.get(...)`."""
+    place = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    line, last, start, end = place
+    if line is None or line != last:
+        return ()
+    source = linecache.getline(code.co_filename, line).encode()[start:end]
+    try:
+        node: Any = ast.parse(source.decode(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return ()
+    node, names = getattr(node, "func", None), []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
+
+
+def _look_up(frame: types.FrameType, names: tuple[str, ...]) -> Any:
+    """What such a name stands for there; no property is run for it."""
+    first, *rest = names
+    found = frame.f_locals.get(first, frame.f_globals.get(first, _MISSING))
+    for name in rest:
+        found = inspect.getattr_static(found, name, _MISSING)
+    return found
