@@ -7,10 +7,13 @@ watchers ask it often.
 
 from __future__ import annotations
 
+import ast
+import functools
 import linecache
 import os
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .findings import Location
 
@@ -39,6 +42,25 @@ def is_stdlib(filename: str) -> bool:
     if filename.startswith("<"):
         return True
     return not is_installed(filename) and os.path.realpath(filename).startswith(_STDLIB)
+
+
+@functools.lru_cache(maxsize=256)
+def called(code: CodeType, instruction: int) -> tuple[str, ...]:
+    """`("self", "_tx", "get")` where this instruction is the call `self._tx.get(...)`, or ()."""
+    place = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
+    line, last, start, end = place
+    if line is None or line != last:
+        return ()
+    source = linecache.getline(code.co_filename, line).encode()[start:end]
+    try:
+        node: Any = ast.parse(source.decode(), mode="eval").body
+    except (SyntaxError, ValueError):
+        return ()
+    node, names = getattr(node, "func", None), []
+    while isinstance(node, ast.Attribute):
+        names.append(node.attr)
+        node = node.value
+    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
 
 
 class UserCode:

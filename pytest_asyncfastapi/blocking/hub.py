@@ -107,6 +107,7 @@ class Cell:
         self.label: str | None = None  # of the slice, when a border began it
         self.explained = 0.0  # seconds of the slice that calls took
         self.own = 0.0  # seconds of CPU time of the slice that watching took
+        self.collecting: tuple[float, ...] = ()  # since when, by both clocks
         self.pending: list[Pending] = []
         self.busy = False  # our own work: not to be watched
         self.on_loop = False  # this thread runs a loop; others have their cells by accident

@@ -50,6 +50,7 @@ _SYSCALLS: dict[str, dict[int, str]] = {
 _NAMES = _SYSCALLS.get(platform.machine() if _PROC else "", {})
 
 
+_ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
 _NOTHING = 0.0002  # seconds of CPU time: whoever used less was asleep
 
 
@@ -158,3 +159,12 @@ def pages_read() -> int:
 def times_asleep() -> int:
     """How often the calling thread went to sleep so far; -1 when nobody counts."""
     return -1 if _rusage is None else int(_rusage().ru_nvcsw)
+
+
+def one_sleep(part: float, times: int) -> bool:
+    """Did a thread that nobody saw asleep sleep, for that part of its step?
+
+    One that kept the GIL went to sleep once, and perhaps gave the GIL away once or twice after
+    that. Many short sleeps are waits for the GIL; none at all is a machine that stood still.
+    """
+    return 1 <= times <= _FEW and part >= _ALL

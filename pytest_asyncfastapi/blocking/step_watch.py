@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from .. import activity
 from ..births import birth_of_step, current_birth
 from . import kernel
+from .collector import mind_collections
 from .stack import Spot, spots, spots_of_callback
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 _sleep = time.sleep
 _MOST_SAMPLES = 400
-_ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,8 @@ class StepWatch:
         self.threshold = self._hub.threshold = threshold
         if self._undo:
             return
-        self._undo = [self._wrap_handle(), activity.watch_borders(self.cut), *self._wrap_trio()]
+        self._undo = [self._wrap_handle(), activity.watch_borders(self.cut)]
+        self._undo += [mind_collections(self._hub), *self._wrap_trio()]
         self._hub.cell()
         if self._watchdog is None or not self._watchdog.is_alive():
             self._watchdog = threading.Thread(
@@ -229,7 +230,7 @@ class StepWatch:
         pages, cell.pages = cell.pages, kernel.pages_read()
         if not any(sample.asleep for sample in samples):
             # It may have slept until its own code had come from the disk.
-            once = _one_sleep(blocked / rest, figures.switches - base.switches)
+            once = kernel.one_sleep(blocked / rest, figures.switches - base.switches)
             blocked = blocked if once and pages == cell.pages else 0.0
         if not samples and callback is not None:
             near = spots_of_callback(getattr(callback, "_callback", None))
@@ -289,15 +290,6 @@ class StepWatch:
 
     def __repr__(self) -> str:
         return f"<StepWatch: {'on' if self._undo else 'off'}, {self.threshold} s>"
-
-
-def _one_sleep(part: float, times: int) -> bool:
-    """Did a thread that nobody saw asleep sleep, for that part of its step?
-
-    One that kept the GIL went to sleep once, and perhaps gave the GIL away once or twice after
-    that. Many short sleeps are waits for the GIL; none at all is a machine that stood still.
-    """
-    return 1 <= times <= _FEW and part >= _ALL
 
 
 class TrioSteps:

@@ -7,17 +7,15 @@ not run it. This module must not know whose thread it is, nor about time that is
 
 from __future__ import annotations
 
-import ast
-import functools
 import inspect
-import linecache
 import queue
 import sys
 import weakref
-from itertools import islice
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+
+from ..frames import called
 
 if TYPE_CHECKING:
     import threading
@@ -71,32 +69,13 @@ def _figures(tid: int | None) -> str | None:
 def waits_for_a_job(frame: types.FrameType) -> bool:
     """Does it stand in `queue.get()`, and the queue is empty?"""
     if frame.f_globals.get("__name__") != "threading":
-        called = _called(frame.f_code, frame.f_lasti)
-        found = _look_up(frame, called[:-1]) if called and called[-1] == "get" else None
+        names = called(frame.f_code, frame.f_lasti)
+        found = _look_up(frame, names[:-1]) if names[-1:] == ("get",) else None
         return isinstance(found, queue.SimpleQueue) and found.empty()
     above: types.FrameType | None = frame
     while above is not None and above.f_globals.get("__name__") == "threading":
         above = above.f_back
     return above is not None and above.f_code is _GET and not above.f_locals["self"].queue
-
-
-@functools.lru_cache(maxsize=256)
-def _called(code: types.CodeType, instruction: int) -> tuple[str, ...]:
-    """`("self", "_tx", "get")` where this instruction is the call `self._tx.get(...)`."""
-    place = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
-    line, last, start, end = place
-    if line is None or line != last:
-        return ()
-    source = linecache.getline(code.co_filename, line).encode()[start:end]
-    try:
-        node: Any = ast.parse(source.decode(), mode="eval").body
-    except (SyntaxError, ValueError):
-        return ()
-    node, names = getattr(node, "func", None), []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return (node.id, *reversed(names)) if isinstance(node, ast.Name) else ()
 
 
 def _look_up(frame: types.FrameType, names: tuple[str, ...]) -> Any:

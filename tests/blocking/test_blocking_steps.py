@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import gc
 import os
 import queue
 import re
@@ -63,7 +64,7 @@ def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
     """It keeps the GIL, so the watchdog cannot look: it is concluded from figures."""
     libc = ctypes.PyDLL(None)
     # How often a thread goes to sleep depends on the others, and pages on the machine.
-    monkeypatch.setattr(step_watch, "_one_sleep", lambda part, times: True)
+    monkeypatch.setattr(kernel, "one_sleep", lambda part, times: True)
     monkeypatch.setattr(kernel, "pages_read", lambda: 0)
     monkeypatch.setattr(kernel.ThreadFigures, "sleeping_in", lambda self: "")
 
@@ -310,3 +311,30 @@ def test_who_waits_only_for_the_gil_is_no_finding(watch):
     finally:
         over.set()
         child.communicate(b"\n")
+
+
+@pytest.fixture
+def many_objects():
+    """A heap that takes the collector a while."""
+    heap = [[] for _ in range(1_500_000)]
+    gc.collect()
+    yield
+    heap.clear()
+
+
+def test_a_full_collection_is_nobodys_line(watch, many_objects):
+    """It comes when it comes, and a test process has more to look at than the app."""
+
+    async def endpoint():
+        list(map(gc.collect, [2]))  # as if it came by itself: no line of Python calls it
+
+    assert watch(endpoint, step_threshold=0.005, cpu_threshold=0.01).findings() == []
+
+
+def test_a_collection_that_is_asked_for_is_ones_own(watch, many_objects):
+    async def endpoint():
+        gc.collect()
+
+    (found,) = watch(endpoint, step_threshold=0.005, cpu_threshold=0.01).findings()
+    assert found.data["category"] == "cpu"
+    assert found.where.function.endswith("endpoint")  # it keeps the GIL: nobody sees the line
