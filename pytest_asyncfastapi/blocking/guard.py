@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
@@ -160,6 +161,9 @@ class BlockingGuard:
         """A witness saw a call (see `hub.Listener`)."""
         activity = ACTIVITY.get()
         scene = read_scene(stack, self.user_code, activity)
+        if entry.category == "import" and not scene.importing:
+            # The event comes before the import machinery is on the stack.
+            scene = replace(scene, importing=True, imports=args.strip("'"), lazily=scene.through)
         name, category, remedy = classify(entry, scene)
         if not counts(category, scene):
             return None

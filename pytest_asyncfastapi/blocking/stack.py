@@ -178,6 +178,7 @@ class Scene:
     named: Named | None = None  # the outermost name of the catalog below the user's line
     imports: str = ""  # the module that the user's line imports, if it does
     lazily: bool = False  # a library below that line imports it, at its first use
+    through: bool = False  # a library stands between the user's line and the call
 
     @property
     def wrote(self) -> str:
@@ -240,6 +241,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     return Scene(
         where, chain, below if mine else None, mine[0] if mine else None, blame, quiet, importing,
         imported, tuple(labels), named if mine else None, imports, lazily and bool(imports),
+        library is not None,
     )  # fmt: skip
 
 

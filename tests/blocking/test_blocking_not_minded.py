@@ -1,0 +1,196 @@
+"""What nobody could or should change: set-up, a library's first use, a sync TestClient."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+from fastapi import FastAPI, Request, WebSocket
+from starlette.testclient import TestClient
+
+INI = "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+STRICT = ("--asyncfastapi-blocking=fail", "--asyncfastapi-blocking-profile=strict")
+PREPARED = """
+import time
+import pytest
+
+@pytest.fixture
+async def settings(tmp_path, anyio_backend):
+    path = tmp_path / "settings"
+    path.write_text("x")
+    {early}
+    yield path.read_text()
+    {late}
+
+{fixtures}
+async def test_it({names}):
+    {body}
+"""
+
+
+def prepared(pytester: pytest.Pytester, **parts: str) -> pytest.RunResult:
+    """Run one test and its fixtures, written with these parts."""
+    given = dict.fromkeys(("early", "late", "body"), "pass") | {"fixtures": "", "names": "settings"}
+    pytester.makeini(INI)
+    pytester.makepyfile(PREPARED.format(**(given | parts)))
+    return pytester.runpytest_inprocess(*STRICT)
+
+
+def test_what_a_fixture_reads_and_builds_is_not_minded(pytester):
+    """Nobody is served: as in the start-up of an app."""
+    prepared(pytester).assert_outcomes(passed=1)
+
+
+def test_what_the_body_reads_is(pytester):
+    result = prepared(pytester, names="tmp_path", body="(tmp_path / 'x').write_text('x')")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*blocking call: *", "*(tmp_path / 'x').write_text('x')*"])
+
+
+@pytest.mark.parametrize(("part", "outcomes"), [("early", {"failed": 1}), ("late", {"errors": 1})])
+def test_a_fixture_that_waits_for_others_is_minded(pytester, part, outcomes):
+    """A sleep is a sleep: it is what makes a suite slow."""
+    result = prepared(pytester, **{part: "time.sleep(0.01)"})
+    result.assert_outcomes(passed=int(part == "late"), **outcomes)
+    result.stdout.fnmatch_lines(["*blocking call: time.sleep*"])
+
+
+def test_what_a_request_of_a_fixture_does_is_the_apps(pytester):
+    """The app serves, whoever asks."""
+    pytester.makeconftest(
+        """
+        import pytest
+        from fastapi import FastAPI
+
+        app = FastAPI()
+
+        @app.get("/")
+        async def home():
+            with open(__file__) as file:
+                return file.read()[:1]
+
+        @pytest.fixture
+        def asgi_app():
+            return app
+
+        @pytest.fixture
+        async def known(asgi_client):
+            return (await asgi_client.get("/")).json()
+        """
+    )
+    result = prepared(pytester, names="known")
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*blocking call: open(*", "*GET /*"])
+
+
+LIBRARY = """
+def use():
+    import slow_part
+"""
+SLOW = """
+import time
+end = time.thread_time() + 0.15
+while time.thread_time() < end:
+    sum(range(100))
+"""
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_what_a_library_imports_at_its_first_use_by_a_test_only_warns(
+    watch, tmp_path, monkeypatch, profile
+):
+    """Below a line of the test's body the user has no line to move; in a request it may be slow."""
+    packages = tmp_path / "site-packages"
+    packages.mkdir()
+    (packages / "some_library.py").write_text(LIBRARY)
+    (packages / "slow_part.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(packages)
+    import some_library
+
+    async def test_it():
+        some_library.use()
+
+    try:
+        (found,) = watch(test_it, profile=profile).findings()
+    finally:
+        del sys.modules["slow_part"], sys.modules["some_library"]
+    assert (found.data["category"], found.severity) == ("import", "warning")
+    assert found.title.startswith("blocking call: import slow_part held")
+    assert found.where.source == "some_library.use()"
+    assert "where the app starts" in found.remedy
+
+
+def test_ones_own_import_of_such_a_module_fails(watch, tmp_path, monkeypatch):
+    (tmp_path / "slow_part.py").write_text(SLOW)
+    monkeypatch.syspath_prepend(tmp_path)
+
+    async def test_it():
+        import slow_part  # noqa: F401
+
+    try:
+        (found,) = watch(test_it).findings()
+    finally:
+        del sys.modules["slow_part"]
+    assert (found.data["category"], found.severity) == ("import", "error")
+
+
+app = FastAPI()
+
+
+@app.websocket("/ws")
+async def ws(socket: WebSocket):
+    await socket.accept()
+    await socket.send_text(await socket.receive_text())
+    await socket.close()
+
+
+@app.post("/file")
+async def upload(request: Request):
+    return len(await request.body())
+
+
+@app.get("/slow")
+async def slow():
+    time.sleep(0.01)
+
+
+def test_a_sync_testclient_in_an_async_test_is_not_minded(watch, tmp_path):
+    """It runs the app on a thread of its own and waits for it: the test's own affair."""
+    big = tmp_path / "big"
+    big.write_bytes(b"x" * 100_000)
+    client = TestClient(app)
+    opened = big.open("rb")
+
+    async def test_it():
+        with client:
+            with client.websocket_connect("/ws") as socket:
+                socket.send_text("hi")
+                assert socket.receive_text() == "hi"
+            assert client.post("/file", content=opened).json() == 100_000
+
+    with opened:
+        found = watch(test_it, profile="strict").findings()
+    assert [item.title for item in found] == []
+
+
+def test_the_app_below_a_testclient_is(watch):
+    async def test_it():
+        TestClient(app).get("/slow")
+
+    (found,) = watch(test_it).findings()
+    assert found.title.startswith("blocking call: time.sleep")
+
+
+COMPUTES = "end = time.thread_time() + 0.4\n    while time.thread_time() < end: sum(range(100))"
+
+
+def test_what_the_body_computes_in_its_last_step_is_the_bodys(pytester):
+    """It ends with the body, though the step of the loop goes on with what the fixtures do."""
+    result = prepared(pytester, body=COMPUTES)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*blocking computation: *"])
+
+
+def test_what_a_fixture_computes_is_not(pytester):
+    prepared(pytester, late=COMPUTES).assert_outcomes(passed=1)
