@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from ..findings import Finding
 
 _TITLE = "pytest-asyncfastapi"
+_INDENT = " " * 6
 
 
 def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], list[str]]) -> None:
@@ -25,8 +27,9 @@ def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], lis
         terminal.ensure_newline()
         terminal.write("FOUND " if severe else "warn  ", red=severe, yellow=not severe, bold=True)
         terminal.line(finding.title + (f" (x {finding.count})" if finding.count > 1 else ""))
-        for line in _details(finding, tests, verbose=terminal.config.get_verbosity() > 0):
-            terminal.write_line(f"      {line}")
+        verbose, width = terminal.config.get_verbosity() > 0, terminal._tw.fullwidth - len(_INDENT)
+        for line in _details(finding, tests, verbose=verbose, width=width):
+            terminal.write_line(f"{_INDENT}{line}")
     for note in notes:
         terminal.write_line(f"note  {note}")
     errors = sum(1 for finding, _ in _by_place(found) if finding.severity == "error")
@@ -38,19 +41,34 @@ def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], lis
         )
 
 
-def _details(finding: Finding, tests: list[str], *, verbose: bool) -> Iterable[str]:
+def _details(finding: Finding, tests: list[str], *, verbose: bool, width: int) -> Iterable[str]:
     if finding.where is not None:
         source = f"  {finding.where.source}" if finding.where.source else ""
         yield f"{finding.where}{source}"
     if finding.activity:
         yield f"in {finding.activity}"
     if finding.remedy:
-        yield from (f"fix: {finding.remedy}" if verbose else f"fix: {_first(finding.remedy)}",)
+        yield from _wrapped("fix: ", finding.remedy if verbose else _first(finding.remedy), width)
     tests = sorted(tests)  # under xdist they arrive in any order
     shown = tests if verbose else tests[:2]
     more = len(tests) - len(shown)
     if shown and shown[0]:
         yield f"seen in {', '.join(shown)}{f' and {more} more' if more else ''}"
+
+
+def _wrapped(name: str, text: str, width: int) -> Iterable[str]:
+    """Sentences, below their name; code and addresses are left whole."""
+    pad = " " * len(name)
+    for line in text.splitlines():
+        yield from textwrap.wrap(
+            line,
+            width,
+            initial_indent=name,
+            subsequent_indent=pad,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        name = pad
 
 
 def _first(text: str) -> str:
