@@ -1,1 +1,67 @@
-"""The suite runs under the plugin that it tests: its async tests are guarded by it too."""
+"""The suite runs under the plugin that it tests: its async tests are guarded by it too.
+
+Hundreds of its tests run pytest inside of pytest; three things here make that bearable.
+"""
+
+from __future__ import annotations
+
+import gc
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# What the projects that `pytester` runs import. What it finds loaded it leaves loaded; anything
+# else it forgets after each run, and FastAPI alone takes as long as most of these tests.
+PRELOADED = (
+    "aiosqlite",
+    "anyio._backends._asyncio",
+    "anyio._backends._trio",
+    "fastapi.testclient",
+    "h11",
+    "httpx2",
+    "jsonschema",
+    "respx",
+    "sqlalchemy.dialects.sqlite.aiosqlite",
+    "sqlalchemy.ext.asyncio",
+    "trio.testing",
+    "uvicorn",
+    "wsproto",
+)
+# Plugins that take longer to load than most tests to run; `-p trio` brings one back.
+SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov"
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Load them before the first test; full collections then need not look at them again."""
+    if any("pytester" in getattr(item, "fixturenames", ()) for item in session.items):
+        for name in PRELOADED:
+            import_module(name)
+        gc.collect()
+        gc.freeze()
+
+
+def _with_room(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call it above a frame that is larger than any chunk of CPython's stack of frames.
+
+    The chunk made for this frame has room for all that is deeper. Otherwise a loop that happens
+    to stand at the border of two chunks of 16 kB maps and unmaps memory in each of its calls: in
+    a pytest in a pytest some do, and their tests take three times as long.
+    """
+    return function(*args, **kwargs)
+
+
+# In machine words; the chunk is the next power of two, in bytes.
+_with_room.__code__ = _with_room.__code__.replace(co_stacksize=(1 << 17) - 1000)
+
+
+@pytest.fixture
+def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
+    """With room, and without the plugins that are slow to load unless the test names them."""
+    monkeypatch.setattr(pytester, "inline_run", partial(_with_room, pytester.inline_run))
+    monkeypatch.setenv("PYTEST_ADDOPTS", SLOW_TO_LOAD)
+    return pytester
