@@ -6,40 +6,27 @@ Hundreds of its tests run pytest inside of pytest; three things here make that b
 from __future__ import annotations
 
 import gc
+import os
+import sys
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests import warm
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# What the projects that `pytester` runs import. What it finds loaded it leaves loaded; anything
-# else it forgets after each run, and FastAPI alone takes as long as most of these tests.
-PRELOADED = (
-    "aiosqlite",
-    "anyio._backends._asyncio",
-    "anyio._backends._trio",
-    "fastapi.testclient",
-    "h11",
-    "httpx2",
-    "jsonschema",
-    "respx",
-    "sqlalchemy.dialects.sqlite.aiosqlite",
-    "sqlalchemy.ext.asyncio",
-    "trio.testing",
-    "uvicorn",
-    "wsproto",
-)
-# Plugins that take longer to load than most tests to run; `-p trio` brings one back.
+# Plugins that take longer to load than most tests to run.
 SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load them before the first test; full collections then need not look at them again."""
     if any("pytester" in getattr(item, "fixturenames", ()) for item in session.items):
-        for name in PRELOADED:
+        for name in warm.PRELOADED:
             import_module(name)
         gc.collect()
         gc.freeze()
@@ -59,9 +46,25 @@ def _with_room(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 _with_room.__code__ = _with_room.__code__.replace(co_stacksize=(1 << 17) - 1000)
 
 
+def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
+    """Start a process as pytester does, by a fork if it is a run of pytest."""
+    path = filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    if command[:2] != (sys.executable, "-mpytest") or not warm.can_serve(env):
+        return popen(command, **how)
+    return warm.Fork(command[2:], os.getcwd(), env, how["stdout"].name, how["stderr"].name)
+
+
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """With room, and without the plugins that are slow to load unless the test names them."""
+    """With room, and without the plugins that are slow to load."""
     monkeypatch.setattr(pytester, "inline_run", partial(_with_room, pytester.inline_run))
+    monkeypatch.setattr(pytester, "popen", partial(_warm, pytester.popen))
     monkeypatch.setenv("PYTEST_ADDOPTS", SLOW_TO_LOAD)
     return pytester
+
+
+@pytest.fixture
+def every_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that need the slow ones."""
+    monkeypatch.delenv("PYTEST_ADDOPTS")

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from functools import partial
+
 import anyio
 import pytest
 from apps import answering
@@ -48,7 +51,9 @@ def run(pytester: pytest.Pytester, tests: str, *flags: str, ini: str = "") -> py
     """Run these tests with the app above."""
     pytester.makeini(INI + ini)
     pytester.makepyfile(myapp=APP, test_it="import pytest\nfrom myapp import log, VAR\n" + tests)
-    go = pytester.runpytest_subprocess if "no:respx" in flags else pytester.runpytest
+    # Without what other runs have imported.
+    alone = partial(pytester.run, sys.executable, "-m", "pytest")
+    go = alone if "no:respx" in flags else pytester.runpytest
     return go("-q", "-p", "no:randomly", *flags)
 
 
@@ -63,6 +68,7 @@ RUNNERS = {
 }
 
 
+@pytest.mark.usefixtures("every_plugin")
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_N04_N05_opened_and_closed_by_a_fixture(pytester: pytest.Pytester, runner: str) -> None:
     """Set-up and teardown may be different tasks: N10 too, an open response is reaped."""
@@ -135,6 +141,7 @@ async def test_a(asgi_client): pass
     ) in result.stdout.str()
 
 
+@pytest.mark.usefixtures("every_plugin")
 def test_N02_pytest_trio_has_no_wider_loop(pytester: pytest.Pytester) -> None:
     """One sentence."""
     result = run(

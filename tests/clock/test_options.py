@@ -100,6 +100,7 @@ async def test_a(autojump_clock, clock):
 """
 
 
+@pytest.mark.usefixtures("every_plugin")
 def test_pytest_trio_s_own_clock_is_named(project: pytest.Pytester) -> None:
     """Two clocks for one run: said in one sentence with the remedy."""
     project.makepyfile(AUTOJUMP)

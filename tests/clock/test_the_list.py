@@ -22,6 +22,7 @@ RUNNERS = {
 }
 
 
+@pytest.mark.usefixtures("every_plugin")
 @pytest.mark.parametrize("runner", RUNNERS)
 def test_the_list(pytester: pytest.Pytester, runner: str) -> None:
     """Every row passes; none is skipped but for a missing package."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 
 class Report:
@@ -56,15 +56,13 @@ class Projects:
             + ("asyncio_default_fixture_loop_scope = function\n" if "asyncio" in plugins else "")
             + ini
         )
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *flags]
+        arguments = ["-q", "-p", "no:cacheprovider", *flags]
         for name in ("asyncfastapi", "anyio", *plugins.split()):
-            command += ["-p", name]
-        command += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of the module asyncio
+            arguments += ["-p", name]
+        arguments += ["-W", "ignore::pytest.PytestAssertRewriteWarning"]  # of the module asyncio
         # Loading every plugin that happens to be installed costs more than the tests do.
         alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
-        done = subprocess.run(
-            command, cwd=folder, env=alone, capture_output=True, text=True, check=False, timeout=120
-        )
+        done = warm.run(*arguments, cwd=folder, env=alone, timeout=120)
         return Report(folder, done.stdout + done.stderr, done.returncode)
 
 

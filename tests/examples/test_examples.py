@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -19,14 +19,7 @@ def run(folder: str, *arguments: str, needs: tuple[str, ...] = ()) -> tuple[int,
     if missing:
         pytest.skip(f"{', '.join(missing)} is not installed here: nox -s examples installs it")
     plain = ("-p", "no:cacheprovider", "-W", "error", "-q")
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", *plain, *arguments],
-        cwd=EXAMPLES / folder,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    result = warm.run(*plain, *arguments, cwd=EXAMPLES / folder)
     return result.returncode, result.stdout + result.stderr
 
 

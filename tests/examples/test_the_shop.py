@@ -9,17 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from tests import pages
+from tests import pages, warm
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 
 
 def run_shop(*arguments: str) -> subprocess.CompletedProcess[str]:
     plain = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-q")
-    command = [sys.executable, "-m", "pytest", *plain, *arguments]
-    return subprocess.run(
-        command, cwd=SHOP, capture_output=True, text=True, check=False, timeout=300
-    )
+    return warm.run(*plain, *arguments, cwd=SHOP)
 
 
 @pytest.fixture(scope="module")

@@ -209,6 +209,7 @@ async def hold():
     result.stdout.fnmatch_lines(["disconnect sweep: hung when the client leaves at shopapp.py:*"])
 
 
+@pytest.mark.usefixtures("every_plugin")
 def test_on_trio_there_is_one_way_to_be_cancelled(project) -> None:
     """For good; leaving works as everywhere."""
     app = SOUND.replace("asyncio.sleep", "anyio.sleep")

@@ -274,6 +274,7 @@ def test_a_wrong_option_stops_the_run_with_a_sentence(project, flag: str, senten
     result.stderr.fnmatch_lines([sentence])
 
 
+@pytest.mark.usefixtures("every_plugin")
 @pytest.mark.parametrize("runner", ["asyncio", "anyio", "trio"])
 def test_every_runner_is_swept(project, runner: str) -> None:
     """pytest-asyncio's, anyio's and pytest-trio's tests."""

@@ -2,12 +2,12 @@
 
 import re
 import shutil
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import pytest
+
+from tests import warm
 
 SHOP = Path(__file__).parents[2] / "examples" / "shop"
 FAULT = "*: status=503, p=0.3"
@@ -26,9 +26,7 @@ def outcomes(tmp_path):
     def run(*arguments):
         plain = ("-p", "no:cacheprovider", "-p", "no:asyncio", "-q", "--junitxml=out.xml")
         # What blocks the loop depends on how busy the machine is, and is not what this is about.
-        command = [sys.executable, "-m", "pytest", *plain, "--asyncfastapi-blocking=off"]
-        command += arguments
-        done = subprocess.run(command, cwd=shop, capture_output=True, text=True, timeout=300)
+        done = warm.run(*plain, "--asyncfastapi-blocking=off", *arguments, cwd=shop)
         assert done.returncode in (0, 1), done.stdout + done.stderr
         found = {}
         for case in ElementTree.parse(shop / "out.xml").iter("testcase"):

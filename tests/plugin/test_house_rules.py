@@ -59,7 +59,7 @@ def test_a_run_without_our_fixtures_imports_no_room(pytester: pytest.Pytester) -
             assert heavy == []
         """
     )
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.run(sys.executable, "-m", "pytest").assert_outcomes(passed=1)
 
 
 def imports(path: Path) -> set[str]:

@@ -100,6 +100,7 @@ def write_project(pytester: pytest.Pytester, ini: str, mark: str, library: str) 
     pytester.makepyfile(myapp=APP, test_it=TESTS.format(mark=mark, library=library))
 
 
+@pytest.mark.usefixtures("every_plugin")
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_the_same_fixtures_under_every_runner(pytester: pytest.Pytester, name: str) -> None:
     """Five tests pass, each run once, whoever runs them."""

@@ -1,0 +1,158 @@
+"""Runs of pytest in a process of their own that need not load everything anew.
+
+A server, one for each process of the suite, has loaded pytest, its plugins and what the projects
+of the tests import. For each run it forks; the fork does what `python -m pytest` would, but for
+its start. A run that is about the start of an interpreter gets one, and so does any run where
+the system cannot fork.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import json
+import os
+import runpy
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any
+
+# What the projects of the tests import; FastAPI alone takes as long as most of these tests.
+PRELOADED = (
+    "aiosqlite",
+    "anyio._backends._asyncio",
+    "anyio._backends._trio",
+    "fastapi.testclient",
+    "h11",
+    "httpx2",
+    "jsonschema",
+    "respx",
+    "sqlalchemy.dialects.sqlite.aiosqlite",
+    "sqlalchemy.ext.asyncio",
+    "trio.testing",
+    "uvicorn",
+    "wsproto",
+)
+
+
+class Fork:
+    """A run, with what `subprocess` and pytester use of a Popen."""
+
+    stdin = None
+
+    def __init__(self, arguments: list[str], cwd: str, env: dict[str, str], *files: str) -> None:
+        request = {"arguments": arguments, "cwd": cwd, "env": env, "files": files}
+        server().stdin.write(json.dumps(request).encode() + b"\n")
+        server().stdin.flush()
+        self.pid = int(server().stdout.readline())
+
+    def wait(self, timeout: float | None = None) -> int:
+        if not select.select([server().stdout], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired("pytest", timeout or 0)
+        return int(server().stdout.readline())
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+@cache
+def server() -> Any:
+    """Started when it is first needed; it ends with us, when its input does."""
+    started = subprocess.Popen([sys.executable, __file__], stdin=-1, stdout=-1, bufsize=0)
+    atexit.register(started.communicate)
+    return started
+
+
+def can_serve(env: dict[str, str]) -> bool:
+    """Whether an interpreter that starts in this environment would be like the server's."""
+    names = {name for name in {*env, *os.environ} if name.startswith("PYTHON")} - {"PYTHONPATH"}
+    return hasattr(os, "fork") and all(env.get(name) == os.environ.get(name) for name in names)
+
+
+def run(
+    *arguments: str, cwd: Path, env: dict[str, str] | None = None, timeout: float = 300
+) -> subprocess.CompletedProcess[str]:
+    """`python -m pytest` with these arguments."""
+    env = dict(os.environ) if env is None else env
+    command = [sys.executable, "-m", "pytest", *arguments]
+    if not can_serve(env):
+        return subprocess.run(
+            command, cwd=cwd, env=env, capture_output=True, text=True, check=False, timeout=timeout
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        out, err = Path(folder, "out"), Path(folder, "err")
+        fork = Fork(list(arguments), str(cwd), env, str(out), str(err))
+        try:
+            code = fork.wait(timeout)
+        except BaseException:
+            fork.kill()
+            fork.wait()
+            raise
+        return subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
+
+
+def load() -> None:
+    """All that takes time, with the asserts of the plugins rewritten as pytest does it."""
+    from _pytest.assertion import install_importhook
+    from _pytest.config import get_config
+
+    plugins = entry_points(group="pytest11")
+    hook = install_importhook(get_config())
+    for plugin in plugins:
+        files = plugin.dist.files or () if plugin.dist else ()
+        hook.mark_rewrite(*{file.parts[0].removesuffix(".py") for file in files})
+        hook.mark_rewrite(plugin.module.partition(".")[0])  # whose files are not listed: ours
+    for name in (*(plugin.module for plugin in plugins), *PRELOADED):
+        import_module(name)
+    sys.meta_path.remove(hook)
+    gc.collect()
+    gc.freeze()
+
+
+def become(arguments: list[str], cwd: str, env: dict[str, str], files: list[str]) -> None:
+    """In the fork: what a new process is given."""
+    os.setpgid(0, 0)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    for number, name in enumerate((os.devnull, *files)):
+        opened = os.open(name, flags if number else os.O_RDONLY, 0o666)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    more = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
+    sys.path[:0] = [cwd, *map(os.path.abspath, more)]
+    sys.argv[:] = ["pytest", *arguments]
+
+
+def serve() -> None:
+    """Fork for each request; the number of the process is answered, and then its exit status."""
+    known = {path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path}
+    sys.path[:] = [path for path in sys.path[1:] if path not in known]
+    while line := os.read(0, 1 << 20):
+        while not line.endswith(b"\n"):
+            line += os.read(0, 1 << 20)
+        if not (pid := os.fork()):
+            become(**json.loads(line))
+            return
+        with suppress(OSError):  # whoever is first; it may have ended
+            os.setpgid(pid, pid)
+        os.write(1, b"%d\n" % pid)
+        os.write(1, b"%d\n" % os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+
+if __name__ == "__main__":
+    load()
+    before = os.getpid()
+    serve()
+    if os.getpid() != before:
+        runpy.run_module("pytest", run_name="__main__", alter_sys=True)
