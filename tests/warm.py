@@ -111,7 +111,9 @@ def load() -> None:
         files = plugin.dist.files or () if plugin.dist else ()
         hook.mark_rewrite(*{file.parts[0].removesuffix(".py") for file in files})
         hook.mark_rewrite(plugin.module.partition(".")[0])  # whose files are not listed: ours
-    for name in (*(plugin.module for plugin in plugins), *PRELOADED):
+    # Hypothesis counts how often it was loaded, and minds strategies until each has begun.
+    loaded = {plugin.module for plugin in plugins} - {"_hypothesis_pytestplugin"}
+    for name in (*loaded, *PRELOADED):
         import_module(name)
     sys.meta_path.remove(hook)
     gc.collect()
