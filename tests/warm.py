@@ -134,6 +134,48 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], files: list[str]
     more = [path for path in env.get("PYTHONPATH", "").split(os.pathsep) if path]
     sys.path[:0] = [cwd, *map(os.path.abspath, more)]
     sys.argv[:] = ["pytest", *arguments]
+    if "-n" in arguments:
+        fork_workers(int(arguments[arguments.index("-n") + 1]))
+
+
+class Worker:
+    """A worker of xdist, with what execnet uses of a Popen; forked before there are threads."""
+
+    def __init__(self) -> None:
+        (theirs, stdin), (stdout, out) = os.pipe(), os.pipe()
+        self.pid = os.fork()
+        if self.pid:
+            os.close(theirs)
+            os.close(out)
+            self.stdin, self.stdout = open(stdin, "wb"), open(stdout, "rb")
+            return
+        for number, pipe in enumerate((theirs, out)):
+            os.dup2(pipe, number)
+        for pipe in (theirs, stdin, stdout, out):
+            os.close(pipe)
+        sys.argv[:] = ["-c"]
+        sys.stdin = open(0, closefd=False)
+        exec(eval(sys.stdin.readline()))  # execnet's words, and all that `python -c` is told
+        sys.exit()
+
+    def wait(self) -> int:
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+    def kill(self) -> None:
+        os.kill(self.pid, signal.SIGKILL)
+
+
+def fork_workers(number: int) -> None:
+    """What xdist starts first it finds started; a worker in the place of one that crashed is new."""
+    from execnet.gateway_io import Popen2IO, Popen2IOMaster
+
+    ready = [Worker() for _ in range(number)]
+
+    def begin(self: Any, args: Any, execmodel: Any) -> None:
+        self.popen = ready.pop(0) if ready else subprocess.Popen(args, stdin=-1, stdout=-1)
+        Popen2IO.__init__(self, self.popen.stdin, self.popen.stdout, execmodel=execmodel)
+
+    Popen2IOMaster.__init__ = begin
 
 
 def serve() -> None:
