@@ -1,6 +1,6 @@
 """The suite runs under the plugin that it tests: its async tests are guarded by it too.
 
-Hundreds of its tests run pytest inside of pytest; three things here make that bearable.
+Hundreds of its tests run pytest inside of pytest; what is here and in warm.py makes that bearable.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _with_room.__code__ = _with_room.__code__.replace(co_stacksize=(1 << 17) - 1000)
 
 
 def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
-    """Start a process as pytester does, by a fork if it is a run of pytest."""
+    """Start a process as pytester does; a run of pytest is forked, see warm.py."""
     path = filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     if command[:2] != (sys.executable, "-mpytest") or not warm.can_serve(env):

@@ -2,8 +2,9 @@
 
 A server, one for each process of the suite, has loaded pytest, its plugins and what the projects
 of the tests import. For each run it forks; the fork does what `python -m pytest` would, but for
-its start. A run that is about the start of an interpreter gets one, and so does any run where
-the system cannot fork.
+its start. A run whose environment tells the interpreter something (`PYTHONHASHSEED`) gets one of
+its own, and so does any run where the system cannot fork. A test that is about the start calls
+`pytester.run(sys.executable, "-m", "pytest")`.
 """
 
 from __future__ import annotations
@@ -166,7 +167,7 @@ class Worker:
 
 
 def fork_workers(number: int) -> None:
-    """What xdist starts first it finds started; a worker in the place of one that crashed is new."""
+    """What xdist starts first it finds started; any further worker is a new process."""
     from execnet.gateway_io import Popen2IO, Popen2IOMaster
 
     ready = [Worker() for _ in range(number)]
