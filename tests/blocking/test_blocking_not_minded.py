@@ -103,21 +103,21 @@ def test_what_a_library_imports_at_its_first_use_by_a_test_only_warns(
     """Below a line of the test's body the user has no line to move; in a request it may be slow."""
     packages = tmp_path / "site-packages"
     packages.mkdir()
-    (packages / "some_library.py").write_text(LIBRARY)
+    (packages / "lazy_library.py").write_text(LIBRARY)
     (packages / "slow_part.py").write_text(SLOW)
     monkeypatch.syspath_prepend(packages)
-    import some_library
+    import lazy_library
 
     async def test_it():
-        some_library.use()
+        lazy_library.use()
 
     try:
         (found,) = watch(test_it, profile=profile).findings()
     finally:
-        del sys.modules["slow_part"], sys.modules["some_library"]
+        del sys.modules["slow_part"], sys.modules["lazy_library"]
     assert (found.data["category"], found.severity) == ("import", "warning")
     assert found.title.startswith("blocking call: import slow_part held")
-    assert found.where.source == "some_library.use()"
+    assert found.where.source == "lazy_library.use()"
     assert "where the app starts" in found.remedy
 
 
