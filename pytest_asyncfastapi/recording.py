@@ -84,7 +84,7 @@ class Recording:
 
     def __init__(self, user_code: UserCode) -> None:
         self.requests: list[Request] = []
-        self.tasks = Tasks(user_code, self.now)
+        self.tasks = Tasks(user_code, self.now, lambda: self.zeros.get("", self._began))
         self.tasks.start()
         self._began = time.monotonic()
         # When the test began, on each clock that does not start where the process's does.

@@ -52,9 +52,12 @@ class Life:
 class Tasks:
     """Follows the tasks in which the user's code runs, from `start()` to `stop()`."""
 
-    def __init__(self, user_code: UserCode, now: Callable[[], float]) -> None:
+    def __init__(
+        self, user_code: UserCode, now: Callable[[], float], zero: Callable[[], float]
+    ) -> None:
         self._users = user_code
         self._now = now
+        self._zero = zero  # when the test began, on the clock of its loop
         # Those of trio, which take no attributes: none lives a moment longer for it.
         self._of_trio: weakref.WeakKeyDictionary[Any, Life] = weakref.WeakKeyDictionary()
         self._lives: list[Life] = []
@@ -96,18 +99,26 @@ class Tasks:
         original = handle._run
         live = True
 
+        # Each step of each task: what is not called here is what makes reports cheap.
         def _run(self: Any) -> None:
             task = getattr(self._callback, "__self__", None) if live else None
             if not isinstance(task, asyncio.Task):
                 original(self)
                 return
-            before(task, self._context)
+            life, clock = getattr(task, _ATTRIBUTE, None), self._loop.time
+            if life is None or life.owner is not tasks:
+                life = tasks._life(task, self._context.get(ACTIVITY, ""), tasks._now())
+            elif (now := clock() - zero()) - life.since >= _SHORTEST:
+                tasks._waited(task, life, now)
             try:
                 original(self)
             finally:
-                after(task)
+                if life is not None:
+                    life.since = clock() - zero()
+                    if task.done():
+                        life.end = life.since
 
-        before, after = self.goes_on, self.has_gone
+        tasks, zero = self, self._zero
 
         def undo() -> None:
             nonlocal live
@@ -119,12 +130,15 @@ class Tasks:
         return undo
 
     def goes_on(self, task: Any, context: Any) -> None:
-        """A task is about to run: where, and for how long, has it waited?"""
+        """A task of trio's is about to run: where, and for how long, has it waited?"""
         now, life = self._now(), self._found(task)
         if life is None:
             self._life(task, context.get(ACTIVITY, ""), now)
-            return
-        if now - life.since < _SHORTEST or self._noted >= _MOST:
+        elif now - life.since >= _SHORTEST:
+            self._waited(task, life, now)
+
+    def _waited(self, task: Any, life: Life, now: float) -> None:
+        if self._noted >= _MOST:
             return
         if mine := self._standing(task):
             self._noted += 1
@@ -148,12 +162,10 @@ class Tasks:
         return mine
 
     def has_gone(self, task: Any) -> None:
-        """A task has run, and waits again or is done."""
+        """A task of trio's has run, and waits again or is done."""
         life = self._found(task)
         if life is not None:
             life.since = self._now()
-            if isinstance(task, asyncio.Task) and task.done():
-                life.end = life.since
 
     def has_ended(self, task: Any) -> None:
         """A task of trio's is over."""
