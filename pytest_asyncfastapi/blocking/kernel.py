@@ -51,6 +51,7 @@ _NAMES = _SYSCALLS.get(platform.machine() if _PROC else "", {})
 
 
 _ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
+_AWAKE = 0.05  # seconds, ten times what a thread sleeps between two looks at the GIL
 _NOTHING = 0.0002  # seconds of CPU time: whoever used less was asleep
 
 
@@ -161,10 +162,10 @@ def times_asleep() -> int:
     return -1 if _rusage is None else int(_rusage().ru_nvcsw)
 
 
-def one_sleep(part: float, times: int) -> bool:
-    """Did a thread that nobody saw asleep sleep, for that part of its step?
+def one_sleep(seconds: float, rest: float, times: int) -> bool:
+    """Did a thread that nobody saw asleep sleep, for so many seconds of the rest of its step?
 
-    One that kept the GIL went to sleep once, and perhaps gave the GIL away once or twice after
-    that. Many short sleeps are waits for the GIL; none at all is a machine that stood still.
+    One that kept the GIL went to sleep once, and gave the GIL away a few times after that. Who
+    waits for the GIL wakes every 5 ms to ask for it; a machine that stood still never slept.
     """
-    return 1 <= times <= _FEW and part >= _ALL
+    return 1 <= times <= max(_FEW, seconds / _AWAKE) and seconds / rest >= _ALL

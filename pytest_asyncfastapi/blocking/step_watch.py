@@ -230,7 +230,7 @@ class StepWatch:
         pages, cell.pages = cell.pages, kernel.pages_read()
         if not any(sample.asleep for sample in samples):
             # It may have slept until its own code had come from the disk.
-            once = kernel.one_sleep(blocked / rest, figures.switches - base.switches)
+            once = kernel.one_sleep(blocked, rest, figures.switches - base.switches)
             blocked = blocked if once and pages == cell.pages else 0.0
         if not samples and callback is not None:
             near = spots_of_callback(getattr(callback, "_callback", None))

@@ -64,7 +64,7 @@ def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
     """It keeps the GIL, so the watchdog cannot look: it is concluded from figures."""
     libc = ctypes.PyDLL(None)
     # How often a thread goes to sleep depends on the others, and pages on the machine.
-    monkeypatch.setattr(kernel, "one_sleep", lambda part, times: True)
+    monkeypatch.setattr(kernel, "one_sleep", lambda *figures: True)
     monkeypatch.setattr(kernel, "pages_read", lambda: 0)
     monkeypatch.setattr(kernel.ThreadFigures, "sleeping_in", lambda self: "")
 
@@ -75,6 +75,22 @@ def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
     assert found.title.startswith("blocking call: sleep in the kernel")
     assert found.evidence == "step watch: the thread slept in the kernel"
     assert found.severity == severity
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rest", "times", "slept"),
+    [
+        (0.30, 0.31, 1, True),
+        (0.50, 0.51, 6, True),  # and lent the GIL to its watchers afterwards
+        (0.50, 0.51, 90, False),  # that is how one waits for the GIL
+        (0.06, 0.07, 12, False),
+        (0.06, 0.07, 3, True),
+        (0.30, 0.31, 0, False),  # the machine stood still
+        (0.10, 0.31, 1, False),  # the most of it was something else
+    ],
+)
+def test_what_is_concluded_to_be_one_sleep(seconds, rest, times, slept):
+    assert kernel.one_sleep(seconds, rest, times) is slept
 
 
 def test_a_step_that_waited_for_its_pages_is_not_concluded_to_sleep(watch, monkeypatch):
