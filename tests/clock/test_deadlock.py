@@ -104,8 +104,8 @@ def test_a_handler_that_does_nothing_is_not_called_again():
     assert len(reports) == 1
 
 
-def test_an_open_connection_delays_the_report(virtually):
-    """With something open that might speak, the report comes after the bound."""
+def test_an_open_connection_does_not_hide_it(virtually):
+    """Something open that might still speak delays the report, by the bound at most."""
     aiosqlite = pytest.importorskip("aiosqlite")
 
     async def body(clock):
