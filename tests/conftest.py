@@ -9,7 +9,6 @@ import gc
 import os
 import sys
 from functools import partial
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,8 +25,7 @@ SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov"
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load them before the first test; full collections then need not look at them again."""
     if any("pytester" in getattr(item, "fixturenames", ()) for item in session.items):
-        for name in warm.PRELOADED:
-            import_module(name)
+        warm.preload()
         gc.collect()
         gc.freeze()
 

@@ -101,6 +101,13 @@ def run(
         return subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
 
 
+def preload() -> None:
+    """Import what the projects of the tests import, as far as it is installed."""
+    for name in PRELOADED:
+        with suppress(ModuleNotFoundError):
+            import_module(name)
+
+
 def load() -> None:
     """All that takes time, with the asserts of the plugins rewritten as pytest does it."""
     from _pytest.assertion import install_importhook
@@ -114,8 +121,9 @@ def load() -> None:
         hook.mark_rewrite(plugin.module.partition(".")[0])  # whose files are not listed: ours
     # Hypothesis counts how often it was loaded, and minds strategies until each has begun.
     loaded = {plugin.module for plugin in plugins} - {"_hypothesis_pytestplugin"}
-    for name in (*loaded, *PRELOADED):
+    for name in loaded:
         import_module(name)
+    preload()
     sys.meta_path.remove(hook)
     gc.collect()
     gc.freeze()
