@@ -19,6 +19,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import warnings
 from contextlib import suppress
 from functools import cache
 from importlib import import_module
@@ -103,9 +104,11 @@ def run(
 
 def preload() -> None:
     """Import what the projects of the tests import, as far as it is installed."""
-    for name in PRELOADED:
-        with suppress(ModuleNotFoundError):
-            import_module(name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Starlette's test client prefers httpx2
+        for name in PRELOADED:
+            with suppress(ModuleNotFoundError):
+                import_module(name)
 
 
 def load() -> None:
