@@ -27,6 +27,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
+from pytest import version_tuple
+
 # What the projects of the tests import; FastAPI alone takes as long as most of these tests.
 PRELOADED = (
     "aiosqlite",
@@ -77,7 +79,9 @@ def server() -> Any:
 def can_serve(env: dict[str, str]) -> bool:
     """Whether an interpreter that starts in this environment would be like the server's."""
     names = {name for name in {*env, *os.environ} if name.startswith("PYTHON")} - {"PYTHONPATH"}
-    return hasattr(os, "fork") and all(env.get(name) == os.environ.get(name) for name in names)
+    if not hasattr(os, "fork") or version_tuple < (9,):  # before, no hook without a project
+        return False
+    return all(env.get(name) == os.environ.get(name) for name in names)
 
 
 def run(
