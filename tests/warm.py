@@ -27,7 +27,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from pytest import version_tuple
+import pytest
 
 # What the projects of the tests import; FastAPI alone takes as long as most of these tests.
 PRELOADED = (
@@ -79,7 +79,7 @@ def server() -> Any:
 def can_serve(env: dict[str, str]) -> bool:
     """Whether an interpreter that starts in this environment would be like the server's."""
     names = {name for name in {*env, *os.environ} if name.startswith("PYTHON")} - {"PYTHONPATH"}
-    if not hasattr(os, "fork") or version_tuple < (9,):  # before, no hook without a project
+    if not hasattr(os, "fork") or pytest.version_tuple < (9,):  # before, no hook without a project
         return False
     return all(env.get(name) == os.environ.get(name) for name in names)
 
