@@ -104,21 +104,6 @@ def test_a_handler_that_does_nothing_is_not_called_again():
     assert len(reports) == 1
 
 
-def test_an_open_connection_does_not_hide_it(virtually):
-    """Something open that might still speak delays the report, by the bound at most."""
-    aiosqlite = pytest.importorskip("aiosqlite")
-
-    async def body(clock):
-        async with aiosqlite.connect(":memory:"):
-            try:
-                await asyncio.Event().wait()
-            finally:
-                clock.uninstall()
-
-    with pytest.raises(ClockError, match="Deadlock"):
-        virtually(body, freeze_bound=0.1)
-
-
 def test_describe_tasks_marks_the_running_one():
     """The task that asks comes first; the others show where they wait."""
 
