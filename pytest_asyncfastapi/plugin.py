@@ -67,8 +67,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Explore the test before its own run; inside of everybody's timers and filters."""
-    exploring.explore(item)
-    return (yield)
+    from .report import on_reports
+
+    try:
+        exploring.explore(item)
+        return (yield)
+    finally:
+        on_reports.forget(item)
 
 
 @pytest.hookimpl(tryfirst=True)

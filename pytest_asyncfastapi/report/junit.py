@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from ..findings import Finding
 
 NAME = "asyncfastapi_finding"
-_RUN = pytest.StashKey[object]()
+RUN = pytest.StashKey[object]()
 
 
 def add(item: pytest.Item, fresh: Iterable[Finding], run: object) -> None:
     """Add a property for each finding; those of an earlier `run` of the test are dropped."""
-    if item.stash.get(_RUN, None) is not run:
-        item.stash[_RUN] = run
+    if item.stash.get(RUN, None) is not run:
+        item.stash[RUN] = run
         item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != NAME]
     item.user_properties += [(NAME, line(finding)) for finding in fresh]
 
