@@ -6,6 +6,7 @@ needs it.
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,14 @@ BASELINE = pytest.StashKey["Baseline"]()
 _SHIPPED = pytest.StashKey["tuple[AllowRule, ...]"]()
 
 
+def begin(state: TestState) -> None:
+    """Before its fixtures: a guard for this test, if it is to have one."""
+    if state.guard_mode != "off":
+        state.open_guard()
+    elif state.settings.blocking == "off":
+        silence()  # whoever turns it off may measure something
+
+
 def start(state: TestState) -> BlockingGuard:
     """A guard for this test, started. Raises `pytest.UsageError` for a mark that is wrong."""
     from .blocking import BlockingGuard, BlockingPolicy
@@ -53,9 +62,16 @@ def start(state: TestState) -> BlockingGuard:
     if state.recording is not None:
         guard.now = state.recording.now
     guard.preparing = not state.in_body
-    guard.alone = True
+    guard.alone = guard.lingers = True
     guard.start()
     return guard
+
+
+def silence() -> None:
+    """Nobody is to listen for now, not even between two tests; nothing if nobody did."""
+    witnesses = sys.modules.get(f"{__package__}.blocking.witnesses")
+    if witnesses is not None:
+        witnesses.WITNESSES.silence()
 
 
 @contextmanager

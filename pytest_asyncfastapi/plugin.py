@@ -6,7 +6,8 @@ is imported when there is one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -67,13 +68,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Explore the test before its own run; inside of everybody's timers and filters."""
-    from .report import on_reports
-
     try:
         exploring.explore(item)
         return (yield)
     finally:
-        on_reports.forget(item)
+        _let_go(item)
+
+
+def _let_go(item: pytest.Item) -> None:
+    """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
+    from .report.junit import RUN
+    from .state import STATE
+
+    keys: tuple[pytest.StashKey[Any], ...] = (STATE, RUN, exploring.EXPLORED)
+    for key in keys:
+        if key in item.stash:
+            del item.stash[key]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -166,6 +176,13 @@ def pytest_runtest_makereport(
     report = yield
     on_reports.carry(item, report)
     return report
+
+
+def pytest_unconfigure() -> None:
+    """What listens between two tests has nothing to hear any more."""
+    guarding = sys.modules.get(f"{__package__}.guarding")
+    if guarding is not None:
+        guarding.silence()
 
 
 @pytest.hookimpl(trylast=True)

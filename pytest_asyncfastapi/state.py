@@ -246,8 +246,7 @@ class TestState:
             except ImportError as error:
                 raise pytest.UsageError(f"{self.test}: {error}") from None
         self.watching.begin()
-        if self.guard_mode != "off":
-            self.open_guard()
+        guarding.begin(self)
         # Before the app starts, so that its clients share a TLS context from the first on.
         asked = self.fixtures & {"upstream", "faults"} or self.settings.fault
         if asked or self.item.get_closest_marker("faults") is not None:

@@ -64,6 +64,8 @@ class Listener(Protocol):
     thread: int
     user_code: UserCode
     alone: bool  # guards that started on this thread before it hear nothing meanwhile
+    lingers: bool  # another one starts soon: the call tap may stay on when this one stops
+    file: str  # of the test
 
     def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""

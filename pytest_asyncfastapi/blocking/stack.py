@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 # Frames that stand inside the user's calls because of what is wrapped.
 _ROOM = (str(Path(__file__).parent) + os.sep, os.path.join(_PACKAGE, "concurrency") + os.sep)
+_CLOCK = os.path.join(_PACKAGE, "clock") + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 # The loop itself and what it is made of: their calls are the loop's own business.
@@ -92,8 +93,13 @@ def is_loops_wait(frame: FrameType) -> bool:
     if back is None:
         return False
     if filename.endswith("selectors.py"):
-        return back.f_code.co_filename.endswith("base_events.py")
+        return asks_for_loop(back.f_code)
     return filename.endswith(_TRIO_WAITS)
+
+
+def asks_for_loop(code: CodeType) -> bool:
+    """Does this function ask a selector what comes next: asyncio's loop, or our clock for it?"""
+    return code.co_filename.endswith("base_events.py") or code.co_filename.startswith(_CLOCK)
 
 
 @lru_cache(maxsize=256)

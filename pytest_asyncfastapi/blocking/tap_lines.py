@@ -37,6 +37,7 @@ class LineTap:
         self._known: dict[int, tuple[CodeType, Lines | None]] = {}
         self._told: dict[tuple[int, int], int] = {}
         self._active: dict[int, CodeType] = {}
+        self._deaf: dict[int, CodeType] = {}  # of these, with a line that was switched off
 
     def look_into(self, code: CodeType, tool: int) -> None:
         """Listen to this function's lines, if there is anything to hear."""
@@ -53,11 +54,22 @@ class LineTap:
             monitoring = _monitoring()
             monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
+    def hear_again(self, tool: int) -> None:
+        """A test begins: switch on again what was switched off."""
+        self._told.clear()
+        if self._deaf:
+            monitoring = _monitoring()
+            for code in self._deaf.values():
+                monitoring.set_local_events(tool, code, 0)
+                monitoring.set_local_events(tool, code, monitoring.events.LINE)
+            self._deaf.clear()
+
     def stop(self, tool: int) -> None:
         """Stop listening to all of them."""
         for code in self._active.values():
             _monitoring().set_local_events(tool, code, 0)
         self._active.clear()
+        self._deaf.clear()
         self._told.clear()
 
     def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:
@@ -74,7 +86,7 @@ class LineTap:
             begins = lines.begins.get(line)
             if begins is None:
                 return None if line in lines.after else disable
-            if not on_loop():
+            if not (hub.listeners and on_loop()):
                 return None
             frame, live = getframe(1), line in lines.after
             for what, operand in begins:
@@ -87,7 +99,10 @@ class LineTap:
                 if what == "for":
                     hub.leave(LineTap, frame, _WITNESS)
                     live = times < MOST_TELLINGS
-            return None if live else disable
+            if live:
+                return None
+            self._deaf[id(code)] = code
+            return disable
 
         return on_line
 

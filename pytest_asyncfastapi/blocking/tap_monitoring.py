@@ -4,6 +4,10 @@ A call site whose callee cannot matter is switched off at its first event, so
 that what is left costs next to nothing. A site stays on when its callee was
 catalogued, when it calls a method of a catalogued name, and, in the user's
 own code, when its callee is no global: it may call something else next time.
+
+To hear every site again costs more than a small test does. So the tap stays on
+between tests, and begins anew with each file of tests. In each test it begins
+anew in the user's own code only, which has a tool of its own (`tap_own.py`).
 """
 
 from __future__ import annotations
@@ -28,8 +32,9 @@ from .catalog import remedies as to
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import judge
 from .operands import MISSING, Operand, last_argument
-from .stack import is_loops_wait
+from .stack import asks_for_loop, is_loops_wait
 from .tap_lines import LineTap
+from .tap_own import OwnCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +42,7 @@ if TYPE_CHECKING:
     from ..frames import UserCode
 
 _WITNESS = "call tap"
-_TOOL = "pytest-asyncfastapi"
+_TOOL, _OWN_TOOL = "pytest-asyncfastapi", "pytest-asyncfastapi: your code"
 # 0-2 and 5 belong to debuggers, coverage, profilers and optimisers.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 _MOST_CODES = 20_000
@@ -55,30 +60,45 @@ class MonitoringTap:
         self._told: dict[tuple[int, int], int] = {}
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
+        self._own = OwnCode()
+        self._worn = False  # a library's site was switched off for having told too often
         self._by_name: dict[int, tuple[FunctionType, Named | None]] = {}  # of this test
         self._deaf_to_polls = False
 
-    def start(self, user: UserCode) -> str:
-        """Hear every call site again; returns why that is impossible, or ""."""
+    def start(self, user: UserCode, *, anew: bool) -> str:
+        """Hear the user's call sites again, or `anew` every one; returns why not, or ""."""
         if self._user is None or self._user.root != user.root:
+            self.stop()
             self._sites.clear()
+        elif len(self._own.codes) >= _MOST_CODES:
+            self.stop()
         self._user = user
-        self._told.clear()
-        self._by_name.clear()
-        monitoring = _monitoring()
-        if self._tool is not None:
-            monitoring.restart_events()
+        worn, self._worn = self._worn, False
+        self.rest()
+        if self._tool is None:
+            trouble = self._begin()
+            if trouble:
+                return trouble
+        elif self._own.tool is not None and not (anew or worn):
+            self._own.hear_again()
+            self._lines.hear_again(self._tool)
             return ""
-        for tool in _TOOL_IDS:
-            if monitoring.get_tool(tool) is None:
-                break
-        else:
+        _monitoring().restart_events()
+        return ""
+
+    def _begin(self) -> str:
+        monitoring = _monitoring()
+        free = [tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None]
+        if not free:
             return "no sys.monitoring tool id is free: the call tap does not listen"
+        tool = self._tool = free[0]
         monitoring.use_tool_id(tool, _TOOL)
-        self._tool = tool
-        events = monitoring.events
-        monitoring.register_callback(tool, events.CALL, self._on_call())
         left = self._on_leave
+        # The last ones are left to those whom they belong to.
+        if len(free) > 1 and free[1] in _TOOL_IDS[:3]:
+            self._own.start(free[1], _OWN_TOOL, self._on_call(own=True), left)
+        events = monitoring.events
+        monitoring.register_callback(tool, events.CALL, self._on_call(own=False))
         monitoring.register_callback(tool, events.C_RETURN, left)
         monitoring.register_callback(tool, events.C_RAISE, left)
         monitoring.register_callback(tool, events.PY_START, self._on_start)
@@ -86,11 +106,15 @@ class MonitoringTap:
         monitoring.set_events(
             tool, events.CALL | events.C_RETURN | events.C_RAISE | events.PY_START
         )
-        monitoring.restart_events()
         return ""
 
+    def rest(self) -> None:
+        """Nobody listens for now: keep nothing of the test, and stay on."""
+        self._told.clear()
+        self._by_name.clear()
+
     def stop(self) -> None:
-        """Stop listening and give the tool id back."""
+        """Stop listening and give the tool ids back."""
         tool, self._tool = self._tool, None
         if tool is None:
             return
@@ -98,24 +122,34 @@ class MonitoringTap:
         events = monitoring.events
         monitoring.set_events(tool, 0)
         self._lines.stop(tool)
+        self._own.stop()
         self._last.clear()
-        self._by_name.clear()
+        self.rest()
+        self._deaf_to_polls = False
         for event in (
             events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE
         ):  # fmt: skip
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
 
-    def _on_call(self) -> Callable[[CodeType, int, Any, Any], object]:
+    def _on_call(self, *, own: bool) -> Callable[[CodeType, int, Any, Any], object]:
         # The hot path: everything it needs is a local.
         hub, catalog, sites, learn = self._hub, self._hub.catalog, self._sites, self._learn
         entries, kinds = catalog.entries, catalog.kinds
         disable, running = _monitoring().DISABLE, on_loop
         getframe, told = sys._getframe, self._told
+        others: Any = () if own else self._own.codes
+
+        def deaf(code: CodeType) -> object:
+            if own:
+                self._own.deaf[id(code)] = code
+            return disable
 
         def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
             code: CodeType, offset: int, callee: Any, arg0: Any
         ) -> object:
+            if id(code) in others:
+                return disable
             kind = type(callee)
             entry = entries.get(callee) if kind in kinds else None
             if entry is None:
@@ -137,14 +171,16 @@ class MonitoringTap:
                     return None
                 if entry is None:
                     known = sites.get(id(code)) or learn(code)
-                    return None if offset in known[1] else disable
+                    return None if offset in known[1] else deaf(code)
+            if not hub.listeners:
+                return None
             if entry.judge == "wait":
                 if judge(entry, arg0) is None:  # a free lock: not even worth asking for the loop
                     return None
             elif entry.judge in _BY_OPERAND:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
                 if entry is None:
-                    return disable
+                    return deaf(code)
             if hub.probe and hub.probing(_WITNESS):
                 return None
             if not running():
@@ -157,6 +193,7 @@ class MonitoringTap:
                 site = (id(code), offset)
                 told[site] = times = told.get(site, 0) + 1
                 if times > MOST_TELLINGS:
+                    self._worn = True
                     return disable
             return None
 
@@ -178,13 +215,13 @@ class MonitoringTap:
         named = known[1]
         if named is None or not named.always:
             return False
-        if on_loop():
+        if self._hub.listeners and on_loop():
             self._hub.wrote(named.entry, sys._getframe(depth), _WITNESS)
         return True
 
     def _selects(self, code: CodeType, callee: Any) -> bool:
         """Somebody beside the loop waits on a selector; the loop's own wait was switched off."""
-        if callee.__module__ != "selectors" or code.co_filename.endswith("base_events.py"):
+        if callee.__module__ != "selectors" or asks_for_loop(code):
             return False
         if self._deaf_to_polls and on_loop():
             self._deaf_to_polls = False
@@ -234,6 +271,7 @@ class MonitoringTap:
         """A function begins for the first time: has it lines that are to be heard?"""
         tool = self._tool
         if tool is not None and self._mine(code):
+            self._own.listen_to(code)
             self._lines.look_into(code, tool)
         return _monitoring().DISABLE
 
@@ -245,6 +283,7 @@ class MonitoringTap:
             live = live_sites(code, None if mine else _CHANGING, sys._getframe(2).f_globals)
         found = self._sites[id(code)] = (code, live)
         if mine and self._tool is not None:
+            self._own.listen_to(code)
             self._lines.look_into(code, self._tool)  # it may have begun before we did
         return found
 
@@ -263,7 +302,8 @@ _ITERATES = Entry("for", "file", "iterates", to.FILE)
 # Methods that libraries call on what may be a C object now and a Python one then.
 _CHANGING = frozenset(
     {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
-     "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
+     "rollback", "recv", "recv_into", "sendall", "connect", "sleep", "read", "readline",
+     "readlines", "readinto", "write", "writelines"}
 )  # fmt: skip
 _NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
 

@@ -33,7 +33,7 @@ class ProfileTap:
         self._before: dict[int, Any] = {}
         self._told: dict[tuple[int, int], int] = {}
 
-    def start(self, user: UserCode) -> str:
+    def start(self, user: UserCode, *, anew: bool) -> str:
         """Begin to listen on this thread; others attach with their first step."""
         self._told.clear()
         if not self._live:
@@ -56,6 +56,10 @@ class ProfileTap:
         self._live = False
         if sys.getprofile() is self._hook:
             sys.setprofile(self._before.get(threading.get_ident()))
+
+    def rest(self) -> None:
+        """Nobody listens for now: a profile function costs as much as ever, so it stops."""
+        self.stop()
 
     def _make_hook(self) -> Callable[[FrameType, str, Any], None]:
         hub, catalog, before = self._hub, self._hub.catalog, self._before

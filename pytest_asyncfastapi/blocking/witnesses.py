@@ -21,9 +21,12 @@ _HAS_MONITORING = sys.version_info >= (3, 12)
 class Tap(Protocol):
     """What the two call taps have in common."""
 
-    def start(self, user: UserCode) -> str:
-        """Listen (again); returns why that is impossible, or ""."""
+    def start(self, user: UserCode, *, anew: bool) -> str:
+        """Listen (again), `anew` to every call site; returns why that is impossible, or ""."""
         ...
+
+    def rest(self) -> None:
+        """Nobody listens for now, but soon somebody may."""
 
     def stop(self) -> None:
         """Stop listening."""
@@ -39,6 +42,8 @@ class Witnesses:
         self._trouble = ""
         self._lock = threading.Lock()
         self._limits: dict[int, float] = {}
+        self._files: set[str] = set()  # of tests, in each of which the tap has begun anew
+        self._lingers = False
 
     def join(self, guard: Listener, threshold: float, user: UserCode) -> str:
         """A guard starts; returns what cannot be watched, or ""."""
@@ -48,11 +53,14 @@ class Witnesses:
                 self._hub.reset()
                 self._hub.broken = ""
                 audit.add_hook()
-            self._hub.catalog.refresh()
+            anew = self._hub.catalog.refresh() or not guard.lingers
+            anew = anew or guard.file not in self._files
+            self._files.add(guard.file)
+            self._lingers = self._lingers or guard.lingers
             self._hub.listeners = (*self._hub.listeners, guard)
             self._limits[id(guard)] = threshold
             tap = self._tap = self._tap or self._make_tap()
-            self._trouble = tap.start(user)
+            self._trouble = tap.start(user, anew=anew)
             self.steps.start(min(self._limits.values()))
         return self.check()
 
@@ -66,14 +74,26 @@ class Witnesses:
             if rest:
                 self.steps.start(min(self._limits.values()))
                 if self._tap is not None:
-                    self._tap.start(rest[-1].user_code)
+                    self._tap.start(rest[-1].user_code, anew=True)
             else:
                 self.steps.stop()
-                if self._tap is not None:
+                if self._tap is not None and self._lingers:
+                    self._tap.rest()
+                elif self._tap is not None:
                     self._tap.stop()
             self._hub.listeners = rest
             if not rest:
                 self._hub.reset()
+
+    def silence(self) -> None:
+        """Stop what stays on between the guards of two tests, unless somebody listens."""
+        with self._lock:
+            if self._hub.listeners or not self._lingers:
+                return
+            self._lingers = False
+            self._files.clear()
+            if self._tap is not None:
+                self._tap.stop()
 
     def check(self) -> str:
         """Prove that each witness hears; returns what does not, or ""."""

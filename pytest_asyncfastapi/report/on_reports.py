@@ -92,17 +92,6 @@ def _taken(item: pytest.Item, when: str) -> str:
     return record
 
 
-def forget(item: pytest.Item) -> None:
-    """The test is over, and pytest keeps its items: let go of the app, the loop and its tasks."""
-    from ..exploring import EXPLORED
-    from ..state import STATE
-
-    keys: tuple[pytest.StashKey[Any], ...] = (STATE, EXPLORED, junit.RUN)
-    for key in keys:
-        if key in item.stash:
-            del item.stash[key]
-
-
 def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
     """Every finding and note of the run, in the order of the tests."""
     found: list[Finding] = []

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
+from pytest_asyncfastapi.blocking.witnesses import WITNESSES
 from pytest_asyncfastapi.frames import UserCode
 
 ROOT = Path(__file__).parent.parent.parent
@@ -36,6 +37,7 @@ class Watch:
 
 @pytest.fixture
 def watch():
+    WITNESSES.silence()  # the tap of an earlier test's guard is still on
     made = Watch()
     yield made
     for guard in made.guards:

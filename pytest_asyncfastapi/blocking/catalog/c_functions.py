@@ -147,8 +147,8 @@ class Catalog:
         self.names: frozenset[str] = frozenset()  # of methods: sites that may change their callee
         self._modules: set[str] = set()
 
-    def refresh(self) -> None:
-        """Add the callables of modules that were imported since."""
+    def refresh(self) -> bool:
+        """Add the callables of modules that were imported since; were there any?"""
         names: set[str] = set(self.names)
         fresh: set[str] = set()
         for module_name, spec, category, judge, remedy in C_TABLE:
@@ -171,6 +171,7 @@ class Catalog:
                 names.add(name)
         self._modules |= fresh
         self.names = frozenset(names)
+        return bool(fresh)
 
     def bound(self, callee: Any) -> Entry | None:
         """The entry of a C method that was bound earlier (`recv = sock.recv`)."""

@@ -1,0 +1,331 @@
+"""The call tap stays on between tests: what it must hear all the same, and when it is off."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_asyncfastapi.blocking.witnesses import WITNESSES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+NEW = sys.version_info >= (3, 12)
+only_monitoring = pytest.mark.skipif(not NEW, reason="sys.monitoring is new in 3.12")
+# In a library, whose call sites are not the user's.
+SOMELIB = "def call(function, *args):\n    return function(*args)\n"
+APP = """
+import os
+
+look = len
+lines = ["a"]
+
+async def patched():
+    return look("/etc/hosts")
+
+async def loop():
+    count = 0
+    for line in lines:
+        count += len(line)
+    return count
+"""
+
+
+@pytest.fixture(autouse=True)
+def _nobody_listens() -> Iterator[None]:
+    WITNESSES.silence()
+    yield
+    WITNESSES.silence()
+
+
+def project(pytester: pytest.Pytester, **files: str) -> None:
+    """An app, a library beside it, and the tests, under a guard that minds everything."""
+    library = pytester.mkdir("site-packages")
+    (library / "somelib.py").write_text(SOMELIB)
+    pytester.makepyfile(app=APP, **files)
+    ini = "pythonpath = . site-packages\nasyncfastapi_blocking_profile = strict\n"
+    pytester.makeini(f"[pytest]\n{ini}")
+
+
+def failed(result: pytest.RunResult) -> list[str]:
+    """The tests that failed."""
+    return [line.split()[1] for line in result.outlines if line.startswith("FAILED ")]
+
+
+def test_what_another_test_had_patched_is_heard(pytester: pytest.Pytester) -> None:
+    """The same call site of the user's, harmless in the tests before."""
+    project(
+        pytester,
+        test_it="""
+        import os
+        import app
+
+        async def test_harmless(blocking):
+            await app.patched()
+
+        async def test_blocks(blocking, monkeypatch):
+            monkeypatch.setattr(app, "look", os.stat)
+            await app.patched()
+
+        async def test_harmless_again(blocking):
+            await app.patched()
+
+        async def test_blocks_again(blocking, monkeypatch):
+            monkeypatch.setattr(app, "look", os.stat)
+            await app.patched()
+        """,
+    )
+    result = pytester.runpytest()
+    assert failed(result) == ["test_it.py::test_blocks", "test_it.py::test_blocks_again"]
+    result.stdout.fnmatch_lines(["*os.stat*"])
+
+
+def test_a_file_that_was_a_list_before_is_heard(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
+    """`for line in lines:` makes no call at all."""
+    (tmp_path / "it.txt").write_text("a\\nb\\n")
+    project(
+        pytester,
+        test_it=f"""
+        import app
+
+        async def test_list(blocking):
+            await app.loop()
+
+        def test_file(monkeypatch):
+            with open({str(tmp_path / "it.txt")!r}) as file:
+                monkeypatch.setattr(app, "lines", file)
+
+        async def test_list_again(blocking):
+            await app.loop()
+
+        async def test_file_is_read(blocking, monkeypatch):
+            monkeypatch.setattr(app, "lines", opened)
+            await app.loop()
+
+        opened = open({str(tmp_path / "it.txt")!r})
+        """,
+    )
+    result = pytester.runpytest("-W", "ignore::ResourceWarning")
+    expected = ["test_it.py::test_file_is_read"] if NEW else []
+    assert failed(result) == expected
+
+
+def test_a_library_is_heard_anew_in_each_file(pytester: pytest.Pytester) -> None:
+    """Its call sites may have called something harmless in another file's tests."""
+    project(
+        pytester,
+        test_a="""
+        import somelib
+
+        async def test_harmless(blocking):
+            somelib.call(len, "/")
+        """,
+        test_b="""
+        import os
+        import somelib
+
+        async def test_blocks(blocking):
+            somelib.call(os.stat, "/")
+        """,
+    )
+    assert failed(pytester.runpytest()) == ["test_b.py::test_blocks"]
+
+
+def test_a_library_is_heard_anew_when_there_is_more_to_hear(pytester: pytest.Pytester) -> None:
+    """A module with functions that block was imported since."""
+    project(
+        pytester,
+        test_it="""
+        import sys
+        import somelib
+
+        async def test_first(blocking):
+            import mmap
+            global page
+            page = mmap.mmap(-1, 100)
+            somelib.call(page.flush)
+
+        async def test_second(blocking):
+            somelib.call(page.flush)
+        """,
+    )
+    result = pytester.runpytest_subprocess()
+    assert failed(result)[-1:] == ["test_it.py::test_second"]
+
+
+COUNTS = """
+import json
+import sys
+
+counted = [0]
+stock = sys.monitoring.register_callback
+
+
+def register(tool, event, function):
+    if event != sys.monitoring.events.CALL or function is None:
+        return stock(tool, event, function)
+
+    def heard(*args):
+        counted[0] += 1
+        return function(*args)
+
+    return stock(tool, event, heard)
+
+
+sys.monitoring.register_callback = register
+"""
+
+
+@only_monitoring
+def test_a_second_test_costs_a_fraction_of_the_first(pytester: pytest.Pytester) -> None:
+    """In calls that are looked at: nearly all that a small test makes are the libraries'."""
+    pytester.makeconftest(COUNTS)
+    pytester.makepyfile(
+        app="""
+        from fastapi import FastAPI
+
+        app = FastAPI()
+
+        @app.get("/")
+        async def index():
+            return {}
+        """,
+        test_it="""
+        import pytest
+        from conftest import counted
+
+        events = []
+
+        @pytest.mark.parametrize("n", range(4))
+        async def test_it(asgi_client, n):
+            before = counted[0]
+            assert (await asgi_client.get("/")).json() == {}
+            events.append(counted[0] - before)
+
+        def test_events():
+            assert events[0] > 300
+            assert max(events[2:]) < events[0] / 4, events
+        """,
+    )
+    pytester.makeini("[pytest]\nasyncfastapi_app = app:app\npythonpath = .\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=5)
+
+
+@only_monitoring
+def test_it_is_off_where_the_guard_is_turned_off(pytester: pytest.Pytester) -> None:
+    """Between tests it is on; for a test that wants no guard, and after the run, it is not."""
+    pytester.makepyfile(
+        """
+        import sys
+        import pytest
+
+        def ours():
+            names = [sys.monitoring.get_tool(tool) for tool in range(6)]
+            return [name for name in names if name and "asyncfastapi" in name]
+
+        async def test_guarded(blocking):
+            assert len(ours()) == 2
+
+        def test_between():
+            assert len(ours()) == 2
+
+        @pytest.mark.asyncfastapi(blocking="off")
+        async def test_off(clock):
+            assert ours() == []
+
+        async def test_guarded_again(blocking):
+            assert len(ours()) == 2
+        """
+    )
+    pytester.runpytest().assert_outcomes(passed=4)
+    names = [sys.monitoring.get_tool(tool) for tool in range(6)]
+    assert [name for name in names if name and "asyncfastapi" in name] == []
+
+
+@only_monitoring
+def test_with_one_free_tool_every_site_is_heard_in_each_test(pytester: pytest.Pytester) -> None:
+    """The others are a debugger's or a profiler's."""
+    project(
+        pytester,
+        conftest="""
+        import sys
+
+        for tool in range(5):
+            if sys.monitoring.get_tool(tool) is None:
+                sys.monitoring.use_tool_id(tool, "somebody")
+        """,
+        test_it="""
+        import os
+        import app
+        import somelib
+
+        async def test_harmless(blocking):
+            await app.patched()
+            somelib.call(len, "/")
+
+        async def test_blocks(blocking, monkeypatch):
+            monkeypatch.setattr(app, "look", os.stat)
+            await app.patched()
+
+        async def test_blocks_in_a_library(blocking):
+            somelib.call(os.stat, "/")
+        """,
+    )
+    result = pytester.runpytest_subprocess()
+    assert failed(result) == ["test_it.py::test_blocks", "test_it.py::test_blocks_in_a_library"]
+
+
+WAITS = """
+import asyncio
+import selectors
+import time
+
+import pytest
+
+
+async def test_sleeps(clock, blocking):
+    for _ in range(50):
+        await asyncio.sleep(3)
+    assert blocking.calls == []
+
+
+async def test_waits_beside_the_loop(clock, blocking):
+    await asyncio.sleep(3)
+    with selectors.DefaultSelector() as selector:
+        selector.select(0.01)
+    await asyncio.sleep(3)
+    assert [call.name.split()[-1] for call in blocking.calls] == ["select.epoll.poll"]
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="epoll")
+def test_the_loops_own_wait_on_virtual_time_is_not_looked_at(pytester: pytest.Pytester) -> None:
+    """It was recorded and then forgiven in each step, which cost more than the step."""
+    pytester.makepyfile(
+        conftest="""
+        from pytest_asyncfastapi.blocking.hub import HUB
+
+        entered = []
+        stock = HUB.enter
+
+        def enter(entry, *args):
+            entered.append(entry.name)
+            return stock(entry, *args)
+
+        HUB.enter = enter
+        """,
+        test_it=WAITS
+        + """
+
+def test_entered():
+    from conftest import entered
+    assert 1 <= entered.count("select.epoll.poll") <= 3, entered
+""",
+    )
+    pytester.makeini("[pytest]\npythonpath = .\nasyncfastapi_blocking = warn\n")
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
