@@ -1,12 +1,12 @@
 """What the reports cost: CPU of a whole run with all of them, and how fast the page opens.
 
-`python -m benchmarks.reporting`: the CPU of tests of a request and an upstream call each, and
-the files of 1,000, of which 200 have a finding at a line of their own. Chromium is asked where
-playwright and it are there.
+`python -m benchmarks.reporting`: the CPU of the example shop's suite, that of the smallest tests
+(a request and an upstream call each), and the files of 1,000, of which 200 have a finding at a
+line of their own. Chromium is asked where playwright and it are there.
 
 Two runs of pytest on a shared machine differ by more than the reports cost. So the tests of one
-run take turns: every other one is recorded and gathered. What is written at the end, and the
-import of what writes it, is timed by itself.
+run take turns: every other one is recorded and gathered, and in the next run the others are.
+What is written at the end, and the import of what writes it, is timed by itself.
 """
 
 from __future__ import annotations
@@ -20,9 +20,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .measure import versions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROUNDS = 5
 COUNTED, TESTS, BUGGY = 400, 1000, 200
@@ -73,15 +78,16 @@ async def test_buggy(asgi_client, n):
 """
 TURNS = """
 import json
+import os
 import time
 
 import pytest
 from pytest_asyncfastapi.options import Settings
 from pytest_asyncfastapi.report.outputs import Outputs
 
-told = {"on": [], "off": [], "end": 0.0}
+told = {"tests": [], "end": 0.0}
 gather, write = Outputs.pytest_runtest_logreport, Outputs._write
-now = ["on"]
+now = ["on"]  # or nothing is written at the end
 Settings.records = property(lambda self: now[0] == "on")
 
 
@@ -99,6 +105,10 @@ def timed(self, exitstatus):
 Outputs.pytest_runtest_logreport, Outputs._write = gathered, timed
 
 
+def pytest_collection_finish():
+    now[0] = os.environ["LAST_TURN"]
+
+
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item):
     now[0] = "off" if now[0] == "on" else "on"
@@ -106,7 +116,7 @@ def pytest_runtest_protocol(item):
     try:
         return (yield)
     finally:
-        told[now[0]].append(time.process_time() - began)
+        told["tests"].append((now[0], time.process_time() - began))
 
 
 @pytest.hookimpl(trylast=True)
@@ -130,14 +140,14 @@ def project(folder: Path, *, sound: int, buggy: int) -> None:
     (folder / "pytest.ini").write_text("[pytest]\nasyncfastapi_app = bigapp:app\n")
 
 
-def cpu(folder: Path, *flags: str) -> float:
+def cpu(folder: Path, *flags: str, last: str = "on") -> float:
     """CPU seconds of one run, start-up included."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     plain = ("-q", "--tb=no", "-p", "no:cacheprovider", "-p", "no:asyncio")
     subprocess.run(
         [sys.executable, "-m", "pytest", *plain, *flags],
         cwd=folder,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": ""},
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "", "PYTHONPATH": ".", "LAST_TURN": last},
         capture_output=True,
         check=False,
     )
@@ -150,31 +160,53 @@ def flags(*names: str) -> list[str]:
     return [f"--asyncfastapi-{name}={REPORTS[name]}" for name in names]
 
 
-def costs(folder: Path, rounds: int = ROUNDS) -> str:
-    """What the reports add to the CPU of a test, and of a run of `COUNTED`, by the medians."""
-    (folder / "conftest.py").write_text(TURNS)
+def twice(folder: Path, given: list[str]) -> tuple[float, float, float]:
+    """CPU of the tests not recorded and recorded, each once, and of the end of a run (s)."""
+    spent, ends = {"on": 0.0, "off": 0.0}, []
+    for last in ("on", "off"):
+        cpu(folder, "-p", "turns", *given, last=last)
+        told = json.loads((folder / "told.json").read_text())
+        for turn, seconds in told["tests"]:
+            spent[turn] += seconds
+        ends.append(told["end"])
+    return spent["off"], spent["on"], min(ends)
+
+
+def costs(rounds: int = ROUNDS) -> str:
+    """What the reports add to the CPU of two suites, by the medians."""
     contenders = {"HTML": flags("html"), "JSON, HTML, trace and SARIF": flags(*REPORTS)}
     lines = [
-        f"### Reports: CPU of a run of {COUNTED} tests, a request and an upstream call each",
+        "### Reports: CPU of a run's tests",
         "",
         "| | a test, not recorded, ms | recorded, ms | the end, ms | all in all |",
         "|---|---|---|---|---|",
     ]
-    figures: dict[str, list[tuple[float, float, float]]] = {name: [] for name in contenders}
-    for _ in range(rounds):
+    for suite, (count, made) in SUITES.items():
         for name, given in contenders.items():
-            cpu(folder, *given)
-            told = json.loads((folder / "told.json").read_text())
-            off, on = (statistics.median(told[turn][10:]) * 1000 for turn in ("off", "on"))
-            figures[name].append((off, on, told["end"] * 1000))
-    for name, rows in figures.items():
-        off, on, end = (statistics.median(column) for column in zip(*rows, strict=True))
-        ratios = sorted((on + end / COUNTED) / off for off, on, end in rows)
-        lines.append(
-            f"| {name} | {off:.2f} | {on:.2f} | {end:.0f} "
-            f"| **{statistics.median(ratios):.3f}** ({ratios[0]:.3f} - {ratios[-1]:.3f}) |"
-        )
+            rows = []
+            with tempfile.TemporaryDirectory() as folder:
+                made(Path(folder))
+                (Path(folder) / "turns.py").write_text(TURNS)
+                rows = [twice(Path(folder), given) for _ in range(rounds)]
+            off, on, end = (statistics.median(column) * 1000 for column in zip(*rows, strict=True))
+            ratios = sorted((on + end) / off for off, on, end in rows)
+            lines.append(
+                f"| {suite}: {name} | {off / count:.2f} | {on / count:.2f} | {end:.0f} "
+                f"| **{statistics.median(ratios):.3f}** ({ratios[0]:.3f} - {ratios[-1]:.3f}) |"
+            )
     return "\n".join(lines) + "\n"
+
+
+def shop(folder: Path) -> None:
+    """The example shop and its suite: SQLAlchemy on aiosqlite, some of it swept."""
+    shutil.copytree(SHOP, folder, dirs_exist_ok=True)
+
+
+SHOP = Path(__file__).parent.parent / "examples" / "shop"
+SUITES: dict[str, tuple[int, Callable[[Path], None]]] = {
+    "the shop": (29, shop),
+    f"{COUNTED} of one request": (COUNTED, partial(project, sound=COUNTED, buggy=0)),
+}
 
 
 def sizes(folder: Path) -> str:
@@ -219,10 +251,7 @@ def opening(page: Path, rounds: int = 7) -> str:
 
 def main(rounds: int = ROUNDS) -> str:
     """Both tables."""
-    parts = [versions("pytest", "fastapi", "httpx") + "\n"]
-    with tempfile.TemporaryDirectory() as folder:
-        project(Path(folder), sound=COUNTED, buggy=0)
-        parts.append(costs(Path(folder), rounds))
+    parts = [versions("pytest", "fastapi", "httpx", "sqlalchemy") + "\n", costs(rounds)]
     with tempfile.TemporaryDirectory() as folder:
         project(Path(folder), sound=TESTS - BUGGY, buggy=BUGGY)
         parts.append(sizes(Path(folder)))

@@ -84,12 +84,14 @@ class Birth:
 def birth_at(frame: FrameType | None, user: UserCode, owner: object) -> Birth | None:
     """The birth of what the code at `frame` makes; None for what is this plugin's own."""
     direct: bool | None = None
+    owned = user.owned
     for _ in range(_DEEPEST):
         if frame is None:
             break
         code = frame.f_code
         filename = code.co_filename
-        if user.owns(filename):
+        mine = owned.get(filename)
+        if user.owns(filename) if mine is None else mine:
             module = str(frame.f_globals.get("__name__") or "")
             return Birth(code, frame.f_lineno or 0, module, direct is not False, owner)
         if filename.startswith(_OURS) and not filename.startswith(_ROOM):

@@ -68,15 +68,15 @@ class UserCode:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.realpath(root) + os.sep
-        self._known: dict[str, bool] = {}
+        self.owned: dict[str, bool] = {}  # by file; what `owns()` remembers
         self._shown: dict[str, str] = {}
         self.plumbing: dict[str, bool] = {}  # of `births`, which asks as often
 
     def owns(self, filename: str) -> bool:
         """Is this file the user's own?"""
-        known = self._known.get(filename)
+        known = self.owned.get(filename)
         if known is None:
-            known = self._known[filename] = self._owns(filename)
+            known = self.owned[filename] = self._owns(filename)
         return known
 
     def _owns(self, filename: str) -> bool:
@@ -120,7 +120,7 @@ class UserCode:
 
     def innermost(self, frame: FrameType | None) -> FrameType | None:
         """The first of the user's frames; asked at every upstream call, so without a generator."""
-        known = self._known
+        known = self.owned
         while frame is not None:
             filename = frame.f_code.co_filename
             mine = known.get(filename)

@@ -14,11 +14,11 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .activity import ACTIVITY
-from .recording_tasks import Tasks
+from .recording_tasks import Tasks, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,6 +63,10 @@ class Request:
     status: int | None = None
     error: str = ""
 
+    def plain(self) -> dict[str, Any]:
+        """As it goes into a report."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     def sends(self, message: dict[str, Any], now: float) -> None:
         """The app sends a message."""
         kind = message.get("type")
@@ -84,7 +88,7 @@ class Recording:
 
     def __init__(self, user_code: UserCode) -> None:
         self.requests: list[Request] = []
-        self.tasks = Tasks(user_code, self.now, lambda: self.zeros.get("", self._began))
+        self.tasks = Tasks(user_code)
         self.tasks.start()
         self._began = time.monotonic()
         # When the test began, on each clock that does not start where the process's does.
@@ -151,11 +155,11 @@ class Recording:
         facts: dict[str, Any] = {
             "clock": {"virtual": virtual, "elapsed": 0.0 if clock is None else clock.elapsed},
             "seed": state.settings.seed if seeded else None,
-            "requests": [asdict(request) for request in self.requests],
+            "requests": [request.plain() for request in self.requests],
             "upstream": [self._call(call) for call in state.exchanges()],
             "blocking": self._blocking(state, virtual=virtual),
             "threads": self._threads(state),
-            "tasks": self.tasks.facts(self._serving),
+            "tasks": self.tasks.facts(self._serving, self.zeros, self._began),
             "loop_lag": lag,
         }
         lists = ("requests", "upstream", "blocking", "threads", "tasks")
@@ -183,7 +187,7 @@ class Recording:
             "fault": call.fault,
             "injected": [{"what": what, "seconds": took} for what, took in call.injected],
             "ending": call.ending,
-            "where": None if call.where is None else asdict(call.where),
+            "where": plain(call.where),
         }
 
     def _blocking(self, state: TestState, *, virtual: bool) -> list[dict[str, Any]]:
@@ -204,7 +208,7 @@ class Recording:
             "at": max(0.0, (call.at or 0.0) - ago),
             "duration": call.duration,
             "severity": call.severity,
-            "where": None if call.where is None else asdict(call.where),
+            "where": plain(call.where),
         }
 
     def _threads(self, state: TestState) -> list[dict[str, Any]]:

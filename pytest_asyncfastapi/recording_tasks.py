@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import sys
 import weakref
-from dataclasses import asdict, dataclass, field
 from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -24,42 +23,40 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from .births import Birth
+    from .findings import Location
     from .frames import UserCode
 
-_SHORTEST = 0.0005  # seconds of a wait that is noted: shorter ones are only turns of the loop
+_SHORTEST = 0.001  # seconds of a wait that is noted: shorter ones are only turns of the loop
 _MOST = 2000  # waits of one test that are noted, and tasks that are followed
 _ATTRIBUTE = "_asyncfastapi_life"
 
 
-@dataclass(slots=True, eq=False)
 class Life:
     """One task while it is followed; `since` is when it began to wait.
 
-    `name` is the user's outermost function in it, empty until it has waited there. Where a
-    line is, is looked up for the report only.
+    Moments are its loop's. Until it has waited at a line of the user's, `name` is empty (then
+    the user's outermost function in it), and so is all that is below. Where a line is, is
+    looked up for the report only. Lean, since there is one for each task.
     """
 
-    owner: Tasks
-    activity: str
+    __slots__ = ("activity", "awaits", "birth", "end", "name", "owner", "since", "start")
+    awaits: list[tuple[float, float, CodeType, int]]
     birth: Birth | None
-    start: float
-    since: float
-    end: float | None = None
-    name: str = ""
-    awaits: list[tuple[float, float, CodeType, int]] = field(default_factory=list)
+
+    def __init__(self, owner: Tasks, activity: str, start: float) -> None:
+        self.owner = owner
+        self.activity = activity
+        self.start = self.since = start
+        self.end: float | None = None
+        self.name = ""
 
 
 class Tasks:
     """Follows the tasks in which the user's code runs, from `start()` to `stop()`."""
 
-    def __init__(
-        self, user_code: UserCode, now: Callable[[], float], zero: Callable[[], float]
-    ) -> None:
+    def __init__(self, user_code: UserCode) -> None:
         self._users = user_code
-        self._now = now
-        self._zero = zero  # when the test began, on the clock of its loop
-        # Those of trio, which take no attributes: none lives a moment longer for it.
-        self._of_trio: weakref.WeakKeyDictionary[Any, Life] = weakref.WeakKeyDictionary()
+        self._of_trio: weakref.WeakKeyDictionary[Any, Life]  # made when there is a trio run
         self._lives: list[Life] = []
         self._noted = 0
         self._undo: Callable[[], None] | None = None
@@ -75,6 +72,8 @@ class Tasks:
         if self._trio is None:
             import trio
 
+            # Trio's tasks take no attributes: none lives a moment longer for it.
+            self._of_trio = weakref.WeakKeyDictionary()
             self._trio = _TrioEars(self)
             trio.lowlevel.add_instrument(self._trio)  # type: ignore[arg-type]
 
@@ -90,7 +89,7 @@ class Tasks:
         """The running task serves this request from now on; it may never have been seen."""
         task = _current()
         if task is not None:
-            life = self._life(task, activity, self._now())
+            life = self._life(task, activity, _now(task))
             if life is not None:
                 life.activity = activity
 
@@ -107,18 +106,18 @@ class Tasks:
                 return
             life, clock = getattr(task, _ATTRIBUTE, None), self._loop.time
             if life is None or life.owner is not tasks:
-                life = tasks._life(task, self._context.get(ACTIVITY, ""), tasks._now())
-            elif (now := clock() - zero()) - life.since >= _SHORTEST:
+                life = tasks._life(task, self._context.get(ACTIVITY, ""), clock())
+            elif (now := clock()) - life.since >= _SHORTEST:
                 tasks._waited(task, life, now)
             try:
                 original(self)
             finally:
                 if life is not None:
-                    life.since = clock() - zero()
+                    life.since = clock()
                     if task.done():
                         life.end = life.since
 
-        tasks, zero = self, self._zero
+        tasks = self
 
         def undo() -> None:
             nonlocal live
@@ -131,7 +130,7 @@ class Tasks:
 
     def goes_on(self, task: Any, context: Any) -> None:
         """A task of trio's is about to run: where, and for how long, has it waited?"""
-        now, life = self._now(), self._found(task)
+        now, life = _now(task), self._found(task)
         if life is None:
             self._life(task, context.get(ACTIVITY, ""), now)
         elif now - life.since >= _SHORTEST:
@@ -140,38 +139,47 @@ class Tasks:
     def _waited(self, task: Any, life: Life, now: float) -> None:
         if self._noted >= _MOST:
             return
-        if mine := self._standing(task):
-            self._noted += 1
+        outer, inner = self._standing(task)
+        if outer is None or inner is None:
+            return
+        self._noted += 1
+        if not life.name:
             # The user's outermost function says more than the library's that began the task.
-            life.name = life.name or mine[0].f_code.co_qualname
-            life.awaits.append((life.since, now, mine[-1].f_code, mine[-1].f_lineno))
+            life.name, life.awaits, life.birth = outer.f_code.co_qualname, [], birth_of(task)
+        life.awaits.append((life.since, now, inner.f_code, inner.f_lineno))
 
-    def _standing(self, task: Any) -> list[FrameType]:
-        """The user's frames in which a task is suspended, outermost first."""
+    def _standing(self, task: Any) -> tuple[FrameType | None, FrameType | None]:
+        """The user's outermost frame in which a task is suspended, and the innermost."""
         awaited: Any = task.coro if hasattr(task, "coro") else task.get_coro()
-        owns, mine = self._users.owns, []
+        owned, owns = self._users.owned, self._users.owns
+        outer: FrameType | None = None
+        inner: FrameType | None = None
         # Nearly all of it is plain coroutines, which need none of the care of the general way.
         while type(awaited) is CoroutineType:
             frame = awaited.cr_frame
-            if frame is not None and owns(frame.f_code.co_filename):
-                mine.append(frame)
+            if frame is not None:
+                filename = frame.f_code.co_filename
+                mine = owned.get(filename)
+                if owns(filename) if mine is None else mine:
+                    outer, inner = outer or frame, frame
             awaited = awaited.cr_await
         if awaited is not None and type(awaited).__name__ != "FutureIter":
-            rest = frames_of(SimpleNamespace(coro=awaited))
-            mine += [frame for frame in rest if owns(frame.f_code.co_filename)]
-        return mine
+            for frame in frames_of(SimpleNamespace(coro=awaited)):
+                if owns(frame.f_code.co_filename):
+                    outer, inner = outer or frame, frame
+        return outer, inner
 
     def has_gone(self, task: Any) -> None:
         """A task of trio's has run, and waits again or is done."""
         life = self._found(task)
         if life is not None:
-            life.since = self._now()
+            life.since = _now(task)
 
     def has_ended(self, task: Any) -> None:
         """A task of trio's is over."""
         life = self._found(task)
         if life is not None:
-            life.end = self._now()
+            life.end = _now(task)
 
     def _found(self, task: Any) -> Life | None:
         life: Life | None = getattr(task, _ATTRIBUTE, None)
@@ -182,7 +190,7 @@ class Tasks:
     def _life(self, task: Any, activity: str, now: float) -> Life | None:
         life = self._found(task)
         if life is None and len(self._lives) < _MOST:
-            life = Life(self, activity, birth_of(task), now, now)
+            life = Life(self, activity, now)
             if isinstance(task, asyncio.Future):
                 setattr(task, _ATTRIBUTE, life)
             else:
@@ -190,31 +198,33 @@ class Tasks:
             self._lives.append(life)
         return life
 
-    def facts(self, serving: Callable[[str], int | None]) -> list[dict[str, Any]]:
-        """The tasks that have waited at a line of the user's, as plain data."""
+    def facts(
+        self, serving: Callable[[str], int | None], zeros: dict[str, float], began: float
+    ) -> list[dict[str, Any]]:
+        """The tasks that have waited at a line of the user's, as plain data.
+
+        `zeros` is when the test began on each clock that has a name (`Recording.zeros`).
+        """
+        zero = zeros.get("" if self._trio is None else "trio", began)
         return [
             {
                 "request": serving(life.activity),
                 "name": life.name,
-                "created": self._created(life),
-                "start": life.start,
-                "end": life.end,
+                "created": None if life.birth is None else plain(life.birth.where(self._users)),
+                "start": max(0.0, life.start - zero),
+                "end": None if life.end is None else life.end - zero,
                 "awaits": [
                     {
-                        "at": since,
+                        "at": max(0.0, since - zero),
                         "seconds": until - since,
-                        "where": asdict(self._users.location(code, line)),
+                        "where": plain(self._users.location(code, line)),
                     }
                     for since, until, code, line in life.awaits
                 ],
             }
             for life in self._lives
-            if life.awaits
+            if life.name
         ]
-
-    def _created(self, life: Life) -> dict[str, Any] | None:
-        where = None if life.birth is None else life.birth.where(self._users)
-        return None if where is None else asdict(where)
 
     def __repr__(self) -> str:
         return f"<Tasks: {len(self._lives)} followed, {self._noted} waits>"
@@ -240,6 +250,26 @@ class _TrioEars:
         """A task is over."""
         if self.tasks is not None:
             self.tasks.has_ended(task)
+
+
+def plain(where: Location | None) -> dict[str, Any] | None:
+    """A place as plain data; as `asdict()` has it, which takes ten times as long."""
+    if where is None:
+        return None
+    return {
+        "path": where.path,
+        "line": where.line,
+        "function": where.function,
+        "source": where.source,
+    }
+
+
+def _now(task: Any) -> float:
+    """The time of a task's loop; it is the running one."""
+    if isinstance(task, asyncio.Future):
+        return task.get_loop().time()
+    trio: Any = sys.modules["trio"]
+    return float(trio.current_time())
 
 
 def _current() -> Any:

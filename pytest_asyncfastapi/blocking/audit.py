@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import atexit
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .catalog import Entry
 from .catalog import remedies as to
 from .hub import HUB, on_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _PROBE = "pytest_asyncfastapi.probe"
 _TABLE = (
@@ -42,8 +45,8 @@ def add_hook() -> None:
     global _added  # noqa: PLW0603
     if not _added:
         _added = True
-        sys.addaudithook(_hook)
-        # The hook outlives the names that it uses: a guard that nobody stopped hears no more then.
+        sys.addaudithook(_make_hook())
+        # A guard that nobody stopped hears no more at the end.
         atexit.register(setattr, HUB, "listeners", ())
 
 
@@ -54,12 +57,18 @@ def probe() -> bool:
     return "audit" in HUB.probed
 
 
-def _hook(event: str, args: tuple[Any, ...]) -> None:
-    if not HUB.listeners:
-        return
-    entry = _EVENTS.get(event)
-    if entry is None:
-        if event == _PROBE:
-            HUB.probed.add("audit")
-    elif on_loop():
-        HUB.heard(entry, args, sys._getframe(1))
+def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
+    # It outlives the globals of this module.
+    hub, events, running, getframe = HUB, _EVENTS, on_loop, sys._getframe
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if not hub.listeners:
+            return
+        entry = events.get(event)
+        if entry is None:
+            if event == _PROBE:
+                hub.probed.add("audit")
+        elif running():
+            hub.heard(entry, args, getframe(1))
+
+    return hook

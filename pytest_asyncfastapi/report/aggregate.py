@@ -90,14 +90,17 @@ class Aggregate:
         self._phase(test, report)
 
     def _phase(self, test: dict[str, Any], report: pytest.TestReport) -> None:
-        when = str(report.when)
-        if when in test["phases"]:
-            test["phases"][when] += report.duration
-        test["duration"] = sum(test["phases"].values())
-        test["outcome"] = _worse(test["outcome"], _outcome(report))
-        if report.failed and not test["message"]:
-            test["message"] = _message(report)
-        payload: dict[str, Any] = getattr(report, "asyncfastapi", None) or {}
+        phases, when = test["phases"], str(report.when)
+        if when in phases:
+            phases[when] += report.duration
+        test["duration"] = phases["setup"] + phases["call"] + phases["teardown"]
+        if not report.passed or hasattr(report, "wasxfail"):
+            test["outcome"] = _worse(test["outcome"], _outcome(report))
+            if report.failed and not test["message"]:
+                test["message"] = _message(report)
+        payload: dict[str, Any] | None = getattr(report, "asyncfastapi", None)
+        if payload is None:
+            return
         test["findings"] += payload.get("findings", ())
         self._run.notes += [n for n in payload.get("notes", ()) if n not in self._run.notes]
         test["sweeps"] += payload.get("sweeps", ())

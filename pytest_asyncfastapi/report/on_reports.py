@@ -36,7 +36,7 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     item.stash.setdefault(_FINDINGS, {})[phase] = fresh
     item.stash[_NOTES] = state.notes
     item.stash[_SWEEPS] = [explored.to_json() for explored in state.explored]
-    if phase == "teardown" and (lag := state.watching.lag()):
+    if phase == "teardown" and state.settings.loop_lag and (lag := state.watching.lag()):
         item.stash[_LAG] = lag
     if phase == "teardown" and state.recording is not None:
         facts = state.recording.facts(state)

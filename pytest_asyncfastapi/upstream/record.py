@@ -139,7 +139,8 @@ class Recorder:
         self._user_code = user_code
         self._lock = threading.Lock()
         self._all: list[OpenExchange] = []
-        self._known: dict[tuple[Any, int], Location] = {}
+        # By the code's id, as its own hash reads all of its bytes; the code is kept with it.
+        self._known: dict[tuple[int, int], tuple[Any, Location]] = {}
         self._out = 0
         self.peak = 0
         self._began = time.monotonic()
@@ -189,11 +190,11 @@ class Recorder:
         mine = self._user_code.innermost(frame)
         if mine is None:
             return None
-        place = (mine.f_code, mine.f_lineno)
-        found = self._known.get(place)
-        if found is None:
-            found = self._known[place] = self._user_code.location(*place)
-        return found
+        code, line = mine.f_code, mine.f_lineno
+        known = self._known.get((id(code), line))
+        if known is None:
+            known = self._known[id(code), line] = (code, self._user_code.location(code, line))
+        return known[1]
 
     def callers(self) -> list[str]:
         """The lines that called, the busiest first, each with how often."""
