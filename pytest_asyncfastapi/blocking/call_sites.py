@@ -27,6 +27,8 @@ def live_sites(
     The callee is loaded by the last instructions before the call that begin
     at the same place of the source.
     """
+    if names is not None and names.isdisjoint(code.co_names):
+        return frozenset()  # nearly all of the libraries' code: reading it is what takes time
     loads: dict[tuple[int | None, int | None], _Load] = {}
     live: set[int] = set()
     raw, extended = code.co_code, 0

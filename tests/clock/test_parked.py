@@ -158,6 +158,7 @@ def idle():
 def test_where_it_stands_is_not_enough(idle, monkeypatch):
     """One that was run since the last look may hold a job by now."""
     monkeypatch.setattr(parked, "_MOMENT", 0.0)
+    monkeypatch.setattr(parked, "_GLANCE", 0.0)
     figures = iter(["1 2 3", "1 2 4", "1 2 4", "", "1 2 4", "1 2 4"])
     monkeypatch.setattr(parked, "_figures", lambda tid: next(figures))
     is_parked = parked.Parked()
@@ -166,11 +167,26 @@ def test_where_it_stands_is_not_enough(idle, monkeypatch):
 
 def test_without_the_kernel_it_takes_longer(idle, monkeypatch):
     monkeypatch.setattr(parked, "_figures", lambda tid: None)
+    monkeypatch.setattr(parked, "_GLANCE", 0.0)
     is_parked = parked.Parked()
     assert not is_parked(idle.thread)
     assert not is_parked(idle.thread)
     monkeypatch.setattr(parked, "_LONG_MOMENT", 0.0)
     assert is_parked(idle.thread)
+
+
+def test_a_short_rest_costs_no_question(idle, monkeypatch):
+    """Between two jobs a busy thread rests for some microseconds, and is looked at each time."""
+    asked = []
+    monkeypatch.setattr(parked, "_figures", lambda tid: asked.append(tid) or "1 2 3")
+    monkeypatch.setattr(parked, "_GLANCE", 3600.0)
+    is_parked = parked.Parked()
+    assert not any(is_parked(idle.thread) for _ in range(100))
+    assert asked == []
+    monkeypatch.setattr(parked, "_GLANCE", 0.0)
+    monkeypatch.setattr(parked, "_MOMENT", 0.0)
+    assert [is_parked(idle.thread) for _ in range(2)] == [False, True]
+    assert len(asked) == 2
 
 
 def _elsewhere(self):
