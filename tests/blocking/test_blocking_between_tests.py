@@ -83,9 +83,7 @@ def test_what_another_test_had_patched_is_heard(pytester: pytest.Pytester) -> No
     result.stdout.fnmatch_lines(["*os.stat*"])
 
 
-def test_a_file_that_was_a_list_before_is_heard(
-    pytester: pytest.Pytester, tmp_path: Path
-) -> None:
+def test_a_file_that_was_a_list_before_is_heard(pytester: pytest.Pytester, tmp_path: Path) -> None:
     """`for line in lines:` makes no call at all."""
     (tmp_path / "it.txt").write_text("a\\nb\\n")
     project(
