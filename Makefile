@@ -28,7 +28,7 @@ demo: $(BIN)/.installed
 	@$(BIN)/python examples/demo.py
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest -n 2 --dist worksteal -q $(FLAGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(FLAGS)
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .

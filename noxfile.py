@@ -41,7 +41,7 @@ def install(session: nox.Session, *extras: str, group: str | None = "test") -> N
 def tests(session: nox.Session) -> None:
     """Everything, on each Python."""
     install(session, "httpx2", "trio", "fastapi")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
+    session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", *session.posargs)
 
 
 @nox.session(python="3.13")

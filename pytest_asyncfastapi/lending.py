@@ -25,13 +25,14 @@ class Lending:
     """What a test has for who explores inside its body.
 
     `client` is the one whose requests are watched, `busy` says that somebody explores,
-    `listed` is what came of it that does not fail.
+    `explored` is what came of it, `listed` what does not fail.
     """
 
     def __init__(self, state: TestState) -> None:
         self._state = state
         self.client: Any = None
         self.busy = False
+        self.explored: list[Explored] = []
         self.listed: list[Finding] = []
 
     def lend(self) -> Lent:
@@ -42,7 +43,7 @@ class Lending:
         """What came of it, in the words of the reports: a headline, the matrix, the findings."""
         from .report import sweeps, text
 
-        swept = explored.to_json()
+        swept = {**explored.to_json(), "call": ""}  # who reads it has called it
         lines = [sweeps.headline(swept), *sweeps.details(swept)]
         if explored.findings:
             lines += ["", text.findings(explored.findings)]

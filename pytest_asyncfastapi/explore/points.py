@@ -133,7 +133,8 @@ class Explored:
     """What exploring one test in one way has come to so far.
 
     `planned` is the number of points, None while it is not known; `stopped` says
-    why the rest was not run, `duration` is seconds of real time.
+    why the rest was not run, `duration` is seconds of real time. `call` is what the
+    test has called where it is explored inside its own body.
     """
 
     kind: str
@@ -145,6 +146,7 @@ class Explored:
     shard: str = ""
     stopped: str = ""
     duration: float = 0.0
+    call: str = ""
 
     @property
     def bad(self) -> list[Result]:
@@ -161,6 +163,7 @@ class Explored:
             "stopped": self.stopped,
             "duration": self.duration,
             "points": [result.to_json() for result in self.results],
+            **({"call": self.call} if self.call else {}),
             # A copy is plain: the labels of recorded requests are more than text.
             **({"about": deepcopy(self.about)} if self.about else {}),
         }

@@ -133,9 +133,10 @@ class Within:
         if self._test.probe is not None:  # the test is swept itself: one run of many
             await self._called()
             return SweepReport((), (), f"{self._name}: the test itself is being explored")
-        explored = Explored(exploration.kind, self.test)
+        explored = Explored(exploration.kind, self.test, call=self._call())
         lending, began = self._test.lending, perf_counter()
         lending.busy = True
+        lending.explored.append(explored)
         try:
             clean = await self._clean(exploration)
             explored.about = exploration.about(clean)
@@ -144,13 +145,19 @@ class Within:
                 explored.results.append(judged(point, run, clean))
         finally:
             lending.busy = False
-        explored.duration = perf_counter() - began
+            explored.duration = perf_counter() - began
         explored.findings = [*self._findings(exploration, clean, explored.results)]
         listed = [item for item in explored.findings if item.severity == "warning"]
         if len(listed) == len(explored.findings):
             lending.listed += listed  # nobody may look at the report
         told = lending.told(explored)
         return SweepReport(tuple(explored.results), tuple(explored.findings), told)
+
+    def _call(self) -> str:
+        """`"explore_faults()"`; the second one of a test is `"explore_faults() 2"`."""
+        calls = [one.call.partition(" ")[0] for one in self._test.lending.explored]
+        number = calls.count(f"{self._name}()") + 1
+        return f"{self._name}()" if number == 1 else f"{self._name}() {number}"
 
     def _points(
         self, exploration: Exploration, clean: Run, explored: Explored, replay: str

@@ -119,12 +119,13 @@ def _findings(found: Iterable[Plain]) -> list[Plain]:
 
 def _sweeps(found: Iterable[Plain]) -> list[Plain]:
     """The shares of each sweep as one; `shares` says which, and how long each took."""
-    kinds: dict[str, Plain] = {}
+    kinds: dict[tuple[str, str], Plain] = {}
     for sweep in found:
         shares = sweep.get("shares") or {
             sweep["shard"] or "1/1": {"duration": sweep["duration"], "planned": sweep["planned"]}
         }
-        known = kinds.setdefault(sweep["kind"], {**sweep, "points": [], "shares": {}, "shard": ""})
+        key = (sweep["kind"], sweep.get("call", ""))
+        known = kinds.setdefault(key, {**sweep, "points": [], "shares": {}, "shard": ""})
         known["shares"] = {**known["shares"], **shares}
         known["points"] = _points([*known["points"], *sweep["points"]])
         known["stopped"] = known["stopped"] or sweep["stopped"]

@@ -35,7 +35,8 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     fresh = state.news()
     item.stash.setdefault(_FINDINGS, {})[phase] = fresh
     item.stash[_NOTES] = state.notes
-    item.stash[_SWEEPS] = [explored.to_json() for explored in state.explored]
+    explored = (*state.explored, *state.lending.explored)
+    item.stash[_SWEEPS] = [one.to_json() for one in explored]
     if phase == "teardown" and state.settings.loop_lag and (lag := state.watching.lag()):
         item.stash[_LAG] = lag
     if phase == "teardown" and state.recording is not None:

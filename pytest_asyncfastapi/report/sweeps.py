@@ -47,12 +47,13 @@ def write_summary(
 
 def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """The shares of one sweep as one, in the order of the points."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
     for sweep in swept:
         name = sweep["test"].partition("[share")[0] if sweep["shard"] else sweep["test"]
-        known = found.get((sweep["kind"], name))
+        key = (sweep["kind"], name, sweep.get("call", ""))
+        known = found.get(key)
         if known is None:
-            found[sweep["kind"], name] = {**sweep, "test": name, "points": list(sweep["points"])}
+            found[key] = {**sweep, "test": name, "points": list(sweep["points"])}
             continue
         tokens = {point["token"] for point in known["points"]}
         known["points"] += [p for p in sweep["points"] if p["token"] not in tokens]
@@ -80,7 +81,8 @@ def headline(sweep: dict[str, Any]) -> str:
         sweep["kind"], sweep["kind"]
     )
     stopped = f"; stopped: {sweep['stopped']}" if sweep["stopped"] else ""
-    return f"{name} of {sweep['test']}: {', '.join(parts)}{stopped}"
+    call = f", {sweep['call']}" if sweep.get("call") else ""
+    return f"{name} of {sweep['test']}{call}: {', '.join(parts)}{stopped}"
 
 
 def details(sweep: dict[str, Any]) -> list[str]:

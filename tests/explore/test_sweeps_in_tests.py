@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import pytest
 
@@ -56,6 +57,44 @@ print(report)
             "     1 = GET https://up.example/a  shopapp.py:*",
         ]
     )
+
+
+def test_it_is_in_the_summary_and_in_the_reports(swept, pytester) -> None:
+    """Beside the marker's of the same test, each call by itself, with every cell."""
+    body = f"""
+report = await explore_faults({GET})
+await explore_faults({GET})
+await explore_disconnects({GET})
+"""
+    flags = ("--asyncfastapi-json=report.json", "--asyncfastapi-html=report.html")
+    result = swept(SOUND, body, *flags, mark="@pytest.mark.fault_sweep")
+    result.assert_outcomes(passed=1)
+    name = "test_it.py::test_it[[]asyncio]"
+    result.stdout.fnmatch_lines(
+        [
+            "*= sweeps =*",
+            f"fault sweep of {name}: * points, 0 bad, * s",
+            f"fault sweep of {name}, explore_faults(): 11 points, 0 bad, * s",
+            f"fault sweep of {name}, explore_faults() 2: 11 points, 0 bad, * s",
+            f"disconnect sweep of {name}, explore_disconnects(): * points, 0 bad, * s",
+        ]
+    )
+    (test,) = json.loads((pytester.path / "report.json").read_text())["tests"]
+    assert [sweep.get("call", "") for sweep in test["sweeps"]] == [
+        *("", "explore_faults()", "explore_faults() 2", "explore_disconnects()")
+    ]
+    assert [point["answer"] for point in test["sweeps"][1]["points"]] == ["502"] * 11
+    assert "explore_faults() 2" in (pytester.path / "report.html").read_text()
+
+
+def test_a_bad_one_is_in_the_summary_too(swept) -> None:
+    """With its matrix; also where the test goes on, and where it is broken off."""
+    result = swept(NAIVE, f"await explore_faults({GET}, check=False)")
+    result.assert_outcomes(passed=1)
+    call = "test_it.py::test_it[[]asyncio], explore_faults()"
+    lines = [f"fault sweep of {call}: 11 points, 11 bad, * s", "*   1  exc!*"]
+    result.stdout.fnmatch_lines(["*= sweeps =*", *lines])
+    swept(NAIVE, f"await explore_faults({GET})").stdout.fnmatch_lines(["*= sweeps =*", *lines])
 
 
 def test_a_naive_endpoint_fails_with_the_matrix_and_the_line(swept) -> None:

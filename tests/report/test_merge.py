@@ -78,6 +78,17 @@ def test_two_shares_become_one_report(shares: list[str], capsys: Any) -> None:
     assert merge([("both", both), ("one", one), ("both", both)]) == both
 
 
+def test_sweeps_inside_a_test_stay_apart(shares: list[str]) -> None:
+    """Two calls of one test have the same tokens, and are not shares of one."""
+    one = load(shares[0])
+    (sweep,) = one["tests"][0]["sweeps"]
+    calls = ("", "explore_faults()", "explore_faults() 2")
+    one["tests"][0]["sweeps"] = [{**sweep, "call": call} for call in calls]
+    sweeps = merge([("one", one), ("again", copy.deepcopy(one))])["tests"][0]["sweeps"]
+    assert [one.get("call") for one in sweeps] == list(calls)
+    assert [len(one["points"]) for one in sweeps] == [len(sweep["points"])] * 3
+
+
 def test_what_does_not_fit_is_refused(shares: list[str], capsys: Any, tmp_path: Any) -> None:
     """One sentence, with the file and what to do."""
     one = load(shares[0])

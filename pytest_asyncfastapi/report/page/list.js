@@ -77,7 +77,7 @@ const itemOf = (tab, item, n) => {
   const link = (...parts) => h("a", { class: "item", href: `#/${tab}/${n}` }, parts);
   if (tab === "test") return link(mark(item.outcome)[0], h("span", { class: "title" }, h("span", { class: "visually-hidden" }, `${item.outcome}: `), breakable(nameOf(item))),
     h("span", { class: "side-note num" }, time(item.duration)), item.findings.length ? h("span", { class: "sub" }, count(item.findings.length, "finding")) : null);
-  if (tab === "sweep") return link(mark((item.points || []).some((p) => p.bad) ? "failed" : "ok")[0], h("span", { class: "title" }, breakable(item.test.slice(item.test.indexOf("::") + 2))), null,
+  if (tab === "sweep") return link(mark((item.points || []).some((p) => p.bad) ? "failed" : "ok")[0], h("span", { class: "title" }, breakable(sweepName(item))), null,
     h("span", { class: "sub" }, `${KINDS[item.kind] || item.kind}: ${sweepWords(item)}`));
   const place = placeOf(item.where);
   return link(mark(item.severity)[0], h("span", { class: "title" }, h("span", { class: "visually-hidden" }, `${KIND_WORDS[item.severity]}: `), item.title),

@@ -26,7 +26,7 @@ const overview = () => {
     broken.length ? [h("h3", {}, errors ? "Failed without a finding" : "Failed"), testLinks(broken)] : null,
     RUN.sweeps.length ? [h("h3", {}, "Sweeps"), h("ul", { class: "brief" }, RUN.sweeps.map((sweep, n) => h("li", {}, h("a", { href: `#/sweep/${n}` },
       h("span", { class: `mark ${(sweep.points || []).some((p) => p.bad) ? "failed" : "ok"}`, "aria-hidden": "true" }),
-      h("span", { class: "t" }, `${KINDS[sweep.kind] || sweep.kind} of ${sweep.test.slice(sweep.test.indexOf("::") + 2)}`), h("span", { class: "sub" }, sweepWords(sweep))))))] : null,
+      h("span", { class: "t" }, `${KINDS[sweep.kind] || sweep.kind} of ${sweepName(sweep)}`), h("span", { class: "sub" }, sweepWords(sweep))))))] : null,
     longest("Where the event loop was held longest", RUN.tests, (test) => (test.record && test.record.lag) || 0, "in one step"),
     longest("Most virtual time", RUN.tests, (test) => (test.record && test.record.elapsed) || 0, "of virtual time"),
     RUN.collection_errors.length ? [h("h3", {}, "Not collected"), RUN.collection_errors.map((error) => [h("p", { class: "place" }, error.id), h("pre", { class: "code message", tabindex: "0", "aria-label": `Why ${error.id} was not collected` }, error.message)])] : null,

@@ -1,4 +1,5 @@
 // A sweep: its matrix, and the run of the cell that is chosen.
+const sweepName = (sweep) => sweep.test.slice(sweep.test.indexOf("::") + 2) + (sweep.call ? `, ${sweep.call}` : "");
 const sweepWords = (sweep) => {
   const points = sweep.points || [], bad = points.filter((point) => point.bad).length;
   return `${count(points.length, "run")}, ${bad ? `${bad} bad` : "none bad"}, ${time(sweep.duration)}`;
@@ -24,7 +25,7 @@ const sweepView = (number, token) => {
   const owners = (sweep.tests || []).map((n) => h("a", { href: `#/test/${n}` }, breakable(nameOf(RUN.tests[n]))));
   return [
     h("div", { class: "eyebrow" }, h("span", { class: `pill ${points.some((p) => p.bad) ? "bad" : "ok"}` }, sweepWords(sweep)), h("span", {}, KINDS[sweep.kind] || sweep.kind)),
-    h("h2", { id: "title" }, breakable(sweep.test.slice(sweep.test.indexOf("::") + 2))),
+    h("h2", { id: "title" }, breakable(sweepName(sweep))),
     h("p", { class: "place" }, sweep.test.slice(0, Math.max(0, sweep.test.indexOf("::")))),
     sweep.stopped ? h("p", { class: "notes" }, h("span", { class: "pill warn" }, "stopped"), ` ${sweep.stopped}`) : null,
     h("h3", {}, LEADS[sweep.kind] || "The runs"),
@@ -50,7 +51,8 @@ const keyOf = (sweep, tallies) => h("ul", { class: "key" }, [...tallies].map(([v
 
 const pointView = (sweep, point) => {
   const place = placeOf(point.where), tone = toneOf(point);
-  const test = sweep.test;
+  const replay = sweep.call ? `${sweep.call.replace(/\).*/, "")}..., replay='${point.token}')` : `pytest '${sweep.test}' --asyncfastapi-replay=${point.token}`;
+  const inside = h("p", { class: "muted" }, "It ran inside the test, and its requests are on the test's own waterfall.");
   return [
     h("div", { class: "eyebrow" }, h("span", { class: `pill ${tone}` }, point.verdict), point.answer ? h("span", {}, ANSWERS[point.answer] || `the caller got ${point.answer}`) : null),
     h("h3", { class: "token mono" }, point.token),
@@ -58,9 +60,9 @@ const pointView = (sweep, point) => {
     place && placeLine(place),
     place && codeLine(place, point.bad ? "" : "warning"),
     point.remedy && h("section", { class: "fix", "aria-label": "What to write instead" }, h("h3", {}, "Fix"), h("p", {}, point.remedy)),
-    facts(["Cut at", point.cut_at], ["Replay", copyable(`pytest '${test}' --asyncfastapi-replay=${point.token}`)]),
+    facts(["Cut at", point.cut_at], ["Replay", copyable(replay)]),
     h("h3", {}, "What happened in this run"),
     sweep.kind === "disconnect" ? h("p", { class: "muted under" }, "Once it is cut, the sweep sends the same request again, to see that it is still served.") : null,
-    waterfall(point.record, `Waterfall of ${point.token}`) || h("p", { class: "muted" }, "Nothing was recorded in it."),
+    waterfall(point.record, `Waterfall of ${point.token}`) || (sweep.call ? inside : h("p", { class: "muted" }, "Nothing was recorded in it.")),
   ];
 };

@@ -25,6 +25,7 @@ ARGUMENTS = (
 ).split()
 SWEPT = """
 import pytest
+from pytest_asyncfastapi import explore_faults
 
 
 @pytest.mark.allow_blocking("sleep", reason="not what is looked at here")
@@ -39,6 +40,14 @@ async def test_swept(asgi_client, upstream):
 async def test_cut(asgi_client, upstream):
     upstream.post("https://pay.example/charges").respond(201, json={})
     await asgi_client.post("/checkout")
+
+
+@pytest.mark.allow_blocking("sleep", reason="not what is looked at here")
+async def test_inside(asgi_client, upstream):
+    upstream.post("https://pay.example/charges").respond(201, json={})
+    order = lambda: asgi_client.post("/checkout")
+    await explore_faults(order, faults=["refused"], check=False)
+    await explore_faults(order, faults=["500", "bad_json"], check=False)
 
 
 NAMES = ["</script><script>document.title='owned'</script>", "<b>&amp;\\u2028"]

@@ -114,7 +114,7 @@ def test_each_cell_of_a_sweep_opens_its_run(opened: Any, report: Any) -> None:
     sweeps = [s for test in report.data["tests"] for s in test["sweeps"]]
     faults = next(sweep for sweep in sweeps if sweep["kind"] == "faults")
     page.get_by_role("tab", name="Sweeps").click()
-    page.locator("#list .item").filter(has_text="fault sweep").click()
+    page.locator("#list .item").filter(has_text="test_swept").click()
     assert page.locator(".matrix .cell").count() == len(faults["points"])
     assert page.locator(".matrix thead th").all_inner_texts()[1] == "refused"
     for point in faults["points"]:
@@ -149,11 +149,25 @@ def test_a_disconnect_sweep_has_a_cell_for_each_await(opened: Any, report: Any) 
     """And each way of being cut."""
     page = opened()
     page.get_by_role("tab", name="Sweeps").click()
-    page.locator("#list .item").filter(has_text="disconnect sweep").click()
+    page.locator("#list .item").filter(has_text="test_cut").click()
     sweep = report.test("test_cut")["sweeps"][0]
     assert page.locator(".matrix .cell").count() == len(sweep["points"])
     page.locator(".matrix .cell").last.click()
     assert page.locator("#chosen h3.token").inner_text() == sweep["points"][-1]["token"]
+
+
+def test_a_sweep_inside_a_test_is_named_by_its_call(opened: Any, report: Any) -> None:
+    """Its cells are replayed by its own argument, and its runs are the test's."""
+    page = opened()
+    page.get_by_role("tab", name="Sweeps").click()
+    page.locator("#list .item").filter(has_text="test_inside, explore_faults() 2").click()
+    assert page.locator("#title").inner_text() == "test_inside, explore_faults() 2"
+    sweep = report.test("test_inside")["sweeps"][1]
+    assert page.locator(".matrix .cell").count() == len(sweep["points"]) == 2
+    page.locator(".matrix .cell").last.click()
+    chosen = page.locator("#chosen").inner_text()
+    assert "explore_faults(..., replay='faults:1:bad_json')" in chosen
+    assert "It ran inside the test" in chosen
 
 
 def test_filters(opened: Any, report: Any) -> None:
