@@ -66,7 +66,7 @@ async def compressing():
 
 @blocks("cpu")
 async def copying(prices):
-    copy.deepcopy([[price] for price in prices[:60_000]])  # <- here
+    copy.deepcopy([[price] for price in prices[:150_000]])  # <- here
 
 
 @blocks("cpu")
