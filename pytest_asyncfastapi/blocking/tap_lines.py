@@ -59,14 +59,14 @@ class LineTap:
         self._told.clear()
         if self._deaf:
             monitoring = _monitoring()
-            for code in self._deaf.values():
+            deaf, self._deaf = self._deaf, {}
+            for code in list(deaf.values()):  # other threads go on meanwhile
                 monitoring.set_local_events(tool, code, 0)
                 monitoring.set_local_events(tool, code, monitoring.events.LINE)
-            self._deaf.clear()
 
     def stop(self, tool: int) -> None:
         """Stop listening to all of them."""
-        for code in self._active.values():
+        for code in list(self._active.values()):
             _monitoring().set_local_events(tool, code, 0)
         self._active.clear()
         self._deaf.clear()

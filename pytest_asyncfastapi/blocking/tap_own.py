@@ -52,10 +52,10 @@ class OwnCode:
         """Switch on again what was switched off."""
         if self.deaf:
             calls = _calls()
-            for code in self.deaf.values():
+            deaf, self.deaf = self.deaf, {}
+            for code in list(deaf.values()):  # other threads go on meanwhile
                 self._set(code, 0)
                 self._set(code, calls)
-            self.deaf.clear()
 
     def stop(self) -> None:
         """Give the tool id back."""
@@ -63,7 +63,7 @@ class OwnCode:
         if tool is None:
             return
         monitoring = _monitoring()
-        for code in self.codes.values():
+        for code in list(self.codes.values()):
             self._set(code, 0)
         self.codes.clear()
         self.deaf.clear()

@@ -215,8 +215,8 @@ def test_a_second_test_costs_a_fraction_of_the_first(pytester: pytest.Pytester) 
 
 
 @only_monitoring
-def test_it_is_off_where_the_guard_is_turned_off(pytester: pytest.Pytester) -> None:
-    """Between tests it is on; for a test that wants no guard, and after the run, it is not."""
+def test_it_is_off_where_no_guard_is(pytester: pytest.Pytester) -> None:
+    """Not only idle: the user's own method calls would take twice the time."""
     pytester.makepyfile(
         """
         import sys
@@ -229,18 +229,21 @@ def test_it_is_off_where_the_guard_is_turned_off(pytester: pytest.Pytester) -> N
         async def test_guarded(blocking):
             assert len(ours()) == 2
 
-        def test_between():
-            assert len(ours()) == 2
-
         @pytest.mark.asyncfastapi(blocking="off")
         async def test_off(clock):
             assert ours() == []
 
         async def test_guarded_again(blocking):
             assert len(ours()) == 2
+
+        def test_plain():
+            assert ours() == []
+
+        async def test_guarded_at_last(blocking):
+            assert len(ours()) == 2
         """
     )
-    pytester.runpytest().assert_outcomes(passed=4)
+    pytester.runpytest().assert_outcomes(passed=5)
     names = [sys.monitoring.get_tool(tool) for tool in range(6)]
     assert [name for name in names if name and "asyncfastapi" in name] == []
 
