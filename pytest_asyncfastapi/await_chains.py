@@ -96,7 +96,7 @@ def describe_each(tasks: Iterable[Any], current: Any = None, *, of_users: bool =
 
 
 def _any_owned(frames: list[types.FrameType], users: UserCode) -> bool:
-    return any(users.owns(frame.f_code.co_filename) for frame in frames)
+    return any(users.owns_frame(frame) for frame in frames)
 
 
 def describe_trio_tasks() -> str:
@@ -122,7 +122,7 @@ def user_lines(task: Any, users: UserCode) -> list[Location]:
     return [
         users.location(frame.f_code, frame.f_lineno)
         for frame in frames_of(task)
-        if users.owns(frame.f_code.co_filename)
+        if users.owns_frame(frame)
     ]
 
 
@@ -152,7 +152,7 @@ def _describe(
         return f"{name!r} has not started or has no Python frames"
     verb = "is running" if running else "waits"
     lines = [f"{name!r} {verb}:"]
-    mine = [frame for frame in frames if users.owns(frame.f_code.co_filename)]
+    mine = [frame for frame in frames if users.owns_frame(frame)]
     for frame in mine or frames[:1]:
         place = users.location(frame.f_code, frame.f_lineno)
         lines.append(f"    {place.function}  {place}\n        {place.source}")

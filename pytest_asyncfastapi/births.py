@@ -88,7 +88,7 @@ def birth_at(frame: FrameType | None, user: UserCode, owner: object) -> Birth | 
     for _ in range(_DEEPEST):
         if frame is None:
             break
-        code = frame.f_code
+        code = frame.f_code  # an audit event, so once
         filename = code.co_filename
         mine = owned.get(filename)
         if user.owns(filename) if mine is None else mine:

@@ -79,6 +79,16 @@ class UserCode:
             known = self.owned[filename] = self._owns(filename)
         return known
 
+    def owns_frame(self, frame: FrameType) -> bool:
+        """Does this frame run code of the user's own?
+
+        Its module is asked first: `f_code` is an audit event, and under the blocking guard a
+        call of Python's; nearly all frames of a stack are libraries'.
+        """
+        if self.owned.get(frame.f_globals.get("__file__", "")) is False:
+            return False
+        return self.owns(frame.f_code.co_filename)
+
     def _owns(self, filename: str) -> bool:
         if filename.startswith(_OURS) or is_installed(filename) or is_stdlib(filename):
             return False
@@ -109,7 +119,7 @@ class UserCode:
     def frames(self, frame: FrameType | None) -> Iterator[FrameType]:
         """The user's frames, innermost first."""
         while frame is not None:
-            if self.owns(frame.f_code.co_filename):
+            if self.owns_frame(frame):
                 yield frame
             frame = frame.f_back
 
@@ -122,11 +132,10 @@ class UserCode:
         """The first of the user's frames; asked at every upstream call, so without a generator."""
         known = self.owned
         while frame is not None:
-            filename = frame.f_code.co_filename
-            mine = known.get(filename)
-            if mine is None:
-                mine = self.owns(filename)
-            if mine:
+            # As `owns_frame()` does.
+            if known.get(frame.f_globals.get("__file__", "")) is not False and self.owns(
+                frame.f_code.co_filename
+            ):
                 return frame
             frame = frame.f_back
         return None

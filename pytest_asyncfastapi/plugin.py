@@ -77,10 +77,9 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def _let_go(item: pytest.Item) -> None:
     """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
-    from .report.junit import RUN
     from .state import STATE
 
-    keys: tuple[pytest.StashKey[Any], ...] = (STATE, RUN, exploring.EXPLORED)
+    keys: tuple[pytest.StashKey[Any], ...] = (STATE, exploring.EXPLORED)
     for key in keys:
         if key in item.stash:
             del item.stash[key]

@@ -151,21 +151,18 @@ class Tasks:
     def _standing(self, task: Any) -> tuple[FrameType | None, FrameType | None]:
         """The user's outermost frame in which a task is suspended, and the innermost."""
         awaited: Any = task.coro if hasattr(task, "coro") else task.get_coro()
-        owned, owns = self._users.owned, self._users.owns
+        owns = self._users.owns_frame
         outer: FrameType | None = None
         inner: FrameType | None = None
         # Nearly all of it is plain coroutines, which need none of the care of the general way.
         while type(awaited) is CoroutineType:
             frame = awaited.cr_frame
-            if frame is not None:
-                filename = frame.f_code.co_filename
-                mine = owned.get(filename)
-                if owns(filename) if mine is None else mine:
-                    outer, inner = outer or frame, frame
+            if frame is not None and owns(frame):
+                outer, inner = outer or frame, frame
             awaited = awaited.cr_await
         if awaited is not None and type(awaited).__name__ != "FutureIter":
             for frame in frames_of(SimpleNamespace(coro=awaited)):
-                if owns(frame.f_code.co_filename):
+                if owns(frame):
                     outer, inner = outer or frame, frame
         return outer, inner
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..frames import UserCode
 
 _MANY = 100_000  # suspensions after which counting on would only cost time
+_LOOKS = 50  # cancellations in a row at which it is asked where they meet it
 
 
 class Stepped:
@@ -33,7 +34,7 @@ class Stepped:
         self._user_code = user_code
         self._at = 0
         self._then: Callable[[], None] | None = None
-        self._cancelled = 0
+        self._cancelled = self._looks = 0
         self.count = 0
         self.cut_off: list[Location] = []
 
@@ -79,9 +80,14 @@ class Stepped:
         if error is None:
             error = getattr(value, "error", None)  # trio sends an outcome
         if not isinstance(error, cancelled()):
+            self._looks = 0
             return
         self._cancelled += 1
-        line = self.where() if self._cancelled > 1 else None
+        if self._cancelled == 1 or self._looks >= _LOOKS:
+            return
+        # A cancel scope delivers its cancellation in each step, for as long as it takes.
+        self._looks += 1
+        line = self.where()
         if line is not None and line not in self.cut_off:
             self.cut_off.append(line)
 

@@ -5,6 +5,7 @@ pytest writes `item.user_properties` itself, with and without xdist.
 
 from __future__ import annotations
 
+import weakref
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,13 +16,14 @@ if TYPE_CHECKING:
     from ..findings import Finding
 
 NAME = "asyncfastapi_finding"
-RUN = pytest.StashKey[object]()
+_RUN = pytest.StashKey["weakref.ref[object]"]()
 
 
 def add(item: pytest.Item, fresh: Iterable[Finding], run: object) -> None:
     """Add a property for each finding; those of an earlier `run` of the test are dropped."""
-    if item.stash.get(RUN, None) is not run:
-        item.stash[RUN] = run
+    known = item.stash.get(_RUN, None)
+    if known is None or known() is not run:
+        item.stash[_RUN] = weakref.ref(run)
         item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != NAME]
     item.user_properties += [(NAME, line(finding)) for finding in fresh]
 
