@@ -62,24 +62,31 @@ class ProfileTap:
         self.stop()
 
     def _make_hook(self) -> Callable[[FrameType, str, Any], None]:
+        # Each call and each return comes by here: everything that it needs is a local.
         hub, catalog, before = self._hub, self._hub.catalog, self._before
-        find, last = catalog.find, _NAMED_LAST
+        entries, kinds, opened = catalog.entries, catalog.kinds, hub.open
+        last, modules = _NAMED_LAST, _NAMED_MODULES
 
         def hook(frame: FrameType, event: str, arg: Any) -> None:
             if before and (earlier := before.get(threading.get_ident())) is not None:
                 earlier(frame, event, arg)
             if event == "return":
                 return
-            if event == "c_call":
-                entry = find(arg)
+            if event == "c_return":
+                if opened:
+                    hub.leave(arg, frame, _WITNESS)
+            elif event == "c_call":
+                entry = entries.get(arg) if type(arg) in kinds else None
                 if entry is None and arg.__name__ in catalog.names:
                     entry = catalog.bound(arg)
                 if entry is not None:
                     self._begins(entry, frame, arg)
             elif event == "call":
-                if frame.f_code.co_name in last and frame.f_back is not None:
+                # To ask for the code of a frame is an audit event, which we hear as well.
+                module = frame.f_globals.get("__name__")
+                if module in modules and frame.f_code.co_name in last:
                     self._python_call(frame)
-            elif event in ("c_return", "c_exception") and hub.open:
+            elif opened:  # c_exception
                 hub.leave(arg, frame, _WITNESS)
 
         return hook
@@ -107,7 +114,10 @@ class ProfileTap:
         return f"<ProfileTap: {'live' if self._live else 'idle'}>"
 
 
-_NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+# Of those that count by their name alone.
+_NAMED = [(name, one) for name, ones in NAMED.items() for one in ones if one.always]
+_NAMED_LAST = frozenset(name.rpartition(".")[2] for name, _ in _NAMED)
+_NAMED_MODULES = frozenset(module for _, one in _NAMED for module in one.modules)
 
 
 def _is_module(owner: Any) -> bool:

@@ -85,32 +85,30 @@ def test_what_another_test_had_patched_is_heard(pytester: pytest.Pytester) -> No
 
 def test_a_file_that_was_a_list_before_is_heard(pytester: pytest.Pytester, tmp_path: Path) -> None:
     """`for line in lines:` makes no call at all."""
-    (tmp_path / "it.txt").write_text("a\\nb\\n")
+    (tmp_path / "it.txt").write_text("a\nb\n")
     project(
         pytester,
         test_it=f"""
         import app
+        import pytest
+
+        @pytest.fixture
+        def opened():
+            with open({str(tmp_path / "it.txt")!r}) as file:
+                yield file
 
         async def test_list(blocking):
             await app.loop()
 
-        def test_file(monkeypatch):
-            with open({str(tmp_path / "it.txt")!r}) as file:
-                monkeypatch.setattr(app, "lines", file)
-
         async def test_list_again(blocking):
             await app.loop()
 
-        async def test_file_is_read(blocking, monkeypatch):
+        async def test_file(opened, blocking, monkeypatch):
             monkeypatch.setattr(app, "lines", opened)
             await app.loop()
-
-        opened = open({str(tmp_path / "it.txt")!r})
         """,
     )
-    result = pytester.runpytest("-W", "ignore::ResourceWarning")
-    expected = ["test_it.py::test_file_is_read"] if NEW else []
-    assert failed(result) == expected
+    assert failed(pytester.runpytest()) == (["test_it.py::test_file"] if NEW else [])
 
 
 def test_a_library_is_heard_anew_in_each_file(pytester: pytest.Pytester) -> None:
