@@ -36,10 +36,11 @@ class Life:
 
     Moments are its loop's. Until it has waited at a line of the user's, `name` is empty (then
     the user's outermost function in it), and so is all that is below. Where a line is, is
-    looked up for the report only. Lean, since there is one for each task.
+    looked up for the report only. `inside` is the user's outermost coroutine when it was last
+    looked at. Lean, since there is one for each task.
     """
 
-    __slots__ = ("activity", "awaits", "birth", "end", "name", "owner", "since", "start")
+    __slots__ = ("activity", "awaits", "birth", "end", "inside", "name", "owner", "since", "start")
     awaits: list[tuple[float, float, CodeType, int]]
     birth: Birth | None
 
@@ -49,6 +50,7 @@ class Life:
         self.start = self.since = start
         self.end: float | None = None
         self.name = ""
+        self.inside: weakref.ref[CoroutineType[Any, Any, Any]] | None = None
 
 
 class Tasks:
@@ -139,7 +141,7 @@ class Tasks:
     def _waited(self, task: Any, life: Life, now: float) -> None:
         if self._noted >= _MOST:
             return
-        outer, inner = self._standing(task)
+        outer, inner = self._standing(task, life)
         if outer is None or inner is None:
             return
         self._noted += 1
@@ -148,9 +150,12 @@ class Tasks:
             life.name, life.awaits, life.birth = outer.f_code.co_qualname, [], birth_of(task)
         life.awaits.append((life.since, now, inner.f_code, inner.f_lineno))
 
-    def _standing(self, task: Any) -> tuple[FrameType | None, FrameType | None]:
+    def _standing(self, task: Any, life: Life) -> tuple[FrameType | None, FrameType | None]:
         """The user's outermost frame in which a task is suspended, and the innermost."""
-        awaited: Any = task.coro if hasattr(task, "coro") else task.get_coro()
+        awaited: Any = None if life.inside is None else life.inside()
+        # While it is suspended, what awaits it is as before: the framework, which is long.
+        if awaited is None or not awaited.cr_suspended:
+            awaited = task.coro if hasattr(task, "coro") else task.get_coro()
         owns = self._users.owns_frame
         outer: FrameType | None = None
         inner: FrameType | None = None
@@ -158,7 +163,9 @@ class Tasks:
         while type(awaited) is CoroutineType:
             frame = awaited.cr_frame
             if frame is not None and owns(frame):
-                outer, inner = outer or frame, frame
+                if outer is None:
+                    outer, life.inside = frame, weakref.ref(awaited)
+                inner = frame
             awaited = awaited.cr_await
         if awaited is not None and type(awaited).__name__ != "FutureIter":
             for frame in frames_of(SimpleNamespace(coro=awaited)):

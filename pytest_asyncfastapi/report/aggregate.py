@@ -15,12 +15,12 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from ..findings import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import pytest
 
 _LONGEST = 4000  # characters of a failure's own text
 OUTCOMES: tuple[str, ...] = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
@@ -207,6 +207,6 @@ def made_with() -> dict[str, str]:
     python = ".".join(map(str, sys.version_info[:3]))
     return {
         "pytest-asyncfastapi": version("pytest-asyncfastapi"),
-        "pytest": version("pytest"),
+        "pytest": pytest.__version__,
         "python": python,
     }
