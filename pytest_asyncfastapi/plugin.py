@@ -7,7 +7,7 @@ is imported when there is one.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -79,10 +79,10 @@ def _let_go(item: pytest.Item) -> None:
     """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
     from .state import STATE
 
-    keys: tuple[pytest.StashKey[Any], ...] = (STATE, exploring.EXPLORED)
-    for key in keys:
-        if key in item.stash:
-            del item.stash[key]
+    if STATE in item.stash:
+        del item.stash[STATE]
+    if exploring.EXPLORED in item.stash:
+        del item.stash[exploring.EXPLORED]
 
 
 @pytest.hookimpl(tryfirst=True)
