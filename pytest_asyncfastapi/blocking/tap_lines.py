@@ -54,9 +54,12 @@ class LineTap:
             monitoring = _monitoring()
             monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
-    def hear_again(self, tool: int) -> None:
-        """A test begins: switch on again what was switched off."""
+    def forget(self) -> None:
+        """Another test: nothing has been told yet."""
         self._told.clear()
+
+    def hear_again(self, tool: int) -> None:
+        """Switch on again what was switched off."""
         if self._deaf:
             monitoring = _monitoring()
             deaf, self._deaf = self._deaf, {}
@@ -70,7 +73,6 @@ class LineTap:
             _monitoring().set_local_events(tool, code, 0)
         self._active.clear()
         self._deaf.clear()
-        self._told.clear()
 
     def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:
         """The function for line events."""

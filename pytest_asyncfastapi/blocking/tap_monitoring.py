@@ -111,6 +111,7 @@ class MonitoringTap:
     def rest(self) -> None:
         """Nobody listens for now: keep nothing of the test, and stay on."""
         self._told.clear()
+        self._lines.forget()
         self._by_name.clear()
 
     def stop(self) -> None:
@@ -193,8 +194,8 @@ class MonitoringTap:
                 site = (id(code), offset)
                 told[site] = times = told.get(site, 0) + 1
                 if times > MOST_TELLINGS:
-                    self._worn = True
-                    return disable
+                    self._worn = self._worn or not own
+                    return deaf(code)
             return None
 
         return on_call

@@ -246,18 +246,65 @@ def test_it_is_off_where_no_guard_is(pytester: pytest.Pytester) -> None:
     assert [name for name in names if name and "asyncfastapi" in name] == []
 
 
+ONE_TOOL = """
+import sys
+
+for tool in range(5):
+    if sys.monitoring.get_tool(tool) is None:
+        sys.monitoring.use_tool_id(tool, "somebody")
+"""
+MANY = """
+import os
+import app
+import pytest
+import somelib
+
+@pytest.fixture
+def opened(tmp_path):
+    (tmp_path / "it.txt").write_text("a")
+    with open(tmp_path / "it.txt") as file:
+        yield file
+
+@pytest.mark.parametrize("times", [250, 1])
+async def test_by_name(blocking, monkeypatch, times):
+    monkeypatch.setattr(app, "look", os.stat)
+    for _ in range(times):
+        await app.patched()
+
+@pytest.mark.parametrize("times", [250, 1])
+async def test_line(opened, blocking, monkeypatch, times):
+    monkeypatch.setattr(app, "lines", opened)
+    for _ in range(times):
+        await app.loop()
+
+@pytest.mark.parametrize("times", [250, 1])
+async def test_in_a_library(blocking, times):
+    for _ in range(times):
+        somelib.call(os.stat, "/")
+"""
+
+
+@only_monitoring
+@pytest.mark.parametrize("conftest", ["", ONE_TOOL])
+def test_what_has_told_too_often_is_heard_in_the_next_test(
+    pytester: pytest.Pytester, conftest: str
+) -> None:
+    """A site is switched off after 200 calls, for the rest of its test."""
+    project(pytester, conftest=conftest, test_it=MANY)
+    result = pytester.runpytest_subprocess()
+    assert sorted(failed(result)) == sorted(
+        f"test_it.py::test_{what}[{times}]"
+        for what in ("by_name", "line", "in_a_library")
+        for times in (250, 1)
+    )
+
+
 @only_monitoring
 def test_with_one_free_tool_every_site_is_heard_in_each_test(pytester: pytest.Pytester) -> None:
     """The others are a debugger's or a profiler's."""
     project(
         pytester,
-        conftest="""
-        import sys
-
-        for tool in range(5):
-            if sys.monitoring.get_tool(tool) is None:
-                sys.monitoring.use_tool_id(tool, "somebody")
-        """,
+        conftest=ONE_TOOL,
         test_it="""
         import os
         import app
