@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .activity import ACTIVITY
-from .recording_tasks import Tasks, plain
+from .recording_tasks import Tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -187,7 +187,7 @@ class Recording:
             "fault": call.fault,
             "injected": [{"what": what, "seconds": took} for what, took in call.injected],
             "ending": call.ending,
-            "where": plain(call.where),
+            "where": None if call.where is None else call.where.to_json(),
         }
 
     def _blocking(self, state: TestState, *, virtual: bool) -> list[dict[str, Any]]:
@@ -208,7 +208,7 @@ class Recording:
             "at": max(0.0, (call.at or 0.0) - ago),
             "duration": call.duration,
             "severity": call.severity,
-            "where": plain(call.where),
+            "where": None if call.where is None else call.where.to_json(),
         }
 
     def _threads(self, state: TestState) -> list[dict[str, Any]]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
     from .births import Birth
-    from .findings import Location
     from .frames import UserCode
 
 _SHORTEST = 0.001  # seconds of a wait that is noted: shorter ones are only turns of the loop
@@ -214,14 +213,14 @@ class Tasks:
             {
                 "request": serving(life.activity),
                 "name": life.name,
-                "created": None if life.birth is None else plain(life.birth.where(self._users)),
+                "created": self._created(life),
                 "start": max(0.0, life.start - zero),
                 "end": None if life.end is None else life.end - zero,
                 "awaits": [
                     {
                         "at": max(0.0, since - zero),
                         "seconds": until - since,
-                        "where": plain(self._users.location(code, line)),
+                        "where": self._users.location(code, line).to_json(),
                     }
                     for since, until, code, line in life.awaits
                 ],
@@ -229,6 +228,10 @@ class Tasks:
             for life in self._lives
             if life.name
         ]
+
+    def _created(self, life: Life) -> dict[str, Any] | None:
+        where = None if life.birth is None else life.birth.where(self._users)
+        return None if where is None else where.to_json()
 
     def __repr__(self) -> str:
         return f"<Tasks: {len(self._lives)} followed, {self._noted} waits>"
@@ -254,18 +257,6 @@ class _TrioEars:
         """A task is over."""
         if self.tasks is not None:
             self.tasks.has_ended(task)
-
-
-def plain(where: Location | None) -> dict[str, Any] | None:
-    """A place as plain data; as `asdict()` has it, which takes ten times as long."""
-    if where is None:
-        return None
-    return {
-        "path": where.path,
-        "line": where.line,
-        "function": where.function,
-        "source": where.source,
-    }
 
 
 def _now(task: Any) -> float:
