@@ -65,6 +65,8 @@ def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
         if not hub.listeners:
             return
         entry = events.get(event)
+        if event == "import":
+            hub.catalog.importing(args[0])
         if entry is None:
             if event == _PROBE:
                 hub.probed.add("audit")

@@ -157,6 +157,7 @@ class Hub:
         self.broken = ""  # what went wrong in our own code, which must not break the user's
         self.awake = 0.0  # seconds that the watchdog was up, perhaps without a processor
         self.awoke = 0.0  # when it woke up, if it is
+        self.events = 0  # calls that the call tap was told of so far
         self.open: set[int] = set()  # threads with a catalogued call open, for a quick "none"
 
     def reset(self) -> None:

@@ -1,6 +1,6 @@
 """What an expression of the bytecode stands for, found without running any code of the user's.
 
-`with lock:` and `for line in file:` make no call that anybody could hear: C calls C. But
+`with lock:` and `for line in file:` make no call that a call event reports: C calls C. But
 mostly the lock or the file has a name, and a name can be looked up before the line runs.
 Knows bytecode; knows nothing of what blocks.
 """
@@ -9,17 +9,22 @@ from __future__ import annotations
 
 import dis
 import inspect
+import opcode
 from dataclasses import dataclass
 from types import MemberDescriptorType, ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import CodeType, FrameType
+
+    _Begin = tuple[Literal["with", "for"], "Operand", int]
 
 MISSING = object()
 _LOCALS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "STORE_FAST_LOAD_FAST")
 _ENTRIES: dict[str, Literal["with", "for"]] = {"BEFORE_WITH": "with", "GET_ITER": "for"}
-_ENTRY_CODES = frozenset(dis.opmap[name] for name in _ENTRIES if name in dis.opmap)
+_ENTRY_CODES = {opcode.opmap[name]: what for name, what in _ENTRIES.items() if name in dis.opmap}
+_CACHE, _EXTENDED = 0, opcode.opmap["EXTENDED_ARG"]
 _LONGEST_CHAIN = 6
 
 
@@ -49,83 +54,120 @@ class Operand:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The lines of a function at which a `with` or a `for` begins: what, and on what.
+    """The lines of a function at which a `with` or a `for` begins: what, on what, and where.
 
-    `after` are the lines at which such a `with` has been entered.
+    The last of the three is the offset of the instruction that enters the block: the line of
+    a `with` runs again when its block is left, beyond that offset. `after` are the lines at
+    which such a `with` has been entered.
     """
 
-    begins: dict[int, tuple[tuple[Literal["with", "for"], Operand], ...]]
+    begins: dict[int, tuple[_Begin, ...]]
     after: frozenset[int]
-
-
-def may_have_lines(code: CodeType) -> bool:
-    """Is it worth while to look closer? A quick no for most functions."""
-    return not _ENTRY_CODES.isdisjoint(code.co_code[::2])
 
 
 def lines_of(code: CodeType) -> Lines | None:
     """The `with` and `for` lines of a function whose operand has a name; None if there is none."""
-    steps = list(dis.get_instructions(code))
-    begins: dict[int, tuple[tuple[Literal["with", "for"], Operand], ...]] = {}
+    raw = code.co_code
+    found = [
+        (2 * unit, what, operand)
+        for unit, what in _entries(raw[::2])
+        if (operand := _ending_at(code, raw, unit - 1)) is not None
+    ]
+    if not found:
+        return None
+    begins: dict[int, tuple[_Begin, ...]] = {}
     after: set[int] = set()
-    for index, step in enumerate(steps):
-        what = _ENTRIES.get(step.opname)
-        operand = _ending_at(steps, index - 1) if what is not None else None
-        line = _line(step)
-        if what is None or operand is None or line is None:
+    spans = list(code.co_lines())
+    for offset, what, operand in found:
+        at = next(i for i, (start, end, _) in enumerate(spans) if start <= offset < end)
+        line = spans[at][2]
+        if line is None:
             continue
-        begins[line] = (*begins.get(line, ()), (what, operand))
+        begins[line] = (*begins.get(line, ()), (what, operand, offset))
         if what == "with":
-            others = (_line(later) for later in steps[index + 1 :])
-            after.update([next((other for other in others if other not in (None, line)), line)])
+            later = (other for _, _, other in spans[at + 1 :])
+            after.add(next((other for other in later if other not in (None, line)), None) or line)
     return Lines(begins, frozenset(after)) if begins else None
+
+
+def _entries(ops: bytes) -> Iterator[tuple[int, Literal["with", "for"]]]:
+    """The places of the instructions that enter a `with` or begin a `for`, in code units."""
+    for wanted, what in _ENTRY_CODES.items():
+        unit = ops.find(wanted)
+        while unit >= 0:
+            yield unit, what
+            unit = ops.find(wanted, unit + 1)
 
 
 def last_argument(code: CodeType, offset: int, keyword: str = "") -> Operand | None:
     """The last argument of the call at this offset, given by that keyword if there is one."""
-    steps = list(dis.get_instructions(code))
-    for index, step in enumerate(steps):
-        if step.offset != offset:
-            continue
-        at, names = index - 1, ()
-        while at >= 0 and steps[at].opname in ("KW_NAMES", "PRECALL"):
-            names = steps[at].argval if steps[at].opname == "KW_NAMES" else names
-            at -= 1
-        if step.opname == "CALL_KW":
-            names, at = steps[at].argval, at - 1
-        # 3.12 gives only the index of the names.
-        names = code.co_consts[names] if isinstance(names, int) else names
-        if keyword and not (names and names[-1] == keyword):
-            return None
-        return _ending_at(steps, at)
-    return None
+    raw, names = code.co_code, ()
+    unit = offset // 2
+    called = opcode.opname[raw[2 * unit]]
+    step = _step_at(raw, unit - 1)
+    while step is not None and step[1] in ("KW_NAMES", "PRECALL"):
+        names = code.co_consts[step[2]] if step[1] == "KW_NAMES" else names
+        step = _step_at(raw, step[0] - 1)
+    if called == "CALL_KW" and step is not None:
+        names = code.co_consts[step[2]]
+        step = _step_at(raw, step[0] - 1)
+    if step is None or (keyword and not (names and names[-1] == keyword)):
+        return None
+    return _ending_at(code, raw, step[0])
 
 
-def _ending_at(steps: list[dis.Instruction], index: int) -> Operand | None:
-    """The chain of loads whose last instruction this is."""
+def _step_at(raw: bytes, unit: int) -> tuple[int, str, int] | None:
+    """The last instruction at or before a code unit: its own unit, name and argument."""
+    while unit >= 0 and raw[2 * unit] == _CACHE:
+        unit -= 1
+    if unit < 0:
+        return None
+    arg, shift, before = raw[2 * unit + 1], 8, unit - 1
+    while before >= 0 and raw[2 * before] == _EXTENDED:
+        arg |= raw[2 * before + 1] << shift
+        shift, before = shift + 8, before - 1
+    return unit, opcode.opname[raw[2 * unit]], arg
+
+
+def _ending_at(code: CodeType, raw: bytes, unit: int) -> Operand | None:
+    """The chain of loads whose last instruction is at or before this code unit."""
     path: list[tuple[Literal["attribute", "item"], Any]] = []
-    while index >= 0 and len(path) < _LONGEST_CHAIN:
-        step = steps[index]
-        name = step.argval[-1] if isinstance(step.argval, tuple) else step.argval
-        if step.opname == "LOAD_ATTR":
-            path.append(("attribute", name))
-            index -= 1
-        elif step.opname == "BINARY_SUBSCR" and steps[index - 1].opname == "LOAD_CONST":
-            path.append(("item", steps[index - 1].argval))
-            index -= 2
-        elif step.opname.startswith(_LOCALS):
-            return Operand(str(name), True, tuple(reversed(path)))
-        elif step.opname == "LOAD_CONST" and not path:
-            return Operand("", True, constant=step.argval)
-        elif step.opname in ("LOAD_GLOBAL", "LOAD_NAME"):
-            return Operand(str(name), False, tuple(reversed(path)))
+    step = _step_at(raw, unit)
+    while step is not None and len(path) < _LONGEST_CHAIN:
+        unit, name, arg = step
+        if name == "LOAD_ATTR":
+            path.append(("attribute", code.co_names[arg >> 1 if _ATTRIBUTE_BIT else arg]))
+        elif name == "BINARY_SUBSCR":
+            key = _step_at(raw, unit - 1)
+            if key is None or key[1] != "LOAD_CONST":
+                return None
+            path.append(("item", code.co_consts[key[2]]))
+            unit = key[0]
+        elif name.startswith(_LOCALS):
+            # Two in one instruction are four bits each; the last one is loaded last.
+            local = arg & 15 if name.count("_FAST") > 1 else arg
+            return Operand(_local(code, local), True, tuple(reversed(path)))
+        elif name == "LOAD_CONST" and not path:
+            return Operand("", True, constant=code.co_consts[arg])
+        elif name in ("LOAD_GLOBAL", "LOAD_NAME"):
+            root = code.co_names[arg >> 1 if name == "LOAD_GLOBAL" else arg]
+            return Operand(root, False, tuple(reversed(path)))
         else:
             return None
+        while unit > 0 and raw[2 * unit - 2] == _EXTENDED:
+            unit -= 1
+        step = _step_at(raw, unit - 1)
     return None
 
 
-def _line(step: dis.Instruction) -> int | None:
-    return step.positions.lineno if step.positions is not None else None
+# From 3.12 on the lowest bit of LOAD_ATTR's argument says whether it loads a method.
+_ATTRIBUTE_BIT = "LOAD_METHOD" not in dis.opmap or dis.opmap["LOAD_METHOD"] > 255
+
+
+def _local(code: CodeType, index: int) -> str:
+    """The name of a local or closure variable, by its index in the frame."""
+    cells = [name for name in code.co_cellvars if name not in code.co_varnames]
+    return (*code.co_varnames, *cells, *code.co_freevars)[index]
 
 
 def _attribute(value: Any, name: str) -> Any:

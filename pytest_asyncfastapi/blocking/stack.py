@@ -76,6 +76,16 @@ def _top(filename: str) -> str:
     return ""
 
 
+@lru_cache(maxsize=8192)
+def silent_file(filename: str) -> bool:
+    """Is a call made in this file never reported: the loop's own, a tool's or this plugin's?
+
+    Not of the user's files, of which this function knows nothing.
+    """
+    kind, _ = _kind(filename)
+    return kind in ("async", "tool") or (kind == "ours" and not filename.startswith(_ROOM))
+
+
 def is_border(frame: FrameType | None) -> bool:
     """Is this the frame in which the event loop takes a step?"""
     if frame is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import LOCK_TYPES
-from .operands import Lines, lines_of, may_have_lines
+from .operands import Lines, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,7 @@ class LineTap:
             return
         known = self._known.get(id(code))
         if known is None:
-            if len(self._known) >= _MOST_CODES or not may_have_lines(code):
+            if len(self._known) >= _MOST_CODES:
                 return
             with self._hub.aside():
                 known = self._known[id(code)] = (code, lines_of(code))
@@ -91,7 +91,9 @@ class LineTap:
             if not (hub.listeners and on_loop()):
                 return None
             frame, live = getframe(1), line in lines.after
-            for what, operand in begins:
+            for what, operand, entered in begins:
+                if frame.f_lasti > entered:
+                    continue  # the line of a `with` again: its block is left
                 value = operand.value(frame)
                 live = live or what == "with" or type(value) not in _PLAIN
                 entry = self._lock(value) if what == "with" else iterates

@@ -15,10 +15,13 @@ from __future__ import annotations
 import functools
 import operator
 import sys
+from collections import deque
 from types import (
     BuiltinFunctionType,
+    ClassMethodDescriptorType,
     CodeType,
     FunctionType,
+    MethodDescriptorType,
     MethodType,
     MethodWrapperType,
     ModuleType,
@@ -26,13 +29,13 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
-from .call_sites import live_sites
+from .call_sites import dynamic_sites
 from .catalog import NAMED, Entry, Named, find_named
 from .catalog import remedies as to
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import judge
 from .operands import MISSING, Operand, last_argument
-from .stack import asks_for_loop, is_loops_wait
+from .stack import asks_for_loop, is_loops_wait, silent_file
 from .tap_lines import LineTap
 from .tap_own import OwnCode
 
@@ -62,14 +65,17 @@ class MonitoringTap:
         self._lines = LineTap(hub)
         self._own = OwnCode()
         self._worn = False  # a library's site was switched off for having told too often
-        self._by_name: dict[int, tuple[FunctionType, Named | None]] = {}  # of this test
+        self._by_name: dict[FunctionType, tuple[Named | None]] = {}  # of this test
         self._deaf_to_polls = False
+        self._owned: dict[str, bool] = {}  # by file: is it the user's?
+        self._all_names: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def start(self, user: UserCode, *, anew: bool) -> str:
         """Hear the user's call sites again, or `anew` every one; returns why not, or ""."""
         if self._user is None or self._user.root != user.root:
             self.stop()
             self._sites.clear()
+            self._owned.clear()
         elif len(self._own.codes) >= _MOST_CODES:
             self.stop()
         self._user = user
@@ -93,7 +99,7 @@ class MonitoringTap:
             return "no sys.monitoring tool id is free: the call tap does not listen"
         tool = self._tool = free[0]
         monitoring.use_tool_id(tool, _TOOL)
-        left = self._on_leave
+        left = self._make_on_leave()
         # The last ones are left to those whom they belong to.
         if len(free) > 1 and free[1] in _TOOL_IDS[:3]:
             self._own.start(free[1], _OWN_TOOL, self._on_call(own=True), left)
@@ -135,11 +141,11 @@ class MonitoringTap:
 
     def _on_call(self, *, own: bool) -> Callable[[CodeType, int, Any, Any], object]:
         # The hot path: everything it needs is a local.
-        hub, catalog, sites, learn = self._hub, self._hub.catalog, self._sites, self._learn
+        hub, catalog = self._hub, self._hub.catalog
         entries, kinds = catalog.entries, catalog.kinds
         disable, running = _monitoring().DISABLE, on_loop
         getframe, told = sys._getframe, self._told
-        others: Any = () if own else self._own.codes
+        owned, silent, handed_over = self._owned, silent_file, self._hand_over
 
         def deaf(code: CodeType) -> object:
             if own:
@@ -149,18 +155,27 @@ class MonitoringTap:
         def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
             code: CodeType, offset: int, callee: Any, arg0: Any
         ) -> object:
-            if id(code) in others:
-                return disable
+            hub.events += 1
+            mine: bool | None = True
+            if not own:
+                mine = owned.get(code.co_filename)
+                if mine is None:
+                    mine = self._mine(code)
+                if mine and handed_over(code):
+                    return disable
             kind = type(callee)
             entry = entries.get(callee) if kind in kinds else None
+            if entry is None and catalog.late and catalog.learn_late() and kind in kinds:
+                entry = entries.get(callee)
             if entry is None:
                 if kind is MethodType:
                     callee = callee.__func__
                     kind = type(callee)
                 if kind is FunctionType:
-                    if callee.__name__ in _NAMED_LAST and self._python_call(callee):
+                    name = callee.__name__
+                    if name in _NAMED_LAST and self._python_call(callee):
                         return None
-                    if callee.__name__ == "select" and self._selects(code, callee):
+                    if name == "select" and self._selects(code, callee):
                         return None
                 elif kind is BuiltinFunctionType:
                     if callee.__name__ in catalog.names and running():
@@ -171,8 +186,13 @@ class MonitoringTap:
                 elif kind not in kinds and self._instance_call(kind):
                     return None
                 if entry is None:
-                    known = sites.get(id(code)) or learn(code)
-                    return None if offset in known[1] else deaf(code)
+                    if mine:
+                        stays = self._stays_own(code, offset, callee, kind)
+                    else:
+                        stays = self._stays(code, callee, kind)
+                    return None if stays else deaf(code)
+            if not mine and silent(code.co_filename):
+                return disable
             if not hub.listeners:
                 return None
             if entry.judge == "wait":
@@ -200,20 +220,24 @@ class MonitoringTap:
 
         return on_call
 
-    def _on_leave(self, code: CodeType, offset: int, callee: Any, arg0: Any) -> None:
-        # Every C call of a site that is on ends here; mostly nothing is open.
-        if self._hub.open:
-            self._hub.leave(callee, sys._getframe(1), _WITNESS)
+    def _make_on_leave(self) -> Callable[[CodeType, int, Any, Any], None]:
+        hub, opened, getframe = self._hub, self._hub.open, sys._getframe
+
+        def on_leave(code: CodeType, offset: int, callee: Any, arg0: Any) -> None:
+            # Every C call of a site that is on ends here; mostly nothing is open.
+            if opened:
+                hub.leave(callee, getframe(1), _WITNESS)
+
+        return on_leave
 
     def _python_call(self, callee: Any, depth: int = 2) -> bool:
         """Is this a function that counts by its name? Then its sites stay on."""
-        # By the function: to ask for its code is an audit event, which costs more than the rest.
-        known = self._by_name.get(id(callee))
+        # To ask for the code of a function, or for an id, is an audit event, which costs more.
+        known = self._by_name.get(callee)
         if known is None:
             module = str(callee.__globals__.get("__name__"))
-            found = find_named(callee.__code__.co_qualname, module)
-            known = self._by_name[id(callee)] = (callee, found)
-        named = known[1]
+            known = self._by_name[callee] = (find_named(callee.__code__.co_qualname, module),)
+        named = known[0]
         if named is None or not named.always:
             return False
         if self._hub.listeners and on_loop():
@@ -266,27 +290,63 @@ class MonitoringTap:
         return (None if value is MISSING else entry), value
 
     def _mine(self, code: CodeType) -> bool:
-        return self._user is not None and self._user.owns(code.co_filename)
+        known = self._owned.get(code.co_filename)
+        if known is None:
+            user = self._user
+            known = self._owned[code.co_filename] = user is not None and user.owns(code.co_filename)
+        return known
 
     def _on_start(self, code: CodeType, offset: int) -> object:
         """A function begins for the first time: has it lines that are to be heard?"""
-        tool = self._tool
-        if tool is not None and self._mine(code):
-            self._own.listen_to(code)
-            self._lines.look_into(code, tool)
+        if self._mine(code):
+            self._listen_to(code)
         return _monitoring().DISABLE
 
-    def _learn(self, code: CodeType) -> tuple[CodeType, frozenset[int]]:
-        if len(self._sites) >= _MOST_CODES:
-            self._sites.clear()
-        mine = self._mine(code)
-        with self._hub.aside():
-            live = live_sites(code, None if mine else _CHANGING, sys._getframe(2).f_globals)
-        found = self._sites[id(code)] = (code, live)
-        if mine and self._tool is not None:
+    def _stays_own(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
+        """May this call of the user's own code have a callee of the catalog next time?"""
+        if kind is FunctionType:
+            if callee.__code__.co_flags & _LATER:
+                return False  # what is awaited there now is awaited there the next time
+        elif kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
+            return False
+        elif kind not in _PLAIN and not isinstance(callee, type):
+            return True  # a mock, mostly
+        if getattr(callee, "__name__", "") in self._names():
+            return not isinstance(callee, type)
+        known = self._sites.get(id(code))
+        if known is None:
+            if len(self._sites) >= _MOST_CODES:
+                self._sites.clear()
+            with self._hub.aside():
+                known = self._sites[id(code)] = (code, dynamic_sites(code))
+        return offset in known[1]
+
+    def _stays(self, code: CodeType, callee: Any, kind: type) -> bool:
+        """The same for a library: only methods whose object may be of another type next time."""
+        if kind not in _PLAIN or callee.__name__ not in _CHANGING or silent_file(code.co_filename):
+            return False
+        return kind is not FunctionType or not callee.__code__.co_flags & _LATER
+
+    def _names(self) -> frozenset[str]:
+        """The names of all callables of the catalog, without their modules and classes."""
+        names = self._hub.catalog.names
+        if self._all_names[0] is not names:
+            self._all_names = (names, names | _NAMED_LAST)
+        return self._all_names[1]
+
+    def _hand_over(self, code: CodeType) -> bool:
+        """Leave a function of the user's to the other tool, if there is one that hears it."""
+        if self._own.tool is None:
+            return False
+        if id(code) in self._own.codes:
+            return True
+        self._listen_to(code)  # it may have begun before we did
+        return False
+
+    def _listen_to(self, code: CodeType) -> None:
+        if self._tool is not None:
             self._own.listen_to(code)
-            self._lines.look_into(code, self._tool)  # it may have begun before we did
-        return found
+            self._lines.look_into(code, self._tool)
 
     def __repr__(self) -> str:
         return f"<MonitoringTap: tool {self._tool}>"
@@ -301,6 +361,15 @@ _GO_BETWEENS = frozenset(
 )
 _ITERATES = Entry("for", "file", "iterates", to.FILE)
 # Methods that libraries call on what may be a C object now and a Python one then.
+# Generators, coroutines and async generators: to call one runs nothing.
+_LATER = 0x20 | 0x80 | 0x200
+_PLAIN = frozenset(
+    {FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType,
+     WrapperDescriptorType, MethodWrapperType}
+)  # fmt: skip
+_CONTAINERS = frozenset(
+    {dict, list, str, bytes, bytearray, tuple, set, frozenset, int, float, deque}
+)
 _CHANGING = frozenset(
     {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
      "rollback", "recv", "recv_into", "sendall", "connect", "sleep", "read", "readline",

@@ -77,6 +77,8 @@ class ProfileTap:
                     hub.leave(arg, frame, _WITNESS)
             elif event == "c_call":
                 entry = entries.get(arg) if type(arg) in kinds else None
+                if entry is None and catalog.late and catalog.learn_late():
+                    entry = catalog.find(arg)
                 if entry is None and arg.__name__ in catalog.names:
                     entry = catalog.bound(arg)
                 if entry is not None:

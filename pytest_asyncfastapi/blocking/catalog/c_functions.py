@@ -133,6 +133,18 @@ def shown(module: str, owner: str, name: str) -> str:
     return full.replace("socket.socket.", "socket.").replace("._SSLSocket", ".SSLSocket")
 
 
+_MODULES = frozenset(row[0] for row in C_TABLE)
+_MOST_LOOKS = 10_000
+
+
+def _is_imported(name: str) -> bool:
+    """Is this module imported, and not only in the middle of it?"""
+    module = sys.modules.get(name)
+    if module is None:
+        return False
+    return not getattr(getattr(module, "__spec__", None), "_initializing", False)
+
+
 class Catalog:
     """The C callables of this process that can block, found by identity.
 
@@ -145,7 +157,24 @@ class Catalog:
         self.entries: dict[Any, Entry] = {}
         self.kinds: set[type] = set()  # theirs; of others neither hash nor equality is asked for
         self.names: frozenset[str] = frozenset()  # of methods: sites that may change their callee
+        self.late: set[str] = set()  # modules of the table that are being imported now
         self._modules: set[str] = set()
+        self._looks = 0
+
+    def importing(self, module: str) -> None:
+        """A module is about to be imported: its callables are to be learned right afterwards."""
+        if module in _MODULES and module not in self._modules:
+            self.late.add(module)
+            self._looks = 0
+
+    def learn_late(self) -> bool:
+        """Learn what has been imported since; was there anything?"""
+        self._looks += 1
+        done = {name for name in self.late if _is_imported(name)}
+        self.late -= done
+        if self._looks > _MOST_LOOKS:
+            self.late.clear()  # an import that failed
+        return bool(done) and self.refresh()
 
     def refresh(self) -> bool:
         """Add the callables of modules that were imported since; were there any?"""
@@ -153,7 +182,7 @@ class Catalog:
         fresh: set[str] = set()
         for module_name, spec, category, judge, remedy in C_TABLE:
             module = sys.modules.get(module_name)
-            if module is None or module_name in self._modules:
+            if module_name in self._modules or module is None or not _is_imported(module_name):
                 continue
             fresh.add(module_name)
             owner_name, _, members = spec.rpartition(":")
