@@ -83,7 +83,9 @@ def silent_file(filename: str) -> bool:
     Not of the user's files, of which this function knows nothing.
     """
     kind, _ = _kind(filename)
-    return kind in ("async", "tool") or (kind == "ours" and not filename.startswith(_ROOM))
+    if kind == "ours":
+        return not filename.startswith(_ROOM[1]) and not filename.endswith("witnesses.py")
+    return kind in ("async", "tool")
 
 
 def is_border(frame: FrameType | None) -> bool:

@@ -7,6 +7,7 @@ events say when one of them begins; the lock or the file is looked up by its nam
 from __future__ import annotations
 
 import sys
+from threading import Condition
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +97,8 @@ class LineTap:
                     continue  # the line of a `with` again: its block is left
                 value = operand.value(frame)
                 live = live or what == "with" or type(value) not in _PLAIN
+                if what == "with" and type(value) is Condition:
+                    value = vars(value).get("_lock")
                 entry = self._lock(value) if what == "with" else iterates
                 if entry is None or not hub.enter(entry, LineTap, value, frame, _WITNESS):
                     continue

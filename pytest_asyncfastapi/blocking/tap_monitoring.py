@@ -15,6 +15,7 @@ from __future__ import annotations
 import functools
 import operator
 import sys
+import threading
 from collections import deque
 from types import (
     BuiltinFunctionType,
@@ -186,12 +187,15 @@ class MonitoringTap:
                 elif kind not in kinds and self._instance_call(kind):
                     return None
                 if entry is None:
-                    if mine:
-                        stays = self._stays_own(code, offset, callee, kind)
-                    else:
-                        stays = self._stays(code, callee, kind)
-                    return None if stays else deaf(code)
-            if not mine and silent(code.co_filename):
+                    if not mine:
+                        return None if self._stays(code, callee, kind) else disable
+                    if self._stays_own(code, offset, callee, kind):
+                        return None
+                    # Under its own name it is what the code says; else it may be a stand-in.
+                    name = getattr(callee, "__name__", "")
+                    plain = name in code.co_names and name not in self._names()
+                    return disable if plain else deaf(code)
+            if not mine and (silent(code.co_filename) or is_brief(entry, code)):
                 return disable
             if not hub.listeners:
                 return None
@@ -367,6 +371,22 @@ _PLAIN = frozenset(
     {FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType,
      WrapperDescriptorType, MethodWrapperType}
 )  # fmt: skip
+_THREADING = threading.Condition.wait.__code__.co_filename
+
+
+def is_brief(entry: Entry, code: CodeType) -> bool:
+    """Is it a lock of the standard library's own, which is never held for long?
+
+    `Condition.__enter__` is most of the calls of whoever hands work to another thread. What
+    waits for the work itself is `Condition.wait`; a `with` of the user's is a line event.
+    """
+    return (
+        entry.category == "lock"
+        and code.co_name in ("__enter__", "_is_owned")
+        and code.co_filename == _THREADING
+    )
+
+
 _CONTAINERS = frozenset(
     {dict, list, str, bytes, bytearray, tuple, set, frozenset, int, float, deque}
 )
