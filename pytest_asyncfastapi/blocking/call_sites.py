@@ -1,15 +1,34 @@
-"""Which calls of a function may have another callee next time, by the function's bytecode.
+"""Which call sites the call tap goes on listening to: those that may block the next time.
 
-For the call tap, which need not hear the others again. Knows nothing of who asks.
+Nearly all sites cannot, and what they cost is what the guard costs. Decided by the callee that
+a site has now; its bytecode is read only in the user's functions that call what a variable holds.
 """
 
 from __future__ import annotations
 
+import functools
 import opcode
-from typing import TYPE_CHECKING
+import operator
+import threading
+from collections import deque
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import TYPE_CHECKING, Any
+
+from .catalog import NAMED, Catalog, Entry
+from .stack import silent_file
 
 if TYPE_CHECKING:
-    from types import CodeType
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
 # A function or class of the module, or an attribute: the same name is called the next time.
 _FIXED_LOADS = frozenset(
@@ -18,6 +37,108 @@ _FIXED_LOADS = frozenset(
 _CALLS = frozenset({"CALL", "CALL_KW", "CALL_FUNCTION_EX"})
 # What is called is neither a method nor, in most cases, a global: it was pushed by itself.
 _PUSHED = opcode.opmap["PUSH_NULL"]
+
+NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+# Generators, coroutines and async generators: to call one runs nothing.
+_LATER = 0x20 | 0x80 | 0x200
+_PLAIN = frozenset(
+    {FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType,
+     WrapperDescriptorType, MethodWrapperType}
+)  # fmt: skip
+_CONTAINERS = frozenset(
+    {dict, list, str, bytes, bytearray, tuple, set, frozenset, int, float, deque}
+)
+_CHANGING = frozenset(
+    {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
+     "rollback", "recv", "recv_into", "sendall", "connect", "sleep", "read", "readline",
+     "readlines", "readinto", "write", "writelines"}
+)  # fmt: skip
+GO_BETWEENS = frozenset(
+    {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
+)
+_MOST_CODES = 20_000
+
+
+class CallSites:
+    """Which sites stay on, after a call of something that is not in the catalog."""
+
+    def __init__(self, catalog: Catalog, aside: Callable[[], AbstractContextManager[None]]) -> None:
+        self._catalog = catalog
+        self._aside = aside
+        # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
+        self._known: dict[int, tuple[CodeType, frozenset[int]]] = {}
+        self._all_names: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+    def clear(self) -> None:
+        """Forget what is known of functions."""
+        self._known.clear()
+
+    def is_plain(self, code: CodeType, callee: Any) -> bool:
+        """Is this callee called by its own name? Else it may stand in for something else."""
+        name = getattr(callee, "__name__", "")
+        return name in code.co_names and name not in self._names()
+
+    def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
+        """May this call of the user's own code have a callee of the catalog next time?"""
+        if kind is FunctionType:
+            if callee.__code__.co_flags & _LATER:
+                return False  # what is awaited there now is awaited there the next time
+        elif kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
+            return False
+        elif kind not in _PLAIN and not isinstance(callee, type):
+            return True  # a mock, mostly
+        if getattr(callee, "__name__", "") in self._names():
+            return not isinstance(callee, type)
+        known = self._known.get(id(code))
+        if known is None:
+            if len(self._known) >= _MOST_CODES:
+                self._known.clear()
+            with self._aside():
+                known = self._known[id(code)] = (code, dynamic_sites(code))
+        return offset in known[1]
+
+    def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
+        """The same for a library: only methods whose object may be of another type next time."""
+        if kind not in _PLAIN or callee.__name__ not in _CHANGING or silent_file(code.co_filename):
+            return False
+        return kind is not FunctionType or not callee.__code__.co_flags & _LATER
+
+    def _names(self) -> frozenset[str]:
+        """The names of all callables of the catalog, without their modules and classes."""
+        names = self._catalog.names
+        if self._all_names[0] is not names:
+            self._all_names = (names, names | NAMED_LAST)
+        return self._all_names[1]
+
+    def through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
+        """What a partial and its like really call, and its first argument."""
+        real: Any = None
+        if kind is functools.partial:
+            real, arg0 = callee.func, callee.args[0] if callee.args else arg0
+        elif kind is not operator.methodcaller:
+            real = getattr(callee, "__self__", arg0) if callee.__name__ == "__call__" else None
+        elif type(arg0) is ModuleType:
+            real = vars(arg0).get(callee.__reduce__()[1][0])
+        return self._catalog.find(real), arg0
+
+    def __repr__(self) -> str:
+        return f"<CallSites: {len(self._known)} functions>"
+
+
+_THREADING = threading.Condition.wait.__code__.co_filename
+
+
+def is_brief(entry: Entry, code: CodeType) -> bool:
+    """Is it a lock of the standard library's own, which is never held for long?
+
+    `Condition.__enter__` is most of the calls of whoever hands work to another thread. What
+    waits for the work itself is `Condition.wait`; a `with` of the user's is a line event.
+    """
+    return (
+        entry.category == "lock"
+        and code.co_name in ("__enter__", "_is_owned")
+        and code.co_filename == _THREADING
+    )
 
 
 def dynamic_sites(code: CodeType) -> frozenset[int]:

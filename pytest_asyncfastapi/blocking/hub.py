@@ -13,13 +13,13 @@ import threading
 
 # Not from _asyncio: imported before asyncio, it leaves asyncio with two kinds of tasks.
 from asyncio import _get_running_loop
-from collections import deque
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import kernel
 from .catalog import Catalog, Entry
+from .cell import Cell, Pending
 from .judge import judge, short, state_is_known
 from .polling import may_only_poll, only_polls
 from .records import BlockingCallError
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 SHORTEST_WAIT = 0.001
 # So often is one call site told of in a test: a loop over a file's lines is known by then.
 MOST_TELLINGS = 200
-# So many of a test's last steps are kept, for its loop lag.
-MOST_STEPS = 1 << 17
 
 
 def on_loop() -> bool:
@@ -82,67 +80,6 @@ class Unseen:
 _AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO"})
 
 
-class Pending:
-    """A C call that has begun."""
-
-    __slots__ = ("asleep", "callee", "entry", "frame", "line", "others", "seen", "start")
-
-    def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
-        self.entry = entry
-        self.callee = callee
-        self.frame = id(frame)
-        self.line = frame.f_lineno
-        self.seen: list[Seen] = []
-        self.asleep = 0
-        self.others: float | None = None  # seconds that others took so far, if they may have
-        self.start = 0.0
-
-
-class Cell:
-    """What one thread is doing: its open calls and its current slice of a step."""
-
-    def __init__(self, hub: Hub) -> None:
-        self.hub = hub
-        self.ident = threading.get_ident()
-        self.figures = kernel.ThreadFigures(self.ident, threading.get_native_id())
-        self.start = 0.0  # of the slice, 0.0 between steps
-        self.label: str | None = None  # of the slice, when a border began it
-        self.explained = 0.0  # seconds of the slice that calls took
-        self.own = 0.0  # seconds of CPU time of the slice that watching took
-        self.collecting: tuple[float, ...] = ()  # since when, by both clocks
-        self.pending: list[Pending] = []
-        self.busy = False  # our own work: not to be watched
-        self.on_loop = False  # this thread runs a loop; others have their cells by accident
-        self.last: kernel.Snapshot | None = None
-        self.stale = 0.0  # when that is too old to judge a step by
-        self.base: kernel.Snapshot | None = None
-        self.sampled_slice = 0.0
-        self.samples: list[Any] = []
-        self.pages = 0  # that the thread has had to wait for, when last asked
-        self.dirty = False  # something is to be cleaned up after the step
-        self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
-        self.add_step = self.steps.append
-
-    def note(self, figures: kernel.Snapshot | None) -> None:
-        """Keep the thread's newest figures."""
-        self.last = figures
-        self.stale = (kernel.perf_counter() if figures is None else figures.at) + self.hub.threshold
-
-    def refresh(self) -> None:
-        """Read the figures on the thread itself: the watchdog had no turn for too long."""
-        self.busy = True
-        self.note(self.figures.snapshot())
-        self.pages = kernel.pages_read()
-        self.busy = False
-
-    def clean(self) -> None:
-        """Forget the step that ended; calls that it left open are over."""
-        self.pending.clear()
-        self.explained = self.own = 0.0
-        self.label = None
-        self.dirty = False
-
-
 class Hub:
     """The guards that listen, and the threads that they listen to."""
 
@@ -157,14 +94,17 @@ class Hub:
         self.broken = ""  # what went wrong in our own code, which must not break the user's
         self.awake = 0.0  # seconds that the watchdog was up, perhaps without a processor
         self.awoke = 0.0  # when it woke up, if it is
-        self.events = 0  # calls that the call tap was told of so far
         self.open: set[int] = set()  # threads with a catalogued call open, for a quick "none"
 
     def reset(self) -> None:
-        """Forget the threads: a new life of the hub begins."""
+        """Forget the threads, but for the calling one: nobody listened until now."""
+        mine = self.local.__dict__.get("cell")
         self.local = threading.local()
         self.cells = {}
         self.open.clear()
+        if mine is not None and mine.tid == threading.get_native_id():  # else it was forked
+            mine.forget()
+            self.cells[mine.ident] = self.local.cell = mine
 
     def cell(self) -> Cell:
         """The calling thread's cell."""

@@ -7,12 +7,13 @@ knows nothing of loops or findings.
 
 from __future__ import annotations
 
+import _thread
 import os
 import platform
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,53 @@ _NAMES = _SYSCALLS.get(platform.machine() if _PROC else "", {})
 
 _ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
 _AWAKE = 0.05  # seconds, ten times what a thread sleeps between two looks at the GIL
+_YOUNG = 0.01  # seconds of CPU time that a thread has used which has only just begun
 _NOTHING = 0.0002  # seconds of CPU time: whoever used less was asleep
+
+
+class Overhead:
+    """What the call tap costs: how many events it has heard, and the CPU seconds of each."""
+
+    __slots__ = ("each", "events")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.each = 0.0
+
+    def measure(self, listen: Callable[[], None]) -> None:
+        """Time calls of a free lock before and after `listen()`; the first time only."""
+        if self.each:
+            listen()
+            return
+        without = _time_of_calls()
+        listen()
+        before = self.events
+        taken = _time_of_calls() - without
+        self.each = max(1e-9, taken / max(1, self.events - before) * _TRIES)
+
+    def __repr__(self) -> str:
+        return f"<Overhead: {self.events} events of {self.each * 1e6:.2f} us>"
+
+
+# Process-wide, like the events that it counts.
+OVERHEAD = Overhead()
+_TRIES, _CALLS = 3, 200
+
+
+def _time_of_calls() -> float:
+    """The least CPU time that some calls take, in seconds."""
+    # Of no file: neither the user's nor this plugin's, whose calls nobody listens to.
+    space: dict[str, Any] = {}
+    exec(
+        compile(f"def calls(f):\n for _ in range({_CALLS}): f(False)", "<overhead>", "exec"), space
+    )
+    acquire = _thread.allocate_lock().acquire
+    least = 1.0
+    for _ in range(_TRIES):
+        began = thread_time()
+        space["calls"](acquire)
+        least = min(least, thread_time() - began)
+    return least
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +107,7 @@ class Snapshot:
     """A thread's figures at one moment, in seconds.
 
     `delay` is what it waited for a processor, `switches` the times it went to
-    sleep; `proven` says that these two are known.
+    sleep; `proven` says that these two are known. `events` is what the call tap had heard.
     """
 
     at: float
@@ -68,6 +115,7 @@ class Snapshot:
     delay: float = 0.0
     switches: int = 0
     proven: bool = False
+    events: int = 0
 
 
 class _Source:
@@ -113,14 +161,17 @@ class ThreadFigures:
         if len(times) >= 2:
             _, _, rest = self._status.read().rpartition("\nvoluntary_ctxt_switches:")
             switches = int(rest.split(None, 1)[0]) if rest.strip() else 0
-            return Snapshot(now, int(times[0]) / 1e9, int(times[1]) / 1e9, switches, True)
+            used, delay = int(times[0]) / 1e9, int(times[1]) / 1e9
+            return Snapshot(now, used, delay, switches, True, OVERHEAD.events)
         cpu = self._cpu()
-        return None if cpu is None else Snapshot(perf_counter(), cpu)
+        if cpu is None:
+            return None
+        return Snapshot(perf_counter(), cpu, events=OVERHEAD.events)
 
     def since(self, last: Snapshot | None) -> Snapshot | None:
         """The figures, without reading much where the thread did next to nothing since."""
         if last is not None and (cpu := self._cpu()) is not None and cpu - last.cpu < _NOTHING:
-            return Snapshot(perf_counter(), last.cpu, last.delay, last.switches, last.proven)
+            return replace(last, at=perf_counter(), events=OVERHEAD.events)
         return self.snapshot()
 
     def _cpu(self) -> float | None:
@@ -143,6 +194,19 @@ class ThreadFigures:
 
     def __repr__(self) -> str:
         return f"<ThreadFigures of {self._tid}>"
+
+
+def begun() -> Snapshot | None:
+    """The calling thread's figures if it has only just begun; None if it has not, or nobody knows.
+
+    To open and read its files takes longer than many a thread lives. What it has waited for a
+    processor so far is left out, so that more of its first step counts as such a wait.
+    """
+    cpu = thread_time()
+    if _rusage is None or not _PROC or cpu > _YOUNG:
+        return None
+    switches = int(_rusage().ru_nvcsw)
+    return Snapshot(perf_counter(), cpu, 0.0, switches, True, OVERHEAD.events)
 
 
 def _cpu_clock(ident: int) -> int | None:

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MISSING = object()
 _LOCALS = ("LOAD_FAST", "LOAD_DEREF", "LOAD_CLASSDEREF", "STORE_FAST_LOAD_FAST")
 _ENTRIES: dict[str, Literal["with", "for"]] = {"BEFORE_WITH": "with", "GET_ITER": "for"}
-_ENTRY_CODES = {opcode.opmap[name]: what for name, what in _ENTRIES.items() if name in dis.opmap}
+_ENTRY_CODES: dict[int, Literal["with", "for"]] = {
+    opcode.opmap[name]: what for name, what in _ENTRIES.items() if name in dis.opmap
+}
 _CACHE, _EXTENDED = 0, opcode.opmap["EXTENDED_ARG"]
 _LONGEST_CHAIN = 6
 
@@ -68,11 +70,11 @@ class Lines:
 def lines_of(code: CodeType) -> Lines | None:
     """The `with` and `for` lines of a function whose operand has a name; None if there is none."""
     raw = code.co_code
-    found = [
-        (2 * unit, what, operand)
-        for unit, what in _entries(raw[::2])
-        if (operand := _ending_at(code, raw, unit - 1)) is not None
-    ]
+    found: list[tuple[int, Literal["with", "for"], Operand]] = []
+    for unit, what in _entries(raw[::2]):
+        operand = _ending_at(code, raw, unit - 1)
+        if operand is not None:
+            found.append((2 * unit, what, operand))
     if not found:
         return None
     begins: dict[int, tuple[_Begin, ...]] = {}

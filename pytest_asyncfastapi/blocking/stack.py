@@ -50,6 +50,11 @@ _BORDERS = {
     "run": ("asyncio", "runners.py"),
     "unrolled_run": ("trio", "_run.py"),
 }
+_RUNS = frozenset(
+    {"asyncio.base_events:BaseEventLoop.run_until_complete", "asyncio.runners:run",
+     "asyncio.base_events:BaseEventLoop.run_forever", "asyncio.runners:Runner.run",
+     "trio._core._run:unrolled_run"}
+)  # fmt: skip
 _TRIO_WAITS = tuple(os.path.join("trio", "_core", f"_io_{how}.py") for how in ("epoll", "kqueue"))
 _CO_GENERATORS = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
 
@@ -143,7 +148,12 @@ def spots(frame: FrameType | None) -> list[Spot]:
     while frame is not None:
         code = frame.f_code
         if is_border(frame):
-            break
+            outside = _outside(frame)
+            if outside is None:
+                break
+            # Of a loop that is run inside a step, its own frames but the outermost are left out.
+            found, frame = [], outside
+            code = frame.f_code
         if not code.co_filename.startswith(_ROOM):
             module = frame.f_globals.get("__name__") or ""
             imports = ""
@@ -153,6 +163,24 @@ def spots(frame: FrameType | None) -> list[Spot]:
             found.append(Spot(code, line, frame.f_lasti, str(module), id(frame), imports))
         frame = frame.f_back
     return found
+
+
+def _outside(frame: FrameType) -> FrameType | None:
+    """The frame that runs this border's loop, if that happens inside a step of another loop."""
+    last, outer = frame, frame.f_back
+    while outer is not None and is_border(outer):
+        if _is_step(last):
+            return None  # each step is a stack of its own
+        last, outer = outer, outer.f_back
+    if _is_step(last):
+        return None
+    while outer is not None and not _is_step(outer):
+        outer = outer.f_back
+    return None if outer is None else last
+
+
+def _is_step(frame: FrameType) -> bool:
+    return frame.f_code.co_name in ("_run", "unrolled_run") and is_border(frame)
 
 
 def spots_of_callback(callback: Any) -> list[Spot]:
@@ -228,6 +256,8 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     for spot in stack:
         filename = spot.code.co_filename
         kind = "user" if user.owns(filename) else _kind(filename)[0]
+        if kind == "async" and spot.label in _RUNS:
+            kind = "stdlib"  # a loop that is run inside another one's step
         if kind == "ours":
             if not mine and (importing or not blame):
                 blame = "tool"  # what we do and import by ourselves is nobody's fault

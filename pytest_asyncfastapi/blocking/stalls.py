@@ -96,6 +96,9 @@ def _blocked_in(sample: Sample, scene: Scene) -> Entry:
     call = sample.asleep
     if sample.stack and call in ("futex", "") and at_with_statement(sample.stack[0]):
         return Entry("with lock", "lock", "always", to.LOCK)
+    if scene.named is not None:
+        named = scene.named.entry
+        return Entry(named.name, named.category, "always", named.remedy)
     where = f" in {scene.wrote}" if scene.wrote else ""
     category, remedy = by_package(scene.wrote.partition(".")[0]) or ("unknown", to.THREAD)
     return Entry(f"sleep in the kernel{where}", category, "always", remedy)

@@ -21,15 +21,18 @@ from ..births import birth_of_step, current_birth
 from . import kernel
 from .collector import mind_collections
 from .stack import Spot, spots, spots_of_callback
+from .trio_steps import TrioSteps
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..births import Birth
-    from .hub import Cell, Hub
+    from .cell import Cell
+    from .hub import Hub
 
 _sleep = time.sleep
 _MOST_SAMPLES = 400
+_FRESH = 0.005  # seconds: figures this old need not be read again
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +110,7 @@ class StepWatch:
         now = kernel.perf_counter()
         cell.add_step(now - cell.start)
         if now - cell.start > self.threshold:
-            self._close(cell, now, copy_context(), None)
+            self.close(cell, now, copy_context(), None)
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
         cell.explained = cell.own = 0.0
@@ -132,9 +135,12 @@ class StepWatch:
                     original(self)
                     return
                 cell = hub.cell()
+            if cell.start:
+                watch._run_inside(cell, self)
+                return
             cell.start = now = clock()
             if now > cell.stale:
-                watch._late(cell)
+                watch.late(cell)
             if type(self._callback) in kinds and self._callback in entries and live:
                 watch._no_frame_calls(self)
             try:
@@ -143,10 +149,10 @@ class StepWatch:
                 took = (now := clock()) - cell.start
                 cell.add_step(took)
                 if took > watch.threshold and live:
-                    watch._close(cell, now, self._context, self)
+                    watch.close(cell, now, self._context, self)
                 cell.start = 0.0
                 if cell.dirty:
-                    watch._clean(cell)
+                    watch.clean(cell)
 
         handle._run = _run
 
@@ -158,13 +164,27 @@ class StepWatch:
 
         return undo
 
-    def _late(self, cell: Cell) -> None:
+    def _run_inside(self, cell: Cell, handle: Any) -> None:
+        """A step of a loop that runs inside a step of another one: each has its own start."""
+        outer = cell.suspend()
+        began = kernel.perf_counter()
+        try:
+            handle._run()
+        finally:
+            took = kernel.perf_counter() - began
+            # What is reported as a step of the inner loop is not reported again.
+            cell.resume(outer, took if took > self.threshold else 0.0)
+
+    def late(self, cell: Cell) -> None:
         """The first step, or the watchdog had no turn for long: read the thread's figures now."""
         cell.start = 0.0
         cell.on_loop = True
         if self.on_thread is not None:
             self.on_thread()
-        cell.refresh()
+        if cell.last is not None and kernel.perf_counter() - cell.last.at < _FRESH:
+            cell.note(cell.last)
+        else:
+            cell.refresh()
         cell.start = kernel.perf_counter()
 
     def _no_frame_calls(self, handle: Any) -> None:
@@ -174,7 +194,8 @@ class StepWatch:
         run, frame = handle._context.run, sys._getframe()
         run(self._hub.enter, entry, handle._callback, arg0, frame, "step watch: the callback")
 
-    def _clean(self, cell: Cell) -> None:
+    def clean(self, cell: Cell) -> None:
+        """Forget the step that has ended, on its own thread."""
         cell.clean()
         if self.on_thread is not None:
             self.on_thread()
@@ -199,7 +220,7 @@ class StepWatch:
         runs.setup_runner = setup_runner
         return [undo]
 
-    def _close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
+    def close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
         """Judge a slice that was too long; on its own thread, right after it."""
         cell.busy = True
         try:
@@ -223,7 +244,8 @@ class StepWatch:
             return None
         # What the thread may have computed before this step is not the step's.
         before = max(0.0, started - base.at - self.threshold)
-        cpu = max(0.0, min(rest, figures.cpu - base.cpu - cell.own - before))
+        own = cell.own + (figures.events - base.events) * kernel.OVERHEAD.each
+        cpu = max(0.0, min(rest, figures.cpu - base.cpu - own - before))
         # Of what was before the first reading nobody can say that it was a wait.
         known = rest - max(0.0, base.at - started)
         blocked = known - (figures.cpu - base.cpu) - (figures.delay - base.delay)
@@ -290,33 +312,3 @@ class StepWatch:
 
     def __repr__(self) -> str:
         return f"<StepWatch: {'on' if self._undo else 'off'}, {self.threshold} s>"
-
-
-class TrioSteps:
-    """Times trio's task steps; trio calls it as an instrument."""
-
-    def __init__(self, hub: Hub, watch: StepWatch) -> None:
-        self._hub = hub
-        self._watch = watch
-        self.live = True
-
-    def before_task_step(self, task: Any) -> None:
-        """A step begins."""
-        if self.live:
-            cell = self._hub.cell()
-            cell.start = now = kernel.perf_counter()
-            if now > cell.stale:
-                self._watch._late(cell)
-
-    def after_task_step(self, task: Any) -> None:
-        """A step ended."""
-        cell = self._hub.local.__dict__.get("cell")
-        if cell is None or not cell.start:
-            return
-        now = kernel.perf_counter()
-        cell.add_step(now - cell.start)
-        if self.live and now - cell.start > self._watch.threshold:
-            self._watch._close(cell, now, task.context, task)
-        cell.start = 0.0
-        if cell.dirty:
-            self._watch._clean(cell)

@@ -12,29 +12,21 @@ anew in the user's own code only, which has a tool of its own (`tap_own.py`).
 
 from __future__ import annotations
 
-import functools
-import operator
 import sys
-import threading
-from collections import deque
 from types import (
     BuiltinFunctionType,
-    ClassMethodDescriptorType,
     CodeType,
     FunctionType,
-    MethodDescriptorType,
     MethodType,
-    MethodWrapperType,
-    ModuleType,
-    WrapperDescriptorType,
 )
 from typing import TYPE_CHECKING, Any
 
-from .call_sites import dynamic_sites
-from .catalog import NAMED, Entry, Named, find_named
+from .call_sites import GO_BETWEENS, NAMED_LAST, CallSites, is_brief
+from .catalog import Entry, Named, find_named
 from .catalog import remedies as to
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import judge
+from .kernel import OVERHEAD
 from .operands import MISSING, Operand, last_argument
 from .stack import asks_for_loop, is_loops_wait, silent_file
 from .tap_lines import LineTap
@@ -59,8 +51,7 @@ class MonitoringTap:
         self._hub = hub
         self._user: UserCode | None = None
         self._tool: int | None = None
-        # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
-        self._sites: dict[int, tuple[CodeType, frozenset[int]]] = {}
+        self._sites = CallSites(hub.catalog, hub.aside)
         self._told: dict[tuple[int, int], int] = {}
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
@@ -69,7 +60,6 @@ class MonitoringTap:
         self._by_name: dict[FunctionType, tuple[Named | None]] = {}  # of this test
         self._deaf_to_polls = False
         self._owned: dict[str, bool] = {}  # by file: is it the user's?
-        self._all_names: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def start(self, user: UserCode, *, anew: bool) -> str:
         """Hear the user's call sites again, or `anew` every one; returns why not, or ""."""
@@ -110,9 +100,8 @@ class MonitoringTap:
         monitoring.register_callback(tool, events.C_RAISE, left)
         monitoring.register_callback(tool, events.PY_START, self._on_start)
         monitoring.register_callback(tool, events.LINE, self._lines.callback(_ITERATES))
-        monitoring.set_events(
-            tool, events.CALL | events.C_RETURN | events.C_RAISE | events.PY_START
-        )
+        wanted = events.CALL | events.C_RETURN | events.C_RAISE | events.PY_START
+        OVERHEAD.measure(lambda: monitoring.set_events(tool, wanted))
         return ""
 
     def rest(self) -> None:
@@ -140,12 +129,14 @@ class MonitoringTap:
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
 
-    def _on_call(self, *, own: bool) -> Callable[[CodeType, int, Any, Any], object]:
+    def _on_call(  # noqa: PLR0915 - as below
+        self, *, own: bool
+    ) -> Callable[[CodeType, int, Any, Any], object]:
         # The hot path: everything it needs is a local.
-        hub, catalog = self._hub, self._hub.catalog
+        hub, catalog, sites = self._hub, self._hub.catalog, self._sites
         entries, kinds = catalog.entries, catalog.kinds
         disable, running = _monitoring().DISABLE, on_loop
-        getframe, told = sys._getframe, self._told
+        getframe, told, overhead = sys._getframe, self._told, OVERHEAD
         owned, silent, handed_over = self._owned, silent_file, self._hand_over
 
         def deaf(code: CodeType) -> object:
@@ -156,7 +147,7 @@ class MonitoringTap:
         def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
             code: CodeType, offset: int, callee: Any, arg0: Any
         ) -> object:
-            hub.events += 1
+            overhead.events += 1
             mine: bool | None = True
             if not own:
                 mine = owned.get(code.co_filename)
@@ -174,7 +165,7 @@ class MonitoringTap:
                     kind = type(callee)
                 if kind is FunctionType:
                     name = callee.__name__
-                    if name in _NAMED_LAST and self._python_call(callee):
+                    if name in NAMED_LAST and self._python_call(callee):
                         return None
                     if name == "select" and self._selects(code, callee):
                         return None
@@ -182,19 +173,16 @@ class MonitoringTap:
                     if callee.__name__ in catalog.names and running():
                         entry = catalog.bound(callee)
                         arg0 = callee.__self__
-                elif kind in _GO_BETWEENS:
-                    entry, arg0 = self._through(callee, kind, arg0)
+                elif kind in GO_BETWEENS:
+                    entry, arg0 = sites.through(callee, kind, arg0)
                 elif kind not in kinds and self._instance_call(kind):
                     return None
                 if entry is None:
                     if not mine:
-                        return None if self._stays(code, callee, kind) else disable
-                    if self._stays_own(code, offset, callee, kind):
+                        return None if sites.of_library(code, callee, kind) else disable
+                    if sites.of_user(code, offset, callee, kind):
                         return None
-                    # Under its own name it is what the code says; else it may be a stand-in.
-                    name = getattr(callee, "__name__", "")
-                    plain = name in code.co_names and name not in self._names()
-                    return disable if plain else deaf(code)
+                    return disable if sites.is_plain(code, callee) else deaf(code)
             if not mine and (silent(code.co_filename) or is_brief(entry, code)):
                 return disable
             if not hub.listeners:
@@ -262,17 +250,6 @@ class MonitoringTap:
         call = vars(kind).get("__call__")
         return type(call) is FunctionType and self._python_call(call, 3)
 
-    def _through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
-        """What a partial and its like really call, and its first argument."""
-        real: Any = None
-        if kind is functools.partial:
-            real, arg0 = callee.func, callee.args[0] if callee.args else arg0
-        elif kind is not operator.methodcaller:
-            real = getattr(callee, "__self__", arg0) if callee.__name__ == "__call__" else None
-        elif type(arg0) is ModuleType:
-            real = vars(arg0).get(callee.__reduce__()[1][0])
-        return self._hub.catalog.find(real), arg0
-
     def _operand(
         self, entry: Entry, code: CodeType, offset: int, arg0: Any
     ) -> tuple[Entry | None, Any]:
@@ -306,38 +283,6 @@ class MonitoringTap:
             self._listen_to(code)
         return _monitoring().DISABLE
 
-    def _stays_own(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
-        """May this call of the user's own code have a callee of the catalog next time?"""
-        if kind is FunctionType:
-            if callee.__code__.co_flags & _LATER:
-                return False  # what is awaited there now is awaited there the next time
-        elif kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
-            return False
-        elif kind not in _PLAIN and not isinstance(callee, type):
-            return True  # a mock, mostly
-        if getattr(callee, "__name__", "") in self._names():
-            return not isinstance(callee, type)
-        known = self._sites.get(id(code))
-        if known is None:
-            if len(self._sites) >= _MOST_CODES:
-                self._sites.clear()
-            with self._hub.aside():
-                known = self._sites[id(code)] = (code, dynamic_sites(code))
-        return offset in known[1]
-
-    def _stays(self, code: CodeType, callee: Any, kind: type) -> bool:
-        """The same for a library: only methods whose object may be of another type next time."""
-        if kind not in _PLAIN or callee.__name__ not in _CHANGING or silent_file(code.co_filename):
-            return False
-        return kind is not FunctionType or not callee.__code__.co_flags & _LATER
-
-    def _names(self) -> frozenset[str]:
-        """The names of all callables of the catalog, without their modules and classes."""
-        names = self._hub.catalog.names
-        if self._all_names[0] is not names:
-            self._all_names = (names, names | _NAMED_LAST)
-        return self._all_names[1]
-
     def _hand_over(self, code: CodeType) -> bool:
         """Leave a function of the user's to the other tool, if there is one that hears it."""
         if self._own.tool is None:
@@ -360,42 +305,8 @@ _POLLS = frozenset(
     {"select.epoll.poll", "select.poll.poll", "select.select", "select.kqueue.control"}
 )
 _BY_OPERAND = frozenset({"iterates", "into", "applies"})
-_GO_BETWEENS = frozenset(
-    {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
-)
 _ITERATES = Entry("for", "file", "iterates", to.FILE)
 # Methods that libraries call on what may be a C object now and a Python one then.
-# Generators, coroutines and async generators: to call one runs nothing.
-_LATER = 0x20 | 0x80 | 0x200
-_PLAIN = frozenset(
-    {FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType,
-     WrapperDescriptorType, MethodWrapperType}
-)  # fmt: skip
-_THREADING = threading.Condition.wait.__code__.co_filename
-
-
-def is_brief(entry: Entry, code: CodeType) -> bool:
-    """Is it a lock of the standard library's own, which is never held for long?
-
-    `Condition.__enter__` is most of the calls of whoever hands work to another thread. What
-    waits for the work itself is `Condition.wait`; a `with` of the user's is a line event.
-    """
-    return (
-        entry.category == "lock"
-        and code.co_name in ("__enter__", "_is_owned")
-        and code.co_filename == _THREADING
-    )
-
-
-_CONTAINERS = frozenset(
-    {dict, list, str, bytes, bytearray, tuple, set, frozenset, int, float, deque}
-)
-_CHANGING = frozenset(
-    {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
-     "rollback", "recv", "recv_into", "sendall", "connect", "sleep", "read", "readline",
-     "readlines", "readinto", "write", "writelines"}
-)  # fmt: skip
-_NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
 
 
 def _monitoring() -> Any:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import NAMED, find_named
 from .hub import MOST_TELLINGS, Hub, Unseen, on_loop
+from .kernel import OVERHEAD
 from .stack import is_loops_wait
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class ProfileTap:
         if not self._live:
             self._live = True
             self._hook = self._make_hook()
-        self.attach()
+        OVERHEAD.measure(self.attach)
         return ""
 
     def attach(self) -> None:
@@ -65,9 +66,10 @@ class ProfileTap:
         # Each call and each return comes by here: everything that it needs is a local.
         hub, catalog, before = self._hub, self._hub.catalog, self._before
         entries, kinds, opened = catalog.entries, catalog.kinds, hub.open
-        last, modules = _NAMED_LAST, _NAMED_MODULES
+        last, modules, overhead = _NAMED_LAST, _NAMED_MODULES, OVERHEAD
 
         def hook(frame: FrameType, event: str, arg: Any) -> None:
+            overhead.events += 1
             if before and (earlier := before.get(threading.get_ident())) is not None:
                 earlier(frame, event, arg)
             if event == "return":

@@ -95,6 +95,11 @@ _ROWS: tuple[_Row, ...] = (
      "concurrent.futures.thread"),
     ("concurrent.futures.", "ProcessPoolExecutor.", "shutdown", "join", to.JOIN,
      "concurrent.futures.process"),
+    # A loop that is run inside a step of another one.
+    ("asyncio.", "BaseEventLoop.", "run_until_complete run_forever", "join", to.AWAIT,
+     "asyncio.base_events"),
+    ("asyncio.", "Runner.", "run", "join", to.AWAIT, "asyncio.runners"),
+    ("asyncio.", "", "run", "join", to.AWAIT, "asyncio.runners"),
     ("shutil.", "", "copyfile copy copy2 copytree move copyfileobj make_archive unpack_archive",
      "file", to.FILE, "shutil"),
     ("redis.", "Redis.", "execute_command!", "database", to.DB, "redis.client"),

@@ -12,6 +12,7 @@ PROC = "await anyio.run_process(...) or asyncio.create_subprocess_exec(...)"
 PIPE = "the stream of asyncio.create_subprocess_exec(...)"
 LOCK = "an anyio.Lock, Event or Condition; for a lock shared with threads, " + THREAD
 JOIN = THREAD + " for the work, and await its result"
+AWAIT = "await the coroutine; code that is not async is called in " + THREAD.removeprefix("await ")
 FUTURE = "await asyncio.wrap_future(future), or " + THREAD
 QUEUE = "an asyncio.Queue or anyio.create_memory_object_stream(...)"
 SQL = "aiosqlite or SQLAlchemy's async engine, or " + THREAD

@@ -1,0 +1,108 @@
+"""What one thread is doing: its open calls, and the step of a loop that it is in."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from . import kernel
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .catalog import Entry
+    from .hub import Hub, Seen
+
+# So many of a test's last steps are kept, for its loop lag.
+MOST_STEPS = 1 << 17
+
+
+class Pending:
+    """A C call that has begun."""
+
+    __slots__ = ("asleep", "callee", "entry", "frame", "line", "others", "seen", "start")
+
+    def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
+        self.entry = entry
+        self.callee = callee
+        self.frame = id(frame)
+        self.line = frame.f_lineno
+        self.seen: list[Seen] = []
+        self.asleep = 0
+        self.others: float | None = None  # seconds that others took so far, if they may have
+        self.start = 0.0
+
+
+# What belongs to the step that a thread is in.
+_OF_A_STEP = ("start", "label", "explained", "own", "pending", "base", "sampled_slice", "samples")
+
+
+class Cell:
+    """What one thread is doing: its open calls and its current slice of a step."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.hub = hub
+        self.ident = threading.get_ident()
+        self.tid = threading.get_native_id()
+        self.figures = kernel.ThreadFigures(self.ident, self.tid)
+        self.start = 0.0  # of the slice, 0.0 between steps
+        self.label: str | None = None  # of the slice, when a border began it
+        self.explained = 0.0  # seconds of the slice that calls took
+        self.own = 0.0  # seconds of CPU time of the slice that watching took
+        self.collecting: tuple[float, ...] = ()  # since when, by both clocks
+        self.pending: list[Pending] = []
+        self.busy = False  # our own work: not to be watched
+        self.on_loop = False  # this thread runs a loop; others have their cells by accident
+        self.last: kernel.Snapshot | None = None
+        self.stale = 0.0  # when that is too old to judge a step by
+        self.base: kernel.Snapshot | None = None
+        self.sampled_slice = 0.0
+        self.samples: list[Any] = []
+        self.pages = 0  # that the thread has had to wait for, when last asked
+        self.dirty = False  # something is to be cleaned up after the step
+        self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
+        self.add_step = self.steps.append
+
+    def note(self, figures: kernel.Snapshot | None) -> None:
+        """Keep the thread's newest figures."""
+        self.last = figures
+        self.stale = (kernel.perf_counter() if figures is None else figures.at) + self.hub.threshold
+
+    def refresh(self) -> None:
+        """Read the figures on the thread itself: the watchdog had no turn for too long."""
+        self.busy = True
+        self.note((self.last is None and kernel.begun()) or self.figures.snapshot())
+        self.pages = kernel.pages_read()
+        self.busy = False
+
+    def suspend(self) -> dict[str, Any]:
+        """Another loop takes a step inside this one's; returns what `resume()` takes."""
+        outer = {name: getattr(self, name) for name in _OF_A_STEP}
+        self.pending, self.samples = [], []
+        self.clean()
+        self.start = 0.0
+        return outer
+
+    def resume(self, outer: dict[str, Any], explained: float) -> None:
+        """Go on with the outer step, `explained` seconds of which are reported already."""
+        for name, value in outer.items():
+            setattr(self, name, value)
+        self.explained += explained
+        self.dirty = True
+
+    def forget(self) -> None:
+        """Nothing is known of the steps so far."""
+        self.clean()
+        self.start = 0.0
+        self.busy = self.on_loop = False
+        self.samples, self.sampled_slice, self.base = [], 0.0, self.last
+        self.stale = 0.0
+        self.steps.clear()
+
+    def clean(self) -> None:
+        """Forget the step that ended; calls that it left open are over."""
+        self.pending.clear()
+        self.explained = self.own = 0.0
+        self.label = None
+        self.dirty = False
