@@ -45,11 +45,16 @@ class Watching:
         names = _USERS & set(getattr(self._state.item, "fixturenames", ()))
         asked = (settings.leaks, settings.threads)
         wanted = any(self._mode(mode) != "off" for mode in asked)
-        if wanted or names or settings.timeout or self._state.guard_mode != "off":
+        if wanted or names or settings.timeout:
             self.open()
+        elif self._state.guard_mode != "off":
+            self.open(tasks_only=True)
 
-    def open(self) -> ConcurrencyWatch:
-        """The watch; begun if it was not."""
+    def open(self, *, tasks_only: bool = False) -> ConcurrencyWatch:
+        """The watch; begun if it was not, or only for the creators of tasks."""
+        if self.watch is not None and self.watch.tasks_only and not tasks_only:
+            self.watch.stop()
+            self.watch = None
         if self.watch is None:
             from .concurrency import ConcurrencyWatch
 
@@ -61,6 +66,7 @@ class Watching:
                 leaks=leaks,
                 allow=settings.allow_leaks,
                 lasting=settings.app_scope != "function",
+                tasks_only=tasks_only,
             )
             self.watch.start()
         return self.watch

@@ -32,6 +32,7 @@ class Watch(Protocol):
     user_code: UserCode
     ledger: Ledger
     exempt: bool
+    tasks_only: bool
 
     def pool(self, name: str) -> PoolUse:
         """The use of the thread pool of this name."""
@@ -74,6 +75,8 @@ class Hub:
         with self._lock:
             if not self.watches:
                 self._patches = Patches()
+                self._patches.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
+            if not watch.tasks_only:
                 self._wrap_asyncio()
                 self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
                 opened.wrap(self._patches, self)
@@ -91,6 +94,8 @@ class Hub:
 
     def refresh(self) -> None:
         """Wrap what has been imported since: clients and limiters."""
+        if all(watch.tasks_only for watch in self.watches):
+            return
         for name in ("httpx", "httpx2"):
             if name in sys.modules:
                 http_clients.wrap(self._patches, self, sys.modules[name])
@@ -107,7 +112,6 @@ class Hub:
 
     def _wrap_asyncio(self) -> None:
         loop: Any = asyncio.BaseEventLoop
-        self._patches.wrap(loop, "create_task", self._creating)
         self._patches.wrap(loop, "_asyncgen_firstiter_hook", self._iterating)
         self._patches.wrap(asyncio.Runner, "close", self._closing)
 

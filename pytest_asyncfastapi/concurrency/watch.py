@@ -41,6 +41,7 @@ class ConcurrencyWatch:
 
     `lasting` says that the app outlives the test: what its lifespan made, and what
     libraries keep for it, is judged when its loop closes and not after the test.
+    `tasks_only` says that nobody asks for more than who created a task.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class ConcurrencyWatch:
         leaks: LeakMode = "warn",
         allow: tuple[str, ...] = (),
         lasting: bool = False,
+        tasks_only: bool = False,
     ) -> None:
         self.user_code = user_code
         self.test = test
         self.leaks = leaks
         self.lasting = lasting
+        self.tasks_only = tasks_only
         self.exempt = False  # a fixture wider than the test is being set up: what it makes lasts
         self.ledger = Ledger()
         self.threads = Threads()
