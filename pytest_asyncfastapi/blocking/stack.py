@@ -168,12 +168,14 @@ def spots(frame: FrameType | None) -> list[Spot]:
 def _outside(frame: FrameType) -> FrameType | None:
     """The frame that runs this border's loop, if that happens inside a step of another loop."""
     last, outer = frame, frame.f_back
-    while outer is not None and is_border(outer):
-        if _is_step(last):
-            return None  # each step is a stack of its own
-        last, outer = outer, outer.f_back
+    while not _is_step(last) and outer is not None:
+        if is_border(outer):
+            last = outer
+        elif not outer.f_code.co_filename.startswith(_ROOM):
+            break
+        outer = outer.f_back
     if _is_step(last):
-        return None
+        return None  # each step is a stack of its own
     while outer is not None and not _is_step(outer):
         outer = outer.f_back
     return None if outer is None else last

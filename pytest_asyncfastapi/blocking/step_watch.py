@@ -20,6 +20,7 @@ from .. import activity
 from ..births import birth_of_step, current_birth
 from . import kernel
 from .collector import mind_collections
+from .frame_stack import make_room
 from .stack import Spot, spots, spots_of_callback
 from .trio_steps import TrioSteps
 
@@ -82,7 +83,7 @@ class StepWatch:
         if self._undo:
             return
         self._undo = [self._wrap_handle(), activity.watch_borders(self.cut)]
-        self._undo += [mind_collections(self._hub), *self._wrap_trio()]
+        self._undo += [make_room(), mind_collections(self._hub), *self._wrap_trio()]
         self._hub.cell()
         if self._watchdog is None or not self._watchdog.is_alive():
             self._watchdog = threading.Thread(
