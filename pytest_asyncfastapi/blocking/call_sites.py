@@ -50,9 +50,12 @@ _CONTAINERS = frozenset(
 )
 _CHANGING = frozenset(
     {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
-     "rollback", "recv", "recv_into", "sendall", "connect", "sleep", "read", "readline",
-     "readlines", "readinto", "write", "writelines"}
+     "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
 )  # fmt: skip
+# A Python object that reads or writes makes calls of its own.
+_CHANGING_C = _CHANGING | {
+    "read", "readline", "readlines", "readinto", "write", "writelines"
+}  # fmt: skip
 GO_BETWEENS = frozenset(
     {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
 )
@@ -99,7 +102,8 @@ class CallSites:
 
     def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
         """The same for a library: only methods whose object may be of another type next time."""
-        if kind not in _PLAIN or callee.__name__ not in _CHANGING or silent_file(code.co_filename):
+        names = _CHANGING if kind is FunctionType else _CHANGING_C
+        if kind not in _PLAIN or callee.__name__ not in names or silent_file(code.co_filename):
             return False
         return kind is not FunctionType or not callee.__code__.co_flags & _LATER
 

@@ -17,7 +17,7 @@ from ..births import current_birth
 from ..findings import Finding, FindingLog
 from .allow import ALLOWED_HERE, AllowRule, as_rule
 from .hub import HUB
-from .known_noise import KNOWN_NOISE
+from .known_noise import NOISE, is_noise
 from .recorder import Record, joins
 from .records import BlockingCall, BlockingCallError, BlockingPolicy
 from .stack import Scene, Spot, read_scene
@@ -27,12 +27,13 @@ from .witnesses import WITNESSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from types import FrameType
 
     from ..frames import UserCode
     from .catalog import Entry
     from .step_watch import Stall
 
-_NOISE = tuple(AllowRule(rule, reason, "shipped") for rule, reason in KNOWN_NOISE)
+_SMALL = frozenset({"file", "file_metadata", "import"})
 # The lists that an active `forbid()` of this context collects in: (guard, records).
 _FORBIDDEN: ContextVar[tuple[tuple[int, list[Record]], ...]] = ContextVar(
     "asyncfastapi_blocking_forbidden", default=()
@@ -159,6 +160,17 @@ class BlockingGuard:
             told = [text(finding(item.frozen(strict, self.user_code))) for item in found]
             raise BlockingCallError("\n\n".join(told))
 
+    def ignores(self, entry: Entry, frame: FrameType) -> bool:
+        """Is this call surely of no interest? Decided from a few frames, before the stack is read.
+
+        Reading a stack takes longer than the call, and nearly all small calls are of this kind.
+        """
+        if entry.category not in _SMALL:
+            return False
+        if self.preparing and not ACTIVITY.get():
+            return True  # start-up; see `verdict.weigh()`
+        return entry.category != "import" and is_noise(entry.category, frame)
+
     def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Record | None:
         """A witness saw a call (see `hub.Listener`)."""
         activity = ACTIVITY.get()
@@ -260,7 +272,7 @@ class BlockingGuard:
                 self._used.add(rule)
                 allowed = True
         return allowed or any(
-            rule.matches(category, names, scene.labels) for rule in (*_NOISE, *self.policy.shipped)
+            rule.matches(category, names, scene.labels) for rule in (*NOISE, *self.policy.shipped)
         )
 
     def __enter__(self) -> BlockingGuard:

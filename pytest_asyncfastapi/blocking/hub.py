@@ -65,6 +65,9 @@ class Listener(Protocol):
     lingers: bool  # another one starts soon: the call tap may stay on when this one stops
     file: str  # of the test
 
+    def ignores(self, entry: Entry, frame: FrameType) -> bool:
+        """Is a call in this frame surely of no interest? Asked before the stack is read."""
+
     def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""
 
@@ -246,10 +249,13 @@ class Hub:
         # What watching costs is not the user's: many lines read make many reports.
         with self.aside():
             try:
+                listening = [item for item in self.listening() if not item.ignores(entry, frame)]
+                if not listening:
+                    return []
                 stack = spots(frame)
                 if line and stack:
                     stack[0] = replace(stack[0], line=line)
-                told = [item.saw(entry, args, stack, witness) for item in self.listening()]
+                told = [item.saw(entry, args, stack, witness) for item in listening]
                 return [seen for seen in told if seen is not None]
             except BlockingCallError:
                 raise  # at the call; a profile function is taken off by that

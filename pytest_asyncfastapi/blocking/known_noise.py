@@ -6,6 +6,14 @@ short: a rule here hides a call from every user.
 
 from __future__ import annotations
 
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from .allow import AllowRule
+
+if TYPE_CHECKING:
+    from types import FrameType
+
 KNOWN_NOISE: tuple[tuple[str, str], ...] = (
     # Functions of the calling thread only: the app itself runs below others of that module.
     ("starlette.testclient:TestClient.request", "a sync TestClient waits for its own thread"),
@@ -26,3 +34,23 @@ KNOWN_NOISE: tuple[tuple[str, str], ...] = (
     ("file_metadata@importlib*", "import machinery and package metadata"),
     ("file@importlib.metadata*", "package metadata, once per process"),
 )
+
+
+NOISE = tuple(AllowRule(rule, reason, "shipped") for rule, reason in KNOWN_NOISE)
+_NEAR = 12  # frames
+
+
+def is_noise(category: str, frame: FrameType | None) -> bool:
+    """Does one of these rules allow a call in `frame`, because of one of the nearest frames?"""
+    for _ in range(_NEAR):
+        if frame is None:
+            break
+        if _is_noise(category, str(frame.f_globals.get("__name__"))):
+            return True
+        frame = frame.f_back
+    return False
+
+
+@lru_cache(maxsize=8192)
+def _is_noise(category: str, module: str) -> bool:
+    return any(rule.matches(category, (), (f"{module}:",)) for rule in NOISE)
