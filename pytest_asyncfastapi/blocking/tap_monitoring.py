@@ -6,7 +6,7 @@ catalogued, when it calls a method of a catalogued name, and, in the user's
 own code, when its callee is no global: it may call something else next time.
 
 To hear every site again costs more than a small test does. So the tap stays on
-between tests, and begins anew with each file of tests. In each test it begins
+between tests, and begins anew with some files of tests (`witnesses.py`). In each test it begins
 anew in the user's own code only, which has a tool of its own (`tap_own.py`).
 """
 

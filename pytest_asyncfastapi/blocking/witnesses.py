@@ -42,7 +42,8 @@ class Witnesses:
         self._trouble = ""
         self._lock = threading.Lock()
         self._limits: dict[int, float] = {}
-        self._files: set[str] = set()  # of tests, in each of which the tap has begun anew
+        self._files: set[str] = set()  # of tests, so far
+        self._next_anew = 1  # with so many files the tap begins anew: the 1st, 2nd, 4th, 7th ...
         self._lingers = False
 
     def join(self, guard: Listener, threshold: float, user: UserCode) -> str:
@@ -54,8 +55,9 @@ class Witnesses:
                 self._hub.broken = ""
                 audit.add_hook()
             anew = self._hub.catalog.refresh() or not guard.lingers
-            anew = anew or guard.file not in self._files
             self._files.add(guard.file)
+            if len(self._files) >= self._next_anew:
+                anew, self._next_anew = True, len(self._files) * 3 // 2 + 1
             self._lingers = self._lingers or guard.lingers
             self._hub.listeners = (*self._hub.listeners, guard)
             self._limits[id(guard)] = threshold
@@ -92,6 +94,7 @@ class Witnesses:
                 return
             self._lingers = False
             self._files.clear()
+            self._next_anew = 1
             if self._tap is not None:
                 self._tap.stop()
 
