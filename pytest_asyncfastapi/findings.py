@@ -68,6 +68,12 @@ class Finding:
             return (self.kind, self.title, 0)
         return (self.kind, self.where.path, self.where.line)
 
+    @property
+    def weight(self) -> tuple[bool, int, float]:
+        """Which of two findings of one place says more: an error, then kind, then time."""
+        data = self.data
+        return (self.severity == "error", data.get("strength") or 0, data.get("duration") or 0.0)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data, as it travels on a report."""
         return asdict(self)
@@ -83,7 +89,7 @@ class Finding:
 
 
 class FindingLog:
-    """The findings of one test, in order; repeats at one place are folded."""
+    """The findings of one test, in order; repeats at one place are folded into the worst."""
 
     def __init__(self) -> None:
         self._by_place: dict[tuple[str, str, int], Finding] = {}
@@ -94,10 +100,10 @@ class FindingLog:
         if known is None:
             self._by_place[finding.place] = finding
             return
-        severity: Severity = "error" if "error" in (known.severity, finding.severity) else "warning"
-        self._by_place[finding.place] = replace(
-            known, count=known.count + finding.count, severity=severity
-        )
+        worse = finding if finding.weight > known.weight else known
+        same = finding.data.get("name") == known.data.get("name")
+        count = known.count + finding.count if same else worse.count
+        self._by_place[finding.place] = replace(worse, count=count)
 
     def errors(self) -> list[Finding]:
         """The findings that fail the test."""

@@ -7,6 +7,7 @@ by all active guards; a guard keeps what it was told.
 from __future__ import annotations
 
 import threading
+from collections import deque
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -18,7 +19,7 @@ from ..findings import Finding, FindingLog
 from .allow import ALLOWED_HERE, AllowRule, as_rule
 from .hub import HUB
 from .known_noise import NOISE, is_noise
-from .recorder import Record, joins
+from .recorder import Part, Record, joins
 from .records import BlockingCall, BlockingCallError, BlockingPolicy
 from .stack import Scene, Spot, read_scene
 from .stalls import CONCLUDED, explain
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from .catalog import Entry
     from .step_watch import Stall
 
+_LAST = 4  # records that a further call may be a part of
 _SMALL = frozenset({"file", "file_metadata", "import"})
 # The lists that an active `forbid()` of this context collects in: (guard, records).
 _FORBIDDEN: ContextVar[tuple[tuple[int, list[Record]], ...]] = ContextVar(
@@ -62,7 +64,7 @@ class BlockingGuard:
         self._used: set[AllowRule] = set()
         self._given: list[AllowRule] = []
         self._records: list[Record] = []
-        self._latest: dict[int, Record] = {}
+        self._latest: dict[int, deque[Record]] = {}  # by thread
         self._steps: list[float] = []
 
     def start(self) -> None:
@@ -171,7 +173,7 @@ class BlockingGuard:
             return True  # start-up; see `verdict.weigh()`
         return entry.category != "import" and is_noise(entry.category, frame)
 
-    def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Record | None:
+    def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Part | None:
         """A witness saw a call (see `hub.Listener`)."""
         activity = ACTIVITY.get()
         scene = read_scene(stack, self.user_code, activity)
@@ -181,12 +183,18 @@ class BlockingGuard:
         name, category, remedy = classify(entry, scene)
         if not counts(category, scene):
             return None
-        latest = self._latest.get(threading.get_ident())
-        if latest is not None and joins(latest, name, entry, scene):
-            if entry.category != "http":
-                latest.inner.append(entry.name)
+        inner = "" if entry.category == "http" else entry.name
+        for latest in reversed(self._latest.get(threading.get_ident(), ())):
+            if not joins(latest, name, entry, scene):
+                continue
             # What an import took is more than what its calls took: the step watch knows.
-            return None if latest.category == "import" else latest
+            if latest.category == "import":
+                return None
+            if category != latest.category and self._allows(
+                category, (name, entry.name), scene, ALLOWED_HERE.get()
+            ):
+                return None
+            return latest.part(inner, category, remedy)
         if self._allows(category, (name, entry.name), scene, ALLOWED_HERE.get()):
             return None
         if category == "import" != entry.category:
@@ -202,13 +210,12 @@ class BlockingGuard:
             test=self.test,
             birth=current_birth(),
         )
-        if name != entry.name and entry.category != "http":
-            record.inner.append(entry.name)
+        record.first.name = inner
         self._keep(record)
         weight = weigh(category, None, self.policy, scene, activity, preparing=record.preparing)
         if self.policy.mode == "raise" and weight == "error":
             raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
-        return record
+        return record.first
 
     def stalled(self, stall: Stall) -> None:
         """The step watch found a step too long (see `hub.Listener`)."""
@@ -230,21 +237,21 @@ class BlockingGuard:
                     )
                     record.stall = True
                     record.seen = evidence != CONCLUDED
-                    record.ended(cost, cost)
+                    record.first.ended(cost, cost)
                     self._keep(record)
 
     def _place(self, scene: Scene, stall: Stall) -> Scene:
         """Where it was; if nobody could look, where the last call of this step was made."""
         latest = self._latest.get(threading.get_ident())
-        if scene.where is None and latest is not None and latest.began >= stall.started:
-            return latest.scene
+        if scene.where is None and latest and latest[-1].began >= stall.started:
+            return latest[-1].scene
         return scene
 
     def _extends_import(self, entry: Entry, scene: Scene, cost: float) -> bool:
         """Was this import recorded by its name already? Then it learns what it cost."""
         for record in reversed(self._records):
             if entry.category == "import" == record.category and record.is_at(scene):
-                record.ended(cost, cost)
+                record.first.ended(cost, cost)
                 return True
         return False
 
@@ -254,7 +261,7 @@ class BlockingGuard:
         record.preparing = self.preparing and not record.activity
         self._records.append(record)
         if not record.stall:
-            self._latest[threading.get_ident()] = record
+            self._latest.setdefault(threading.get_ident(), deque(maxlen=_LAST)).append(record)
         for guard, found in _FORBIDDEN.get():
             if guard == id(self):
                 found.append(record)

@@ -49,8 +49,11 @@ def on_loop() -> bool:
 class Seen(Protocol):
     """A recorded call whose end is still to come."""
 
-    def ended(self, duration: float, held: float) -> None:
-        """Add the time that it took, and the part of it that counts (seconds)."""
+    def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
+        """Add the time that it took, and the part of it that counts (seconds).
+
+        `nested` says that it happened inside another call of the same record.
+        """
 
     def explain(self, args: str) -> None:
         """Add arguments that another witness saw."""
@@ -199,8 +202,9 @@ class Hub:
                 return  # it waited for the GIL, as far as anybody can tell
             seen = self.report(pending.entry, "", frame, witness, pending.line)
         held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
+        nested = any(outer.seen for outer in cell.pending)
         for item in seen:
-            item.ended(duration, held)
+            item.ended(duration, held, nested=nested)
 
     def of_others(self) -> float:
         """Seconds in which other threads of this process may have had the GIL, so far."""

@@ -6,28 +6,69 @@ import threading
 from typing import TYPE_CHECKING
 
 from .kernel import perf_counter
-from .records import BlockingCall, BlockingPolicy
-from .verdict import allow_line, weigh
+from .records import BlockingCall, BlockingPolicy, Weight
+from .verdict import allow_line, strength, weigh
 
 if TYPE_CHECKING:
     from ..births import Birth
     from ..frames import UserCode
-    from .catalog import Entry
+    from .catalog import Category, Entry
     from .stack import Scene
 
 # Below these names, the C function that waits says nothing more.
 _WHOLE = frozenset({"subprocess", "queue", "join", "lock", "import", "file", "file_metadata"})
+# The same part of a call may come again and again: so many names are told apart.
+_MOST_PARTS = 50
+_WEIGHTS: tuple[Weight, ...] = ("silent", "warning", "error")
+
+
+class Part:
+    """One blocking call below a line of the user's; its record sums up all of them.
+
+    Without a name, it is a function that a library calls to do what the user has asked for.
+    """
+
+    __slots__ = ("_record", "category", "duration", "held", "name", "remedy")
+
+    def __init__(self, record: Record, name: str, category: Category, remedy: str) -> None:
+        self._record = record
+        self.name = name
+        self.category = category
+        self.remedy = remedy
+        self.duration: float | None = None
+        self.held: float | None = None
+
+    def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
+        """Add the time of the call, and the part of it that counts (seconds).
+
+        Of a call inside another one of the same record (`nested`) the record has the time.
+        """
+        self.duration = (self.duration or 0.0) + duration
+        self.held = (self.held or 0.0) + held
+        if not nested:
+            self._record.add(duration, held)
+
+    def explain(self, args: str) -> None:
+        """Take the arguments that another witness saw."""
+        self._record.explain(args)
+
+    def __repr__(self) -> str:
+        return f"<Part {self.name} ({self.category}) of {self._record!r}>"
 
 
 class Record:
-    """A call as its guard keeps it; `frozen()` is what others see."""
+    """A call as its guard keeps it; `frozen()` is what others see.
+
+    What a library does below one line of the user's is one record of many parts. It has the
+    category and the remedy of the part that matters most: by weight, kind, then time.
+    """
 
     def __init__(
         self,
         name: str,
         *,
         args: str,
-        category: str,
+        category: Category,
         scene: Scene,
         activity: str,
         remedy: str,
@@ -37,31 +78,45 @@ class Record:
     ) -> None:
         self.name = name
         self.args = args
-        self.category = category
+        self.category: Category = category  # of its first part
         self.scene = scene
         self.activity = activity
-        self.remedy = remedy
         self.witness = witness
         self.test = test
         self.birth = birth
         self.began = perf_counter()
         self.thread = threading.current_thread().name
-        self.inner: list[str] = []
         self.stall = False
         self.seen = True  # else it is concluded from what the step cost
         self.at: float | None = None
         self.preparing = False  # made by a fixture, outside of any request
+        self.parts: list[Part] = [Part(self, name, category, remedy)]
         self._duration: float | None = None
         self._held: float | None = None
 
-    def ended(self, duration: float, held: float) -> None:
-        """Add the time of the call, and the part of it that counts (seconds)."""
+    @property
+    def first(self) -> Part:
+        """The call that made this a record."""
+        return self.parts[0]
+
+    def part(self, name: str, category: Category, remedy: str) -> Part:
+        """The part of this name and category; a new one, if there is none yet."""
+        for known in self.parts:
+            if known.name == name and known.category == category:
+                return known
+        if len(self.parts) >= _MOST_PARTS:
+            return self.parts[-1]
+        self.parts.append(Part(self, name, category, remedy))
+        return self.parts[-1]
+
+    def add(self, duration: float, held: float) -> None:
+        """Add the time of a part, and what of it counts (seconds)."""
         self._duration = (self._duration or 0.0) + duration
         self._held = (self._held or 0.0) + held
 
     def explain(self, args: str) -> None:
         """Take the arguments that another witness saw, if there are none yet."""
-        if args and not self.inner:
+        if args and len(self.parts) == 1 and self.first.name in ("", self.name):
             self.args = args
 
     def is_at(self, scene: Scene) -> bool:
@@ -70,36 +125,61 @@ class Record:
 
     def frozen(self, policy: BlockingPolicy, user: UserCode | None = None) -> BlockingCall:
         """The record as a fact, weighed by the policy."""
+        severity, main = self._weighed(policy)
         name = self.name
-        if self.inner and self.category not in _WHOLE:
-            name = f"{name} -> {self.inner[0]}"
+        if main.category not in _WHOLE:
+            inner = next((part.name for part in (main, *self.parts) if part.name), name)
+            name = name if inner == name else f"{name} -> {inner}"
         if name == "import" and self.args:
             name = f"import {self.args.strip(chr(39))}"
         return BlockingCall(
             name=name,
             args="" if self.category == "import" else self.args,
-            category=self.category,
+            category=main.category,
             duration=self._duration,
             where=self.scene.where,
             chain=self.scene.chain,
             activity=self.activity,
             thread=self.thread,
             witness=self.witness,
-            severity=weigh(
-                self.category,
-                self._held,
+            severity=severity,
+            allow=allow_line(main.category, self.scene),
+            remedy=_fill(main.remedy, self.args),
+            test=self.test,
+            created="" if self.birth is None or user is None else self.birth.told(user),
+            at=self.at,
+        )
+
+    def _weighed(self, policy: BlockingPolicy) -> tuple[Weight, Part]:
+        """How much it matters, and which part of it does."""
+        held: dict[Category, float | None] = {}
+        for part in self.parts:
+            if part.held is not None:
+                held[part.category] = (held.get(part.category) or 0.0) + part.held
+            held.setdefault(part.category, None)
+        if len(held) == 1:
+            held[self.category] = self._held
+        weights = {
+            category: weigh(
+                category,
+                seconds,
                 policy,
                 self.scene,
                 self.activity,
                 preparing=self.preparing,
                 seen=self.seen,
+            )
+            for category, seconds in held.items()
+        }
+        main = max(
+            self.parts,
+            key=lambda part: (
+                _WEIGHTS.index(weights[part.category]),
+                strength(part.category),
+                (part.duration or 0.0) if strength(part.category) else 0.0,
             ),
-            allow=allow_line(self.category, self.scene),
-            remedy=_fill(self.remedy, self.args),
-            test=self.test,
-            created="" if self.birth is None or user is None else self.birth.told(user),
-            at=self.at,
         )
+        return weights[main.category], main
 
     def __repr__(self) -> str:
         return f"<Record of {self.name} at {self.scene.where}>"

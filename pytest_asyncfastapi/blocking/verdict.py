@@ -43,6 +43,13 @@ def counts(category: str, scene: Scene) -> bool:
     return not (category in _SMALL and scene.imported)
 
 
+def strength(category: str) -> int:
+    """Which of two categories at one line says more: waiting for others, computing, or files."""
+    if category in _AT_ONCE:
+        return 2
+    return 1 if category in _WATCHED else 0
+
+
 def weigh(
     category: str,
     held: float | None,
@@ -142,7 +149,12 @@ def finding(call: BlockingCall) -> Finding:
         created=call.created,
         severity=severity,
         test=call.test,
-        data={"category": call.category, "name": call.name, "duration": call.duration},
+        data={
+            "category": call.category,
+            "name": call.name,
+            "duration": call.duration,
+            "strength": strength(call.category),
+        },
     )
 
 

@@ -49,6 +49,7 @@ _ROWS: tuple[_Row, ...] = (
     ("ssl.", "", "get_server_certificate", "tls", to.TLS, "ssl"),
     ("ssl.", "SSLSocket.", "do_handshake read write recv recv_into send sendall unwrap", "tls",
      to.TLS, "ssl"),
+    ("ssl.", "SSLSocket.", "connect", "network", to.TLS, "ssl"),
     ("ssl.", "SSLContext.", "wrap_socket", "tls", to.TLS, "ssl"),
     ("smtplib.", "SMTP.", "__init__ connect sendmail send_message login quit", "network", to.MAIL,
      "smtplib"),
