@@ -39,8 +39,9 @@ class Birth:
     """The user's line that made something, and in what.
 
     `direct` says that the line made it itself and not some library below it;
-    `code` is None where no line of the user's was on the stack. Lean, since
-    there is one for each task.
+    `code` is None where no line of the user's was on the stack. What a task makes
+    has the task's `owner`: a server of a wider fixture goes on in each test. Lean,
+    since there is one for each task.
     """
 
     __slots__ = ("activity", "code", "direct", "generation", "line", "module", "owner", "parent")
@@ -53,9 +54,9 @@ class Birth:
         self.line = line
         self.module = module
         self.direct = direct
-        self.owner = owner
         self.activity = ACTIVITY.get()
         parent = current_birth()
+        self.owner: object = owner if parent is None or owner is None else parent.owner
         generation: int = 0 if parent is None else parent.generation + 1
         self.parent = None if generation > _LONGEST else parent
         self.generation = 0 if generation > _LONGEST else generation
