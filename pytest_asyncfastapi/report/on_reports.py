@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import traceback
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,8 +28,13 @@ _SEED = pytest.StashKey[str]()
 ATTRIBUTE = "asyncfastapi"
 
 
-def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> None:
-    """Take what the rooms saw in this phase; fail it if it had passed so far."""
+def attach(
+    item: pytest.Item, state: TestState, phase: str, error: BaseException | None = None
+) -> None:
+    """Take what the rooms saw in this phase, which `error` has ended; fail it if none has."""
+    passed = error is None
+    if error is not None:
+        tell_deadlock(state, error)
     # What never happened (a route, a fault) is no news about a test that failed half-way.
     state.passed = state.passed and passed
     state.collect(passed=state.passed, ended=phase == "teardown")
@@ -50,6 +56,15 @@ def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> 
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
         raise pytest.fail.Exception(told, pytrace=False)
+
+
+def tell_deadlock(state: TestState, error: BaseException) -> None:
+    """Where an error says that nothing could ever happen again, no finding has to."""
+    if not state.deadlock:
+        return
+    head = state.deadlock.strip().partition("\n")[0]
+    if head in "".join(traceback.format_exception(error)):
+        state.deadlock_told = True
 
 
 def carry(item: pytest.Item, report: pytest.TestReport) -> None:
