@@ -59,7 +59,7 @@ class TestState:
         self.reported: list[Finding] = []  # what the reports of earlier phases already carry
         self.notes: list[str] = []
         self.deadlock = ""
-        self.deadlock_told = False  # by the error that ends a phase of the test
+        self.deadlock_told = False  # by an error that a phase has ended with
         self.known: list[Any] = []  # blocking calls that the baseline has
         self.passed = True
         self.on_deadlock: Callable[[str], None] | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import subprocess
 import sys
@@ -79,18 +78,27 @@ def test_nothing_is_printed_as_python_exits(pytester: pytest.Pytester, runner: s
 
 
 def test_what_was_wrapped_is_put_back(pytester: pytest.Pytester) -> None:
-    """Whoever goes on in the same process meets asyncio as it was."""
-    stock = asyncio.BaseEventLoop.create_task, asyncio.Runner.close
+    """Whoever comes after the run meets asyncio as it was."""
+    pytester.makeconftest(
+        """
+import asyncio, pytest
+stock = asyncio.BaseEventLoop.create_task, asyncio.Runner.close
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure():
+    print("as it was:", (asyncio.BaseEventLoop.create_task, asyncio.Runner.close) == stock)
+"""
+    )
     tests = """
 import asyncio
-stock = asyncio.BaseEventLoop.create_task
+from conftest import stock
 
 async def test_interrupted(threads):
-    assert asyncio.BaseEventLoop.create_task is not stock
+    assert asyncio.BaseEventLoop.create_task is not stock[0]
     raise KeyboardInterrupt
 """
     pytester.makepyfile(app=APP, test_it=tests)
-    pytester.makeini("[pytest]\nasyncfastapi_app = app:app\n")
-    result = pytester.inline_run("-p", "no:asyncio", no_reraise_ctrlc=True)
-    assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert (asyncio.BaseEventLoop.create_task, asyncio.Runner.close) == stock
+    pytester.makeini("[pytest]\nasyncfastapi_app = app:app\npythonpath = .\n")
+    result = pytester.runpytest_subprocess("-p", "no:asyncio")
+    assert "KeyboardInterrupt" in result.stdout.str()
+    assert "as it was: True" in result.stdout.str()
