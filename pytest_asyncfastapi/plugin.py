@@ -187,7 +187,8 @@ def pytest_runtest_makereport(
     if state is not None and call.excinfo is not None:
         on_reports.tell_deadlock(state, call.excinfo.value)
     report = yield
-    on_reports.carry(item, report)
+    if state is not None:
+        on_reports.carry(state, report)
     return report
 
 

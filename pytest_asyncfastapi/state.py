@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .faults.client import ClientPlan
     from .options import Mode
     from .recording import Recording
+    from .report.on_reports import Carried
     from .upstream.record import Exchange
     from .upstream.scope import UpstreamScope
 
@@ -54,10 +55,12 @@ class TestState:
         self.item = item
         self.test = item.nodeid
         self.settings = settings_table.for_item(item.config.stash[SETTINGS], item)
-        self.user_code = _user_code(item.config)
+        # One for the whole run, since it remembers every file that it has judged.
+        self.user_code = item.config.stash.setdefault(USER_CODE, UserCode(item.config.rootpath))
         self.log = FindingLog()
         self.reported: list[Finding] = []  # what the reports of earlier phases already carry
         self.notes: list[str] = []
+        self.carried: Carried | None = None
         self.deadlock = ""
         self.deadlock_told = False  # by an error that a phase has ended with
         self.known: list[Any] = []  # blocking calls that the baseline has
@@ -314,13 +317,6 @@ class TestState:
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
-
-
-def _user_code(config: pytest.Config) -> UserCode:
-    """One for the whole run, since it remembers every file that it has judged."""
-    if USER_CODE not in config.stash:
-        config.stash[USER_CODE] = UserCode(config.rootpath)
-    return config.stash[USER_CODE]
 
 
 def _in_trio() -> bool:
