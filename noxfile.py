@@ -163,6 +163,13 @@ def browser(session: nox.Session) -> None:
 
 
 @nox.session(python="3.13")
+def soak(session: nox.Session) -> None:
+    """5,000 tests in one process: neither memory nor CPU time may grow with them; on demand."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.run("python", "-m", "benchmarks.soak", *session.posargs)
+
+
+@nox.session(python="3.13")
 def hangs(session: nox.Session) -> None:
     """Each test of the client room under each runner, killed after 4 s; on demand."""
     install(session, "httpx2", "trio", "fastapi")

@@ -35,6 +35,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "guard-corpus": ("-m", "benchmarks.blocking"),
     "clock-cases": ("-m", "benchmarks.clock.cases"),
     "memory": ("-m", "benchmarks.client_memory"),
+    "soak": ("-m", "benchmarks.soak"),
 }
 
 

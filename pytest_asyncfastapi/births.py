@@ -39,12 +39,14 @@ class Birth:
     """The user's line that made something, and in what.
 
     `direct` says that the line made it itself and not some library below it;
-    `code` is None where no line of the user's was on the stack. Lean, since
-    there is one for each task.
+    `code` is None where no line of the user's was on the stack. What a task of the
+    user's makes has the task's `owner`: a server of a wider fixture goes on in each
+    test. Lean, since there is one for each task.
     """
 
     __slots__ = ("activity", "code", "direct", "generation", "line", "module", "owner", "parent")
     generation: int
+    parent: Birth | None
 
     def __init__(
         self, code: CodeType | None, line: int, module: str, direct: bool, owner: object
@@ -53,9 +55,12 @@ class Birth:
         self.line = line
         self.module = module
         self.direct = direct
-        self.owner = owner
         self.activity = ACTIVITY.get()
         parent = current_birth()
+        maker: Birth | None = parent
+        while maker is not None and maker.code is None:
+            maker = maker.parent  # a runner's, or some library's
+        self.owner: object = owner if maker is None or owner is None else maker.owner
         generation: int = 0 if parent is None else parent.generation + 1
         self.parent = None if generation > _LONGEST else parent
         self.generation = 0 if generation > _LONGEST else generation

@@ -88,6 +88,20 @@ class Finding:
         return cls(**values)
 
 
+def swallowed_deadlock(report: str) -> Finding:
+    """Nothing could ever happen again, and what was raised to end it has not come out."""
+    head, _, chains = report.strip().partition("\n")
+    return Finding(
+        kind="deadlock",
+        title=head.removesuffix("."),
+        why="the wait was ended by force, and the error that ended it was caught: under a server "
+        "nothing ends it",
+        evidence=chains,
+        remedy="give the wait a timeout, or set, release or cancel what it waits for; let "
+        "CancelledError pass",
+    )
+
+
 class FindingLog:
     """The findings of one test, in order; repeats at one place are folded into the worst."""
 

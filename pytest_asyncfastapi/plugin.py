@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
+    from .state import TestState
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Flags and ini keys: one table."""
@@ -91,10 +93,10 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     Not a wrapper: one that raises would leave other plugins' wrappers half set up.
     """
-    from .state import STATE, TestState
+    from .state import RUNNING, STATE, TestState
 
     try:
-        state = item.stash[STATE] = TestState(item)
+        state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
         if state.ours and (sentence := runners.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
@@ -138,10 +140,10 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
                     result = yield
             else:
                 result = yield
-    except BaseException:
-        on_reports.attach(item, state, "call", passed=False)
+    except BaseException as error:
+        on_reports.attach(item, state, "call", error)
         raise
-    on_reports.attach(item, state, "call", passed=True)
+    on_reports.attach(item, state, "call")
     return result
 
 
@@ -156,29 +158,45 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
         return (yield)
     try:
         result = yield
-    except BaseException:
-        state.end()
-        on_reports.attach(item, state, "teardown", passed=False)
+    except BaseException as error:
+        _end(item, state)
+        on_reports.attach(item, state, "teardown", error)
         raise
-    state.end()
-    on_reports.attach(item, state, "teardown", passed=True)
+    _end(item, state)
+    on_reports.attach(item, state, "teardown")
     return result
+
+
+def _end(item: pytest.Item, state: TestState) -> None:
+    from .state import RUNNING
+
+    state.end()
+    if RUNNING in item.config.stash:
+        del item.config.stash[RUNNING]
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
-    item: pytest.Item,
+    item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Findings travel on the report, as JSON, with and without xdist."""
     from .report import on_reports
+    from .state import STATE
 
+    state = item.stash.get(STATE, None)
+    if state is not None and call.excinfo is not None:
+        on_reports.tell_deadlock(state, call.excinfo.value)
     report = yield
-    on_reports.carry(item, report)
+    if state is not None:
+        on_reports.carry(state, report)
     return report
 
 
-def pytest_unconfigure() -> None:
-    """What listens between two tests has nothing to hear any more."""
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """What listens has nothing to hear any more, be it that a test was interrupted."""
+    module = sys.modules.get(f"{__package__}.state")
+    if module is not None and module.RUNNING in config.stash:
+        config.stash[module.RUNNING].end(judge=False)
     guarding = sys.modules.get(f"{__package__}.guarding")
     if guarding is not None:
         guarding.silence()

@@ -14,7 +14,7 @@ import pytest
 
 from . import exploring, given_faults, guarding
 from . import settings as settings_table
-from .findings import Finding, FindingLog
+from .findings import Finding, FindingLog, swallowed_deadlock
 from .frames import UserCode
 from .lending import Lending
 from .settings import SETTINGS
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .faults.client import ClientPlan
     from .options import Mode
     from .recording import Recording
+    from .report.on_reports import Carried
     from .upstream.record import Exchange
     from .upstream.scope import UpstreamScope
 
@@ -42,6 +43,7 @@ OUR_FIXTURES = frozenset(_NAMES.split())
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
 USER_CODE = pytest.StashKey[UserCode]()
 STATE = pytest.StashKey["TestState"]()
+RUNNING = pytest.StashKey["TestState"]()  # of the configuration: of the test that has not ended
 
 
 class TestState:
@@ -53,11 +55,14 @@ class TestState:
         self.item = item
         self.test = item.nodeid
         self.settings = settings_table.for_item(item.config.stash[SETTINGS], item)
-        self.user_code = _user_code(item.config)
+        # One for the whole run, since it remembers every file that it has judged.
+        self.user_code = item.config.stash.setdefault(USER_CODE, UserCode(item.config.rootpath))
         self.log = FindingLog()
         self.reported: list[Finding] = []  # what the reports of earlier phases already carry
         self.notes: list[str] = []
+        self.carried: Carried | None = None
         self.deadlock = ""
+        self.deadlock_told = False  # by an error that a phase has ended with
         self.known: list[Any] = []  # blocking calls that the baseline has
         self.passed = True
         self.on_deadlock: Callable[[str], None] | None = None
@@ -180,6 +185,7 @@ class TestState:
         if self.on_deadlock is not None:
             self.on_deadlock(report)
         else:
+            self.deadlock = report
             raise RuntimeError(report)
 
     @property
@@ -267,6 +273,8 @@ class TestState:
             found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
         found.extend(exploring.verdict(self, passed=passed and not ended))
+        if self.deadlock and not self.deadlock_told:
+            found.append(swallowed_deadlock(self.deadlock))
         log = FindingLog()
         for finding in found:
             log.add(finding if finding.test else replace(finding, test=self.test))
@@ -294,10 +302,10 @@ class TestState:
         if self._clock is not None:
             self._clock.uninstall()
 
-    def end(self) -> None:
-        """After the fixtures are torn down."""
+    def end(self, *, judge: bool = True) -> None:
+        """After the fixtures are torn down; without a verdict for a test that was interrupted."""
         self.close_clock()
-        self.watching.end()
+        self.watching.end(judge=judge)
         if self._scope is not None:
             self._scope.deactivate()
         if self._gates is not None:
@@ -309,13 +317,6 @@ class TestState:
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
-
-
-def _user_code(config: pytest.Config) -> UserCode:
-    """One for the whole run, since it remembers every file that it has judged."""
-    if USER_CODE not in config.stash:
-        config.stash[USER_CODE] = UserCode(config.rootpath)
-    return config.stash[USER_CODE]
 
 
 def _in_trio() -> bool:

@@ -8,14 +8,17 @@ pytest) the youngest hears.
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
 import warnings
 import weakref
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..births import birth_at, remember
 from . import http_clients, opened, thread_pool
+from .homes import TRIO_RUNS
 from .patches import Patches
 from .reaper import close as close_loop
 
@@ -41,11 +44,11 @@ class Watch(Protocol):
     def spawned(self, task: Any, birth: Birth) -> None:
         """A task of trio's was created."""
 
-    def iterates(self, generator: Any, birth: Birth) -> None:
-        """An async generator is iterated for the first time."""
+    def iterates(self, generator: Any, birth: Birth, home: Any) -> None:
+        """An async generator is iterated for the first time, in this loop or trio run."""
 
     def dropped(self, coroutine: Any, frame: Any) -> None:
-        """A coroutine is destroyed that nobody ever awaited."""
+        """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
 
     def loop_ends(self, loop: Any) -> None:
         """A loop of asyncio's is about to close, and to cancel what it has."""
@@ -53,7 +56,7 @@ class Watch(Protocol):
     def resists(self, task: Any) -> None:
         """A task swallows its cancellations, and is about to be ended by force."""
 
-    def run_ends(self) -> None:
+    def run_ends(self, run: Any) -> None:
         """The main task of a trio run has ended."""
 
 
@@ -64,6 +67,7 @@ class Hub:
         self.watches: tuple[Watch, ...] = ()
         self._patches = Patches()
         self._lock = threading.Lock()
+        self._collects = 0  # the thread in which the collector is at work
 
     @property
     def watch(self) -> Watch | None:
@@ -80,6 +84,7 @@ class Hub:
                 self._wrap_asyncio()
                 self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
                 opened.wrap(self._patches, self)
+                gc.callbacks.append(self._collecting)
             self.watches = (*self.watches, watch)
         self.refresh()
 
@@ -91,6 +96,11 @@ class Hub:
             self.watches = tuple(item for item in self.watches if item is not watch)
             if not self.watches:
                 self._patches.undo()
+                with suppress(ValueError):
+                    gc.callbacks.remove(self._collecting)
+
+    def _collecting(self, phase: str, info: dict[str, int]) -> None:
+        self._collects = threading.get_ident() if phase == "start" else 0
 
     def refresh(self) -> None:
         """Wrap what has been imported since: clients and limiters."""
@@ -127,15 +137,15 @@ class Hub:
     def _iterating(self, original: Any) -> Any:
         def firstiter(loop: Any, generator: Any) -> None:
             original(loop, generator)
-            self.first(generator, sys._getframe(1))
+            self.first(generator, sys._getframe(1), loop)
 
         return firstiter
 
-    def first(self, generator: Any, frame: Any) -> None:
-        """An async generator is iterated for the first time, at `frame`."""
+    def first(self, generator: Any, frame: Any, home: Any) -> None:
+        """An async generator is iterated for the first time, at `frame`, in this loop or run."""
         watch, birth = self.watch, self.birth(frame)
         if watch is not None and birth is not None:
-            watch.iterates(generator, birth)
+            watch.iterates(generator, birth, home)
 
     def _closing(self, original: Any) -> Any:
         def close(runner: Any) -> Any:
@@ -153,7 +163,8 @@ class Hub:
         def warn(coroutine: Any) -> Any:
             watch = self.watch
             if watch is not None:
-                watch.dropped(coroutine, sys._getframe(1))
+                collected = self._collects == threading.get_ident()
+                watch.dropped(coroutine, None if collected else sys._getframe(1))
             return original(coroutine)
 
         # The warning names a frame so many levels up. Those of the import machinery do not
@@ -171,9 +182,10 @@ HUB = Hub()
 class TrioInstrument:
     """Hears trio's tasks; one for each run, which it stays with."""
 
-    def __init__(self, hub: Hub, main: Any) -> None:
+    def __init__(self, hub: Hub, main: Any, run: Any) -> None:
         self._hub = hub
         self._main = weakref.ref(main)
+        self._run = weakref.ref(run)
 
     def task_spawned(self, task: Any) -> None:
         """A task was created, by the code above."""
@@ -185,13 +197,11 @@ class TrioInstrument:
 
     def task_exited(self, task: Any) -> None:
         """A task is over; with the main one, the run is."""
-        watch = self._hub.watch
-        if task is self._main() and watch is not None:
-            watch.run_ends()
-
-
-# The runs of trio that have an instrument of ours, by their root task.
-_RUNS: weakref.WeakSet[Any] = weakref.WeakSet()
+        watch, run = self._hub.watch, self._run()
+        if task is self._main() and run is not None:
+            TRIO_RUNS.discard(run)
+            if watch is not None:
+                watch.run_ends(run)
 
 
 def hear_trio() -> None:
@@ -199,18 +209,18 @@ def hear_trio() -> None:
     import trio
 
     root: Any = trio.lowlevel.current_root_task()
-    if root is None or root in _RUNS:
+    if root is None or root in TRIO_RUNS:
         return
-    _RUNS.add(root)
+    TRIO_RUNS.add(root)
     runner: Any = getattr(getattr(trio, "_core", None), "_run", None)
     context = getattr(getattr(runner, "GLOBAL_RUN_CONTEXT", None), "runner", None)
     main = getattr(context, "main_task", None) or trio.lowlevel.current_task()
-    trio.lowlevel.add_instrument(TrioInstrument(HUB, main))  # type: ignore[arg-type]
+    trio.lowlevel.add_instrument(TrioInstrument(HUB, main, root))  # type: ignore[arg-type]
     before = sys.get_asyncgen_hooks().firstiter
 
     def firstiter(generator: Any) -> None:
         if before is not None:
             before(generator)
-        HUB.first(generator, sys._getframe(1))
+        HUB.first(generator, sys._getframe(1), root)
 
     sys.set_asyncgen_hooks(firstiter=firstiter)

@@ -12,6 +12,8 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
+from .homes import home_of_caller
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -26,9 +28,12 @@ _POOLS = ("concurrent.futures", "anyio", "trio", "multiprocessing")
 
 
 class Opened:
-    """One thing that has to be closed; `used` once leaving it open would matter."""
+    """One thing that has to be closed; `used` once leaving it open would matter.
 
-    __slots__ = ("birth", "closed", "is_closed", "name", "ref", "used", "what")
+    `home` is the loop (or trio run) in which it was opened, as a weak reference.
+    """
+
+    __slots__ = ("birth", "closed", "home", "is_closed", "name", "ref", "used", "what")
 
     def __init__(self, what: str, name: str, birth: Birth, thing: Any, is_closed: Probe) -> None:
         self.what = what
@@ -38,6 +43,8 @@ class Opened:
         self.closed = False
         self.is_closed = is_closed
         self.ref = weakref.ref(thing)
+        home = home_of_caller()
+        self.home = None if home is None else weakref.ref(home)
 
     @property
     def open(self) -> bool:

@@ -169,10 +169,8 @@ def opened_leak(entry: Opened, user: UserCode) -> Leak:
     return Leak(entry.what, title, where, birth.module, birth.activity, created)
 
 
-def unawaited(
-    coroutine: Any, frame: FrameType | None, user: UserCode, *, swept: bool
-) -> Leak | None:
-    """A coroutine that nobody awaited; None where none of it is the user's."""
+def unawaited(coroutine: Any, frame: FrameType | None, user: UserCode) -> Leak | None:
+    """A coroutine that nobody awaited, dropped at `frame`; None where none of it is the user's."""
     code = coroutine.cr_code
     origin = coroutine.cr_origin[0] if coroutine.cr_origin else None
     where: Location | None = None
@@ -180,7 +178,7 @@ def unawaited(
         where = user.line(*origin)
     elif not user.owns(code.co_filename):
         return None
-    elif not swept and origin is None:
+    elif frame is not None and origin is None:
         birth = birth_at(frame, user, None)
         where = None if birth is None else birth.where(user)
     at = where or user.location(code, code.co_firstlineno)
@@ -190,7 +188,7 @@ def unawaited(
         f"coroutine never awaited: {coroutine.__qualname__}() was called without `await`",
         at,
         str(module),
-        "" if swept else ACTIVITY.get(),
+        "" if frame is None else ACTIVITY.get(),
     )
 
 

@@ -8,7 +8,7 @@ cancelled and waited for, so that the next test never meets it.
 from __future__ import annotations
 
 import asyncio
-import gc
+import functools
 import sys
 import threading
 import time
@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..activity import LIFESPAN
 from ..births import birth_of
-from . import verdict
+from . import garbage, verdict
+from .homes import goes_on, home_of_caller
 from .hub import HUB, hear_trio
 from .opened import Ledger
 from .reaper import reap, settle
@@ -29,10 +30,14 @@ if TYPE_CHECKING:
     from ..births import Birth
     from ..findings import Finding
     from ..frames import UserCode
+    from .opened import Opened
     from .thread_pool import PoolUse
     from .verdict import Leak
 
 LeakMode = Literal["fail", "warn", "off"]
+# Coroutines that were reported before they are collected, by their `id`: when Python warns of one,
+# the weak references to it are gone already.
+_LOST: dict[int, weakref.ref[Any]] = {}
 _PATIENCE = 1.0  # seconds that threads have to end, once somebody closed what owned them
 
 
@@ -64,10 +69,9 @@ class ConcurrencyWatch:
         self.threads = Threads()
         self.found: list[Leak] = []
         self._allow = tuple(verdict.as_rule(rule) for rule in allow)
-        self._generators: list[tuple[weakref.ref[Any], Birth]] = []
+        self._generators: dict[Any, list[tuple[weakref.ref[Any], Birth]]] = {}
         self._trio_tasks: weakref.WeakKeyDictionary[Any, Birth] = weakref.WeakKeyDictionary()
-        self._loops: weakref.WeakSet[Any] = weakref.WeakSet()
-        self._sweeping = False
+        self._homes: weakref.WeakSet[Any] = weakref.WeakSet()  # of the test's body
         self._depth = 0
 
     def start(self) -> None:
@@ -86,10 +90,10 @@ class ConcurrencyWatch:
         if self not in HUB.watches:
             return
         HUB.refresh()
-        loop = asyncio._get_running_loop()
-        if loop is not None:
-            self._loops.add(loop)
-        elif "trio" in sys.modules and sys.modules["trio"].lowlevel.in_trio_run():
+        home = home_of_caller()
+        if home is not None:
+            self._homes.add(home)
+        if home is not None and home is not asyncio._get_running_loop():
             hear_trio()
 
     def stop(self) -> None:
@@ -98,14 +102,18 @@ class ConcurrencyWatch:
             return
         try:
             if self.leaks != "off":
-                self._sweep()
-                for loop in list(self._loops):
-                    if not loop.is_closed() and not loop.is_running():
-                        self._judge_loop(loop, closing=False)
-                self._judge_generators(closing=False)
+                self._judge_coroutines()
+                for home in list(self._homes):
+                    if _is_paused(home):
+                        self._judge_loop(home, closing=False)
+                for home in list(self._generators):
+                    # One that another fixture or a thread still has is not over.
+                    if home in self._homes or not goes_on(home):
+                        self._judge_generators(home, closing=False)
                 self._judge_trio()
                 self._judge_opened()
         finally:
+            self._generators.clear()
             sys.set_coroutine_origin_tracking_depth(self._depth)
             HUB.leave(self)
 
@@ -124,15 +132,15 @@ class ConcurrencyWatch:
         """A task of trio's was created."""
         self._trio_tasks[task] = birth
 
-    def iterates(self, generator: Any, birth: Birth) -> None:
-        """An async generator is iterated for the first time."""
+    def iterates(self, generator: Any, birth: Birth, home: Any) -> None:
+        """An async generator is iterated for the first time, in this loop or trio run."""
         if self.user_code.owns(generator.ag_code.co_filename):
-            self._generators.append((weakref.ref(generator), birth))
+            self._generators.setdefault(home, []).append((weakref.ref(generator), birth))
 
     def dropped(self, coroutine: Any, frame: FrameType | None) -> None:
-        """A coroutine is destroyed that nobody ever awaited."""
-        if self.leaks != "off":
-            leak = verdict.unawaited(coroutine, frame, self.user_code, swept=self._sweeping)
+        """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
+        if _LOST.pop(id(coroutine), None) is None and self.leaks != "off":
+            leak = verdict.unawaited(coroutine, frame, self.user_code)
             if leak is not None:
                 self._keep(leak)
 
@@ -140,8 +148,7 @@ class ConcurrencyWatch:
         """A loop is about to close, and to cancel what it still has."""
         if self.leaks == "off" or loop.is_running():
             return
-        self._sweep()
-        self._judge_generators(closing=True)
+        self._judge_generators(loop, closing=True)
         self._judge_loop(loop, closing=True)
 
     def resists(self, task: Any) -> None:
@@ -150,17 +157,18 @@ class ConcurrencyWatch:
         if self.leaks != "off" and leak.where is not None:
             self._keep(leak)
 
-    def run_ends(self) -> None:
+    def run_ends(self, run: Any) -> None:
         """The main task of a trio run has ended."""
         if self.leaks != "off":
-            self._sweep()
-            self._judge_generators(closing=True)
+            self._judge_generators(run, closing=True)
             self._judge_trio()
 
     # Judging
 
-    def _counts(self, birth: Birth, *, closing: bool) -> bool:
-        """Is what was born there this test's to end?"""
+    def _counts(self, birth: Birth, *, closing: bool, paused: bool = False) -> bool:
+        """Is what was born there this test's to end? `paused`: its loop goes on afterwards."""
+        if paused and not birth.direct:
+            return False  # a library may keep it for who uses the loop next
         if birth.code is not None and birth.code.co_name == "<module>":
             return False  # lives as long as its module
         if birth.owner is not self:
@@ -177,7 +185,7 @@ class ConcurrencyWatch:
         """
         if self.leaks == "off":
             return []
-        self._sweep()
+        self._judge_coroutines()
         loop = asyncio._get_running_loop()
         found = [] if loop is None else self._left(loop, closing=False)
         for task, birth in list(self._trio_tasks.items()):
@@ -186,11 +194,7 @@ class ConcurrencyWatch:
             if alive and birth.code is not None and self._counts(birth, closing=False):
                 found.append((task, birth))
         leaks = [(task, verdict.task_leak(task, birth, self.user_code)) for task, birth in found]
-        leaks += [
-            (entry, verdict.opened_leak(entry, self.user_code))
-            for entry in self.ledger.entries
-            if entry.open and self._counts(entry.birth, closing=False) and _matters(entry)
-        ]
+        leaks += [(entry, verdict.opened_leak(entry, self.user_code)) for entry in self._open()]
         return [
             (what, verdict.finding(leak, self.leaks, self.test))
             for what, leak in leaks
@@ -198,19 +202,19 @@ class ConcurrencyWatch:
         ]
 
     def _judge_loop(self, loop: Any, *, closing: bool) -> None:
-        if not self._left(loop, closing):
+        if not self._left(loop, closing=closing, paused=not closing):
             return
         loop.run_until_complete(settle())
-        leaks = self._left(loop, closing)
+        leaks = self._left(loop, closing=closing, paused=not closing)
         for task, birth in leaks:
             self._keep(verdict.task_leak(task, birth, self.user_code))
         reap(loop, [task for task, _ in leaks], self.resists)
 
-    def _left(self, loop: Any, closing: bool) -> list[tuple[Any, Birth]]:
+    def _left(self, loop: Any, *, closing: bool, paused: bool = False) -> list[tuple[Any, Birth]]:
         found: list[tuple[Any, Birth]] = []
         for task in asyncio.all_tasks(loop):
             birth = birth_of(task)
-            if birth is None or not self._counts(birth, closing=closing):
+            if birth is None or not self._counts(birth, closing=closing, paused=paused):
                 continue
             code = getattr(task.get_coro(), "cr_code", None)
             if birth.code is not None or (code and self.user_code.owns(code.co_filename)):
@@ -225,43 +229,44 @@ class ConcurrencyWatch:
                 self._keep(verdict.task_leak(task, birth, self.user_code))
             self._trio_tasks.pop(task, None)
 
-    def _judge_generators(self, *, closing: bool) -> None:
+    def _judge_generators(self, home: Any, *, closing: bool) -> None:
         rest: list[tuple[weakref.ref[Any], Birth]] = []
-        for ref, birth in self._generators:
-            generator = ref()
-            if generator is None or generator.ag_frame is None or generator.ag_running:
+        for ref, birth in self._generators.pop(home, ()):
+            if not _is_begun(ref):
                 continue
-            if self._counts(birth, closing=closing):
-                self._keep(verdict.generator_leak(generator, birth, self.user_code))
-            else:
+            if not self._counts(birth, closing=closing):
                 rest.append((ref, birth))
-        self._generators = rest
+            elif not garbage.is_garbage(ref) and (generator := ref()) is not None:
+                self._keep(verdict.generator_leak(generator, birth, self.user_code))
+        if rest:
+            self._generators.setdefault(home, []).extend(rest)
+
+    def _judge_coroutines(self) -> None:
+        """Those that nobody can await any more, and that the collector has not come to yet."""
+        for ref in garbage.never_started():
+            number = id(ref())
+            leak = None if number in _LOST else verdict.unawaited(ref(), None, self.user_code)
+            if leak is not None and garbage.is_garbage(ref):
+                _LOST[number] = weakref.ref(ref(), functools.partial(_forget, number))
+                self._keep(leak)
 
     def _judge_opened(self) -> None:
-        left = [
-            entry
-            for entry in self.ledger.entries
-            if entry.open and self._counts(entry.birth, closing=False) and _matters(entry)
-        ]
         until = time.monotonic() + _PATIENCE
-        for entry in left:
+        for entry in self._open():
             thread = entry.ref()
             if isinstance(thread, threading.Thread):
+                if not entry.birth.direct and entry.home and goes_on(entry.home()):
+                    continue  # the worker of a library's connection, which the loop still has
                 thread.join(max(0.0, until - time.monotonic()))
             if entry.open:
                 self._keep(verdict.opened_leak(entry, self.user_code))
 
-    def _sweep(self) -> None:
-        """Let what is already garbage say so now, in this test's time.
-
-        Not the oldest generation: to look through it takes 50 ms and more, at every test, and
-        what a test drops is hardly ever so old.
-        """
-        self._sweeping = True
-        try:
-            gc.collect(1)
-        finally:
-            self._sweeping = False
+    def _open(self) -> list[Opened]:
+        return [
+            entry
+            for entry in self.ledger.entries
+            if entry.open and self._counts(entry.birth, closing=False) and _matters(entry)
+        ]
 
     def _keep(self, leak: Leak) -> None:
         if not any(rule.matches(leak) for rule in self._allow):
@@ -276,7 +281,23 @@ class ConcurrencyWatch:
         return f"<ConcurrencyWatch: {state}, {len(self.found)} leaks>"
 
 
-def _matters(entry: Any) -> bool:
+def _is_paused(home: Any) -> bool:
+    """Is this a loop of asyncio's that goes on after the test?"""
+    return isinstance(home, asyncio.AbstractEventLoop) and goes_on(home) and not home.is_running()
+
+
+def _is_begun(ref: weakref.ref[Any]) -> bool:
+    """Is this generator still there, in the middle, and not at work?"""
+    generator = ref()
+    return generator is not None and generator.ag_frame is not None and not generator.ag_running
+
+
+def _forget(number: int, ref: object) -> None:
+    if not HUB.watches:  # else `dropped()` comes next
+        _LOST.pop(number, None)
+
+
+def _matters(entry: Opened) -> bool:
     """What some library opens for itself, a socket or a daemon thread, is its own business."""
     thread = entry.ref()
     if isinstance(thread, threading.Thread):

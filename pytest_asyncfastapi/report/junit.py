@@ -5,26 +5,25 @@ pytest writes `item.user_properties` itself, with and without xdist.
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING
-
-import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pytest
+
     from ..findings import Finding
 
 NAME = "asyncfastapi_finding"
-_RUN = pytest.StashKey["weakref.ref[object]"]()
 
 
-def add(item: pytest.Item, fresh: Iterable[Finding], run: object) -> None:
-    """Add a property for each finding; those of an earlier `run` of the test are dropped."""
-    known = item.stash.get(_RUN, None)
-    if known is None or known() is not run:
-        item.stash[_RUN] = weakref.ref(run)
-        item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != NAME]
+def forget(item: pytest.Item) -> None:
+    """Drop the properties of an earlier run of the test."""
+    item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != NAME]
+
+
+def add(item: pytest.Item, fresh: Iterable[Finding]) -> None:
+    """Add a property for each finding."""
     item.user_properties += [(NAME, line(finding)) for finding in fresh]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import traceback
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,52 +19,70 @@ if TYPE_CHECKING:
 
     from ..state import TestState
 
-_FINDINGS = pytest.StashKey[dict[str, list[Finding]]]()
-_LAG = pytest.StashKey[dict[str, Any]]()
-_NOTES = pytest.StashKey[list[str]]()
-_SWEEPS = pytest.StashKey[list[dict[str, Any]]]()
-_RUN = pytest.StashKey[dict[str, Any]]()
-_RECORD = pytest.StashKey[str]()
-_SEED = pytest.StashKey[str]()
 ATTRIBUTE = "asyncfastapi"
 
 
-def attach(item: pytest.Item, state: TestState, phase: str, *, passed: bool) -> None:
-    """Take what the rooms saw in this phase; fail it if it had passed so far."""
+@dataclass
+class Carried:
+    """What the next reports of a test carry; goes with its state, as pytest keeps the items."""
+
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    sweeps: list[dict[str, Any]] = field(default_factory=list)
+    lag: dict[str, Any] | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+    record: str = ""  # on the report of the teardown
+
+
+def attach(
+    item: pytest.Item, state: TestState, phase: str, error: BaseException | None = None
+) -> None:
+    """Take what the rooms saw in this phase, which `error` has ended; fail it if none has."""
+    passed = error is None
+    if error is not None:
+        tell_deadlock(state, error)
     # What never happened (a route, a fault) is no news about a test that failed half-way.
     state.passed = state.passed and passed
     state.collect(passed=state.passed, ended=phase == "teardown")
     fresh = state.news()
-    item.stash.setdefault(_FINDINGS, {})[phase] = fresh
-    item.stash[_NOTES] = state.notes
+    if state.carried is None:
+        state.carried = Carried()
+        junit.forget(item)
+    carried = state.carried
+    carried.findings[phase] = fresh
     explored = (*state.explored, *state.lending.explored)
-    item.stash[_SWEEPS] = [one.to_json() for one in explored]
-    if phase == "teardown" and state.settings.loop_lag and (lag := state.watching.lag()):
-        item.stash[_LAG] = lag
-    if phase == "teardown" and state.recording is not None:
-        facts = state.recording.facts(state)
-        item.stash[_RECORD] = json.dumps(facts) if facts else ""
-    item.stash[_SEED] = state.seed_text()
+    carried.sweeps = [one.to_json() for one in explored]
     if phase == "teardown":
-        item.stash[_RUN] = state.told_run()
-    junit.add(item, fresh, state)
+        carried.lag = state.watching.lag() if state.settings.loop_lag else None
+        facts = None if state.recording is None else state.recording.facts(state)
+        carried.record = json.dumps(facts) if facts else ""
+        carried.run = state.told_run()
+    junit.add(item, fresh)
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
         raise pytest.fail.Exception(told, pytrace=False)
 
 
-def carry(item: pytest.Item, report: pytest.TestReport) -> None:
+def tell_deadlock(state: TestState, error: BaseException) -> None:
+    """Where an error says that nothing could ever happen again, no finding has to."""
+    if not state.deadlock:
+        return
+    head = state.deadlock.strip().partition("\n")[0]
+    if head in "".join(traceback.format_exception(error)):
+        state.deadlock_told = True
+
+
+def carry(state: TestState, report: pytest.TestReport) -> None:
     """Put the findings of this phase on its report, and what replays a failure."""
-    seed = item.stash.get(_SEED, "")
+    carried = state.carried
+    if carried is None:
+        return
+    seed = state.seed_text()
     if seed and report.failed and seed not in str(report.longrepr):
         report.sections.append(("pytest-asyncfastapi: faults were drawn at random", seed))
-    fresh = item.stash.get(_FINDINGS, {}).pop(report.when, [])
-    notes = item.stash.get(_NOTES, [])
-    lag = item.stash.get(_LAG, None)
-    swept = item.stash.get(_SWEEPS, []) if report.when == "call" else []
-    run = item.stash.get(_RUN, None)
-    record = _taken(item, str(report.when))
+    fresh = carried.findings.pop(str(report.when), [])
+    notes, lag, run, record = state.notes, carried.lag, carried.run, carried.record
+    swept = carried.sweeps if report.when == "call" else []
     if not (fresh or notes or lag or swept or run or record):
         return
     payload: dict[str, Any] = {
@@ -83,14 +103,6 @@ def carry(item: pytest.Item, report: pytest.TestReport) -> None:
     unseen = [finding for finding in fresh if text.finding(finding) not in shown]
     if unseen and report.failed:
         report.sections.append(("pytest-asyncfastapi", text.findings(unseen)))
-
-
-def _taken(item: pytest.Item, when: str) -> str:
-    """The record of the test, once: on the report of its teardown."""
-    record = item.stash.get(_RECORD, "") if when == "teardown" else ""
-    if record:
-        del item.stash[_RECORD]
-    return record
 
 
 def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
