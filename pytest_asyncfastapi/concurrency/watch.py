@@ -11,12 +11,12 @@ import asyncio
 import gc
 import sys
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..activity import LIFESPAN
 from ..births import birth_of
+from ..stopwatch import monotonic
 from . import verdict
 from .hub import HUB, hear_trio
 from .opened import Ledger
@@ -240,11 +240,11 @@ class ConcurrencyWatch:
             for entry in self.ledger.entries
             if entry.open and self._counts(entry.birth, closing=False) and _matters(entry)
         ]
-        until = time.monotonic() + _PATIENCE
+        until = monotonic() + _PATIENCE
         for entry in left:
             thread = entry.ref()
             if isinstance(thread, threading.Thread):
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, until - monotonic()))
             if entry.open:
                 self._keep(verdict.opened_leak(entry, self.user_code))
 
