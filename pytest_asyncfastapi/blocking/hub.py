@@ -284,7 +284,8 @@ class Hub:
                     item.explain(", ".join(filter(None, map(short, args[:2]))))
                 return
         judged = judge(entry, args[0] if args else None)
-        if judged is not None:
+        # Of a wait the event does not say whether it was one.
+        if judged is not None and judged.judge != "wait":
             seen = self.report(judged, shown, frame, "audit event")
             if cell.pending and not cell.pending[-1].seen:
                 cell.pending[-1].seen = seen

@@ -32,7 +32,7 @@ Judge = Literal[
 # How a blocking call is told from a harmless one, in the words of the documentation.
 JUDGES: dict[str, str] = {
     "always": "whatever its arguments",
-    "socket": "on a socket whose timeout is not 0",
+    "socket": "on a socket whose timeout is not 0; sending a datagram only if it waited",
     "tls": "on a TLS socket whose timeout is not 0",
     "path": "on a path of a real file system (not /dev, /proc, /sys)",
     "file": "on an open file of a real file system, a socket's file, or stdin",

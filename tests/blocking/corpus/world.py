@@ -104,6 +104,26 @@ def datagrams():
 
 
 @thing
+def full_datagrams():
+    """A datagram socket whose peer has no room, and a function that makes some."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with left, right:
+        left.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                left.send(b"x" * 1000)
+        left.setblocking(True)
+        right.setblocking(False)
+
+        def read_all():
+            with contextlib.suppress(OSError):
+                while True:
+                    right.recv(1000)
+
+        yield left, read_all
+
+
+@thing
 def port():
     """The port of somebody who listens and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as made:
