@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .catalog import Entry, by_package
@@ -24,16 +25,22 @@ _Cause = tuple[Scene, Entry, float, str]
 def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause]:
     """What held the loop: where, what, for how many seconds, and how that is known.
 
-    One step may have slept in one place and computed in another.
+    One step may have slept in one place, computed in another, and imported in a third: what it
+    spent in imports is told by the part of its samples that were taken there.
     """
     scenes = [(sample, _scene(sample, user, stall.label)) for sample in stall.samples]
-    cost = stall.cpu + stall.blocked
-    _, scene = _most_common(scenes, stall, user)
-    if scene.importing:
+    causes: list[_Cause] = []
+    importing = [pair for pair in scenes if pair[1].importing]
+    share = len(importing) / max(1, len(scenes))
+    if (cost := (stall.cpu + stall.blocked) * share) and cost >= policy.step_threshold:
+        _, scene = _most_common(importing, stall, user)
         remedy = to.IMPORT_BEFORE if scene.lazily else to.IMPORT
         entry = Entry("import", "import", "always", remedy)
-        return [(scene, entry, cost, "step watch")] if cost >= policy.step_threshold else []
-    causes: list[_Cause] = []
+        causes.append((scene, entry, cost, "step watch"))
+    if importing:
+        rest = 1 - share
+        scenes = [pair for pair in scenes if not pair[1].importing]
+        stall = replace(stall, cpu=stall.cpu * rest, blocked=stall.blocked * rest)
     if stall.blocked >= policy.step_threshold and stall.proven:
         asleep = [pair for pair in scenes if pair[0].asleep] or scenes
         sample, scene = _most_common(asleep, stall, user)

@@ -24,7 +24,8 @@ _ONCE = frozenset({"file", "file_metadata", "import"})
 _WATCHED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
 _SMALL = frozenset({"file", "file_metadata", "lock", "import"})
-_NO_REQUEST = frozenset({"", BODY})
+# Imported by C code at its first use (`strptime`, `encode`): nobody writes such an import.
+_NOBODYS = frozenset({"_strptime", "codecs", "encodings"})
 _SHORT = 0.001  # seconds: below, the time alone convinces nobody
 _WEIGHTS: dict[str, Weight] = {"fail": "error", "warn": "warning", "off": "silent"}
 # What a library of a known kind waits in: its kind says more than the call does.
@@ -34,6 +35,8 @@ _WAITS = frozenset({"network", "dns", "tls", "lock", "join", "queue"})
 def counts(category: str, scene: Scene) -> bool:
     """Is this somebody's call, and not the loop's, the tools' or the interpreter's own?"""
     if scene.blame in ("async", "tool"):
+        return False
+    if scene.importing and scene.imports.partition(".")[0] in _NOBODYS:
         return False
     if scene.quiet and category in _SMALL:
         return False
@@ -58,15 +61,16 @@ def weigh(
     What was not `seen`, but only concluded from figures, fails a test in profile "strict" alone.
 
     What a library imports or reads by itself is nobody's line to change, and mostly
-    happens once: it is a warning when it takes long, in every profile. Start-up is
+    happens once, and so does an import in the test's own body: each is a warning when it takes
+    long, in every profile. Start-up is
     where a client is built and a file is read, and a fixture is where the app is built
     (`preparing`): while nobody is served only waiting for others counts.
     """
     if (activity == LIFESPAN or preparing) and category not in _AT_ONCE:
         return "silent"
     own = scene.user is not None
-    if category == "import" and scene.lazily and activity in _NO_REQUEST:
-        own = False  # what a route, say, makes its library import when the test adds it
+    if category == "import" and (scene.lazily or activity == BODY):
+        own = False
     if not own and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
