@@ -167,7 +167,7 @@ class BlockingGuard:
             # The event comes before the import machinery is on the stack.
             scene = replace(scene, importing=True, imports=args.strip("'"), lazily=scene.through)
         name, category, remedy = classify(entry, scene)
-        if not counts(category, scene):
+        if not counts(category, scene, entry.judge):
             return None
         latest = self._latest.get(threading.get_ident())
         if latest is not None and joins(latest, name, entry, scene):
@@ -189,11 +189,20 @@ class BlockingGuard:
             witness=witness,
             test=self.test,
             birth=current_birth(),
+            judge=entry.judge,
         )
         if name != entry.name and entry.category != "http":
             record.inner.append(entry.name)
         self._keep(record)
-        weight = weigh(category, None, self.policy, scene, activity, preparing=record.preparing)
+        weight = weigh(
+            category,
+            None,
+            self.policy,
+            scene,
+            activity,
+            preparing=record.preparing,
+            judge=entry.judge,
+        )
         if self.policy.mode == "raise" and weight == "error":
             raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
         return record

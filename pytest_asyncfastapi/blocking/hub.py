@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from . import kernel
 from .catalog import Catalog, Entry
+from .computed import COMPUTES, computed
 from .judge import judge, short, state_is_known
 from .polling import may_only_poll, only_polls
 from .records import BlockingCallError
@@ -85,7 +86,7 @@ _AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO"})
 class Pending:
     """A C call that has begun."""
 
-    __slots__ = ("asleep", "callee", "entry", "frame", "line", "others", "seen", "start")
+    __slots__ = ("asleep", "callee", "cpu", "entry", "frame", "line", "others", "seen", "start")
 
     def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
@@ -94,6 +95,7 @@ class Pending:
         self.line = frame.f_lineno
         self.seen: list[Seen] = []
         self.asleep = 0
+        self.cpu = 0.0  # of the thread, when it began
         self.others: float | None = None  # seconds that others took so far, if they may have
         self.start = 0.0
 
@@ -223,6 +225,8 @@ class Hub:
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
             pending.others = None if state_is_known(arg0) else self.of_others()
+        elif judged.judge in COMPUTES:
+            pending.cpu = kernel.thread_time()
         elif not (arg0 is Unseen and judged.name in _AUDITED):
             pending.seen = self.report(judged, short(arg0), frame, witness)
         cell.pending.append(pending)
@@ -245,6 +249,11 @@ class Hub:
         else:
             return
         duration = now - pending.start
+        cost = 0.0
+        if pending.entry.judge in COMPUTES:
+            cost = computed(pending.entry, frame, kernel.thread_time() - pending.cpu)
+            if not cost:
+                return
         if not cell.pending:
             cell.explained += duration
         seen = pending.seen
@@ -254,7 +263,9 @@ class Hub:
             if pending.others is not None and self.of_others() - pending.others > duration / 2:
                 return  # it waited for the GIL, as far as anybody can tell
             seen = self.report(pending.entry, "", frame, witness, pending.line)
-        held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
+        if cost:
+            seen = self.report(pending.entry, "", frame, witness, pending.line)
+        held = cost or (duration if duration < 0.01 else duration - self.pushed_aside(cell))
         for item in seen:
             item.ended(duration, held)
 

@@ -34,6 +34,7 @@ class Record:
         witness: str,
         test: str,
         birth: Birth | None = None,
+        judge: str = "",
     ) -> None:
         self.name = name
         self.args = args
@@ -44,6 +45,7 @@ class Record:
         self.witness = witness
         self.test = test
         self.birth = birth
+        self.judge = judge
         self.began = perf_counter()
         self.thread = threading.current_thread().name
         self.inner: list[str] = []
@@ -93,6 +95,7 @@ class Record:
                 self.activity,
                 preparing=self.preparing,
                 seen=self.seen,
+                judge=self.judge,
             ),
             allow=allow_line(self.category, self.scene),
             remedy=_fill(self.remedy, self.args),

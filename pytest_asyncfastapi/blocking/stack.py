@@ -153,9 +153,7 @@ def spots(frame: FrameType | None) -> list[Spot]:
             if code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen"):
                 imports = str(frame.f_locals.get("name", ""))
             line = frame.f_lineno or 0
-            found.append(
-                Spot(code, line, frame.f_lasti, str(module), id(frame), imports, template)
-            )
+            found.append(Spot(code, line, frame.f_lasti, str(module), id(frame), imports, template))
         frame = frame.f_back
     return found
 
@@ -247,7 +245,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
         elif mine:
             imported = imported or _loads(spot)
         else:
-            below = spot if below is None or top not in _WRAPPERS else below
+            below = below if top in _WRAPPERS else spot
             named = find_named(spot.code.co_qualname, spot.module) or named
             importing = importing or _loads(spot)
             if spot.imports:

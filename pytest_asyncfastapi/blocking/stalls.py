@@ -47,10 +47,9 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
         causes.append((scene, _blocked_in(sample, scene), stall.blocked, _evidence(scenes)))
     awake = [pair for pair in scenes if not pair[0].asleep] or scenes
     sample, scene = _most_common(awake, stall, user)
-    if stall.cpu >= _cpu_limit(policy, scene):
+    if stall.cpu >= policy.cpu_threshold:
         name = scene.wrote or (sample.stack[0].code.co_qualname if sample.stack else stall.callback)
-        remedy = to.BUILD_ONCE if name.endswith(".AsyncClient") else to.CPU
-        entry = Entry(name or "a step of the loop", "cpu", "always", remedy)
+        entry = Entry(name or "a step of the loop", "cpu", "always", to.CPU)
         causes.append((scene, entry, stall.cpu, "step watch: the thread was computing"))
     return causes
 
@@ -70,12 +69,6 @@ def _without_collector(stack: list[Spot]) -> list[Spot]:
         if any(stack[depth].code is code for code in callbacks):
             return stack[depth + 1 :]
     return stack
-
-
-def _cpu_limit(policy: BlockingPolicy, scene: Scene) -> float:
-    if policy.profile == "strict" and scene.wrote.endswith(".AsyncClient"):
-        return policy.step_threshold
-    return policy.cpu_threshold
 
 
 def _most_common(

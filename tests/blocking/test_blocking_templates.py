@@ -14,7 +14,10 @@ import pytest
 from pytest_asyncfastapi.activity import ACTIVITY
 
 PART = "part\n"
-JINJA = "line 1\n{% if clock %}\n{{ clock.wait() }}\n{% else %}\n{% include 'part.html' %}\n{% endif %}\n"
+JINJA = (
+    "line 1\n{% if clock %}\n{{ clock.wait() }}\n"
+    "{% else %}\n{% include 'part.html' %}\n{% endif %}\n"
+)
 MAKO = "line 1\n% if clock:\n${clock.wait()}\n% else:\n<%include file='part.html'/>\n% endif\n"
 LINES = "line\n" * 30
 
