@@ -18,6 +18,7 @@ SQL = "aiosqlite or SQLAlchemy's async engine, or " + THREAD
 DB = "an async driver (asyncpg, psycopg.AsyncConnection, ...), or " + THREAD
 RPC = "grpc.aio, or " + THREAD
 FILE = "await anyio.Path(...).read_text() / anyio.open_file(...), or " + THREAD
+FILE_WORK = THREAD + "; one call in a thread for all of it"
 META = "await anyio.Path(...).stat(), .exists(), ..., or " + THREAD
 HTTP = "async with httpx.AsyncClient() as client: await client.get(...)"
 STDIN = THREAD

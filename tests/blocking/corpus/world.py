@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import http.server
+import io
 import multiprocessing
 import os
 import queue
@@ -19,9 +20,11 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +72,27 @@ def text():
         path = things["folder"] / "some.txt"
         path.write_text("one\ntwo\nthree\n")
         yield path
+
+
+@thing
+def zipped():
+    """An archive in memory, of one small file."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("some.txt", "one")
+    with zipfile.ZipFile(made) as archive:
+        yield archive
+
+
+@thing
+def tarred():
+    """The same as a tar."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("some.txt"), io.BytesIO())
+    made.seek(0)
+    with tarfile.open(fileobj=made) as archive:
+        yield archive
 
 
 @thing
