@@ -52,6 +52,8 @@ _LOADS = frozenset(
 _IMPORTERS = frozenset({"importlib", "pkgutil", "runpy", "zipimport"})
 # They call what the user has given them, and are nothing that a user would name.
 _WRAPPERS = frozenset({"contextlib", "functools"})
+# What apps are made of.
+_FRAMEWORKS = frozenset({"fastapi", "starlette", "pydantic", "sqlmodel", "litestar", "msgspec"})
 # Globals of the Python code that Jinja and Mako make of a template: the lines of it are in no file.
 _TEMPLATES = ("__jinja_template__", "_template_uri")
 _BORDERS = {
@@ -200,6 +202,13 @@ class Scene:
     imports: str = ""  # the module that the user's line imports, if it does
     lazily: bool = False  # a library below that line imports it, at its first use
     through: bool = False  # somebody's code stands between the user's line and the call
+
+    @property
+    def builds(self) -> bool:
+        """Does the user's line call a framework: build an app, routes or models, as in a test?"""
+        if self.below is None or self.below.module == "starlette.testclient":
+            return False
+        return _kind(self.below.code.co_filename)[1] in _FRAMEWORKS
 
     @property
     def wrote(self) -> str:

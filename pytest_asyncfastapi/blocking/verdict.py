@@ -68,14 +68,16 @@ def weigh(
 
     What a library imports or reads by itself is nobody's line to change, and mostly
     happens once, and so does an import in the test's own body: each is a warning when it takes
-    long, in every profile. Start-up is
-    where a client is built and a file is read, and a fixture is where the app is built
-    (`preparing`): while nobody is served only waiting for others counts.
+    long, in every profile. Start-up is where a client is built and a file is read, and a fixture
+    is where the app is built (`preparing`), or the test's own body is: while nobody is served
+    only waiting for others counts. What the lifespan asks of a database (to make its tables,
+    say) keeps nobody waiting yet.
 
     What the catalog's `judge` finds by its name, and measures, counts from less on than
     computing that only the step watch sees.
     """
-    if (activity == LIFESPAN or preparing) and category not in _AT_ONCE:
+    starting = activity == LIFESPAN or preparing or (activity == BODY and scene.builds)
+    if starting and category not in _AT_ONCE:
         return "silent"
     own = scene.user is not None
     if category == "import" and (scene.lazily or activity == BODY):
@@ -83,13 +85,16 @@ def weigh(
     if not own and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
-    if judge in COMPUTES and policy.profile != "strict" and category not in dict(policy.categories):
+    default = policy.profile != "strict" and category not in dict(policy.categories)
+    if judge in COMPUTES and default:
         weight = _computed(judge, held, policy, activity)
-    if not own and category in _ONCE and weight == "error":
-        return "warning"
-    if not seen and policy.profile != "strict" and weight == "error":
-        return "warning"
-    return "warning" if policy.mode == "warn" and weight == "error" else weight
+    only_warns = (
+        policy.mode == "warn"
+        or (not own and category in _ONCE)
+        or (category == "database" and activity == LIFESPAN and default)
+        or (not seen and policy.profile != "strict")
+    )
+    return "warning" if only_warns and weight == "error" else weight
 
 
 def _weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
