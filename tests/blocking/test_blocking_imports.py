@@ -150,7 +150,9 @@ def test_what_c_code_imports_by_itself_is_nobodys(watch, profile, codec, monkeyp
         "x".encode(codec)  # looked up once in a process, and by nobody else
 
     assert watch(endpoint, profile=profile).calls == []
-    assert {"_strptime", f"encodings.{codec}"} <= set(sys.modules)
+    assert f"encodings.{codec}" in sys.modules
+    if sys.version_info >= (3, 12):  # before, the C code keeps the module for the process
+        assert "_strptime" in sys.modules
 
 
 def stall(user: UserCode, loading: int, computing: int) -> Stall:

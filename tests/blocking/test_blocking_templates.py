@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import time
 import types
 
@@ -15,22 +14,22 @@ from pytest_asyncfastapi.activity import ACTIVITY
 
 PART = "part\n"
 JINJA = (
-    "line 1\n{% if clock %}\n{{ clock.wait() }}\n"
+    "line 1\n{% if clock %}\n{{ clock.wait(0.001) }}\n"
     "{% else %}\n{% include 'part.html' %}\n{% endif %}\n"
 )
-MAKO = "line 1\n% if clock:\n${clock.wait()}\n% else:\n<%include file='part.html'/>\n% endif\n"
+MAKO = "line 1\n% if clock:\n${clock.wait(0.001)}\n% else:\n<%include file='part.html'/>\n% endif\n"
 LINES = "line\n" * 30
 
 
 class Clock:
     """The user's own code, called by a template."""
 
-    def wait(self):
-        time.sleep(0.001)  # the user's own line
+    def wait(self, seconds):
+        time.sleep(seconds)  # the user's own line
 
 
 # C code that the template calls itself.
-SLEEPER = types.SimpleNamespace(wait=functools.partial(time.sleep, 0.001))
+SLEEPER = types.SimpleNamespace(wait=time.sleep)
 
 
 @pytest.fixture(params=["jinja", "jinja_text", "mako", "mako_modules"])
