@@ -262,8 +262,7 @@ class Hub:
                 return
             if pending.others is not None and self.of_others() - pending.others > duration / 2:
                 return  # it waited for the GIL, as far as anybody can tell
-            seen = self.report(pending.entry, "", frame, witness, pending.line)
-        if cost:
+        if cost or pending.entry.judge == "wait":
             seen = self.report(pending.entry, "", frame, witness, pending.line)
         held = cost or (duration if duration < 0.01 else duration - self.pushed_aside(cell))
         for item in seen:
@@ -295,8 +294,7 @@ class Hub:
                     item.explain(", ".join(filter(None, map(short, args[:2]))))
                 return
         judged = judge(entry, args[0] if args else None)
-        # Of a wait the event does not say whether it was one.
-        if judged is not None and judged.judge != "wait":
+        if judged is not None and judged.judge != "wait":  # nobody has measured whether it waited
             seen = self.report(judged, shown, frame, "audit event")
             if cell.pending and not cell.pending[-1].seen:
                 cell.pending[-1].seen = seen
