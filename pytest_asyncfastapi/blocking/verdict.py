@@ -86,7 +86,7 @@ def weigh(
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
     default = policy.profile != "strict" and category not in dict(policy.categories)
-    if judge in COMPUTES and default:
+    if category == "cpu" and judge in COMPUTES and default:
         weight = _computed(judge, held, policy, activity)
     only_warns = (
         policy.mode == "warn"

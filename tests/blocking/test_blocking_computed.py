@@ -124,6 +124,21 @@ def test_the_users_word_on_the_category_holds():
         assert weigh("cpu", 0.001, policy, SEEN, BODY, judge="hashes") == weight
 
 
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_the_certificates_of_a_sync_client_do_not_hide_its_call(watch, profile):
+    """`httpx.stream(...)` reads them, and then waits for the other side."""
+
+    async def endpoint():
+        ACTIVITY.set(REQUEST)
+        with contextlib.suppress(httpx.ConnectError):
+            with httpx.stream("GET", "http://127.0.0.1:9/"):
+                pass
+
+    found = [f for f in watch(endpoint, profile=profile).findings() if f.severity == "error"]
+    assert {(f.data["category"], f.remedy[:10]) for f in found} == {("http", "async with")}
+    assert all(f.data["name"].startswith("httpx.stream") for f in found)
+
+
 @pytest.mark.parametrize(
     ("names", "counts"),
     [
