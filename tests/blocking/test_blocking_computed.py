@@ -137,6 +137,8 @@ def test_the_certificates_of_a_sync_client_do_not_hide_its_call(watch, profile):
     found = [f for f in watch(endpoint, profile=profile).findings() if f.severity == "error"]
     assert {(f.data["category"], f.remedy[:10]) for f in found} == {("http", "async with")}
     assert all(f.data["name"].startswith("httpx.stream") for f in found)
+    policy = BlockingPolicy(profile=profile)
+    assert weigh("http", 0.002, policy, SEEN, REQUEST, judge="certificates") == "error"
 
 
 @pytest.mark.parametrize(
