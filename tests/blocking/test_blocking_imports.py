@@ -151,7 +151,7 @@ def test_what_c_code_imports_by_itself_is_nobodys(watch, profile, codec, monkeyp
 
     assert watch(endpoint, profile=profile).calls == []
     assert f"encodings.{codec}" in sys.modules
-    if sys.version_info >= (3, 12):  # before, the C code keeps the module for the process
+    if sys.version_info >= (3, 13):  # before, the C code keeps the module for the process
         assert "_strptime" in sys.modules
 
 
