@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .activity import ACTIVITY
 from .recording_tasks import Tasks
+from .stopwatch import monotonic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -90,7 +90,7 @@ class Recording:
         self.requests: list[Request] = []
         self.tasks = Tasks(user_code)
         self.tasks.start()
-        self._began = time.monotonic()
+        self._began = monotonic()
         # When the test began, on each clock that does not start where the process's does.
         self.zeros: dict[str, float] = {}
 
@@ -98,7 +98,7 @@ class Recording:
         """The test has a loop: whose time may be ahead, if an earlier test was on virtual time."""
         now, clock = _instant()
         if clock != "thread":
-            self.zeros.setdefault(clock, now - (time.monotonic() - self._began))
+            self.zeros.setdefault(clock, now - (monotonic() - self._began))
         if clock == "trio":
             self.tasks.on_trio()
 
@@ -248,4 +248,4 @@ def _instant() -> tuple[float, str]:
     trio: Any = sys.modules.get("trio")
     if trio is not None and trio.lowlevel.in_trio_run():
         return trio.current_time(), "trio"
-    return time.monotonic(), "thread"
+    return monotonic(), "thread"

@@ -21,7 +21,7 @@ MOST_STEPS = 1 << 17
 class Pending:
     """A C call that has begun."""
 
-    __slots__ = ("asleep", "callee", "entry", "frame", "line", "others", "seen", "start")
+    __slots__ = ("asleep", "callee", "cpu", "entry", "frame", "line", "others", "seen", "start")
 
     def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
@@ -30,6 +30,7 @@ class Pending:
         self.line = frame.f_lineno
         self.seen: list[Seen] = []
         self.asleep = 0
+        self.cpu = 0.0  # of the thread, when it began
         self.others: float | None = None  # seconds that others took so far, if they may have
         self.start = 0.0
 

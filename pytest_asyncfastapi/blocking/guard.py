@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..activity import ACTIVITY
 from ..births import current_birth
 from ..findings import Finding, FindingLog
+from ..other_clients import label_requests
 from .allow import ALLOWED_HERE, AllowRule, as_rule
 from .hub import HUB
 from .known_noise import NOISE, is_noise
@@ -66,6 +67,7 @@ class BlockingGuard:
         self._records: list[Record] = []
         self._latest: dict[int, deque[Record]] = {}  # by thread
         self._steps: list[float] = []
+        self._unlabel: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Begin to watch. A second call does nothing."""
@@ -73,6 +75,7 @@ class BlockingGuard:
             return
         self.thread = threading.get_ident()
         self.not_watched = WITNESSES.join(self, self.policy.step_threshold, self.user_code)
+        self._unlabel = label_requests()
 
     def stop(self) -> None:
         """Stop watching; what was recorded stays. A second call does nothing."""
@@ -80,6 +83,8 @@ class BlockingGuard:
             self.not_watched = self.not_watched or HUB.broken
             self._steps = self.step_times()
         WITNESSES.leave(self)
+        if self._unlabel is not None:
+            self._unlabel()
         self._latest.clear()
 
     def armed(self) -> bool:
@@ -181,7 +186,7 @@ class BlockingGuard:
             # The event comes before the import machinery is on the stack.
             scene = replace(scene, importing=True, imports=args.strip("'"), lazily=scene.through)
         name, category, remedy = classify(entry, scene)
-        if not counts(category, scene):
+        if not counts(category, scene, entry.judge):
             return None
         inner = "" if entry.category == "http" else entry.name
         for latest in reversed(self._latest.get(threading.get_ident(), ())):
@@ -209,10 +214,19 @@ class BlockingGuard:
             witness=witness,
             test=self.test,
             birth=current_birth(),
+            judge=entry.judge,
         )
         record.first.name = inner
         self._keep(record)
-        weight = weigh(category, None, self.policy, scene, activity, preparing=record.preparing)
+        weight = weigh(
+            category,
+            None,
+            self.policy,
+            scene,
+            activity,
+            preparing=record.preparing,
+            judge=entry.judge,
+        )
         if self.policy.mode == "raise" and weight == "error":
             raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
         return record.first

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from . import kernel
 from .catalog import Catalog, Entry
 from .cell import Cell, Pending
+from .computed import COMPUTES, computed
 from .judge import judge, short, state_is_known
 from .polling import may_only_poll, only_polls
 from .records import BlockingCallError
@@ -170,6 +171,8 @@ class Hub:
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
             pending.others = None if state_is_known(arg0) else self.of_others()
+        elif judged.judge in COMPUTES:
+            pending.cpu = kernel.thread_time()
         elif not (arg0 is Unseen and judged.name in _AUDITED):
             pending.seen = self.report(judged, short(arg0), frame, witness)
         cell.pending.append(pending)
@@ -192,6 +195,11 @@ class Hub:
         else:
             return
         duration = now - pending.start
+        cost = 0.0
+        if pending.entry.judge in COMPUTES:
+            cost = computed(pending.entry, frame, kernel.thread_time() - pending.cpu)
+            if not cost:
+                return
         if not cell.pending:
             cell.explained += duration
         seen = pending.seen
@@ -200,8 +208,9 @@ class Hub:
                 return
             if pending.others is not None and self.of_others() - pending.others > duration / 2:
                 return  # it waited for the GIL, as far as anybody can tell
+        if cost or pending.entry.judge == "wait":
             seen = self.report(pending.entry, "", frame, witness, pending.line)
-        held = duration if duration < 0.01 else duration - self.pushed_aside(cell)
+        held = cost or (duration if duration < 0.01 else duration - self.pushed_aside(cell))
         nested = any(outer.seen for outer in cell.pending)
         for item in seen:
             item.ended(duration, held, nested=nested)
@@ -232,7 +241,7 @@ class Hub:
                     item.explain(", ".join(filter(None, map(short, args[:2]))))
                 return
         judged = judge(entry, args[0] if args else None)
-        if judged is not None:
+        if judged is not None and judged.judge != "wait":  # nobody has measured whether it waited
             seen = self.report(judged, shown, frame, "audit event")
             if cell.pending and not cell.pending[-1].seen:
                 cell.pending[-1].seen = seen

@@ -11,10 +11,12 @@ import _thread
 import io
 import os
 import pathlib
+import socket
 import stat
 import sys
 import threading
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .catalog import Entry
@@ -26,10 +28,13 @@ if TYPE_CHECKING:
 _fstat = os.fstat
 _get_blocking = getattr(os, "get_blocking", None)
 _gettimeout = _socket.socket.gettimeout
+_socket_kind: Any = _socket.socket.type  # a member of the C type: reads the field, runs no code
 _LOCK = _thread.LockType
 _RLOCK: Any = type(threading.RLock())
 LOCK_TYPES: frozenset[Any] = frozenset({_LOCK, _RLOCK})
 _FILE_TYPES = frozenset({io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.FileIO})
+_DATAGRAM = int(socket.SOCK_DGRAM)
+_SENDS = (".connect", ".connect_ex", ".send", ".sendall", ".sendto", ".sendmsg")
 _UNREAL = ("/dev/", "/proc/", "/sys/")
 _READERS = ("read", "read1", "readline", "readlines", "readinto", "readinto1", "peek", "readv",
             "__next__", "load", "sendfile")  # fmt: skip
@@ -46,9 +51,14 @@ def judge(entry: Entry, arg0: Any) -> Entry | None:
 
 def _socket_blocks(entry: Entry, sock: Any) -> Entry | None:
     try:
-        return entry if _gettimeout(sock) != 0 else None
+        if _gettimeout(sock) == 0:
+            return None
     except TypeError:
         return None
+    if _socket_kind.__get__(sock) == _DATAGRAM and entry.name.endswith(_SENDS):
+        # It is handed to the kernel, and that is all, unless the kernel has no room for it.
+        return replace(entry, judge="wait")
+    return entry
 
 
 def _tls_blocks(entry: Entry, ssl_object: Any) -> Entry | None:

@@ -17,14 +17,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .. import stopwatch
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PROC = sys.platform == "linux"
-# Bound now: a virtual clock or a mock must not reach the watchers.
-perf_counter = time.perf_counter
-thread_time = time.thread_time
-process_time = time.process_time
+perf_counter = stopwatch.perf_counter
+thread_time = stopwatch.thread_time
+process_time = stopwatch.process_time
 _os_open, _os_close = os.open, os.close
 _os_pread: Any = getattr(os, "pread", None)  # on Windows there is none, and no /proc
 try:

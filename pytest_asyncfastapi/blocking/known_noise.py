@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 KNOWN_NOISE: tuple[tuple[str, str], ...] = (
     # Functions of the calling thread only: the app itself runs below others of that module.
     ("starlette.testclient:TestClient.request", "a sync TestClient waits for its own thread"),
+    ("starlette.testclient:_TestClientTransport.handle_request", "waits for its own thread"),
     ("starlette.testclient:TestClient.websocket_connect", "waits for its own thread"),
     ("starlette.testclient:TestClient.__enter__", "a sync TestClient starts its own thread"),
     ("starlette.testclient:TestClient.__exit__", "a sync TestClient ends its own thread"),

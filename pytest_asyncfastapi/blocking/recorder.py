@@ -75,6 +75,7 @@ class Record:
         witness: str,
         test: str,
         birth: Birth | None = None,
+        judge: str = "",
     ) -> None:
         self.name = name
         self.args = args
@@ -84,6 +85,7 @@ class Record:
         self.witness = witness
         self.test = test
         self.birth = birth
+        self.judge = judge
         self.began = perf_counter()
         self.thread = threading.current_thread().name
         self.stall = False
@@ -168,6 +170,7 @@ class Record:
                 self.activity,
                 preparing=self.preparing,
                 seen=self.seen,
+                judge=self.judge,
             )
             for category, seconds in held.items()
         }

@@ -42,6 +42,20 @@ _QUIET = frozenset(
     {"linecache", "traceback", "warnings", "logging", "tokenize", "inspect", "pdb", "bdb",
      "tracemalloc", "faulthandler", "unittest"}
 )  # fmt: skip
+# Frames of the import machinery that load a module. `_handle_fromlist` does not: it runs at each
+# `from package import name`, whatever is imported already.
+_LOADS = frozenset(
+    {"_find_and_load", "_load", "_load_unlocked", "_load_backward_compatible", "_exec",
+     "exec_module", "load_module"}
+)  # fmt: skip
+# Parts of the standard library that import what their caller asks for.
+_IMPORTERS = frozenset({"importlib", "pkgutil", "runpy", "zipimport"})
+# They call what the user has given them, and are nothing that a user would name.
+_WRAPPERS = frozenset({"contextlib", "functools"})
+# What apps are made of.
+_FRAMEWORKS = frozenset({"fastapi", "starlette", "pydantic", "sqlmodel", "litestar", "msgspec"})
+# Globals of the Python code that Jinja and Mako make of a template: the lines of it are in no file.
+_TEMPLATES = ("__jinja_template__", "_template_uri")
 _BORDERS = {
     "_run": ("asyncio", "events.py"),
     "_run_once": ("asyncio", "base_events.py"),
@@ -135,6 +149,7 @@ class Spot:
     module: str
     ident: int
     imports: str = ""  # the module that this frame of the import machinery loads
+    template: bool = False  # made of a template by Jinja or Mako
 
     @property
     def label(self) -> str:
@@ -155,12 +170,14 @@ def spots(frame: FrameType | None) -> list[Spot]:
             found, frame = [], outside
             code = frame.f_code
         if not code.co_filename.startswith(_ROOM):
-            module = frame.f_globals.get("__name__") or ""
+            names = frame.f_globals
+            module = names.get("__name__") or ""
+            template = _TEMPLATES[0] in names or _TEMPLATES[1] in names
             imports = ""
             if code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen"):
                 imports = str(frame.f_locals.get("name", ""))
             line = frame.f_lineno or 0
-            found.append(Spot(code, line, frame.f_lasti, str(module), id(frame), imports))
+            found.append(Spot(code, line, frame.f_lasti, str(module), id(frame), imports, template))
         frame = frame.f_back
     return found
 
@@ -220,13 +237,20 @@ class Scene:
     user: Spot | None
     blame: str
     quiet: bool
-    importing: bool  # an import stands between the user's line and the call
+    importing: bool  # a module is loaded between the user's line and the call
     imported: bool  # an import stands further out: the user's line runs because of it
     labels: tuple[str, ...]
     named: Named | None = None  # the outermost name of the catalog below the user's line
     imports: str = ""  # the module that the user's line imports, if it does
     lazily: bool = False  # a library below that line imports it, at its first use
-    through: bool = False  # a library stands between the user's line and the call
+    through: bool = False  # somebody's code stands between the user's line and the call
+
+    @property
+    def builds(self) -> bool:
+        """Does the user's line call a framework: build an app, routes or models, as in a test?"""
+        if self.below is None or self.below.module == "starlette.testclient":
+            return False
+        return _kind(self.below.code.co_filename)[1] in _FRAMEWORKS
 
     @property
     def wrote(self) -> str:
@@ -254,10 +278,11 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     blame, quiet, importing, imported = "", False, False, False
     library: Spot | None = None
     named: Named | None = None
-    imports, lazily = "", False
+    imports, lazily, through = "", False, False
     for spot in stack:
         filename = spot.code.co_filename
-        kind = "user" if user.owns(filename) else _kind(filename)[0]
+        mine_too = not spot.template and user.owns(filename)
+        kind, top = ("user", "") if mine_too else _kind(filename)
         if kind == "async" and spot.label in _RUNS:
             kind = "stdlib"  # a loop that is run inside another one's step
         if kind == "ours":
@@ -271,14 +296,16 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
             mine.append(spot)
             blame = blame or kind
         elif mine:
-            imported = imported or kind == "import"
+            imported = imported or _loads(spot)
         else:
-            below = spot
+            below = below if top in _WRAPPERS else spot
             named = find_named(spot.code.co_qualname, spot.module) or named
-            importing = importing or kind == "import"
+            importing = importing or _loads(spot)
             if spot.imports:
-                imports, lazily = spot.imports, False
-            lazily = lazily or (importing and kind == "library")
+                imports, lazily, through = spot.imports, False, False
+            elif kind != "import" and top not in _IMPORTERS:
+                through = True
+                lazily = importing
             if not blame:
                 quiet = quiet or kind == "quiet"
                 blame = kind if kind in ("async", "tool", "library") else ""
@@ -291,14 +318,19 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     return Scene(
         where, chain, below if mine else None, mine[0] if mine else None, blame, quiet, importing,
         imported, tuple(labels), named if mine else None, imports, lazily and bool(imports),
-        library is not None,
+        through,
     )  # fmt: skip
+
+
+def _loads(spot: Spot) -> bool:
+    code = spot.code
+    return code.co_name in _LOADS and _kind(code.co_filename)[0] == "import"
 
 
 def import_statement(stack: list[Spot]) -> list[Spot]:
     """The part of a stack from its outermost import outwards: whose line imports all of it."""
     for at in range(len(stack) - 1, -1, -1):
-        if _kind(stack[at].code.co_filename)[0] == "import":
+        if _loads(stack[at]):
             return stack[at:]
     return stack
 

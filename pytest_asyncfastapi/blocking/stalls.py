@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .catalog import Entry, by_package
@@ -24,26 +25,31 @@ _Cause = tuple[Scene, Entry, float, str]
 def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause]:
     """What held the loop: where, what, for how many seconds, and how that is known.
 
-    One step may have slept in one place and computed in another.
+    One step may have slept in one place, computed in another, and imported in a third: what it
+    spent in imports is told by the part of its samples that were taken there.
     """
     scenes = [(sample, _scene(sample, user, stall.label)) for sample in stall.samples]
-    cost = stall.cpu + stall.blocked
-    _, scene = _most_common(scenes, stall, user)
-    if scene.importing:
+    causes: list[_Cause] = []
+    importing = [pair for pair in scenes if pair[1].importing]
+    share = len(importing) / max(1, len(scenes))
+    if (cost := (stall.cpu + stall.blocked) * share) and cost >= policy.step_threshold:
+        _, scene = _most_common(importing, stall, user)
         remedy = to.IMPORT_BEFORE if scene.lazily else to.IMPORT
         entry = Entry("import", "import", "always", remedy)
-        return [(scene, entry, cost, "step watch")] if cost >= policy.step_threshold else []
-    causes: list[_Cause] = []
+        causes.append((scene, entry, cost, "step watch"))
+    if importing:
+        rest = 1 - share
+        scenes = [pair for pair in scenes if not pair[1].importing]
+        stall = replace(stall, cpu=stall.cpu * rest, blocked=stall.blocked * rest)
     if stall.blocked >= policy.step_threshold and stall.proven:
         asleep = [pair for pair in scenes if pair[0].asleep] or scenes
         sample, scene = _most_common(asleep, stall, user)
         causes.append((scene, _blocked_in(sample, scene), stall.blocked, _evidence(scenes)))
     awake = [pair for pair in scenes if not pair[0].asleep] or scenes
     sample, scene = _most_common(awake, stall, user)
-    if stall.cpu >= _cpu_limit(policy, scene):
+    if stall.cpu >= policy.cpu_threshold:
         name = scene.wrote or (sample.stack[0].code.co_qualname if sample.stack else stall.callback)
-        remedy = to.BUILD_ONCE if name.endswith(".AsyncClient") else to.CPU
-        entry = Entry(name or "a step of the loop", "cpu", "always", remedy)
+        entry = Entry(name or "a step of the loop", "cpu", "always", to.CPU)
         causes.append((scene, entry, stall.cpu, "step watch: the thread was computing"))
     return causes
 
@@ -63,12 +69,6 @@ def _without_collector(stack: list[Spot]) -> list[Spot]:
         if any(stack[depth].code is code for code in callbacks):
             return stack[depth + 1 :]
     return stack
-
-
-def _cpu_limit(policy: BlockingPolicy, scene: Scene) -> float:
-    if policy.profile == "strict" and scene.wrote.endswith(".AsyncClient"):
-        return policy.step_threshold
-    return policy.cpu_threshold
 
 
 def _most_common(

@@ -10,6 +10,7 @@ from ..findings import Finding, Severity
 from ..units import show
 from .catalog import Category, Entry, by_package
 from .catalog import remedies as to
+from .computed import COMPUTES
 
 if TYPE_CHECKING:
     from .records import BlockingCall, BlockingPolicy, Weight
@@ -24,17 +25,24 @@ _ONCE = frozenset({"file", "file_metadata", "import"})
 _WATCHED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
 _SMALL = frozenset({"file", "file_metadata", "lock", "import"})
-_NO_REQUEST = frozenset({"", BODY})
+# Imported by C code at its first use (`strptime`, `encode`): nobody writes such an import.
+_NOBODYS = frozenset({"_strptime", "codecs", "encodings"})
+_SLOW_HASH = 0.02  # seconds of CPU time: a password hash that others notice
 _SHORT = 0.001  # seconds: below, the time alone convinces nobody
 _WEIGHTS: dict[str, Weight] = {"fail": "error", "warn": "warning", "off": "silent"}
 # What a library of a known kind waits in: its kind says more than the call does.
 _WAITS = frozenset({"network", "dns", "tls", "lock", "join", "queue"})
 
 
-def counts(category: str, scene: Scene) -> bool:
+def counts(category: str, scene: Scene, judge: str = "") -> bool:
     """Is this somebody's call, and not the loop's, the tools' or the interpreter's own?"""
     if scene.blame in ("async", "tool"):
         return False
+    if scene.importing and scene.imports.partition(".")[0] in _NOBODYS:
+        return False
+    own = scene.blame in ("", "user") and scene.wrote[:4] in ("", "ssl.")
+    if judge == "certificates" and not (own or scene.blame == "library"):
+        return False  # a sync client of the standard library, which is told when it is used
     if scene.quiet and category in _SMALL:
         return False
     if category == "lock" and (scene.importing or (scene.blame == "" and scene.labels)):
@@ -59,29 +67,41 @@ def weigh(
     *,
     preparing: bool = False,
     seen: bool = True,
+    judge: str = "",
 ) -> Weight:
     """How much a call of this category matters; `held` is free of time pushed aside.
 
     What was not `seen`, but only concluded from figures, fails a test in profile "strict" alone.
 
     What a library imports or reads by itself is nobody's line to change, and mostly
-    happens once: it is a warning when it takes long, in every profile. Start-up is
-    where a client is built and a file is read, and a fixture is where the app is built
-    (`preparing`): while nobody is served only waiting for others counts.
+    happens once, and so does an import in the test's own body: each is a warning when it takes
+    long, in every profile. Start-up is where a client is built and a file is read, and a fixture
+    is where the app is built (`preparing`), or the test's own body is: while nobody is served
+    only waiting for others counts. What the lifespan asks of a database (to make its tables,
+    say) keeps nobody waiting yet.
+
+    What the catalog's `judge` finds by its name, and measures, counts from less on than
+    computing that only the step watch sees.
     """
-    if (activity == LIFESPAN or preparing) and category not in _AT_ONCE:
+    starting = activity == LIFESPAN or preparing or (activity == BODY and scene.builds)
+    if starting and category not in _AT_ONCE:
         return "silent"
     own = scene.user is not None
-    if category == "import" and scene.lazily and activity in _NO_REQUEST:
-        own = False  # what a route, say, makes its library import when the test adds it
+    if category == "import" and (scene.lazily or activity == BODY):
+        own = False
     if not own and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
     weight = _weigh(category, held, policy)
-    if not own and category in _ONCE and weight == "error":
-        return "warning"
-    if not seen and policy.profile != "strict" and weight == "error":
-        return "warning"
-    return "warning" if policy.mode == "warn" and weight == "error" else weight
+    default = policy.profile != "strict" and category not in dict(policy.categories)
+    if category == "cpu" and judge in COMPUTES and default:
+        weight = _computed(judge, held, policy, activity)
+    only_warns = (
+        policy.mode == "warn"
+        or (not own and category in _ONCE)
+        or (category == "database" and activity == LIFESPAN and default)
+        or (not seen and policy.profile != "strict")
+    )
+    return "warning" if only_warns and weight == "error" else weight
 
 
 def _weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
@@ -96,6 +116,17 @@ def _weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
     return "error" if above else "warning"
 
 
+def _computed(judge: str, held: float | None, policy: BlockingPolicy, activity: str) -> Weight:
+    """A password hash, or reading the certificates of authorities, in the default profile."""
+    hashes = judge == "hashes"
+    if activity == BODY:
+        limit = policy.cpu_threshold if hashes else policy.step_threshold
+        return "warning" if held is not None and held >= limit else "silent"
+    if hashes:
+        return "error" if held is None or held >= _SLOW_HASH else "warning"
+    return "error" if held is not None and held >= policy.step_threshold else "silent"
+
+
 def classify(entry: Entry, scene: Scene) -> tuple[str, Category, str]:
     """The name the user wrote, the category and the remedy of a call in its place."""
     category, remedy = entry.category, entry.remedy
@@ -105,10 +136,10 @@ def classify(entry: Entry, scene: Scene) -> tuple[str, Category, str]:
     named = scene.named
     if named is not None:
         category, remedy = named.entry.category, named.entry.remedy
-    if category in _WAITS:
+    if category in _WAITS or entry.judge == "certificates":
         category, remedy = by_package(wrote.partition(".")[0]) or (category, remedy)
-    if wrote.endswith(".AsyncClient") and wrote.startswith("httpx"):
-        remedy = to.BUILD_ONCE
+    if remedy == to.CONTEXT_ONCE and wrote and "context" not in wrote and wrote[:4] != "ssl.":
+        remedy = to.BUILD_ONCE  # a client builds a context of its own
     if not wrote or wrote == entry.name:
         return entry.name, category, remedy
     return wrote, category, remedy
@@ -125,7 +156,8 @@ def title(call: BlockingCall) -> str:
     """One line that needs no context."""
     took = "" if call.duration is None else show(call.duration)
     if call.category == "cpu":
-        return f"blocking computation: {call.name} held the event loop for {took} of CPU time"
+        what = f"blocking computation: {call.name} held the event loop for {took}"
+        return f"{what} of CPU time" if call.witness.startswith("step watch") else what
     # Without arguments it had none, or they were not seen (3.11's profile events have none).
     shown = f"{call.name}({call.args})" if call.args else call.name
     if took:

@@ -61,9 +61,10 @@ class Witnesses:
             self._lingers = self._lingers or guard.lingers
             self._hub.listeners = (*self._hub.listeners, guard)
             self._limits[id(guard)] = threshold
-            tap = self._tap = self._tap or self._make_tap()
-            self._trouble = tap.start(user, anew=anew)
-            self.steps.start(min(self._limits.values()))
+            with self._hub.aside():  # a loop may be running: what we import is not its business
+                tap = self._tap = self._tap or self._make_tap()
+                self._trouble = tap.start(user, anew=anew)
+                self.steps.start(min(self._limits.values()))
         return self.check()
 
     def leave(self, guard: Listener) -> None:

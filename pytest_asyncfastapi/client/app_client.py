@@ -8,9 +8,9 @@ rest. It overrides public methods only.
 from __future__ import annotations
 
 import datetime
-import time
 from typing import TYPE_CHECKING, Any
 
+from ..stopwatch import perf_counter
 from .transport import EXTENSION, Core
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class AppClient:
         follow_redirects = unset if follow_redirects is _AS_PARENT else follow_redirects
         ready: Any = stream
         if self._is_plain(request, auth, follow_redirects):
-            began = time.perf_counter()
+            began = perf_counter()
             if stream:
                 ready = await self.asgi.opened(request)
             else:
@@ -164,7 +164,7 @@ class AppClient:
             body.response = response
         else:
             response.read()
-            response.elapsed = datetime.timedelta(seconds=time.perf_counter() - began)
+            response.elapsed = datetime.timedelta(seconds=perf_counter() - began)
         if any(name.lower() == b"set-cookie" for name, _ in exchange.headers):
             self.cookies.extract_cookies(response)  # type: ignore[attr-defined]
         return response

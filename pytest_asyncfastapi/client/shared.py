@@ -7,9 +7,9 @@ Mix-ins that stand before the library's own abstract classes; `with_httpx` and
 from __future__ import annotations
 
 import datetime
-import time
 from typing import TYPE_CHECKING, Any
 
+from ..stopwatch import perf_counter
 from .exchange import Exchange
 from .signals import translated
 from .transport import EXTENSION, Core
@@ -47,7 +47,7 @@ class Body:
     async def aclose(self) -> None:
         """Leave: an app that still streams is told, cancelled and waited for."""
         if self.response is not None and self._began is not None:
-            spent = time.perf_counter() - self._began
+            spent = perf_counter() - self._began
             self.response.elapsed = datetime.timedelta(seconds=spent)
             self.response = None  # no cycle: the response refers to its stream
         await self._core.close_exchange(self._exchange)

@@ -11,12 +11,12 @@ from __future__ import annotations
 import math
 import selectors
 from contextlib import suppress
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import trio
 
 from ..await_chains import describe_each, frames_of, line_of
+from ..stopwatch import perf_counter
 from .errors import ClockError
 from .pace import RESTLESS, SLICE, Pace, Policy
 from .selector import SETTLE

@@ -9,9 +9,9 @@ This module must not know what the work is, nor which loop waits for it.
 
 from __future__ import annotations
 
-from time import thread_time
 from typing import TYPE_CHECKING, Literal
 
+from ..stopwatch import thread_time
 from ..units import show
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ import os
 import queue
 import sys
 import weakref
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..frames import called
+from ..stopwatch import perf_counter
 
 if TYPE_CHECKING:
     import threading

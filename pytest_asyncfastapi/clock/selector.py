@@ -8,10 +8,10 @@ what counts as real work, nor what time does meanwhile.
 
 from __future__ import annotations
 
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..await_chains import line_of
+from ..stopwatch import perf_counter
 from .pace import RESTLESS, SLICE
 
 if TYPE_CHECKING:

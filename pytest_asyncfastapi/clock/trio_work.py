@@ -8,11 +8,11 @@ tasks wait for. This module must not know what is done about it.
 from __future__ import annotations
 
 import gc
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ..await_chains import frames_of
+from ..stopwatch import perf_counter
 from .real_work import Work, name_of
 from .sockets import Descriptor, describe, is_local
 from .threads import EXECUTOR, USER, WORKER, Threads

@@ -11,12 +11,12 @@ import asyncio
 import functools
 import sys
 import threading
-import time
 import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..activity import LIFESPAN
 from ..births import birth_of
+from ..stopwatch import monotonic
 from . import garbage, verdict
 from .homes import goes_on, home_of_caller
 from .hub import HUB, hear_trio
@@ -251,13 +251,13 @@ class ConcurrencyWatch:
                 self._keep(leak)
 
     def _judge_opened(self) -> None:
-        until = time.monotonic() + _PATIENCE
+        until = monotonic() + _PATIENCE
         for entry in self._open():
             thread = entry.ref()
             if isinstance(thread, threading.Thread):
                 if not entry.birth.direct and entry.home and goes_on(entry.home()):
                     continue  # the worker of a library's connection, which the loop still has
-                thread.join(max(0.0, until - time.monotonic()))
+                thread.join(max(0.0, until - monotonic()))
             if entry.open:
                 self._keep(verdict.opened_leak(entry, self.user_code))
 

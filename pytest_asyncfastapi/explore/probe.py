@@ -11,11 +11,11 @@ import asyncio
 import inspect
 import sys
 from contextlib import suppress
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..stopwatch import perf_counter
 from ..upstream.quiet import quietly
 from .answers import Answer, Answers
 from .held_locks import Held, HeldLocks

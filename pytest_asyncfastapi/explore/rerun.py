@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copy
 import gc
-import time
 import warnings
 from contextlib import contextmanager
 from itertools import islice
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..stopwatch import perf_counter
 from .points import Explored, Run, judged
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Engine:
 
         A clean run that does not pass ends it: the test itself will say so.
         """
-        began = time.perf_counter()
+        began = perf_counter()
         try:
             with self._restored():
                 self._explore(exploration, explored, share, replay)
@@ -75,7 +75,7 @@ class Engine:
             explored.stopped = "interrupted"
             raise
         finally:
-            explored.duration = time.perf_counter() - began
+            explored.duration = perf_counter() - began
 
     def _explore(
         self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
@@ -127,7 +127,7 @@ class Engine:
     def run(self, prepare: Callable[[Any], None]) -> Run:
         """One run of the item: nothing of it is reported, wider fixtures stay."""
         item: Any = self.item
-        began = time.perf_counter()
+        began = perf_counter()
         errors: dict[str, BaseException] = {}
         _forget(item)
         self._prepare(prepare)
@@ -147,7 +147,7 @@ class Engine:
                 raise Stopped(f"pytest-timeout ended it: {error}")
         state = self._state_of(self.item)
         findings = [] if state is None else list(state.log)
-        return Run(state, errors, findings, time.perf_counter() - began)
+        return Run(state, errors, findings, perf_counter() - began)
 
     def _phase(self, errors: dict[str, BaseException], when: Any, **given: Any) -> None:
         """As pytest's own `call_and_report`, but its report goes nowhere, and --pdb is not told."""

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 from ..clock.real_work import name_of
+from ..stopwatch import perf_counter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
 from ..context import TEST
 from ..findings import Finding
+from ..stopwatch import perf_counter
 from ..tasks import is_explored
 from .asked import function
 from .points import Explored, Run, judged

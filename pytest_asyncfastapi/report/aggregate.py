@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ..findings import Finding
+from ..stopwatch import now, perf_counter
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +73,7 @@ class Aggregate:
     def __init__(self, root: str, seed: int) -> None:
         self._run = Run(root, seed=seed)
         self._tests: dict[tuple[str, str], dict[str, Any]] = {}
-        self._began = time.time()
+        self._at, self._began = now(), perf_counter()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """One phase of one test."""
@@ -116,8 +116,8 @@ class Aggregate:
     def finished(self, exit_status: int) -> Run:
         """The run, as far as it came."""
         run = self._run
-        run.started = datetime.fromtimestamp(self._began, UTC).isoformat(timespec="milliseconds")
-        run.duration = time.time() - self._began
+        run.started = datetime.fromtimestamp(self._at, UTC).isoformat(timespec="milliseconds")
+        run.duration = perf_counter() - self._began
         run.exit_status = exit_status
         run.tests = sorted(self._tests.values(), key=lambda t: (t["file"], t["line"], t["id"]))
         self._tests = {}  # the run has them

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Any
+
+from ..stopwatch import monotonic
 
 if TYPE_CHECKING:
     import pytest
@@ -26,7 +27,7 @@ class Progress:
 
     def tell(self, explored: Explored) -> None:
         """One point more is done."""
-        now = time.monotonic()
+        now = monotonic()
         if self._live and now - self._last > _EVERY:
             self._last = now
             self._terminal.rewrite(line(explored), erase=True)

@@ -8,13 +8,13 @@ request is anything with `method` and `url`.
 from __future__ import annotations
 
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
 from ..faults.effect import DELAYS
+from ..stopwatch import monotonic
 from ..units import show
 
 if TYPE_CHECKING:
@@ -143,7 +143,7 @@ class Recorder:
         self._known: dict[tuple[int, int], tuple[Any, Location]] = {}
         self._out = 0
         self.peak = 0
-        self._began = time.monotonic()
+        self._began = monotonic()
         self._zeros: dict[str, float] = {}
 
     def count_from(self, zeros: dict[str, float]) -> None:
@@ -165,7 +165,7 @@ class Recorder:
         where = None if frame is None else self.where(frame)
         zero = self._zeros.get("", self._began)
         if clock:
-            zero = self._zeros.setdefault(clock, now - (time.monotonic() - self._began))
+            zero = self._zeros.setdefault(clock, now - (monotonic() - self._began))
         activity = ACTIVITY.get()
         call = OpenExchange(
             request.method, request.url, library, zero, now, where, activity, request

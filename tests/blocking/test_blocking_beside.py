@@ -121,7 +121,7 @@ def test_pytest_inside_a_guarded_test(watch: Any, pytester: pytest.Pytester) -> 
 # uvloop: the call tap hears all, the steps are C. One of each kind is enough here; the whole
 # corpus is played by `python -m benchmarks.blocking --loops`.
 ON_UVLOOP = ("computing.a_loop", "c_code.usleep", "c_code.map_calls_sleep", "sleeping.", "shapes.",
-             "app_parts.", "harmless_waits.")  # fmt: skip
+             "app_parts.", "passwords.", "harmless_waits.")  # fmt: skip
 
 
 @pytest.mark.parametrize(

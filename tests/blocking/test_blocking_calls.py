@@ -268,8 +268,9 @@ def server():
 def test_a_sync_http_request_is_one_call_named_as_written(watch, server):
     """All that urlopen does below is one call, and its category is http."""
 
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
     async def endpoint():
-        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         opener.open(server).read()
 
     guard = watch(endpoint)

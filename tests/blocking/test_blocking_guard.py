@@ -344,3 +344,41 @@ def test_watching_many_calls_is_not_held_against_the_user(watch, tmp_path: Path)
     assert {found.data["category"] for found in guard.findings()} <= {"file", "file_metadata"}
     reads = [call for call in guard.calls if "readline" in call.name]
     assert 0 < len(reads) < 1_000
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_a_guard_that_starts_in_a_running_loop_does_not_report_itself(pytester, profile):
+    """What it imports, reads and starts by itself; what comes after is seen."""
+    pytester.makepyfile(
+        """
+        import asyncio
+        import time
+        from pathlib import Path
+
+        async def test_by_hand():
+            from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
+            from pytest_asyncfastapi.frames import UserCode
+
+            guard = BlockingGuard(BlockingPolicy(profile="strict"), UserCode(Path.cwd()))
+            guard.start()
+            time.sleep(0.001)
+            await asyncio.sleep(0)
+            guard.stop()
+            assert [call.name for call in (*guard.calls, *guard.stalls)] == ["time.sleep"]
+
+        async def test_by_a_late_fixture(request):
+            await asyncio.sleep(0)
+            guard = request.getfixturevalue("blocking")
+            time.sleep(0.001)
+            await asyncio.sleep(0)
+            assert [call.name for call in (*guard.calls, *guard.stalls)] == ["time.sleep"]
+        """
+    )
+    pytester.makeini("[pytest]\nasyncio_mode = auto\nasyncio_default_fixture_loop_scope = function")
+    for name in ("by_hand", "late"):  # in a process of its own: what is imported once is imported
+        flags = ("-q", "-k", name, f"--asyncfastapi-blocking-profile={profile}")
+        result = pytester.runpytest_subprocess(*flags)
+        assert "AssertionError" not in result.stdout.str()
+        result.assert_outcomes(
+            passed=int(name == "by_hand"), failed=int(name == "late"), deselected=1
+        )

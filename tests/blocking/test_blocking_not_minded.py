@@ -194,3 +194,111 @@ def test_what_the_body_computes_in_its_last_step_is_the_bodys(pytester):
 
 def test_what_a_fixture_computes_is_not(pytester):
     prepared(pytester, late=COMPUTES).assert_outcomes(passed=1)
+
+
+BUILDING = """
+import contextlib
+
+import pytest
+import sqlalchemy
+from fastapi import APIRouter, FastAPI
+from pydantic import create_model
+
+TABLES = sqlalchemy.MetaData()
+sqlalchemy.Table("items", TABLES, sqlalchemy.Column("id", sqlalchemy.Integer))
+
+
+def build():
+    router = APIRouter()
+    for number in range(40):
+        fields = {{f"field_{{index}}": (int, 1) for index in range(20)}}
+        model = create_model(f"Model{{number}}", **fields)
+
+        @router.post(f"/items/{{number}}")
+        async def add(item: model) -> model:
+            return item
+
+    made = FastAPI(lifespan=lifespan)
+    made.include_router(router)
+    return made
+
+
+@contextlib.asynccontextmanager
+async def lifespan(app):
+    engine = sqlalchemy.create_engine("sqlite:///items.db")
+    TABLES.create_all(engine)
+    yield
+    engine.dispose()
+
+
+@pytest.fixture
+def asgi_app():
+    return build()
+
+
+@pytest.fixture
+def built():
+    return build()
+
+
+{test}
+"""
+LOW = ("-q", "-p", "no:cacheprovider", "-o", "asyncfastapi_cpu_threshold=20ms")
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+@pytest.mark.parametrize(
+    "test",
+    [
+        "async def test_it(blocking):\n    build().openapi()",
+        "async def test_it(blocking, built):\n    assert built.routes",
+    ],
+)
+def test_an_app_that_the_test_builds_is_start_up(pytester, test, profile):
+    """In the body as in a fixture: nobody is served by that."""
+    pytester.makeini(INI)
+    pytester.makepyfile(BUILDING.format(test=test))
+    result = pytester.runpytest_subprocess(*LOW, f"--asyncfastapi-blocking-profile={profile}")
+    result.assert_outcomes(passed=1)
+    result.stdout.no_fnmatch_line("*held the event loop*")
+
+
+def test_what_a_request_builds_holds_up_whoever_is_served(pytester):
+    """The same work, for the first who asks for the documentation."""
+    pytester.makeini(INI)
+    test = "async def test_it(asgi_client):\n    await asgi_client.get('/openapi.json')"
+    pytester.makepyfile(BUILDING.format(test=test))
+    result = pytester.runpytest_subprocess(*LOW)
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*held the event loop*", "*GET /openapi.json*"])
+
+
+def test_what_the_test_computes_itself_is_no_building(pytester):
+    """The body is watched as ever."""
+    pytester.makeini(INI)
+    test = (
+        "import time\n\nasync def test_it(blocking):\n    end = time.thread_time() + 0.1\n"
+        "    while time.thread_time() < end:\n        pass"
+    )
+    pytester.makepyfile(BUILDING.format(test=test))
+    pytester.runpytest_subprocess(*LOW).assert_outcomes(failed=1)
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_tables_made_by_the_lifespan_only_warn(pytester, profile):
+    """Nobody waits for them yet; what a request asks of the same driver fails."""
+    pytester.makeini(INI)
+    test = (
+        "async def test_it(asgi_client):\n    await asgi_client.get('/')\n"
+        "async def test_query(asgi_app, asgi_client):\n"
+        "    @asgi_app.get('/items')\n    async def items():\n"
+        "        with sqlalchemy.create_engine('sqlite:///items.db').connect() as connection:\n"
+        "            return connection.execute(sqlalchemy.text('select 1')).scalar()\n"
+        "    assert (await asgi_client.get('/items')).json() == 1"
+    )
+    pytester.makepyfile(BUILDING.format(test=test))
+    flags = ("-q", "-p", "no:cacheprovider", f"--asyncfastapi-blocking-profile={profile}")
+    result = pytester.runpytest_subprocess(*flags)
+    default = profile == "default"
+    result.assert_outcomes(passed=int(default), failed=1 if default else 2)
+    result.stdout.fnmatch_lines(["*sqlalchemy.MetaData.create_all*", "*in lifespan*"])

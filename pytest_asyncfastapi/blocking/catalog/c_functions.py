@@ -96,6 +96,16 @@ C_TABLE: tuple[_Row, ...] = (
     ("pyodbc", "connect", "database", "always", to.DB),
     ("pyodbc", "Cursor: execute executemany fetchone fetchmany fetchall commit", "database",
      "always", to.DB),
+    ("_hashlib", "scrypt pbkdf2_hmac", "cpu", "hashes", to.THREAD),
+    ("_crypt", "crypt", "cpu", "hashes", to.THREAD),
+    ("bcrypt._bcrypt", "hashpw checkpw kdf", "cpu", "hashes", to.THREAD),
+    ("argon2.low_level", "lib: argon2_hash argon2_verify argon2_ctx", "cpu", "hashes", to.THREAD),
+    ("cryptography.hazmat.primitives.kdf.scrypt", "Scrypt: derive verify", "cpu", "hashes",
+     to.THREAD),
+    ("cryptography.hazmat.primitives.kdf.pbkdf2", "PBKDF2HMAC: derive verify", "cpu", "hashes",
+     to.THREAD),
+    ("_ssl", "_SSLContext: load_verify_locations set_default_verify_paths", "cpu", "certificates",
+     to.CONTEXT_ONCE),
     ("builtins", "input", "stdin", "always", to.STDIN),
     ("_signal", "sigwait sigwaitinfo sigtimedwait pause", "lock", "wait", to.SIGNAL),
     ("signal", "sigwait sigwaitinfo sigtimedwait pause", "lock", "wait", to.SIGNAL),
@@ -107,7 +117,9 @@ _PUBLIC = {
     "_thread": "threading", "_queue": "queue", "_sqlite3": "sqlite3", "_signal": "signal",
     "_posixsubprocess": "subprocess", "_winapi": "subprocess", "psycopg2._psycopg": "psycopg2",
     "_csv": "csv", "_pickle": "pickle", "_multiprocessing": "multiprocessing", "_dbm": "dbm",
-    "_gdbm": "dbm",
+    "_gdbm": "dbm", "_hashlib": "hashlib", "_crypt": "crypt", "bcrypt._bcrypt": "bcrypt",
+    "cryptography.hazmat.primitives.kdf.scrypt": "cryptography",
+    "cryptography.hazmat.primitives.kdf.pbkdf2": "cryptography",
 }  # fmt: skip
 _SHOWN = {
     "io.open": "open",
@@ -129,8 +141,8 @@ def shown(module: str, owner: str, name: str) -> str:
         return _SHOWN[full]
     if full.startswith(_FILES):
         return f"file.{name}"
-    full = full.removeprefix("builtins.")
-    return full.replace("socket.socket.", "socket.").replace("._SSLSocket", ".SSLSocket")
+    full = full.removeprefix("builtins.").replace(".lib.", ".")  # of cffi, which nobody writes
+    return full.replace("socket.socket.", "socket.").replace("ssl._SSL", "ssl.SSL")
 
 
 _MODULES = frozenset(row[0] for row in C_TABLE)

@@ -26,13 +26,14 @@ Category = Literal[
 CATEGORIES: frozenset[str] = frozenset(get_args(Category))
 
 Judge = Literal[
-    "always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into", "applies"
+    "always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into", "applies",
+    "hashes", "certificates",
 ]  # fmt: skip
 
 # How a blocking call is told from a harmless one, in the words of the documentation.
 JUDGES: dict[str, str] = {
     "always": "whatever its arguments",
-    "socket": "on a socket whose timeout is not 0",
+    "socket": "on a socket whose timeout is not 0; sending a datagram only if it waited",
     "tls": "on a TLS socket whose timeout is not 0",
     "path": "on a path of a real file system (not /dev, /proc, /sys)",
     "file": "on an open file of a real file system, a socket's file, or stdin",
@@ -40,6 +41,8 @@ JUDGES: dict[str, str] = {
     "wait": "only if it waited: 1 ms or more, and the thread was put to sleep",
     "iterates": "when the argument is an open file or a cursor",
     "applies": "when its first argument is a function of this catalog that always blocks",
+    "hashes": "from 3 ms of CPU time on, in the default profile as an error from 20 ms on",
+    "certificates": "from 1 ms of CPU time on, in the default profile from 50 ms on",
     "into": "when it writes into an open file (its last argument)",
 }
 

@@ -12,7 +12,8 @@ from .case import CASES, Case
 
 CATEGORIES = (
     "sleeping sockets names tls selecting http_calls subprocesses files metadata waiting pools "
-    "databases log_handlers standard_input imports computing c_code shapes app_parts libraries"
+    "databases log_handlers standard_input imports computing passwords c_code shapes app_parts "
+    "libraries"
 ).split()
 HARMLESS = "harmless_waits harmless_files harmless_work".split()
 

@@ -186,6 +186,22 @@ async def copy(text):
 
 
 @blocks("file")
+async def copying_from_one_open_file_to_another(text):
+    with text.open("rb") as source, text.with_name("copy").open("wb") as target:  # <- here
+        shutil.copyfileobj(source, target)  # <- here
+
+
+@blocks("file")
+async def unpacking_a_zip(folder, zipped):
+    zipped.extractall(folder)  # <- here
+
+
+@blocks("file")
+async def unpacking_a_tar(folder, tarred):
+    tarred.extractall(folder, filter="data")  # <- here
+
+
+@blocks("file")
 async def temporary_file():
     with tempfile.TemporaryFile() as file:  # <- here
         file.write(b"x")  # <- here

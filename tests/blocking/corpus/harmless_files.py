@@ -10,6 +10,7 @@ import linecache
 import os.path
 import pathlib
 import pickle
+import shutil
 import sys
 import tokenize
 import traceback
@@ -60,6 +61,13 @@ async def csv_in_memory():
 async def an_archive_in_memory():
     with zipfile.ZipFile(io.BytesIO(), "w") as made:
         made.writestr("x", "x")
+
+
+@harmless
+async def archives_that_are_read_in_memory(zipped, tarred):
+    assert zipped.read("some.txt") == b"one"
+    assert tarred.extractfile("some.txt").read() == b""
+    shutil.copyfileobj(io.BytesIO(b"one"), io.BytesIO())
 
 
 @harmless

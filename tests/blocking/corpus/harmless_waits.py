@@ -34,6 +34,18 @@ async def asyncio_sleeps():
 
 
 @harmless
+async def datagrams_that_are_sent(datagrams):
+    sender, address = datagrams
+    sender.sendto(b"x", address)
+    sender.sendmsg([b"x"], [], 0, address)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as metrics:
+        metrics.settimeout(5)
+        metrics.connect(address)
+        metrics.send(b"hits:1|c")
+        metrics.sendall(b"hits:1|c")
+
+
+@harmless
 async def task_group():
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep, 0.001)

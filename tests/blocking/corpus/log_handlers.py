@@ -34,10 +34,10 @@ async def socket_handler(port):
         logger.warning("hello")  # <- here
 
 
-@blocks("network")
+@harmless
 async def datagram_handler(datagrams):
     with attached(logging.handlers.DatagramHandler(*datagrams[1])):
-        logger.warning("hello")  # <- here
+        logger.warning("hello")
 
 
 @blocks("network")

@@ -46,8 +46,6 @@ UVLOOP: dict[str, str] = dict.fromkeys(
     (
         "computing.a_loop",
         "computing.a_loop_in_a_helper",
-        "computing.a_password",
-        "computing.a_password_by_memory",
         "computing.json_text",
         "computing.a_regular_expression",
         "computing.sorting",

@@ -8,6 +8,7 @@ import socket
 import socketserver
 
 from .case import blocks
+from .world import later
 
 
 @blocks("network")
@@ -86,8 +87,10 @@ async def sendmsg(pair):
 
 
 @blocks("network")
-async def sendto(datagrams):
-    datagrams[0].sendto(b"x", datagrams[1])  # <- here
+async def a_datagram_that_nobody_has_room_for(full_datagrams):
+    left, read_all = full_datagrams
+    later(read_all)
+    left.send(b"x" * 1000)  # <- here
 
 
 @blocks("network")

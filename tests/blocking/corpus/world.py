@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import http.server
+import io
 import multiprocessing
 import os
 import queue
@@ -19,9 +20,11 @@ import sqlite3
 import ssl
 import subprocess
 import sys
+import tarfile
 import tempfile
 import threading
 import time
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +75,27 @@ def text():
 
 
 @thing
+def zipped():
+    """An archive in memory, of one small file."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr("some.txt", "one")
+    with zipfile.ZipFile(made) as archive:
+        yield archive
+
+
+@thing
+def tarred():
+    """The same as a tar."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo("some.txt"), io.BytesIO())
+    made.seek(0)
+    with tarfile.open(fileobj=made) as archive:
+        yield archive
+
+
+@thing
 def file():
     """The same, open already."""
     with world("text") as things, things["text"].open("r+") as opened:
@@ -101,6 +125,26 @@ def datagrams():
         made.bind(("127.0.0.1", 0))
         made.sendto(b"x", made.getsockname())
         yield made, made.getsockname()
+
+
+@thing
+def full_datagrams():
+    """A datagram socket whose peer has no room, and a function that makes some."""
+    left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with left, right:
+        left.setblocking(False)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                left.send(b"x" * 1000)
+        left.setblocking(True)
+        right.setblocking(False)
+
+        def read_all():
+            with contextlib.suppress(OSError):
+                while True:
+                    right.recv(1000)
+
+        yield left, read_all
 
 
 @thing

@@ -1,0 +1,45 @@
+"""What a call of C code has computed: the thread's CPU time, or what its arguments say.
+
+Password hashes are slow on purpose, by a work factor that tests set to next to nothing.
+Knows the arguments of Argon2, which computes in threads of its own; nothing of who asks.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .catalog import Entry
+
+# Ways to judge that ask for it (see `catalog.kinds`).
+COMPUTES = frozenset({"hashes", "certificates"})
+# Below these it is nothing, in seconds of CPU time: a hash with the work factor of a test, a
+# file with one certificate.
+_LEAST = {"hashes": 0.003, "certificates": 0.001}
+_PER_SECOND = 1_500_000  # KiB that Argon2 goes through
+_ENCODED = re.compile(rb"m=(\d+),t=(\d+)")
+
+
+def computed(entry: Entry, frame: FrameType, cpu: float) -> float:
+    """Seconds of computing that count, 0.0 if these are too few; `cpu` is the thread's own."""
+    cost = _of_argon2(frame) if ".argon2_" in entry.name else None
+    cost = cpu if cost is None else cost
+    return cost if cost >= _LEAST[entry.judge] else 0.0
+
+
+def _of_argon2(frame: FrameType) -> float | None:
+    """By the variables of the function in `argon2.low_level` that calls the C function."""
+    names = frame.f_locals
+    passes, memory, encoded = names.get("time_cost"), names.get("memory_cost"), names.get("hash")
+    if type(encoded) is bytes and (found := _ENCODED.search(encoded)):
+        passes, memory = int(found[2]), int(found[1])
+    return _seconds(passes, memory)
+
+
+def _seconds(passes: Any, memory: Any) -> float | None:
+    if type(passes) is not int or type(memory) is not int:
+        return None
+    return passes * memory / _PER_SECOND

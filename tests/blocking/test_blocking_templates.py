@@ -1,0 +1,83 @@
+"""What blocks below a template is told at a line that somebody has written."""
+
+from __future__ import annotations
+
+import time
+import types
+
+import jinja2
+import mako.lookup
+import mako.template
+import pytest
+
+from pytest_asyncfastapi.activity import ACTIVITY
+
+PART = "part\n"
+JINJA = (
+    "line 1\n{% if clock %}\n{{ clock.wait(0.001) }}\n"
+    "{% else %}\n{% include 'part.html' %}\n{% endif %}\n"
+)
+MAKO = "line 1\n% if clock:\n${clock.wait(0.001)}\n% else:\n<%include file='part.html'/>\n% endif\n"
+LINES = "line\n" * 30
+
+
+class Clock:
+    """The user's own code, called by a template."""
+
+    def wait(self, seconds):
+        time.sleep(seconds)  # the user's own line
+
+
+# C code that the template calls itself.
+SLEEPER = types.SimpleNamespace(wait=time.sleep)
+
+
+@pytest.fixture(params=["jinja", "jinja_text", "mako", "mako_modules"])
+def page(request, tmp_path):
+    """A page that includes another one and may wait, as a function of its variables."""
+    kind = request.param
+    (tmp_path / "part.html").write_text(PART)
+    (tmp_path / "page.html").write_text((JINJA if kind.startswith("jinja") else MAKO) + LINES)
+    if kind == "jinja":
+        found = jinja2.Environment(loader=jinja2.FileSystemLoader(tmp_path))
+        return found.get_template("page.html").render
+    if kind == "jinja_text":
+        parts = jinja2.DictLoader({"part.html": PART, "page.html": JINJA + LINES})
+        return jinja2.Environment(loader=parts).get_template("page.html").render
+    modules = str(tmp_path / "modules") if kind == "mako_modules" else None
+    lookup = mako.lookup.TemplateLookup([str(tmp_path)], module_directory=modules)
+    return lookup.get_template("page.html").render
+
+
+def test_c_code_that_a_template_calls_is_told_at_the_line_that_renders(watch, page):
+    async def endpoint():
+        ACTIVITY.set("GET /")
+        page(clock=SLEEPER)  # this line
+
+    (found,) = [f for f in watch(endpoint).findings() if f.data["category"] == "sleep"]
+    assert found.where.source.endswith("# this line")
+    assert found.where.path.endswith("test_blocking_templates.py")
+    assert found.allow == "asyncfastapi_allow_blocking = sleep@test_blocking_templates"
+
+
+def test_what_a_template_reads_is_told_at_the_line_that_renders(watch, page, request):
+    """An included file; of templates made from text there is none."""
+
+    async def endpoint():
+        ACTIVITY.set("GET /")
+        page(clock=None)  # this line
+
+    found = watch(endpoint, profile="strict").findings()
+    assert {item.where.source for item in found} <= {"page(clock=None)  # this line"}
+    assert {item.where.function.rpartition(".")[2] for item in found} <= {"endpoint"}
+    assert bool(found) == ("jinja_text" not in request.node.name)
+
+
+def test_the_users_code_below_a_template_is_told_at_its_own_line(watch, page):
+    async def endpoint():
+        ACTIVITY.set("GET /")
+        page(clock=Clock())
+
+    (found,) = [f for f in watch(endpoint).findings() if f.data["category"] == "sleep"]
+    assert found.where.source.endswith("# the user's own line")
+    assert [place.function.rpartition(".")[2] for place in found.chain] == ["endpoint", "wait"]
