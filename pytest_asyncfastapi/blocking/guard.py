@@ -199,7 +199,7 @@ class BlockingGuard:
                 category, (name, entry.name), scene, ALLOWED_HERE.get()
             ):
                 return None
-            return latest.part(inner, category, remedy)
+            return latest.part(inner, category, remedy, entry.judge)
         if self._allows(category, (name, entry.name), scene, ALLOWED_HERE.get()):
             return None
         if category == "import" != entry.category:

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 _WHOLE = frozenset({"subprocess", "queue", "join", "lock", "import", "file", "file_metadata"})
 # The same part of a call may come again and again: so many names are told apart.
 _MOST_PARTS = 50
-_WEIGHTS: tuple[Weight, ...] = ("silent", "warning", "error")
 
 
 class Part:
@@ -28,13 +27,16 @@ class Part:
     Without a name, it is a function that a library calls to do what the user has asked for.
     """
 
-    __slots__ = ("_record", "category", "duration", "held", "name", "remedy")
+    __slots__ = ("_record", "category", "duration", "held", "judge", "name", "remedy")
 
-    def __init__(self, record: Record, name: str, category: Category, remedy: str) -> None:
+    def __init__(
+        self, record: Record, name: str, category: Category, remedy: str, judge: str
+    ) -> None:
         self._record = record
         self.name = name
         self.category = category
         self.remedy = remedy
+        self.judge = judge
         self.duration: float | None = None
         self.held: float | None = None
 
@@ -85,14 +87,13 @@ class Record:
         self.witness = witness
         self.test = test
         self.birth = birth
-        self.judge = judge
         self.began = perf_counter()
         self.thread = threading.current_thread().name
         self.stall = False
         self.seen = True  # else it is concluded from what the step cost
         self.at: float | None = None
         self.preparing = False  # made by a fixture, outside of any request
-        self.parts: list[Part] = [Part(self, name, category, remedy)]
+        self.parts: list[Part] = [Part(self, name, category, remedy, judge)]
         self._duration: float | None = None
         self._held: float | None = None
 
@@ -101,14 +102,14 @@ class Record:
         """The call that made this a record."""
         return self.parts[0]
 
-    def part(self, name: str, category: Category, remedy: str) -> Part:
+    def part(self, name: str, category: Category, remedy: str, judge: str) -> Part:
         """The part of this name and category; a new one, if there is none yet."""
         for known in self.parts:
             if known.name == name and known.category == category:
                 return known
         if len(self.parts) >= _MOST_PARTS:
             return self.parts[-1]
-        self.parts.append(Part(self, name, category, remedy))
+        self.parts.append(Part(self, name, category, remedy, judge))
         return self.parts[-1]
 
     def add(self, duration: float, held: float) -> None:
@@ -128,7 +129,7 @@ class Record:
     def frozen(self, policy: BlockingPolicy, user: UserCode | None = None) -> BlockingCall:
         """The record as a fact, weighed by the policy."""
         severity, main = self._weighed(policy)
-        name = self.name
+        name, args = self.name, self.args if main is self.first else ""
         if main.category not in _WHOLE:
             inner = next((part.name for part in (main, *self.parts) if part.name), name)
             name = name if inner == name else f"{name} -> {inner}"
@@ -136,7 +137,7 @@ class Record:
             name = f"import {self.args.strip(chr(39))}"
         return BlockingCall(
             name=name,
-            args="" if self.category == "import" else self.args,
+            args="" if self.category == "import" else args,
             category=main.category,
             duration=self._duration,
             where=self.scene.where,
@@ -146,7 +147,7 @@ class Record:
             witness=self.witness,
             severity=severity,
             allow=allow_line(main.category, self.scene),
-            remedy=_fill(main.remedy, self.args),
+            remedy=_fill(main.remedy, args),
             test=self.test,
             created="" if self.birth is None or user is None else self.birth.told(user),
             at=self.at,
@@ -154,15 +155,17 @@ class Record:
 
     def _weighed(self, policy: BlockingPolicy) -> tuple[Weight, Part]:
         """How much it matters, and which part of it does."""
-        held: dict[Category, float | None] = {}
+        held: dict[tuple[Category, str], float | None] = {}
         for part in self.parts:
+            kind = (part.category, part.judge if part.category == "cpu" else "")
+            held.setdefault(kind, None)
             if part.held is not None:
-                held[part.category] = (held.get(part.category) or 0.0) + part.held
-            held.setdefault(part.category, None)
+                held[kind] = (held[kind] or 0.0) + part.held
         if len(held) == 1:
-            held[self.category] = self._held
-        weights = {
-            category: weigh(
+            held = dict.fromkeys(held, self._held)
+        weights: dict[str, Weight] = {}
+        for (category, judge), seconds in held.items():
+            weight = weigh(
                 category,
                 seconds,
                 policy,
@@ -170,14 +173,14 @@ class Record:
                 self.activity,
                 preparing=self.preparing,
                 seen=self.seen,
-                judge=self.judge,
+                judge=judge,
             )
-            for category, seconds in held.items()
-        }
+            known = weights.get(category, "silent")
+            weights[category] = weight if _rank(weight) > _rank(known) else known
         main = max(
             self.parts,
             key=lambda part: (
-                _WEIGHTS.index(weights[part.category]),
+                _rank(weights[part.category]),
                 strength(part.category),
                 (part.duration or 0.0) if strength(part.category) else 0.0,
             ),
@@ -186,6 +189,10 @@ class Record:
 
     def __repr__(self) -> str:
         return f"<Record of {self.name} at {self.scene.where}>"
+
+
+def _rank(weight: Weight) -> int:
+    return ("silent", "warning", "error").index(weight)
 
 
 def joins(latest: Record, name: str, entry: Entry, scene: Scene) -> bool:

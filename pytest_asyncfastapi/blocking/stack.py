@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..frames import UserCode, is_stdlib
+from .borders import RUNS, WRAPPERS, is_border, outside
 from .catalog import Named, find_named
 
 if TYPE_CHECKING:
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from ..findings import Location
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
-# Frames that stand inside the user's calls because of what is wrapped.
-_ROOM = (str(Path(__file__).parent) + os.sep, os.path.join(_PACKAGE, "concurrency") + os.sep)
-_CLOCK = os.path.join(_PACKAGE, "clock") + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 # The loop itself and what it is made of: their calls are the loop's own business.
@@ -56,20 +54,6 @@ _WRAPPERS = frozenset({"contextlib", "functools"})
 _FRAMEWORKS = frozenset({"fastapi", "starlette", "pydantic", "sqlmodel", "litestar", "msgspec"})
 # Globals of the Python code that Jinja and Mako make of a template: the lines of it are in no file.
 _TEMPLATES = ("__jinja_template__", "_template_uri")
-_BORDERS = {
-    "_run": ("asyncio", "events.py"),
-    "_run_once": ("asyncio", "base_events.py"),
-    "run_forever": ("asyncio", "base_events.py"),
-    "run_until_complete": ("asyncio", "base_events.py"),
-    "run": ("asyncio", "runners.py"),
-    "unrolled_run": ("trio", "_run.py"),
-}
-_RUNS = frozenset(
-    {"asyncio.base_events:BaseEventLoop.run_until_complete", "asyncio.runners:run",
-     "asyncio.base_events:BaseEventLoop.run_forever", "asyncio.runners:Runner.run",
-     "trio._core._run:unrolled_run"}
-)  # fmt: skip
-_TRIO_WAITS = tuple(os.path.join("trio", "_core", f"_io_{how}.py") for how in ("epoll", "kqueue"))
 _CO_GENERATORS = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
 
 
@@ -103,40 +87,8 @@ def silent_file(filename: str) -> bool:
     """
     kind, _ = _kind(filename)
     if kind == "ours":
-        return not filename.startswith(_ROOM[1]) and not filename.endswith("witnesses.py")
+        return not filename.startswith(WRAPPERS[1]) and not filename.endswith("witnesses.py")
     return kind in ("async", "tool")
-
-
-def is_border(frame: FrameType | None) -> bool:
-    """Is this the frame in which the event loop takes a step?"""
-    if frame is None:
-        return False
-    code = frame.f_code
-    known = _BORDERS.get(code.co_name)
-    if known is None:
-        return False
-    return _is_file(code.co_filename, *known)
-
-
-def is_loops_wait(frame: FrameType) -> bool:
-    """Is it the loop itself that polls here, for what comes next?"""
-    filename, back = frame.f_code.co_filename, frame.f_back
-    if back is None:
-        return False
-    if filename.endswith("selectors.py"):
-        return asks_for_loop(back.f_code)
-    return filename.endswith(_TRIO_WAITS)
-
-
-def asks_for_loop(code: CodeType) -> bool:
-    """Does this function ask a selector what comes next: asyncio's loop, or our clock for it?"""
-    return code.co_filename.endswith("base_events.py") or code.co_filename.startswith(_CLOCK)
-
-
-@lru_cache(maxsize=256)
-def _is_file(filename: str, package: str, name: str) -> bool:
-    directory, last = os.path.split(filename)
-    return last == name and package in directory.split(os.sep)[-2:]
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +115,13 @@ def spots(frame: FrameType | None) -> list[Spot]:
     while frame is not None:
         code = frame.f_code
         if is_border(frame):
-            outside = _outside(frame)
-            if outside is None:
+            outermost = outside(frame)
+            if outermost is None:
                 break
             # Of a loop that is run inside a step, its own frames but the outermost are left out.
-            found, frame = [], outside
+            found, frame = [], outermost
             code = frame.f_code
-        if not code.co_filename.startswith(_ROOM):
+        if not code.co_filename.startswith(WRAPPERS):
             names = frame.f_globals
             module = names.get("__name__") or ""
             template = _TEMPLATES[0] in names or _TEMPLATES[1] in names
@@ -180,26 +132,6 @@ def spots(frame: FrameType | None) -> list[Spot]:
             found.append(Spot(code, line, frame.f_lasti, str(module), id(frame), imports, template))
         frame = frame.f_back
     return found
-
-
-def _outside(frame: FrameType) -> FrameType | None:
-    """The frame that runs this border's loop, if that happens inside a step of another loop."""
-    last, outer = frame, frame.f_back
-    while not _is_step(last) and outer is not None:
-        if is_border(outer):
-            last = outer
-        elif not outer.f_code.co_filename.startswith(_ROOM):
-            break
-        outer = outer.f_back
-    if _is_step(last):
-        return None  # each step is a stack of its own
-    while outer is not None and not _is_step(outer):
-        outer = outer.f_back
-    return None if outer is None else last
-
-
-def _is_step(frame: FrameType) -> bool:
-    return frame.f_code.co_name in ("_run", "unrolled_run") and is_border(frame)
 
 
 def spots_of_callback(callback: Any) -> list[Spot]:
@@ -283,7 +215,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
         filename = spot.code.co_filename
         mine_too = not spot.template and user.owns(filename)
         kind, top = ("user", "") if mine_too else _kind(filename)
-        if kind == "async" and spot.label in _RUNS:
+        if kind == "async" and spot.label in RUNS:
             kind = "stdlib"  # a loop that is run inside another one's step
         if kind == "ours":
             if not mine and (importing or not blame):

@@ -21,6 +21,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
+from .borders import asks_for_loop, is_loops_wait
 from .call_sites import GO_BETWEENS, NAMED_LAST, CallSites, is_brief
 from .catalog import Entry, Named, find_named
 from .catalog import remedies as to
@@ -28,7 +29,7 @@ from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import judge
 from .kernel import OVERHEAD
 from .operands import MISSING, Operand, last_argument
-from .stack import asks_for_loop, is_loops_wait, silent_file
+from .stack import silent_file
 from .tap_lines import LineTap
 from .tap_own import OwnCode
 

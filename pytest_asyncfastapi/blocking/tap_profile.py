@@ -10,10 +10,10 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from .borders import is_loops_wait
 from .catalog import NAMED, find_named
 from .hub import MOST_TELLINGS, Hub, Unseen, on_loop
 from .kernel import OVERHEAD
-from .stack import is_loops_wait
 
 if TYPE_CHECKING:
     from collections.abc import Callable
