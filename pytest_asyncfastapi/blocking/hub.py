@@ -71,6 +71,7 @@ class Listener(Protocol):
 
     def ignores(self, entry: Entry, frame: FrameType) -> bool:
         """Is a call in this frame surely of no interest? Asked before the stack is read."""
+        ...
 
     def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""

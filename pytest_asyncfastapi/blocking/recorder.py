@@ -157,7 +157,8 @@ class Record:
         """How much it matters, and which part of it does."""
         held: dict[tuple[Category, str], float | None] = {}
         for part in self.parts:
-            kind = (part.category, part.judge if part.category == "cpu" else "")
+            judge = part.judge if part.category == "cpu" else ""
+            kind: tuple[Category, str] = (part.category, judge)
             held.setdefault(kind, None)
             if part.held is not None:
                 held[kind] = (held[kind] or 0.0) + part.held

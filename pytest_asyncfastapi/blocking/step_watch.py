@@ -184,6 +184,7 @@ class StepWatch:
             self.on_thread()
         if cell.last is not None and kernel.perf_counter() - cell.last.at < _FRESH:
             cell.note(cell.last)
+            cell.pages = kernel.pages_read()
         else:
             cell.refresh()
         cell.start = kernel.perf_counter()
