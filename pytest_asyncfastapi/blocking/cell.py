@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # So many of a test's last steps are kept, for its loop lag.
 MOST_STEPS = 1 << 17
+_NEAR = 8  # frames between a call and the user's line above it
 
 
 class Pending:
@@ -35,8 +36,55 @@ class Pending:
         self.start = 0.0
 
 
+class Repeats:
+    """What was recorded of the calls that a library makes again and again below one line.
+
+    To copy a large file takes hundreds of calls, and to read the stack for each of them longer
+    than the copy. A call by the same frames, at the same places, belongs to the same record.
+    """
+
+    __slots__ = ("_known",)
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, int], tuple[tuple[int, ...], list[Seen]]] = {}
+
+    def find(self, entry: Entry, frame: FrameType) -> list[Seen] | None:
+        """The records that such a call made before in this step, if there are any."""
+        known = self._known.get((entry.name, id(frame)))
+        if known is None or known[0] != _places(frame, len(known[0]) // 2):
+            return None
+        return known[1]
+
+    def keep(self, entry: Entry, frame: FrameType, user: int, seen: list[Seen]) -> None:
+        """Note what a call has made, below the frame of the user's with this id."""
+        outer: FrameType | None = frame
+        for depth in range(1, _NEAR):
+            outer = outer.f_back if outer is not None else None
+            if id(outer) == user:
+                self._known[entry.name, id(frame)] = (_places(frame, depth + 1), seen)
+                return
+
+    def clear(self) -> None:
+        """Another step."""
+        self._known.clear()
+
+    def __repr__(self) -> str:
+        return f"<Repeats: {len(self._known)}>"
+
+
+def _places(frame: FrameType | None, depth: int) -> tuple[int, ...]:
+    """These frames, innermost first, and the line of all but the first, which moves on."""
+    found: list[int] = []
+    while frame is not None and len(found) < 2 * depth:
+        found += (id(frame), frame.f_lineno if found else 0)
+        frame = frame.f_back
+    return tuple(found)
+
+
 # What belongs to the step that a thread is in.
-_OF_A_STEP = ("start", "label", "explained", "own", "pending", "base", "sampled_slice", "samples")
+_OF_A_STEP = (
+    "start", "label", "explained", "own", "pending", "base", "sampled_slice", "samples", "repeats"
+)  # fmt: skip
 
 
 class Cell:
@@ -61,6 +109,7 @@ class Cell:
         self.sampled_slice = 0.0
         self.samples: list[Any] = []
         self.pages = 0  # that the thread has had to wait for, when last asked
+        self.repeats = Repeats()
         self.dirty = False  # something is to be cleaned up after the step
         self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
         self.add_step = self.steps.append
@@ -80,7 +129,7 @@ class Cell:
     def suspend(self) -> dict[str, Any]:
         """Another loop takes a step inside this one's; returns what `resume()` takes."""
         outer = {name: getattr(self, name) for name in _OF_A_STEP}
-        self.pending, self.samples = [], []
+        self.pending, self.samples, self.repeats = [], [], Repeats()
         self.clean()
         self.start = 0.0
         return outer
@@ -104,6 +153,7 @@ class Cell:
     def clean(self) -> None:
         """Forget the step that ended; calls that it left open are over."""
         self.pending.clear()
+        self.repeats.clear()
         self.explained = self.own = 0.0
         self.label = None
         self.dirty = False

@@ -235,7 +235,9 @@ class BlockingGuard:
         """The step watch found a step too long (see `hub.Listener`)."""
         for found, entry, cost, evidence in explain(stall, self.policy, self.user_code):
             scene = self._place(found, stall)
-            if counts(entry.category, scene) and not self._extends_import(entry, scene, cost):
+            if not counts(entry.category, scene) or self._extends(entry, scene, cost):
+                continue
+            if cost >= min(self.policy.step_threshold, self.policy.cpu_threshold):
                 allowed = stall.context.get(ALLOWED_HERE, ())
                 if not self._allows(entry.category, (entry.name,), scene, allowed):
                     record = Record(
@@ -261,10 +263,11 @@ class BlockingGuard:
             return latest[-1].scene
         return scene
 
-    def _extends_import(self, entry: Entry, scene: Scene, cost: float) -> bool:
-        """Was this import recorded by its name already? Then it learns what it cost."""
+    def _extends(self, entry: Entry, scene: Scene, cost: float) -> bool:
+        """Was this import or named call recorded already? Then it learns what it cost."""
         for record in reversed(self._records):
-            if entry.category == "import" == record.category and record.is_at(scene):
+            same = entry.category == "import" or record.name == entry.name
+            if same and record.category == entry.category and record.is_at(scene):
                 record.first.ended(cost, cost)
                 return True
         return False

@@ -50,6 +50,11 @@ def on_loop() -> bool:
 class Seen(Protocol):
     """A recorded call whose end is still to come."""
 
+    @property
+    def below(self) -> int:
+        """The id of the user's frame below which a library makes it; 0 if the user does."""
+        ...
+
     def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
         """Add the time that it took, and the part of it that counts (seconds).
 
@@ -159,7 +164,7 @@ class Hub:
     def enter(
         self, entry: Entry, callee: object, arg0: Any, frame: FrameType, witness: str
     ) -> bool:
-        """A catalogued C call begins in `frame`; returns whether it may block."""
+        """A catalogued C call begins in `frame`; returns whether it is a new one that may block."""
         cell = self.cell()
         judged = None if cell.busy else judge(entry, arg0)
         if judged is None:
@@ -169,18 +174,20 @@ class Hub:
                 if only_polls(judged.name, frame):
                     return False
         pending = Pending(judged, id(callee), frame)
+        known: list[Seen] | None = None
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
             pending.others = None if state_is_known(arg0) else self.of_others()
         elif judged.judge in COMPUTES:
             pending.cpu = kernel.thread_time()
         elif not (arg0 is Unseen and judged.name in _AUDITED):
-            pending.seen = self.report(judged, short(arg0), frame, witness)
+            known = cell.repeats.find(judged, frame)
+            pending.seen = known or self.report(judged, short(arg0), frame, witness)
         cell.pending.append(pending)
         cell.dirty = cell.on_loop = True
         self.open.add(cell.ident)
         pending.start = kernel.perf_counter()
-        return True
+        return not known
 
     def leave(self, callee: object, frame: FrameType, witness: str) -> None:
         """A C call returned or raised in `frame`."""
@@ -270,7 +277,10 @@ class Hub:
                 if line and stack:
                     stack[0] = replace(stack[0], line=line)
                 told = [item.saw(entry, args, stack, witness) for item in listening]
-                return [seen for seen in told if seen is not None]
+                seen = [item for item in told if item is not None]
+                if len(seen) == len(told) == 1 and (user := seen[0].below) and not line:
+                    self.cell().repeats.keep(entry, frame, user, seen)
+                return seen
             except BlockingCallError:
                 raise  # at the call; a profile function is taken off by that
             except Exception as error:

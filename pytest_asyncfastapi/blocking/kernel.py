@@ -68,7 +68,7 @@ class Overhead:
         self.each = 0.0
 
     def measure(self, listen: Callable[[], None]) -> None:
-        """Time calls of a free lock before and after `listen()`; the first time only."""
+        """Time calls of a lock before and after `listen()`; the first time only."""
         if self.each:
             listen()
             return
@@ -92,13 +92,18 @@ def _time_of_calls() -> float:
     # Of no file: neither the user's nor this plugin's, whose calls nobody listens to.
     space: dict[str, Any] = {}
     exec(
-        compile(f"def calls(f):\n for _ in range({_CALLS}): f(False)", "<overhead>", "exec"), space
+        compile(
+            f"def calls(lock):\n for _ in range({_CALLS}): lock.acquire(False)",
+            "<overhead>",
+            "exec",
+        ),
+        space,
     )
-    acquire = _thread.allocate_lock().acquire
+    lock = _thread.allocate_lock()
     least = 1.0
     for _ in range(_TRIES):
         began = thread_time()
-        space["calls"](acquire)
+        space["calls"](lock)
         least = min(least, thread_time() - began)
     return least
 

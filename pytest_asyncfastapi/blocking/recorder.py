@@ -40,6 +40,12 @@ class Part:
         self.duration: float | None = None
         self.held: float | None = None
 
+    @property
+    def below(self) -> int:
+        """The id of the user's frame below which a library makes it; 0 if the user does."""
+        scene = self._record.scene
+        return 0 if scene.user is None or scene.below is None else scene.user.ident
+
     def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
         """Add the time of the call, and the part of it that counts (seconds).
 
@@ -155,10 +161,9 @@ class Record:
 
     def _weighed(self, policy: BlockingPolicy) -> tuple[Weight, Part]:
         """How much it matters, and which part of it does."""
-        held: dict[tuple[Category, str], float | None] = {}
+        held: dict[tuple[str, str], float | None] = {}
         for part in self.parts:
-            judge = part.judge if part.category == "cpu" else ""
-            kind: tuple[Category, str] = (part.category, judge)
+            kind = (part.category, part.judge if part.category == "cpu" else "")
             held.setdefault(kind, None)
             if part.held is not None:
                 held[kind] = (held[kind] or 0.0) + part.held

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .catalog import Entry, by_package
+from .catalog import Entry, Named, by_package
 from .catalog import remedies as to
 from .stack import Scene, Spot, at_with_statement, import_statement, read_scene
 from .step_watch import Sample, Stall
@@ -41,13 +41,16 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
         rest = 1 - share
         scenes = [pair for pair in scenes if not pair[1].importing]
         stall = replace(stall, cpu=stall.cpu * rest, blocked=stall.blocked * rest)
-    if stall.blocked >= policy.step_threshold and stall.proven:
+    if stall.wall >= policy.step_threshold <= stall.blocked and stall.proven:
         asleep = [pair for pair in scenes if pair[0].asleep] or scenes
         sample, scene = _most_common(asleep, stall, user)
         causes.append((scene, _blocked_in(sample, scene), stall.blocked, _evidence(scenes)))
     awake = [pair for pair in scenes if not pair[0].asleep] or scenes
     sample, scene = _most_common(awake, stall, user)
-    if stall.cpu >= policy.cpu_threshold:
+    if scene.named is not None and scene.named.entry.category == "file":
+        # An archive that is read or written computes, too: it is one call, of one kind.
+        causes.append((scene, _as_named(scene.named), stall.cpu, "step watch"))
+    elif stall.cpu >= policy.cpu_threshold and stall.wall >= policy.step_threshold:
         name = scene.wrote or (sample.stack[0].code.co_qualname if sample.stack else stall.callback)
         entry = Entry(name or "a step of the loop", "cpu", "always", to.CPU)
         causes.append((scene, entry, stall.cpu, "step watch: the thread was computing"))
@@ -97,11 +100,14 @@ def _blocked_in(sample: Sample, scene: Scene) -> Entry:
     if sample.stack and call in ("futex", "") and at_with_statement(sample.stack[0]):
         return Entry("with lock", "lock", "always", to.LOCK)
     if scene.named is not None:
-        named = scene.named.entry
-        return Entry(named.name, named.category, "always", named.remedy)
+        return _as_named(scene.named)
     where = f" in {scene.wrote}" if scene.wrote else ""
     category, remedy = by_package(scene.wrote.partition(".")[0]) or ("unknown", to.THREAD)
     return Entry(f"sleep in the kernel{where}", category, "always", remedy)
+
+
+def _as_named(named: Named) -> Entry:
+    return Entry(named.entry.name, named.entry.category, "always", named.entry.remedy)
 
 
 def _evidence(scenes: list[tuple[Sample, Scene]]) -> str:

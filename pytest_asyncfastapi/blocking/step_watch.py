@@ -242,7 +242,7 @@ class StepWatch:
         base = cell.base if looked else cell.last
         samples = tuple(cell.samples) if looked else ()
         figures = cell.figures.snapshot()
-        if rest < self.threshold or base is None or figures is None:
+        if rest < self.threshold / 10 or base is None or figures is None:
             return None
         # What the thread may have computed before this step is not the step's.
         before = max(0.0, started - base.at - self.threshold)

@@ -1,0 +1,214 @@
+"""What a library does below one line is one finding: of the call that mattered most."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import os
+import shutil
+import socket
+import sys
+import tarfile
+import threading
+import time
+import types
+import urllib.request
+import zipfile
+
+import pytest
+
+from pytest_asyncfastapi.blocking import kernel
+from pytest_asyncfastapi.findings import Finding, FindingLog, Location
+
+LIBRARY = """
+import os, socket
+
+def fetch(port, looks_first=True):
+    if looks_first:
+        os.path.exists("/.dockerenv")
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"x")
+        return connection.recv(10)
+
+def settings(path):
+    os.path.exists(path)
+    with open(path) as file:
+        return file.read()
+"""
+
+
+@pytest.fixture
+def library(tmp_path) -> types.ModuleType:
+    """A database driver, say: nobody's own code, as it lies in site-packages."""
+    path = tmp_path / "site-packages" / "driverlike.py"
+    path.parent.mkdir()
+    path.write_text(LIBRARY)
+    module = types.ModuleType("driverlike")
+    exec(compile(LIBRARY, str(path), "exec"), vars(module))
+    return module
+
+
+@pytest.fixture
+def slow_server():
+    """A server that answers each connection after 30 ms; its port."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def serve() -> None:
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                connection.recv(10)
+                time.sleep(0.03)
+                connection.sendall(b"ok")
+
+    threading.Thread(target=serve, daemon=True).start()
+    yield server.getsockname()[1]
+    server.shutdown(socket.SHUT_RDWR)
+    server.close()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has no arguments of calls")
+@pytest.mark.parametrize("looks_first", [True, False])
+def test_a_look_at_a_file_does_not_hide_the_network_behind_it(
+    watch, library, slow_server, looks_first
+):
+    """The same finding with and without it: the strongest category, and its own call."""
+
+    async def endpoint():
+        library.fetch(slow_server, looks_first)
+
+    (found,) = watch(endpoint, profile="default").findings()
+    assert found.severity == "error"
+    assert found.data["category"] == "network"
+    assert found.title.startswith("blocking call: driverlike.fetch -> socket.recv held")
+    assert found.data["duration"] >= 0.03
+    assert "connect_tcp" in found.remedy
+    assert found.count == 1
+
+
+def test_a_look_at_a_file_alone_is_what_it_was(watch, library, tmp_path):
+    """Its twin without a network: nothing fails in the default profile."""
+    (tmp_path / "settings.ini").write_text("a = 1")
+
+    async def endpoint():
+        library.settings(str(tmp_path / "settings.ini"))
+
+    found = watch(endpoint, profile="default").findings()
+    assert [item.data["category"] for item in found] == ["file"]
+    assert [item.severity for item in found] == ["warning"]
+
+
+def test_two_calls_of_one_line_are_told_by_the_worse(watch, tmp_path):
+    """Opening a file takes microseconds; what fails the test is the computation beside it."""
+    out = tmp_path / "out.txt"
+
+    async def endpoint():
+        out.write_text("x" if sum(n * n for n in range(1_500_000)) else "")
+
+    (found,) = watch(endpoint, profile="default", cpu_threshold=0.05).findings()
+    assert found.severity == "error"
+    assert found.data["category"] == "cpu"
+    assert found.title.startswith("blocking computation: ")
+    assert found.count == 1
+
+
+def test_a_folded_finding_counts_the_calls_of_its_own_name():
+    """`(x 2)` means two calls of what the title names."""
+
+    def finding(name: str, severity: str, duration: float) -> Finding:
+        data = {"name": name, "category": "file", "duration": duration, "strength": 0}
+        where = Location("app.py", 3)
+        return Finding("blocking", name, where, severity=severity, data=data)  # type: ignore[arg-type]
+
+    log = FindingLog()
+    for item in (
+        finding("open", "warning", 0.001),
+        finding("open", "warning", 0.003),
+        finding("copy", "error", 0.002),
+        finding("open", "warning", 0.1),
+    ):
+        log.add(item)
+    assert [(item.title, item.severity, item.count) for item in log] == [("copy", "error", 1)]
+    log = FindingLog()
+    for duration in (0.001, 0.003, 0.002):
+        log.add(finding("open", "warning", duration))
+    assert [(item.data["duration"], item.count) for item in log] == [(0.003, 3)]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 hears only the outer function")
+def test_one_request_is_one_call(watch, slow_server):
+    """Name look-up, connect, send and receive below one line are not counted one by one."""
+
+    async def endpoint():
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{slow_server}/", timeout=5)
+        except OSError:
+            pass
+        except Exception:
+            pass
+
+    (found,) = watch(endpoint).findings()
+    assert found.data["category"] == "http"
+    assert found.count == 1
+
+
+@pytest.mark.parametrize("chunks", [2, 700])
+def test_all_calls_of_a_copy_are_added_up(watch, tmp_path, monkeypatch, chunks):
+    """Hundreds of short reads and writes: each second call of the clock is 1 ms later."""
+    (tmp_path / "from").write_bytes(b"x" * 64 * chunks)
+    ticks = itertools.count()
+    stock = kernel.perf_counter
+
+    async def endpoint():
+        with open(tmp_path / "from", "rb") as source, open(tmp_path / "to", "wb") as target:
+            monkeypatch.setattr(kernel, "perf_counter", lambda: stock() + next(ticks) * 0.0001)
+            shutil.copyfileobj(source, target, 64)
+            monkeypatch.setattr(kernel, "perf_counter", stock)
+
+    guard = watch(endpoint, profile="default")
+    (copied,) = [call for call in guard.calls if "copyfileobj" in call.name]
+    assert copied.category == "file"
+    if sys.version_info >= (3, 12):
+        assert copied.severity == ("warning" if chunks == 2 else "error")
+        assert (copied.duration >= 0.0001 * chunks) is True
+
+
+# Four bits of each byte are random: to unpack it takes a while.
+DATA = bytes(byte & 15 for byte in os.urandom(1 << 20))
+
+
+def archive(path, kind: str, size: int) -> str:
+    """An archive of `size` MB in 5 files, of bytes that take long to unpack."""
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as made:
+            for number in range(5):
+                made.writestr(f"{number}.bin", (DATA * size)[: size * (1 << 20) // 5 + 10])
+        return str(path)
+    with tarfile.open(path, "w:gz", compresslevel=1) as packed:
+        for number in range(5):
+            member = tarfile.TarInfo(f"{number}.bin")
+            content = (DATA * size)[: size * (1 << 20) // 5 + 10]
+            member.size = len(content)
+            packed.addfile(member, io.BytesIO(content))
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("size", [0, 40])
+def test_an_archive_that_is_unpacked_is_one_call(watch, tmp_path, kind, size):
+    """What it reads, computes and writes is added up; a small one is a warning, as any file is."""
+    path = archive(tmp_path / "it.bin", kind, size)
+
+    async def endpoint():
+        if kind == "zip":
+            zipfile.ZipFile(path).extractall(tmp_path / "out")
+        else:
+            tarfile.open(path).extractall(tmp_path / "out", filter="data")
+
+    found = watch(endpoint, profile="default").findings()
+    (one,) = [item for item in found if "extractall" in item.title]
+    assert one.data["category"] == "file"
+    assert one.severity == ("error" if size else "warning")

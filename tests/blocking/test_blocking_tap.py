@@ -1,0 +1,231 @@
+"""The call tap from inside: free locks, late imports, and what it costs itself."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import resource
+import sys
+import threading
+import time
+
+import pytest
+
+from pytest_asyncfastapi.blocking import kernel
+
+NEW = sys.version_info >= (3, 12)
+only_monitoring = pytest.mark.skipif(not NEW, reason="sys.monitoring is new in 3.12")
+STRICT = {"profile": "strict"}
+
+
+def hold(lock: object, seconds: float) -> threading.Thread:
+    """A thread that takes a lock, and has it when this returns."""
+    taken = threading.Event()
+
+    def run() -> None:
+        with lock:  # type: ignore[attr-defined]
+            taken.set()
+            time.sleep(seconds)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    taken.wait()
+    return thread
+
+
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock, threading.Condition])
+def test_a_lock_that_nobody_else_takes_is_nothing(watch, make):
+    """Not even where its block is left late: the line of `with` runs once more then."""
+    lock = make()
+
+    def locked() -> int:
+        with lock:
+            return sum(range(200_000))
+
+    async def endpoint():
+        for _ in range(20):
+            locked()
+            with lock:
+                sum(range(200_000))
+            sum(range(200_000))
+
+    guard = watch(endpoint, **STRICT)
+    assert [call.name for call in guard.calls] == []
+
+
+@only_monitoring
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock, threading.Condition])
+def test_a_lock_that_another_thread_holds_is_found(watch, make):
+    """Its twin: the same line, which waits."""
+    lock = make()
+
+    async def endpoint():
+        thread = hold(lock, 0.03)
+        with lock:
+            pass
+        thread.join()
+
+    found = [item for item in watch(endpoint, **STRICT).findings() if "__enter__" in item.title]
+    assert [item.data["category"] for item in found] == ["lock"]
+    assert found[0].where.line == endpoint.__code__.co_firstlineno + 2
+
+
+def test_a_loop_over_nothing_runs_as_it_does_without_a_guard(watch):
+    """`for ... in ():` and `with` of a constant's method: no name to look up, and no error."""
+
+    async def endpoint():
+        for _ in ():
+            raise AssertionError
+        for _ in "":
+            raise AssertionError
+
+    assert watch(endpoint, **STRICT).findings() == []
+
+
+LATE = """
+import sys
+
+async def test_first(asgi_client):
+    assert (await asgi_client.get("/rows")).json() == [0]
+
+async def test_second(asgi_client):
+    assert (await asgi_client.get("/rows")).json() == [0]
+"""
+
+
+@pytest.mark.parametrize("how", ["import sqlite3", "sqlite3 = __import__('sqlite3')"])
+def test_a_driver_is_known_as_soon_as_it_is_imported(pytester: pytest.Pytester, how: str) -> None:
+    """An app factory imports its driver; the guard is there already. Each test finds the same."""
+    pytester.makeconftest(
+        f"""
+        import pytest
+        from fastapi import FastAPI
+
+        @pytest.fixture
+        def asgi_app(tmp_path):
+            {how}
+            database = sqlite3.connect(tmp_path / "it.db", check_same_thread=False)
+            database.execute("create table t (x)")
+            app = FastAPI()
+
+            @app.get("/rows")
+            async def rows():
+                return database.execute("select count(*) from t").fetchone()
+
+            yield app
+            database.close()
+        """
+    )
+    pytester.makepyfile(test_it=LATE)
+    result = pytester.runpytest_subprocess("-p", "no:asyncio")
+    result.assert_outcomes(failed=2)
+    result.stdout.fnmatch_lines(["*FOUND*sqlite3.Connection.execute*"])
+    result.stdout.fnmatch_lines(["*test_it.py::test_first*test_it.py::test_second*"])
+
+
+def test_a_failed_import_leaves_nothing_behind(watch, monkeypatch):
+    """A module of the catalog that cannot be imported is asked for, and not waited for."""
+    monkeypatch.setitem(sys.modules, "psycopg2", None)
+
+    async def endpoint():
+        for _ in range(3):
+            with pytest.raises(ImportError):
+                import psycopg2._psycopg  # noqa: F401
+        time.sleep(0.001)
+
+    guard = watch(endpoint, **STRICT)
+    assert "time.sleep" in [call.name for call in guard.calls]
+
+
+def run_inside(seconds: float, how: str) -> None:
+    """A synchronous wrapper of an async library, called where a loop runs already."""
+    outer = asyncio.events._get_running_loop()
+    asyncio.events._set_running_loop(None)
+    try:
+        if how == "asyncio.run":
+            asyncio.run(asyncio.sleep(seconds))
+        else:
+            inner = asyncio.new_event_loop()
+            inner.run_until_complete(asyncio.sleep(seconds))
+            inner.close()
+    finally:
+        asyncio.events._set_running_loop(outer)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="CPython 3.14 refuses such loops itself")
+@pytest.mark.parametrize("how", ["asyncio.run", "run_until_complete"])
+def test_a_loop_inside_a_step_holds_the_outer_loop(watch, how):
+    """Found at the line that runs it; each loop's steps are counted from their own start."""
+
+    async def endpoint():
+        run_inside(0.15, how)
+
+    began = time.perf_counter()
+    guard = watch(endpoint, profile="default")
+    took = time.perf_counter() - began
+    (found,) = guard.findings()
+    assert found.severity == "error"
+    assert found.data["category"] == "join"
+    assert how in found.title
+    assert found.where.function == "run_inside"
+    assert found.chain[0].function.endswith("endpoint")
+    assert 0.1 <= max(guard.step_times()) <= took
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="CPython 3.14 refuses such loops itself")
+def test_a_short_loop_inside_a_step_is_nothing(watch):
+    """Its twin: nothing is waited for. What the inner loop's own steps do is found as ever."""
+
+    async def endpoint():
+        run_inside(0, "run_until_complete")
+
+    guard = watch(endpoint, profile="default")
+    assert guard.findings() == []
+    assert max(guard.step_times()) < 0.1
+
+
+def write(out: io.StringIO, times: int) -> None:
+    """Calls that the tap listens to in the user's code: `write` may be a file's."""
+    for _ in range(times):
+        out.write("x")
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_what_the_guard_costs_is_not_the_apps_own_time(watch, monkeypatch, share):
+    """The same step, once as if its events had cost nothing, once as if nothing else had."""
+    times = 200_000
+
+    async def endpoint():
+        write(io.StringIO(), times)
+
+    watch(endpoint)  # what an event costs is measured once
+    assert 1e-8 < kernel.OVERHEAD.each < 1e-4
+    before = kernel.OVERHEAD.events
+    monkeypatch.setattr(kernel.OVERHEAD, "each", share / 1000)
+    found = watch(endpoint, step_threshold=0.01, cpu_threshold=0.01).findings()
+    assert kernel.OVERHEAD.events - before >= times
+    assert len(found) == (0 if share else 1)
+
+
+def deep(depth: int, times: int) -> int:
+    """Page faults of these calls, so many frames up."""
+    if depth:
+        return deep(depth - 1, times)
+    out = io.StringIO()
+    before = resource.getrusage(resource.RUSAGE_THREAD).ru_minflt
+    write(out, times)
+    return resource.getrusage(resource.RUSAGE_THREAD).ru_minflt - before
+
+
+@only_monitoring
+@pytest.mark.skipif(sys.platform != "linux", reason="page faults of a thread")
+def test_no_depth_of_the_stack_maps_memory_in_each_call(watch):
+    """At the border of two chunks of CPython's frame stack each callback had mapped a new one."""
+    faults: list[int] = []
+
+    async def endpoint():
+        faults.extend(deep(depth, 300) for depth in range(250))
+
+    watch(endpoint)
+    assert len(faults) == 250
+    assert max(faults[10:]) < 150, max(faults)
