@@ -32,7 +32,8 @@ def why_narrow(item: pytest.Item, runner: str, app_scope: str) -> str:
         return (
             f"{item.nodeid}: {wanted}, but the event loop of this test lives for one {scope} "
             f"({_given_by(runner)} = {scope}): the app would outlive it. Fix: "
-            f"{_remedy(item, runner, app_scope)}, or set asyncfastapi_app_scope = {scope_for(scope)}."
+            f"{_remedy(item, runner, app_scope)}, or set "
+            f"asyncfastapi_app_scope = {scope_for(scope)}."
         )
     own = _fixture_scope(item, "asgi_app")
     if _ORDER.index(own) < _ORDER.index(app_scope):

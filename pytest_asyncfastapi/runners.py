@@ -207,9 +207,9 @@ def lend_fixtures(item: pytest.Item) -> None:
 def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
     """Around the set-up of a fixture: an old pytest-asyncio does not run it, so we do."""
     item = request._pyfuncitem
-    if is_neutral(definition.func) and asyncio_plugin.is_old(item.config):
-        if runner_of(item) == "pytest-asyncio":
-            return asyncio_plugin.in_old_loop(definition, request)
+    old = is_neutral(definition.func) and asyncio_plugin.is_old(item.config)
+    if old and runner_of(item) == "pytest-asyncio":
+        return asyncio_plugin.in_old_loop(definition, request)
     return nullcontext()
 
 
