@@ -23,7 +23,7 @@ BY_TIME = ("cpu", "unknown", "lock", "join", "queue", "subprocess")
 
 
 def tried(case: Case) -> object:
-    marks = [pytest.mark.flaky(reruns=6)] if case.category in BY_TIME else []
+    marks = []
     return pytest.param(case, id=case.name, marks=marks)
 
 
@@ -51,7 +51,7 @@ def test_what_blocks_is_found(case: Case, backend: str) -> None:
 def harmless(case: Case) -> object:
     # On 3.11 a step under the profile function was once taken for 198 ms of computing, on a busy
     # machine; most likely by what the function itself costs.
-    marks = [pytest.mark.flaky(reruns=3)] if sys.version_info < (3, 12) else []
+    marks = []
     return pytest.param(case, id=case.name, marks=marks)
 
 
