@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 
 import pytest
@@ -49,14 +48,7 @@ def test_what_blocks_is_found(case: Case, backend: str) -> None:
     assert verdict.placed == (case.name not in MISPLACED), verdict
 
 
-def harmless(case: Case) -> object:
-    # On 3.11 a step under the profile function was once taken for 198 ms of computing, on a busy
-    # machine; most likely by what the function itself costs.
-    marks = [pytest.mark.flaky(reruns=3)] if sys.version_info < (3, 12) else []
-    return pytest.param(case, id=case.name, marks=marks)
-
-
-@pytest.mark.parametrize("case", [harmless(case) for case in CLEAN])
+@pytest.mark.parametrize("case", CLEAN, ids=lambda case: case.name)
 def test_what_is_harmless_is_not_minded(case: Case, backend: str) -> None:
     """Not even in the strict profile, and however busy the machine is."""
     playable(case, backend)
