@@ -12,7 +12,6 @@ help:
 	@echo "make test    the whole suite"
 	@echo "make lint    ruff, mypy --strict, pyright"
 	@echo "make matrix  the suite on every supported Python that is installed (nox)"
-	@echo "             (both take FLAGS=... for pytest)"
 	@echo "make bench   what things cost, as tables and JSON (PART=upstream: one of them)"
 
 # Made once; made again when the dependencies change.
@@ -28,7 +27,7 @@ demo: $(BIN)/.installed
 	@$(BIN)/python examples/demo.py
 
 test: $(BIN)/.installed
-	$(BIN)/python -m pytest -n 3 --dist worksteal -q $(FLAGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal -q
 
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .
@@ -37,7 +36,7 @@ lint: $(BIN)/.installed
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 matrix: $(BIN)/.installed
-	$(BIN)/nox -- $(FLAGS)
+	$(BIN)/nox
 
 # In an environment of its own: looptime is a pytest plugin that acts on every test.
 $(VENV)/bench/.installed: pyproject.toml | $(BIN)/.installed

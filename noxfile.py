@@ -14,6 +14,8 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = [
     "tests",
     "oldest",
+    "oldest_httpx",
+    "old_runners",
     "alone",
     "oracle",
     "one_client",
@@ -50,6 +52,25 @@ def oldest(session: nox.Session) -> None:
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "pytest==8.4.*")
     session.run("pytest", "-n", "2", "--dist", "worksteal", "-q", "tests/plugin", "tests/runners")
+
+
+@nox.session(python="3.13")
+def oldest_httpx(session: nox.Session) -> None:
+    """The oldest httpx that is promised."""
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "httpx==0.27.0")
+    session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", "tests/client", "tests/upstream")
+
+
+@nox.session(python="3.13")
+@nox.parametrize("version", ["0.21.2", "0.23.8", "1.0.0", "1.1.0"])
+def old_runners(session: nox.Session, version: str) -> None:
+    """The fixtures under pytest-asyncio of each kind that there was."""
+    install(session, "fastapi", group=None)
+    session.install("--quiet", f"pytest-asyncio=={version}", "pytest==8.4.*")
+    session.run(
+        "pytest", "-q", "-c", "tests/runners/old.ini", "tests/runners/test_asyncio_versions.py"
+    )
 
 
 @nox.session(python="3.13")

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from . import asyncio_plugin
+
 if TYPE_CHECKING:
     import pytest
 
@@ -30,7 +32,8 @@ def why_narrow(item: pytest.Item, runner: str, app_scope: str) -> str:
         return (
             f"{item.nodeid}: {wanted}, but the event loop of this test lives for one {scope} "
             f"({_given_by(runner)} = {scope}): the app would outlive it. Fix: "
-            f"{_remedy(runner, app_scope)}, or set asyncfastapi_app_scope = {scope_for(scope)}."
+            f"{_remedy(item, runner, app_scope)}, or set "
+            f"asyncfastapi_app_scope = {scope_for(scope)}."
         )
     own = _fixture_scope(item, "asgi_app")
     if _ORDER.index(own) < _ORDER.index(app_scope):
@@ -50,7 +53,7 @@ def scope_for(scope: str) -> str:
 def loop_scope(item: pytest.Item, runner: str) -> str:
     """How long the event loop of this test lives, as a scope of pytest's."""
     if runner == "pytest-asyncio":
-        return str(getattr(item, "_loop_scope", "function"))
+        return asyncio_plugin.loop_scope(item)
     return _fixture_scope(item, "anyio_backend") if runner == "anyio" else "function"
 
 
@@ -75,10 +78,11 @@ def _given_by(runner: str) -> str:
     return "loop_scope" if runner == "pytest-asyncio" else "scope of the fixture anyio_backend"
 
 
-def _remedy(runner: str, scope: str) -> str:
+def _remedy(item: pytest.Item, runner: str, scope: str) -> str:
     if runner == "pytest-asyncio":
+        newer = "with pytest-asyncio 1.1 or newer, " if asyncio_plugin.is_old(item.config) else ""
         return (
-            f'mark it @pytest.mark.asyncio(loop_scope="{scope}"), or set '
+            f'{newer}mark it @pytest.mark.asyncio(loop_scope="{scope}"), or set '
             f"asyncio_default_test_loop_scope = {scope}"
         )
     return f'define anyio_backend in conftest.py with @pytest.fixture(scope="{scope}")'

@@ -55,6 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Before anything is collected: an old pytest-asyncio wraps fixtures meanwhile."""
+    runners.keep_fixtures(session)
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> None:
@@ -115,13 +121,14 @@ def pytest_fixture_setup(
 
     runners.end_with_backend(fixturedef, request)
     state = request._pyfuncitem.stash.get(STATE, None)
-    if state is None or fixturedef.scope == "function":
-        return (yield)
-    before = state.watching.exempt(True)
-    try:
-        return (yield)
-    finally:
-        state.watching.exempt(before)
+    with runners.in_its_loop(fixturedef, request):
+        if state is None or fixturedef.scope == "function":
+            return (yield)
+        before = state.watching.exempt(True)
+        try:
+            return (yield)
+        finally:
+            state.watching.exempt(before)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

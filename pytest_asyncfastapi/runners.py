@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import functools
 import inspect
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import asyncio_plugin
 from .loop_scopes import why_narrow, words
 
 if TYPE_CHECKING:
@@ -116,17 +117,9 @@ def runner_of(item: pytest.Item) -> str:
         return ""
     if item.get_closest_marker("trio") is not None and item.config.pluginmanager.has_plugin("trio"):
         return "pytest-trio"
-    if _is_pytest_asyncio(item):
+    if asyncio_plugin.claims(item):
         return "pytest-asyncio"
     return "anyio" if "anyio_backend" in getattr(item, "fixturenames", ()) else ""
-
-
-def _is_pytest_asyncio(item: pytest.Item) -> bool:
-    if not item.config.pluginmanager.has_plugin("asyncio"):
-        return False
-    from pytest_asyncio import is_async_test as is_theirs
-
-    return bool(is_theirs(item))
 
 
 def home(item: pytest.Item) -> str:
@@ -140,6 +133,7 @@ def why_not(item: pytest.Item, app_scope: str = "function") -> str:
         _double_claim(item)
         or _sync_test(item)
         or _not_run(item)
+        or (asyncio_plugin.why_unknown(item) if runner_of(item) == "pytest-asyncio" else "")
         or why_narrow(item, runner_of(item), app_scope)
     )
 
@@ -147,7 +141,7 @@ def why_not(item: pytest.Item, app_scope: str = "function") -> str:
 def _double_claim(item: pytest.Item) -> str:
     """One sentence if two runners claim this test, else an empty text."""
     claims = []
-    if _is_pytest_asyncio(item):
+    if is_async_test(item) and asyncio_plugin.claims(item):
         auto = _ini_or_flag(item.config, "asyncio_mode") == "auto"
         claims.append("pytest-asyncio (asyncio_mode = auto)" if auto else "@pytest.mark.asyncio")
     if item.get_closest_marker("anyio") is not None:
@@ -193,16 +187,30 @@ def _not_run(item: pytest.Item) -> str:
 # Neutral fixtures
 
 
+def keep_fixtures(session: pytest.Session) -> None:
+    """Before collection: an old pytest-asyncio is not to wrap our fixtures for the whole run."""
+    asyncio_plugin.keep_from_old(session, _neutral)
+
+
 def lend_fixtures(item: pytest.Item) -> None:
     """Mark our fixtures as pytest-asyncio's own, for its tests, in the test's loop scope."""
     theirs = runner_of(item) == "pytest-asyncio"
     for function in _neutral:
         if theirs:
             function._force_asyncio_fixture = True
-            function._loop_scope = getattr(item, "_loop_scope", None)
+            function._loop_scope = asyncio_plugin.loop_scope(item)
         else:
             function.__dict__.pop("_force_asyncio_fixture", None)
             function.__dict__.pop("_loop_scope", None)
+
+
+def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
+    """Around the set-up of a fixture: an old pytest-asyncio does not run it, so we do."""
+    item = request._pyfuncitem
+    old = is_neutral(definition.func) and asyncio_plugin.is_old(item.config)
+    if old and runner_of(item) == "pytest-asyncio":
+        return asyncio_plugin.in_old_loop(definition, request)
+    return nullcontext()
 
 
 def end_with_backend(definition: Any, request: Any) -> None:

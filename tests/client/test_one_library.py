@@ -35,6 +35,8 @@ async def main():
             assert await ws.receive() == "hello"
 
 asyncio.run(main())
+"""
+PRINTS = """
 print(sorted(name for name in ("httpx", "httpx2", "trio", "respx") if sys.modules.get(name)))
 """
 # As where it is not installed: an import of it fails.
@@ -43,7 +45,10 @@ BLOCKED = "sys.modules[{!r}] = None"
 
 def ask(library: str, before: str = "") -> str:
     """What is imported once a client of this library has been used in every way."""
-    code = ASKS.format(library=library, before=before)
+    return printed(ASKS.format(library=library, before=before) + PRINTS)
+
+
+def printed(code: str) -> str:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
@@ -51,10 +56,10 @@ def ask(library: str, before: str = "") -> str:
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 def test_only_the_library_that_is_used_is_imported(library: str) -> None:
-    """The other one is not, nor trio or respx."""
+    """The other one is not, nor trio or respx; httpx 0.27 imports trio itself."""
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
-    assert ask(library) == f"[{library!r}]"
+    assert ask(library) == printed(f"import sys, {library}" + PRINTS)
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])

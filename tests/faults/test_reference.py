@@ -1,30 +1,26 @@
 """What an in-memory fault gives is what a real socket gives: every row of the reference.
 
-On asyncio and trio time is virtual, so a row's time is exact; a sync client
-really waits, at a quarter of the reference's scale.
+Time is virtual, so a row's time is exact; for a sync client, which really waits,
+it is made so for these tests (`stepped.py`).
 """
 
 import asyncio
 import json
 import re
 import time
-from contextlib import ExitStack
 
 import anyio
 import httpx
 import pytest
 import trio
-from reference import BUDGETS, CASES, ROWS, URL
+from reference import BUDGETS, CASES, ROWS, URL, Case
+from stepped import SteppedTime
 
 from pytest_asyncfastapi.clock import VirtualClock
 from pytest_asyncfastapi.upstream import network
 
-SCALES = {"asyncio": 1.0, "trio": 1.0, "sync": 0.25}
-# A sync client really waits, with margins of some milliseconds: a busy machine may push it
-# over a budget that it would have kept. Once in four tries it must be the row's outcome.
-REALLY_WAITS = pytest.mark.flaky(reruns=3)
 CALLS = [
-    pytest.param(name, library, mode, marks=[REALLY_WAITS] if mode == "sync" else [])
+    (name, library, mode)
     for name in CASES
     for library, modes in ROWS["faults"][name]["results"].items()
     for mode in modes
@@ -104,8 +100,8 @@ class Attempt:
         self.found["next"] = ok if error is None else {"ok": False, "error": repr(error)}
 
 
-def prepare(scope, name, mode):
-    case, scale = CASES[name], SCALES[mode]
+def prepare(scope, name):
+    case = CASES[name]
     router = scope.router
     router.allow_unused_routes = router.through_network = True
     answer = dict(case.route) or {"content": case.body}
@@ -118,11 +114,11 @@ def prepare(scope, name, mode):
     router.route(host="127.0.0.1").mock(
         return_value=httpx.Response(**{"status_code": 200} | answer)
     )
-    rules = case.fault(scope.faults.on("*"), scale) if case.fault and not case.warm else []
+    rules = case.fault(scope.faults.on("*")) if case.fault and not case.warm else []
     for rule in rules if isinstance(rules, list) else [rules]:
         if case.once:
             rule.first(1)
-    return case, scale
+    return case
 
 
 class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
@@ -137,9 +133,8 @@ class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
             yield piece
 
 
-def client_options(case, library, scale):
-    budgets = {key: value * scale for key, value in BUDGETS.items()}
-    options = {"timeout": library.Timeout(**budgets), "trust_env": False, **case.client}
+def client_options(case, library):
+    options = {"timeout": library.Timeout(**BUDGETS), "trust_env": False, **case.client}
     if case.retries:
         del options["trust_env"]
     if case.special.startswith("busy"):
@@ -150,8 +145,8 @@ def client_options(case, library, scale):
 # Async.
 
 
-async def attempt_async(scope, case, library, meter, now, scale):
-    options = client_options(case, library, scale)
+async def attempt_async(scope, case, library, meter, now):
+    options = client_options(case, library)
     if case.retries:
         options["transport"] = library.AsyncHTTPTransport(retries=case.retries)
     async with library.AsyncClient(**options) as client, anyio.create_task_group() as tasks:
@@ -159,12 +154,12 @@ async def attempt_async(scope, case, library, meter, now, scale):
         if case.warm:
             await warm_async(scope, case, client)
         attempt.before = meter.made
-        busy = await hold_async(client, case, tasks, scale)
+        busy = await hold_async(client, case, tasks)
         attempt.begin()
         error = None
         try:
             with anyio.fail_after(0.2 if case.special == "deadline" else None):
-                await get_async(attempt, client, case, scale)
+                await get_async(attempt, client, case)
         except (library.HTTPError, TimeoutError) as raised:
             error = raised
         attempt.end(error)
@@ -179,16 +174,16 @@ async def warm_async(scope, case, client):
         scope.faults.on("*").idle_close().first(1)
     await client.get(case.url)
     if case.fault is not None:
-        case.fault(scope.faults.on("*"), 1).first(1)
+        case.fault(scope.faults.on("*")).first(1)
 
 
-async def hold_async(client, case, tasks, scale):
+async def hold_async(client, case, tasks):
     if not case.special.startswith("busy"):
         return None
     held = await client.send(client.build_request("GET", case.url), stream=True)
 
     async def release():
-        await anyio.sleep(0.2 * scale)
+        await anyio.sleep(0.2)
         await held.aread()
 
     if case.special == "busy for a while":
@@ -196,13 +191,13 @@ async def hold_async(client, case, tasks, scale):
     return held
 
 
-async def get_async(attempt, client, case, scale):
+async def get_async(attempt, client, case):
     send = dict(case.send)
     if case.special == "slow generator":
 
         async def body():
             yield b"a"
-            await anyio.sleep(1.2 * scale)
+            await anyio.sleep(1.2)
             yield b"b"
 
         send["content"] = body()
@@ -222,27 +217,27 @@ async def next_async(attempt, library):
         attempt.follow_up(before)
 
 
-# Sync: the same, with real waiting.
+# Sync: the same, on a clock that is stepped.
 
 
-def attempt_sync(scope, case, library, meter, scale):
-    options = client_options(case, library, scale)
+def attempt_sync(scope, case, library, meter, clock):
+    options = client_options(case, library)
     if case.retries:
         options["transport"] = library.HTTPTransport(retries=case.retries)
-    with library.Client(**options) as client, ExitStack() as stack:
+    with library.Client(**options) as client:
         attempt = Attempt(case, client, meter, time.monotonic)
         if case.warm:
             if case.fault is None:
                 scope.faults.on("*").idle_close().first(1)
             client.get(case.url)
             if case.fault is not None:
-                case.fault(scope.faults.on("*"), 1).first(1)
+                case.fault(scope.faults.on("*")).first(1)
         attempt.before = meter.made
-        busy = hold_sync(client, case, stack, scale)
+        busy = hold_sync(client, case, clock)
         attempt.begin()
         error = None
         try:
-            get_sync(attempt, client, case, scale)
+            get_sync(attempt, client, case)
         except library.HTTPError as raised:
             error = raised
         attempt.end(error)
@@ -258,26 +253,22 @@ def attempt_sync(scope, case, library, meter, scale):
         return attempt.found
 
 
-def hold_sync(client, case, stack, scale):
+def hold_sync(client, case, clock):
     if not case.special.startswith("busy"):
         return None
-    import threading
-
     held = client.send(client.build_request("GET", case.url), stream=True)
     if case.special == "busy for a while":
-        timer = threading.Timer(0.2 * scale, held.read)
-        timer.start()
-        stack.callback(timer.join)
+        clock.after(0.2, held.read)
     return held
 
 
-def get_sync(attempt, client, case, scale):
+def get_sync(attempt, client, case):
     send = dict(case.send)
     if case.special == "slow generator":
 
         def body():
             yield b"a"
-            time.sleep(1.2 * scale)
+            time.sleep(1.2)
             yield b"b"
 
         send["content"] = body()
@@ -287,20 +278,21 @@ def get_sync(attempt, client, case, scale):
             attempt.found["bytes"] += len(piece)
 
 
-def attempt(scope, case, library, mode, meter, scale):
+def attempt(scope, case, library, mode, meter, monkeypatch):
     if mode == "sync":
-        return attempt_sync(scope, case, library, meter, scale)
+        clock = SteppedTime()
+        with monkeypatch.context() as patched:
+            clock.install(patched, library)
+            return attempt_sync(scope, case, library, meter, clock)
     if mode == "trio":
         clock = trio.testing.MockClock(autojump_threshold=0)
-        return trio.run(
-            attempt_async, scope, case, library, meter, trio.current_time, scale, clock=clock
-        )
+        return trio.run(attempt_async, scope, case, library, meter, trio.current_time, clock=clock)
 
     async def run():
         clock = VirtualClock()
         clock.install()
         try:
-            return await attempt_async(scope, case, library, meter, clock.time, scale)
+            return await attempt_async(scope, case, library, meter, clock.time)
         finally:
             clock.uninstall()
 
@@ -315,15 +307,11 @@ def attempt(scope, case, library, mode, meter, scale):
 def test_a_fault_is_what_a_real_socket_gives(scope, monkeypatch, name, library, mode):
     """Outcome, chain, request, phase, bytes, pool, next call and time are those of the row."""
     module = __import__(library)
-    case, scale = prepare(scope, name, mode)
+    case = prepare(scope, name)
     row = ROWS["faults"][name]["results"][library][mode]
-    found = attempt(scope, case, module, mode, Meter(monkeypatch), scale)
+    found = attempt(scope, case, module, mode, Meter(monkeypatch), monkeypatch)
     at, seconds = found.pop("at_s"), case.time(mode)
-    real = "unscaled" in case.special
-    if mode == "sync":
-        assert at > seconds * (1 if real else scale) - 0.02
-    else:
-        assert at == pytest.approx(seconds, abs=1e-6)
+    assert at == pytest.approx(seconds, abs=1e-6)
     # The exact time belongs to the row too; its 0 took up to 0.06 s on real sockets.
     slack = 0.25 if name == "upload_rst" else 0.13
     assert seconds == pytest.approx(row["at_s"], abs=slack)
@@ -338,20 +326,31 @@ def test_every_row_is_accounted_for():
     assert set(CASES) == set(ROWS["faults"])
 
 
-def test_a_pool_timeout_fault_is_the_error_of_an_exhausted_pool(scope, library, mode):
+def test_a_pool_timeout_fault_is_the_error_of_an_exhausted_pool(scope, monkeypatch, library, mode):
     """The fault alone gives the same error, after the pool budget."""
-    from reference import Case
-
     scope.faults.on("*").pool_timeout()
     row = ROWS["faults"]["pool_exhausted"]["results"][library.__name__][mode]
-    scale = SCALES[mode]
 
     class Nothing:
         made = 0
 
     case = Case(seconds="pool")
-    found = attempt(scope, case, library, mode, Nothing, scale)
-    assert found["at_s"] > BUDGETS["pool"] * scale - 0.02
+    found = attempt(scope, case, library, mode, Nothing, monkeypatch)
+    assert found["at_s"] == pytest.approx(BUDGETS["pool"], abs=1e-6)
     kept = ("type", "message", "inner", "request", "phase")
     assert {key: found[key] for key in kept} == {key: row[key] for key in kept}
     assert json.dumps(found)
+
+
+def test_outside_of_these_tests_a_sync_client_really_waits(scope, library):
+    """For the answer, and for the end of its budget."""
+    scope.router.route(host="127.0.0.1").respond(200)
+    scope.faults.on("*").latency(0.05).first(1)
+    scope.faults.on("*").latency(60).after(1)
+    with library.Client(timeout=30) as client:
+        began = time.monotonic()
+        assert client.get(URL).status_code == 200
+        assert time.monotonic() - began >= 0.05
+        with pytest.raises(library.ReadTimeout):
+            client.get(URL, timeout=0.05)
+        assert time.monotonic() - began >= 0.1

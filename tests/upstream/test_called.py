@@ -53,7 +53,7 @@ def test_a_failure_shows_the_difference_the_call_and_its_line(upstream):
     ]
     sent, place = str(caught.value).splitlines()[7:]
     assert sent.startswith(f"  sent:     POST {URL}?page=2&more=1 ")
-    assert '"amount":3' in sent
+    assert '"amount":3' in sent.replace(": ", ":")  # httpx 0.27 writes a space
     assert "called at tests/upstream/test_called.py:" in place
     assert "in charge: return httpx.post(" in place
 

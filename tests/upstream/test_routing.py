@@ -1,4 +1,5 @@
 import asyncio
+import json
 import threading
 
 import anyio
@@ -32,7 +33,7 @@ def test_a_route_answers_in_the_callers_library(upstream, library, mode):
     assert (response.status_code, response.json(), response.headers["x-a"]) == (201, {"id": 7}, "b")
     assert type(response.request) is library.Request
     assert route.call_count == 1
-    assert upstream.calls.last.request.content == b'{"amount":3}'
+    assert json.loads(upstream.calls.last.request.content) == {"amount": 3}
     assert upstream.calls.last.response.json() == {"id": 7}
 
 

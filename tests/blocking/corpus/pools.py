@@ -9,50 +9,49 @@ import multiprocessing.queues
 import multiprocessing.resource_tracker
 import multiprocessing.spawn
 import multiprocessing.synchronize
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from .case import blocks
-from .world import BRIEF, later
+from .world import BRIEF, later, waited_for
 
 
 @blocks("join")
 async def result(executor):
-    executor.submit(time.sleep, BRIEF).result()  # <- here
+    executor.submit(waited_for()).result()  # <- here
 
 
 @blocks("join")
 async def exception(executor):
-    executor.submit(time.sleep, BRIEF).exception()  # <- here
+    executor.submit(waited_for()).exception()  # <- here
 
 
 @blocks("join")
 async def wait(executor):
-    concurrent.futures.wait([executor.submit(time.sleep, BRIEF)])  # <- here
+    concurrent.futures.wait([executor.submit(waited_for())])  # <- here
 
 
 @blocks("join")
 async def as_completed(executor):
-    for _ in concurrent.futures.as_completed([executor.submit(time.sleep, BRIEF)]):  # <- here
+    for _ in concurrent.futures.as_completed([executor.submit(waited_for())]):  # <- here
         pass
 
 
 @blocks("join")
 async def mapping(executor):
-    list(executor.map(time.sleep, [BRIEF]))  # <- here
+    list(executor.map(waited_for(), [0]))  # <- here
 
 
 @blocks("join")
 async def shutdown():
     made = ThreadPoolExecutor(1)
-    made.submit(time.sleep, BRIEF)
+    made.submit(waited_for())
     made.shutdown()  # <- here
 
 
 @blocks("join")
 async def the_end_of_a_with_block():
     with ThreadPoolExecutor(1) as made:  # <- here
-        made.submit(time.sleep, BRIEF)
+        made.submit(waited_for())
 
 
 @blocks("join")

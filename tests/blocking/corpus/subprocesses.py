@@ -8,6 +8,7 @@ import subprocess
 import anyio
 
 from .case import blocks
+from .world import later
 
 
 @blocks("subprocess")
@@ -47,7 +48,8 @@ async def getoutput():
 
 @blocks("subprocess")
 async def popen_and_wait():
-    process = subprocess.Popen(["sleep", "0.02"])  # <- here
+    process = subprocess.Popen(["cat"], stdin=subprocess.PIPE)  # <- here
+    later(process.stdin.close)
     process.wait()  # <- here
 
 
@@ -84,13 +86,15 @@ async def posix_spawn():
 
 
 @blocks("subprocess")
-async def waitpid(child):
-    os.waitpid(child, 0)  # <- here
+async def waitpid(process):
+    later(process.stdin.close)
+    os.waitpid(process.pid, 0)  # <- here
 
 
 @blocks("subprocess")
 async def a_wait_with_a_timeout(process):
-    process.wait(timeout=5)  # <- here
+    later(process.stdin.close)
+    process.wait(timeout=60)  # <- here
 
 
 @blocks("subprocess")

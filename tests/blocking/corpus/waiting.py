@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-import time
 
 from .case import blocks
-from .world import BRIEF, later
+from .world import BRIEF, later, waited_for
 
 
 @blocks("lock")
@@ -112,14 +111,14 @@ async def barrier():
 
 @blocks("join")
 async def thread_join():
-    thread = threading.Thread(target=time.sleep, args=(BRIEF,))
+    thread = threading.Thread(target=waited_for())
     thread.start()
     thread.join()  # <- here
 
 
 @blocks("join")
 async def timer_join():
-    timer = threading.Timer(BRIEF, print, ("",), {"end": ""})
+    timer = threading.Timer(0, waited_for())
     timer.start()
     timer.join()  # <- here
 

@@ -46,9 +46,35 @@ def thing(make: Callable[[], Iterator[Any]]) -> None:
     THINGS[make.__name__] = contextlib.contextmanager(make)
 
 
-def later(action: Callable[..., Any], *args: Any, after: float = 2 * BRIEF) -> None:
-    """Do something in another thread, when the loop waits for it already."""
-    threading.Timer(after, action, args).start()
+def later(action: Callable[..., Any], *args: Any) -> None:
+    """Do something in another thread, when the thread that says so waits for it already."""
+    waits = waited_for()
+
+    def act() -> None:
+        waits()
+        action(*args)
+
+    threading.Thread(target=act).start()
+
+
+def waited_for() -> Callable[..., None]:
+    """A function that returns, in another thread, once the calling thread waits in one place.
+
+    Not after some time: on a busy machine the thread may come to its wait much later. It waits
+    when the kernel has it asleep, and has not run it for 40 ms, in which the GIL was free.
+    """
+    number = threading.get_native_id()
+
+    def waits(*ignored: object) -> None:
+        before, still = "", 0
+        while still < 2 * BRIEF / 0.002:
+            time.sleep(0.002)
+            run = Path(f"/proc/self/task/{number}/schedstat").read_text().split()[0]
+            state = Path(f"/proc/self/task/{number}/stat").read_text().rpartition(")")[2].split()[0]
+            still = still + 1 if (run, state) == (before, "S") else 0
+            before = run
+
+    return waits
 
 
 @contextlib.contextmanager
@@ -171,7 +197,7 @@ def hang_up():
         with contextlib.suppress(OSError):
             while True:
                 connection, _ = made.accept()
-                later(connection.close, after=0.03)
+                threading.Timer(0.03, connection.close).start()
 
     thread = threading.Thread(target=serve)
     thread.start()
@@ -338,15 +364,9 @@ def mocked_client():
 
 
 @thing
-def child():
-    """The number of a process that ends soon and is to be waited for."""
-    yield os.posix_spawnp("sleep", ["sleep", "0.03"], os.environ)
-
-
-@thing
 def process():
-    """A process that ends soon."""
-    with subprocess.Popen(["sleep", "0.03"]) as made:
+    """A process that ends when its input is closed."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as made:
         yield made
 
 
