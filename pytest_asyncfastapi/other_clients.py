@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import sys
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     _Label = Callable[..., str]
+    _Row = tuple[str, str, str, bool, _Label]
 
 
 def _of_request(_: Any, request: Any) -> str:
@@ -42,7 +42,7 @@ def _of_lifespan(*_: Any) -> str:
 
 
 # module, class, method, whether it is a coroutine function, its label
-_METHODS: tuple[tuple[str, str, str, bool, _Label], ...] = (
+_METHODS: tuple[_Row, ...] = (
     ("httpx", "ASGITransport", "handle_async_request", True, _of_request),
     ("httpx2", "ASGITransport", "handle_async_request", True, _of_request),
     ("starlette.testclient", "_TestClientTransport", "handle_request", False, _of_request),
@@ -52,29 +52,22 @@ _METHODS: tuple[tuple[str, str, str, bool, _Label], ...] = (
     ("async_asgi_testclient.testing", "TestClient", "__aenter__", True, _of_lifespan),
     ("async_asgi_testclient.websocket", "WebSocketSession", "connect", True, _of_session),
 )
-_lock = Lock()
-_watchers = 0  # process-wide, as the classes are
-_undo: list[Callable[[], None]] = []
+# What is patched, by row, and how to take it back; process-wide, as the classes are.
+_undo: dict[_Row, Callable[[], None]] = {}
 
 
-def label_requests() -> Callable[[], None]:
-    """Label the requests of other clients until the result is called."""
-    global _watchers  # noqa: PLW0603
-    with _lock:
-        _watchers += 1
-        if _watchers == 1:
-            _undo.extend(filter(None, (_patch(*row) for row in _METHODS)))
-    return functools.cache(_leave)  # a second call does nothing
+def label_requests() -> None:
+    """Label the requests of the other clients that are imported, until `stop_labelling()`."""
+    for row in _METHODS:
+        if row[0] in sys.modules and row not in _undo and (undo := _patch(*row)) is not None:
+            _undo[row] = undo
 
 
-def _leave() -> None:
-    global _watchers  # noqa: PLW0603
-    with _lock:
-        _watchers -= 1
-        if _watchers == 0:
-            for undo in _undo:
-                undo()
-            _undo.clear()
+def stop_labelling() -> None:
+    """Put everything back."""
+    while _undo:
+        _, undo = _undo.popitem()
+        undo()
 
 
 def _patch(

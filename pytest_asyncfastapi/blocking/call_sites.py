@@ -23,6 +23,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
+from ..frames import identity
 from .catalog import NAMED, Catalog, Entry
 from .stack import silent_file
 
@@ -83,29 +84,29 @@ class CallSites:
 
     def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
         """May this call of the user's own code have a callee of the catalog next time?"""
-        if kind is FunctionType:
-            if callee.__code__.co_flags & _LATER:
-                return False  # what is awaited there now is awaited there the next time
-        elif kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
-            return False
+        if kind is MethodDescriptorType:
+            if callee.__objclass__ in _CONTAINERS:
+                return False
         elif kind not in _PLAIN and not isinstance(callee, type):
             return True  # a mock, mostly
         if getattr(callee, "__name__", "") in self._names():
-            return not isinstance(callee, type)
-        known = self._known.get(id(code))
+            return not (isinstance(callee, type) or _is_later(callee, kind))
+        known = self._known.get(identity(code))
         if known is None:
+            if _is_later(callee, kind):
+                return False
             if len(self._known) >= _MOST_CODES:
                 self._known.clear()
             with self._aside():
-                known = self._known[id(code)] = (code, dynamic_sites(code))
-        return offset in known[1]
+                known = self._known[identity(code)] = (code, dynamic_sites(code))
+        return offset in known[1] and not _is_later(callee, kind)
 
     def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
         """The same for a library: only methods whose object may be of another type next time."""
         names = _CHANGING if kind is FunctionType else _CHANGING_C
         if kind not in _PLAIN or callee.__name__ not in names or silent_file(code.co_filename):
             return False
-        return kind is not FunctionType or not callee.__code__.co_flags & _LATER
+        return not _is_later(callee, kind)
 
     def _names(self) -> frozenset[str]:
         """The names of all callables of the catalog, without their modules and classes."""
@@ -130,6 +131,12 @@ class CallSites:
 
 
 _THREADING = threading.Condition.wait.__code__.co_filename
+
+
+def _is_later(callee: Any, kind: type) -> bool:
+    """Does this function only make a coroutine or generator? So it will the next time."""
+    # To ask for the code of a function is an audit event, so that it comes last.
+    return kind is FunctionType and bool(callee.__code__.co_flags & _LATER)
 
 
 def is_brief(entry: Entry, code: CodeType) -> bool:

@@ -6,6 +6,7 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from ..frames import identity
 from . import kernel
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class Pending:
     def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
         self.callee = callee
-        self.frame = id(frame)
+        self.frame = identity(frame)
         self.line = frame.f_lineno
         self.seen: list[Seen] = []
         self.asleep = 0
@@ -50,7 +51,7 @@ class Repeats:
 
     def find(self, entry: Entry, frame: FrameType) -> list[Seen] | None:
         """The records that such a call made before in this step, if there are any."""
-        known = self._known.get((entry.name, id(frame)))
+        known = self._known.get((entry.name, identity(frame)))
         if known is None or known[0] != _places(frame, len(known[0]) // 2):
             return None
         return known[1]
@@ -60,8 +61,8 @@ class Repeats:
         outer: FrameType | None = frame
         for depth in range(1, _NEAR):
             outer = outer.f_back if outer is not None else None
-            if id(outer) == user:
-                self._known[entry.name, id(frame)] = (_places(frame, depth + 1), seen)
+            if identity(outer) == user:
+                self._known[entry.name, identity(frame)] = (_places(frame, depth + 1), seen)
                 return
 
     def clear(self) -> None:
@@ -76,7 +77,7 @@ def _places(frame: FrameType | None, depth: int) -> tuple[int, ...]:
     """These frames, innermost first, and the line of all but the first, which moves on."""
     found: list[int] = []
     while frame is not None and len(found) < 2 * depth:
-        found += (id(frame), frame.f_lineno if found else 0)
+        found += (identity(frame), frame.f_lineno if found else 0)
         frame = frame.f_back
     return tuple(found)
 

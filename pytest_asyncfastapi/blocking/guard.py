@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 from ..activity import ACTIVITY
 from ..births import current_birth
 from ..findings import Finding, FindingLog
-from ..other_clients import label_requests
 from .allow import ALLOWED_HERE, AllowRule, as_rule
 from .hub import HUB
 from .known_noise import NOISE, is_noise
@@ -67,7 +66,6 @@ class BlockingGuard:
         self._records: list[Record] = []
         self._latest: dict[int, deque[Record]] = {}  # by thread
         self._steps: list[float] = []
-        self._unlabel: Callable[[], None] | None = None
 
     def start(self) -> None:
         """Begin to watch. A second call does nothing."""
@@ -75,7 +73,6 @@ class BlockingGuard:
             return
         self.thread = threading.get_ident()
         self.not_watched = WITNESSES.join(self, self.policy.step_threshold, self.user_code)
-        self._unlabel = label_requests()
 
     def stop(self) -> None:
         """Stop watching; what was recorded stays. A second call does nothing."""
@@ -83,8 +80,6 @@ class BlockingGuard:
             self.not_watched = self.not_watched or HUB.broken
             self._steps = self.step_times()
         WITNESSES.leave(self)
-        if self._unlabel is not None:
-            self._unlabel()
         self._latest.clear()
 
     def armed(self) -> bool:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..frames import identity
 from . import kernel
 from .catalog import Catalog, Entry
 from .cell import Cell, Pending
@@ -173,7 +174,7 @@ class Hub:
             with self.aside():
                 if only_polls(judged.name, frame):
                     return False
-        pending = Pending(judged, id(callee), frame)
+        pending = Pending(judged, identity(callee), frame)
         known: list[Seen] | None = None
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
@@ -195,7 +196,7 @@ class Hub:
         cell = self.cell()
         for index in range(len(cell.pending) - 1, -1, -1):
             pending = cell.pending[index]
-            if pending.callee == id(callee) and pending.frame == id(frame):
+            if pending.callee == identity(callee) and pending.frame == identity(frame):
                 del cell.pending[index:]
                 if not cell.pending:
                     self.open.discard(cell.ident)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from ..frames import identity
 from .operands import Operand, last_argument
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def may_only_poll(name: str) -> bool:
 
 def only_polls(name: str, frame: FrameType) -> bool:
     """Is it told so by the call that `frame` makes now?"""
-    site = (id(frame.f_code), frame.f_lasti)
+    site = (identity(frame.f_code), frame.f_lasti)
     known = _SITES.get(site)
     if known is None:
         if len(_SITES) >= _MOST_SITES:

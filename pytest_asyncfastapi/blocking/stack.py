@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..frames import UserCode, is_stdlib
+from ..frames import UserCode, identity, is_stdlib
 from .borders import RUNS, WRAPPERS, is_border, outside
 from .catalog import Named, find_named
 
@@ -129,7 +129,9 @@ def spots(frame: FrameType | None) -> list[Spot]:
             if code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen"):
                 imports = str(frame.f_locals.get("name", ""))
             line = frame.f_lineno or 0
-            found.append(Spot(code, line, frame.f_lasti, str(module), id(frame), imports, template))
+            found.append(
+                Spot(code, line, frame.f_lasti, str(module), identity(frame), imports, template)
+            )
         frame = frame.f_back
     return found
 

@@ -11,6 +11,7 @@ from threading import Condition
 from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
+from ..frames import identity
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import LOCK_TYPES
 from .operands import Lines, lines_of
@@ -42,16 +43,16 @@ class LineTap:
 
     def look_into(self, code: CodeType, tool: int) -> None:
         """Listen to this function's lines, if there is anything to hear."""
-        if id(code) in self._active:
+        if identity(code) in self._active:
             return
-        known = self._known.get(id(code))
+        known = self._known.get(identity(code))
         if known is None:
             if len(self._known) >= _MOST_CODES:
                 return
             with self._hub.aside():
-                known = self._known[id(code)] = (code, lines_of(code))
+                known = self._known[identity(code)] = (code, lines_of(code))
         if known[1] is not None:
-            self._active[id(code)] = code
+            self._active[identity(code)] = code
             monitoring = _monitoring()
             monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
@@ -81,7 +82,7 @@ class LineTap:
         disable, getframe = _monitoring().DISABLE, sys._getframe
 
         def on_line(code: CodeType, line: int) -> object:
-            _, lines = known.get(id(code), (None, None))
+            _, lines = known.get(identity(code), (None, None))
             if lines is None:
                 return disable
             if hub.open:
@@ -102,13 +103,13 @@ class LineTap:
                 entry = self._lock(value) if what == "with" else iterates
                 if entry is None or not hub.enter(entry, LineTap, value, frame, _WITNESS):
                     continue
-                told[id(code), line] = times = told.get((id(code), line), 0) + 1
+                told[identity(code), line] = times = told.get((identity(code), line), 0) + 1
                 if what == "for":
                     hub.leave(LineTap, frame, _WITNESS)
                     live = times < MOST_TELLINGS
             if live:
                 return None
-            self._deaf[id(code)] = code
+            self._deaf[identity(code)] = code
             return disable
 
         return on_line

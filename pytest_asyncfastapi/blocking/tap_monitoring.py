@@ -21,6 +21,7 @@ from types import (
 )
 from typing import TYPE_CHECKING, Any
 
+from ..frames import identity
 from .borders import asks_for_loop, is_loops_wait
 from .call_sites import GO_BETWEENS, NAMED_LAST, CallSites, is_brief
 from .catalog import Entry, Named, find_named
@@ -142,7 +143,7 @@ class MonitoringTap:
 
         def deaf(code: CodeType) -> object:
             if own:
-                self._own.deaf[id(code)] = code
+                self._own.deaf[identity(code)] = code
             return disable
 
         def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
@@ -204,7 +205,7 @@ class MonitoringTap:
                 self._deaf_to_polls = True  # one for each step: what is left would not be cheap
                 return disable
             if hub.enter(entry, callee, arg0, frame, _WITNESS):
-                site = (id(code), offset)
+                site = (identity(code), offset)
                 told[site] = times = told.get(site, 0) + 1
                 if times > MOST_TELLINGS:
                     self._worn = self._worn or not own
@@ -262,12 +263,12 @@ class MonitoringTap:
         if entry.judge == "applies":  # map(time.sleep, ...)
             applied = self._hub.catalog.find(arg0)
             return (applied if applied is not None and applied.judge == "always" else None), arg0
-        known = self._last.get((id(code), offset))
+        known = self._last.get((identity(code), offset))
         if known is None:
             keyword = "file" if entry.name == "print" else ""
             with self._hub.aside():
                 known = (code, last_argument(code, offset, keyword))
-            self._last[id(code), offset] = known
+            self._last[identity(code), offset] = known
         value = MISSING if known[1] is None else known[1].value(sys._getframe(2))
         return (None if value is MISSING else entry), value
 
@@ -288,7 +289,7 @@ class MonitoringTap:
         """Leave a function of the user's to the other tool, if there is one that hears it."""
         if self._own.tool is None:
             return False
-        if id(code) in self._own.codes:
+        if identity(code) in self._own.codes:
             return True
         self._listen_to(code)  # it may have begun before we did
         return False

@@ -9,6 +9,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..frames import identity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
@@ -44,8 +46,8 @@ class OwnCode:
 
     def listen_to(self, code: CodeType) -> None:
         """Listen to the calls of this function."""
-        if self.tool is not None and id(code) not in self.codes:
-            self.codes[id(code)] = code
+        if self.tool is not None and identity(code) not in self.codes:
+            self.codes[identity(code)] = code
             self._set(code, _calls())
 
     def hear_again(self) -> None:

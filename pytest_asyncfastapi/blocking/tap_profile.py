@@ -10,6 +10,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
+from ..frames import identity
 from .borders import is_loops_wait
 from .catalog import NAMED, find_named
 from .hub import MOST_TELLINGS, Hub, Unseen, on_loop
@@ -101,7 +102,7 @@ class ProfileTap:
         elif self._hub.probe and self._hub.probing(_WITNESS):
             return
         elif on_loop() and not is_loops_wait(frame):
-            site = (id(frame.f_code), frame.f_lasti)
+            site = (identity(frame.f_code), frame.f_lasti)
             if self._told.get(site, 0) >= MOST_TELLINGS:
                 return
             owner = arg.__self__

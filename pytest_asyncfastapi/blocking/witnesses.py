@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from ..other_clients import label_requests, stop_labelling
 from . import audit
 from .hub import HUB, Hub, Listener
 from .step_watch import StepWatch
@@ -65,6 +66,7 @@ class Witnesses:
                 tap = self._tap = self._tap or self._make_tap()
                 self._trouble = tap.start(user, anew=anew)
                 self.steps.start(min(self._limits.values()))
+                label_requests()
         return self.check()
 
     def leave(self, guard: Listener) -> None:
@@ -82,8 +84,8 @@ class Witnesses:
                 self.steps.stop()
                 if self._tap is not None and self._lingers:
                     self._tap.rest()
-                elif self._tap is not None:
-                    self._tap.stop()
+                else:
+                    self._stop_tap()
             self._hub.listeners = rest
             if not rest:
                 self._hub.reset()
@@ -96,8 +98,12 @@ class Witnesses:
             self._lingers = False
             self._files.clear()
             self._next_anew = 1
-            if self._tap is not None:
-                self._tap.stop()
+            self._stop_tap()
+
+    def _stop_tap(self) -> None:
+        stop_labelling()
+        if self._tap is not None:
+            self._tap.stop()
 
     def check(self) -> str:
         """Prove that each witness hears; returns what does not, or ""."""

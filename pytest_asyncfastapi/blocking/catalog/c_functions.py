@@ -190,6 +190,8 @@ class Catalog:
 
     def refresh(self) -> bool:
         """Add the callables of modules that were imported since; were there any?"""
+        if not any(name in sys.modules for name in _MODULES - self._modules):
+            return False
         names: set[str] = set(self.names)
         fresh: set[str] = set()
         for module_name, spec, category, judge, remedy in C_TABLE:
