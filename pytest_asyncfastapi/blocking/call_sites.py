@@ -77,10 +77,12 @@ class CallSites:
         """Forget what is known of functions."""
         self._known.clear()
 
-    def is_plain(self, code: CodeType, callee: Any) -> bool:
-        """Is this callee called by its own name? Else it may stand in for something else."""
+    def is_plain(self, code: CodeType, callee: Any, kind: type) -> bool:
+        """Is it what the code says, in other tests too? Else it may stand in for something."""
+        if kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
+            return True
         name = getattr(callee, "__name__", "")
-        return name in code.co_names and name not in self._names()
+        return (name in code.co_names and name not in self._names()) or _is_later(callee, kind)
 
     def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
         """May this call of the user's own code have a callee of the catalog next time?"""

@@ -184,7 +184,7 @@ class MonitoringTap:
                         return None if sites.of_library(code, callee, kind) else disable
                     if sites.of_user(code, offset, callee, kind):
                         return None
-                    return disable if sites.is_plain(code, callee) else deaf(code)
+                    return disable if sites.is_plain(code, callee, kind) else deaf(code)
             if not mine and (silent(code.co_filename) or is_brief(entry, code)):
                 return disable
             if not hub.listeners:

@@ -182,7 +182,7 @@ def test_the_app_below_a_testclient_is(watch):
     assert found.title.startswith("blocking call: time.sleep")
 
 
-COMPUTES = "end = time.thread_time() + 0.4\n    while time.thread_time() < end: sum(range(100))"
+COMPUTES = "end = time.thread_time() + 0.4\n    while time.thread_time() < end: sum(range(10_000))"
 
 
 def test_what_the_body_computes_in_its_last_step_is_the_bodys(pytester):
