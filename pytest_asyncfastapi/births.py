@@ -28,6 +28,7 @@ _ROOM = str(Path(__file__).parent / "concurrency") + os.sep
 # What stands between whoever creates a task or opens a thing, and the call that does it.
 _PLUMBING = ("asyncio", "anyio", "trio", "uvloop", "httpx", "httpx2", "httpcore", "httpcore2")
 _STEPS = frozenset({"_run_once", "run_forever", "unrolled_run"})
+_LOOPS = (os.path.join("asyncio", "base_events.py"), os.path.join("trio", "_core", "_run.py"))
 _ATTRIBUTE = "_asyncfastapi_birth"
 _DEEPEST = 60  # frames that are looked at
 _LONGEST = 12  # generations that are remembered
@@ -89,26 +90,40 @@ class Birth:
 def birth_at(frame: FrameType | None, user: UserCode, owner: object) -> Birth | None:
     """The birth of what the code at `frame` makes; None for what is this plugin's own."""
     direct: bool | None = None
-    owned = user.owned
+    kinds = user.kinds
     for _ in range(_DEEPEST):
         if frame is None:
             break
-        code = frame.f_code  # an audit event, so once
-        filename = code.co_filename
-        mine = owned.get(filename)
-        if user.owns(filename) if mine is None else mine:
-            module = str(frame.f_globals.get("__name__") or "")
+        # The module is asked first: `f_code` is an audit event, and most frames are libraries'.
+        filename = frame.f_globals.get("__file__") or frame.f_code.co_filename
+        kind = kinds.get(filename) or _kind(filename, user)
+        if kind == "user" and user.owns_frame(frame):
+            code, module = frame.f_code, str(frame.f_globals.get("__name__") or "")
             return Birth(code, frame.f_lineno or 0, module, direct is not False, owner)
-        if filename.startswith(_OURS) and not filename.startswith(_ROOM):
+        if kind == "ours":
             if direct is None:
                 return None
             break
-        if code.co_name in _STEPS:
+        if kind == "loop" and frame.f_code.co_name in _STEPS:
             break
-        if direct is None and not is_plumbing(filename, user):
+        if direct is None and kind == "library":
             direct = False
         frame = frame.f_back
     return Birth(None, 0, "", False, owner)
+
+
+def _kind(filename: str, user: UserCode) -> str:
+    """Whose file this is: `user`, `ours`, `loop`, `plumbing` (see below) or `library`."""
+    if user.owns(filename):
+        found = "user"
+    elif filename.startswith(_OURS) and not filename.startswith(_ROOM):
+        found = "ours"
+    elif filename.endswith(_LOOPS):
+        found = "loop"
+    else:
+        found = "plumbing" if is_plumbing(filename, user) else "library"
+    user.kinds[filename] = found
+    return found
 
 
 def is_plumbing(filename: str, user: UserCode) -> bool:

@@ -76,6 +76,7 @@ class UserCode:
         self.owned: dict[str, bool] = {}  # by file; what `owns()` remembers
         self._shown: dict[str, str] = {}
         self.plumbing: dict[str, bool] = {}  # of `births`, which asks as often
+        self.kinds: dict[str, str] = {}  # the same
 
     def owns(self, filename: str) -> bool:
         """Is this file the user's own?"""

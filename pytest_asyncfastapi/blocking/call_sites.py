@@ -40,6 +40,7 @@ _CALLS = frozenset({"CALL", "CALL_KW", "CALL_FUNCTION_EX"})
 _PUSHED = opcode.opmap["PUSH_NULL"]
 
 NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+_NAMED_METHODS = frozenset(name.rpartition(".")[2] for name in NAMED if "." in name)
 # Generators, coroutines and async generators: to call one runs nothing.
 _LATER = 0x20 | 0x80 | 0x200
 _PLAIN = frozenset(
@@ -71,7 +72,7 @@ class CallSites:
         self._aside = aside
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
         self._known: dict[int, tuple[CodeType, frozenset[int]]] = {}
-        self._all_names: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+        self._all_methods: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def clear(self) -> None:
         """Forget what is known of functions."""
@@ -82,7 +83,8 @@ class CallSites:
         if kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
             return True
         name = getattr(callee, "__name__", "")
-        return (name in code.co_names and name not in self._names()) or _is_later(callee, kind)
+        blocks = name in self._catalog.names or name in NAMED_LAST
+        return (name in code.co_names and not blocks) or _is_later(callee, kind)
 
     def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
         """May this call of the user's own code have a callee of the catalog next time?"""
@@ -91,17 +93,19 @@ class CallSites:
                 return False
         elif kind not in _PLAIN and not isinstance(callee, type):
             return True  # a mock, mostly
-        if getattr(callee, "__name__", "") in self._names():
-            return not (isinstance(callee, type) or _is_later(callee, kind))
+        name = getattr(callee, "__name__", "")
+        if name in self._methods() and not isinstance(callee, type):
+            # The method of another object next time; a function of a module stays what it is.
+            return (kind is not FunctionType or _is_method(callee)) and not _is_later(callee, kind)
+        if name in code.co_names or _is_later(callee, kind):
+            return False
         known = self._known.get(identity(code))
         if known is None:
-            if _is_later(callee, kind):
-                return False
             if len(self._known) >= _MOST_CODES:
                 self._known.clear()
             with self._aside():
                 known = self._known[identity(code)] = (code, dynamic_sites(code))
-        return offset in known[1] and not _is_later(callee, kind)
+        return offset in known[1]
 
     def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
         """The same for a library: only methods whose object may be of another type next time."""
@@ -110,12 +114,12 @@ class CallSites:
             return False
         return not _is_later(callee, kind)
 
-    def _names(self) -> frozenset[str]:
-        """The names of all callables of the catalog, without their modules and classes."""
-        names = self._catalog.names
-        if self._all_names[0] is not names:
-            self._all_names = (names, names | NAMED_LAST)
-        return self._all_names[1]
+    def _methods(self) -> frozenset[str]:
+        """The names of all methods of the catalog, without their classes."""
+        methods = self._catalog.methods
+        if self._all_methods[0] is not methods:
+            self._all_methods = (methods, methods | _NAMED_METHODS)
+        return self._all_methods[1]
 
     def through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
         """What a partial and its like really call, and its first argument."""
@@ -133,6 +137,12 @@ class CallSites:
 
 
 _THREADING = threading.Condition.wait.__code__.co_filename
+
+
+def _is_method(function: Any) -> bool:
+    """Is this function, by its name, one of a class?"""
+    owner = function.__qualname__.rpartition(".")[0]
+    return bool(owner) and not owner.endswith("<locals>")
 
 
 def _is_later(callee: Any, kind: type) -> bool:

@@ -129,6 +129,8 @@ class Cell:
 
     def suspend(self) -> dict[str, Any]:
         """Another loop takes a step inside this one's; returns what `resume()` takes."""
+        if self.sampled_slice != self.start:  # the figures of before it began, if any
+            self.base, self.samples, self.sampled_slice = self.last, [], self.start
         outer = {name: getattr(self, name) for name in _OF_A_STEP}
         self.pending, self.samples, self.repeats = [], [], Repeats()
         self.clean()

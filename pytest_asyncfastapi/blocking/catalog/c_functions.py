@@ -170,6 +170,7 @@ class Catalog:
         self.kinds: set[type] = set()  # theirs; of others neither hash nor equality is asked for
         self.names: frozenset[str] = frozenset()  # of methods: sites that may change their callee
         self.late: set[str] = set()  # modules of the table that are being imported now
+        self.methods: frozenset[str] = frozenset()  # those of them that are methods
         self._modules: set[str] = set()
         self._looks = 0
 
@@ -192,7 +193,7 @@ class Catalog:
         """Add the callables of modules that were imported since; were there any?"""
         if not any(name in sys.modules for name in _MODULES - self._modules):
             return False
-        names: set[str] = set(self.names)
+        names, methods = set(self.names), set(self.methods)
         fresh: set[str] = set()
         for module_name, spec, category, judge, remedy in C_TABLE:
             module = sys.modules.get(module_name)
@@ -212,8 +213,10 @@ class Catalog:
                 self.entries.setdefault(callee, entry)
                 self.kinds.add(type(callee))
                 names.add(name)
+                if owner_name:
+                    methods.add(name)
         self._modules |= fresh
-        self.names = frozenset(names)
+        self.names, self.methods = frozenset(names), frozenset(methods)
         return bool(fresh)
 
     def bound(self, callee: Any) -> Entry | None:
