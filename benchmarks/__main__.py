@@ -36,6 +36,7 @@ BY_NAME: dict[str, tuple[str, ...]] = {
     "clock-cases": ("-m", "benchmarks.clock.cases"),
     "memory": ("-m", "benchmarks.client_memory"),
     "soak": ("-m", "benchmarks.soak"),
+    "suites": ("-m", "benchmarks.suites"),
 }
 
 

@@ -6,6 +6,7 @@ needs it.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from dataclasses import asdict
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from .findings import Finding
     from .state import TestState
 
+_C_LOOPS = ("uvloop", "winloop")
 _USERS = frozenset({"load", "threads"})
 
 
@@ -30,6 +32,7 @@ class Watching:
     def __init__(self, state: TestState) -> None:
         self._state = state
         self.watch: ConcurrencyWatch | None = None
+        self._in_c = False  # the loop takes its steps in C, where nobody times them
 
     def _mode(self, given: str) -> str:
         """What `auto` means for this test."""
@@ -73,6 +76,8 @@ class Watching:
 
     def on_loop(self) -> None:
         """The test has a running loop now."""
+        loop = asyncio._get_running_loop()
+        self._in_c = loop is not None and type(loop).__module__.startswith(_C_LOOPS)
         if self._state.recording is not None:
             self._state.recording.on_loop()
         if self.watch is not None:
@@ -164,6 +169,11 @@ class Watching:
         from .concurrency.lag import loop_lag
 
         lag = loop_lag(self.step_times())
+        if lag is None and self._in_c:
+            self._state.note(
+                "loop lag: not measured on uvloop, which takes its steps in C, where they cannot "
+                "be timed; run the test on asyncio's own loop"
+            )
         return None if lag is None else asdict(lag)
 
     def __repr__(self) -> str:

@@ -71,3 +71,30 @@ def test_without_the_guard_nothing_is_measured_and_said(projects):
 def test_a_number_below_zero_is_refused(projects):
     report = projects.run("--asyncfastapi-loop-lag=-1", app=APP, test_it=TESTS)
     assert "--asyncfastapi-loop-lag: '-1' is less than 0" in report.output
+
+
+UVLOOP = """
+import asyncio
+import pytest
+
+pytestmark = pytest.mark.anyio
+
+@pytest.fixture
+def anyio_backend():
+    return ("asyncio", {"use_uvloop": True})
+
+async def test_there(asgi_client):
+    await asyncio.sleep(0)
+"""
+
+
+def test_on_uvloop_nothing_is_measured_and_the_reason_is_given(projects):
+    """Its steps are taken in C; on asyncio's own loop there is no such note."""
+    pytest.importorskip("uvloop")
+    report = projects.run("--asyncfastapi-loop-lag=3", app=APP, test_it=UVLOOP)
+    report.outcome(passed=1)
+    assert "loop lag: not measured on uvloop, which takes its steps in C" in report.output
+    own = UVLOOP.replace('"use_uvloop": True', '"use_uvloop": False')
+    report = projects.run("--asyncfastapi-loop-lag=3", app=APP, test_it=own)
+    report.outcome(passed=1)
+    assert "uvloop" not in report.output.partition("slowest")[2]
