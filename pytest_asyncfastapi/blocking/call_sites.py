@@ -31,14 +31,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-# A function or class of the module, or an attribute: the same name is called the next time.
-_FIXED_LOADS = frozenset(
-    {"LOAD_GLOBAL", "LOAD_NAME", "LOAD_ATTR", "LOAD_METHOD", "LOAD_SUPER_ATTR"}
+# How far the argument of a load of a name is shifted: its lowest bits say other things.
+_SHIFTS = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 2}
+_KINDS = {
+    **dict.fromkeys(("CALL", "CALL_KW", "CALL_FUNCTION_EX"), "call"),
+    **{name: name for name in (*_SHIFTS, "LOAD_NAME")},
+    "EXTENDED_ARG": "extended",
+    "BINARY_SUBSCR": "load",
+}
+# By opcode: "call", "extended", how a name is loaded, "load" for all other loads, or nothing.
+_OPCODES = tuple(
+    _KINDS.get(name, "load" if name.startswith("LOAD_") else "") for name in opcode.opname[:256]
 )
-_CALLS = frozenset({"CALL", "CALL_KW", "CALL_FUNCTION_EX"})
-# What is called is neither a method nor, in most cases, a global: it was pushed by itself.
-_PUSHED = opcode.opmap["PUSH_NULL"]
-
 NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
 _NAMED_METHODS = frozenset(name.rpartition(".")[2] for name in NAMED if "." in name)
 # Generators, coroutines and async generators: to call one runs nothing.
@@ -71,12 +75,18 @@ class CallSites:
         self._catalog = catalog
         self._aside = aside
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
-        self._known: dict[int, tuple[CodeType, frozenset[int]]] = {}
+        self._known: dict[int, tuple[CodeType, dict[int, str]]] = {}
+        self._once: set[tuple[int, int]] = set()  # sites that were called in this test
         self._all_methods: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def clear(self) -> None:
         """Forget what is known of functions."""
         self._known.clear()
+        self._once.clear()
+
+    def rest(self) -> None:
+        """Another test."""
+        self._once.clear()
 
     def is_plain(self, code: CodeType, callee: Any, kind: type) -> bool:
         """Is it what the code says, in other tests too? Else it may stand in for something."""
@@ -97,15 +107,24 @@ class CallSites:
         if name in self._methods() and not isinstance(callee, type):
             # The method of another object next time; a function of a module stays what it is.
             return (kind is not FunctionType or _is_method(callee)) and not _is_later(callee, kind)
-        if name in code.co_names or _is_later(callee, kind):
+        if _is_later(callee, kind):
             return False
+        site = (identity(code), offset)
+        if site not in self._once:
+            self._once.add(site)  # most are not called again: their code need not be read
+            return True
+        written = self._names_in(code).get(offset, name)
+        # A variable, or a C function under another name than its own: an alias, mostly.
+        return not written or (written != name and callee.__module__ == "builtins")
+
+    def _names_in(self, code: CodeType) -> dict[int, str]:
         known = self._known.get(identity(code))
         if known is None:
             if len(self._known) >= _MOST_CODES:
                 self._known.clear()
             with self._aside():
-                known = self._known[identity(code)] = (code, dynamic_sites(code))
-        return offset in known[1]
+                known = self._known[identity(code)] = (code, called_names(code))
+        return known[1]
 
     def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
         """The same for a library: only methods whose object may be of another type next time."""
@@ -164,24 +183,27 @@ def is_brief(entry: Entry, code: CodeType) -> bool:
     )
 
 
-def dynamic_sites(code: CodeType) -> frozenset[int]:
-    """The offsets of the calls of a variable, an item, or the result of another call.
+def called_names(code: CodeType) -> dict[int, str]:
+    """The offset of each call, and the name of what it calls; "" where that is no fixed name.
 
-    The callee is loaded by the last instructions before the call that begin
-    at the same place of the source.
+    A global or an attribute has one; a variable, an item or the result of another call has not.
+    The callee is loaded by the last instructions before the call that begin at the same place
+    of the source.
     """
-    raw = code.co_code
-    if _PUSHED not in raw[::2]:
-        return frozenset()
-    loads: dict[tuple[int | None, int | None], bool] = {}
-    found: set[int] = set()
+    raw, names = code.co_code, code.co_names
+    loads: dict[tuple[int | None, int | None], str] = {}
+    found: dict[int, str] = {}
+    extended = 0
     for index, (line, _, column, _) in enumerate(code.co_positions()):
-        op = opcode.opname[raw[2 * index]]
-        if op in _CALLS:
-            if loads.get((line, column), True):
-                found.add(2 * index)
-        elif op in _FIXED_LOADS:
-            loads[line, column] = False
-        elif op.startswith("LOAD_") or op == "BINARY_SUBSCR":
-            loads[line, column] = True
-    return frozenset(found)
+        what = _OPCODES[raw[2 * index]]
+        if not what:
+            continue
+        arg = raw[2 * index + 1] | extended << 8
+        extended = arg if what == "extended" else 0
+        if what == "call":
+            found[2 * index] = loads.get((line, column), "")
+        elif what != "extended":
+            arg >>= _SHIFTS.get(what, 0)
+            fixed = what != "load" and arg < len(names)
+            loads[line, column] = names[arg] if fixed else ""
+    return found

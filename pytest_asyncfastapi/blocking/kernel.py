@@ -84,7 +84,7 @@ class Overhead:
 
 # Process-wide, like the events that it counts.
 OVERHEAD = Overhead()
-_TRIES, _CALLS = 3, 200
+_TRIES, _CALLS = 10, 200
 
 
 def _time_of_calls() -> float:

@@ -111,6 +111,7 @@ class MonitoringTap:
         self._told.clear()
         self._lines.forget()
         self._by_name.clear()
+        self._sites.rest()
 
     def stop(self) -> None:
         """Stop listening and give the tool ids back."""

@@ -25,7 +25,7 @@ def burn(seconds: float) -> None:
     """Compute for so much CPU time, however busy the machine is."""
     end = time.thread_time() + seconds
     while time.thread_time() < end:
-        sum(range(100))
+        sum(range(10_000))
 
 
 def test_computing_is_found_with_its_line(watch):
