@@ -270,7 +270,8 @@ class StepWatch:
         while True:
             if not self._awake.is_set():
                 self._awake.wait()
-            _sleep(max(0.002, self.threshold / 2))
+            # Never for long: the next guard may have a lower threshold.
+            _sleep(min(0.05, max(0.002, self.threshold / 2)))
             hub = self._hub
             hub.awoke = kernel.perf_counter()
             try:

@@ -14,7 +14,6 @@ from ..frames import identity
 from .borders import is_loops_wait
 from .catalog import NAMED, find_named
 from .hub import MOST_TELLINGS, Hub, Unseen, on_loop
-from .kernel import OVERHEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,7 +40,7 @@ class ProfileTap:
         if not self._live:
             self._live = True
             self._hook = self._make_hook()
-        OVERHEAD.measure(self.attach)
+        self.attach()
         return ""
 
     def attach(self) -> None:
@@ -67,10 +66,9 @@ class ProfileTap:
         # Each call and each return comes by here: everything that it needs is a local.
         hub, catalog, before = self._hub, self._hub.catalog, self._before
         entries, kinds, opened = catalog.entries, catalog.kinds, hub.open
-        last, modules, overhead = _NAMED_LAST, _NAMED_MODULES, OVERHEAD
+        last, modules = _NAMED_LAST, _NAMED_MODULES
 
         def hook(frame: FrameType, event: str, arg: Any) -> None:
-            overhead.events += 1
             if before and (earlier := before.get(threading.get_ident())) is not None:
                 earlier(frame, event, arg)
             if event == "return":

@@ -190,6 +190,7 @@ def write(out: io.StringIO, times: int) -> None:
         out.write("x")
 
 
+@only_monitoring
 @pytest.mark.parametrize(("each", "found"), [(1e-12, 1), (1e-3, 0)])
 def test_what_the_guard_costs_is_not_the_apps_own_time(watch, monkeypatch, each, found):
     """The same step, once as if its events had cost nothing, once as if nothing else had."""
