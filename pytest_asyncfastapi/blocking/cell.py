@@ -44,14 +44,14 @@ class Repeats:
     than the copy. A call by the same frames, at the same places, belongs to the same record.
     """
 
-    __slots__ = ("_known",)
+    __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, int], tuple[tuple[int, ...], list[Seen]]] = {}
+        self.known: dict[tuple[str, int], tuple[tuple[int, ...], list[Seen]]] = {}
 
     def find(self, entry: Entry, frame: FrameType) -> list[Seen] | None:
         """The records that such a call made before in this step, if there are any."""
-        known = self._known.get((entry.name, identity(frame)))
+        known = self.known.get((entry.name, identity(frame)))
         if known is None or known[0] != _places(frame, len(known[0]) // 2):
             return None
         return known[1]
@@ -62,15 +62,11 @@ class Repeats:
         for depth in range(1, _NEAR):
             outer = outer.f_back if outer is not None else None
             if identity(outer) == user:
-                self._known[entry.name, identity(frame)] = (_places(frame, depth + 1), seen)
+                self.known[entry.name, identity(frame)] = (_places(frame, depth + 1), seen)
                 return
 
-    def clear(self) -> None:
-        """Another step."""
-        self._known.clear()
-
     def __repr__(self) -> str:
-        return f"<Repeats: {len(self._known)}>"
+        return f"<Repeats: {len(self.known)}>"
 
 
 def _places(frame: FrameType | None, depth: int) -> tuple[int, ...]:
@@ -155,8 +151,10 @@ class Cell:
 
     def clean(self) -> None:
         """Forget the step that ended; calls that it left open are over."""
-        self.pending.clear()
-        self.repeats.clear()
+        if self.pending:
+            self.pending.clear()
+        if self.repeats.known:
+            self.repeats.known.clear()
         self.explained = self.own = 0.0
         self.label = None
         self.dirty = False

@@ -109,15 +109,18 @@ class StepWatch:
         if cell is None or not cell.start:
             return
         now = kernel.perf_counter()
-        cell.add_step(now - cell.start)
-        if now - cell.start > self.threshold:
+        took = now - cell.start
+        cell.add_step(took)
+        if took > self.threshold:
             self.close(cell, now, copy_context(), None)
+            now = kernel.perf_counter()
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
         cell.explained = cell.own = 0.0
         if now > cell.stale:
             cell.refresh()
-        cell.start = kernel.perf_counter()
+            now = kernel.perf_counter()
+        cell.start = now
 
     def _wrap_handle(self) -> Callable[[], None]:
         handle: Any = asyncio.events.Handle
