@@ -34,9 +34,12 @@ async def endless():
         pass
 """
 
+# A shell that starts something in the background makes it ignore SIGINT, and its children too.
 TESTS = """
 import os, signal, threading
 import pytest
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 {mark}
 async def test_interrupted(asgi_client, upstream):
