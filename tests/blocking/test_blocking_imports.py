@@ -24,7 +24,7 @@ SLOW = """
 import time
 end = time.thread_time() + 0.12
 while time.thread_time() < end:
-    sum(range(100))
+    sum(range(10_000))
 value = 1
 """
 # What a library does when it is used, and how it is used.

@@ -92,7 +92,7 @@ SLOW = """
 import time
 end = time.thread_time() + 0.15
 while time.thread_time() < end:
-    sum(range(100))
+    sum(range(10_000))
 """
 
 
