@@ -26,7 +26,7 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
     """What held the loop: where, what, for how many seconds, and how that is known.
 
     One step may have slept in one place, computed in another, and imported in a third: what it
-    spent in imports is told by the part of its samples that were taken there.
+    spent in imports is estimated by the share of its samples that were taken there.
     """
     scenes = [(sample, _scene(sample, user, stall.label)) for sample in stall.samples]
     causes: list[_Cause] = []

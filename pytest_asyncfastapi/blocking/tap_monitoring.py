@@ -1,9 +1,9 @@
 """The call tap on Python 3.12+: `sys.monitoring` CALL events against the catalog.
 
-A call site whose callee cannot matter is switched off at its first event, so
-that what is left costs next to nothing. A site stays on when its callee was
-catalogued, when it calls a method of a catalogued name, and, in the user's
-own code, when its callee is no global: it may call something else next time.
+A call site whose callee cannot matter is switched off at its first event, so that
+what is left costs next to nothing; `call_sites.py` decides which sites stay on.
+Calls that the loop's libraries, pytest and this plugin make are never reported, so
+their sites are switched off whatever they call.
 
 To hear every site again costs more than a small test does. So the tap stays on
 between tests, and begins anew with some files of tests (`witnesses.py`). In each test it begins

@@ -42,7 +42,7 @@ def counts(category: str, scene: Scene, judge: str = "") -> bool:
         return False
     own = scene.blame in ("", "user") and scene.wrote[:4] in ("", "ssl.")
     if judge == "certificates" and not (own or scene.blame == "library"):
-        return False  # a sync client of the standard library, which is told when it is used
+        return False  # a sync client of the standard library, which is reported when it is used
     if scene.quiet and category in _SMALL:
         return False
     if category == "lock" and (scene.importing or (scene.blame == "" and scene.labels)):
