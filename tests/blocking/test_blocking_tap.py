@@ -119,7 +119,8 @@ def test_a_driver_is_known_as_soon_as_it_is_imported(pytester: pytest.Pytester, 
     pytester.makepyfile(test_it=LATE)
     result = pytester.runpytest_subprocess("-p", "no:asyncio")
     result.assert_outcomes(failed=2)
-    result.stdout.fnmatch_lines(["*FOUND*sqlite3.Connection.execute*"])
+    # either of the two calls may be the longer one
+    result.stdout.fnmatch_lines(["*FOUND*sqlite3.C*"])
     result.stdout.fnmatch_lines(["*test_it.py::test_first*test_it.py::test_second*"])
 
 
