@@ -1,7 +1,8 @@
 """Full collections of garbage that come by themselves, in the midst of a step.
 
 When one comes is chance, and so is the line; and the heap of a test process, which is what it
-costs, is not the app's. Must not know what else a step may have spent its time on.
+costs, is not the app's. The same is true of `gc.collect()` in a test's own body, and not of one
+in an endpoint. Must not know what else a step may have spent its time on.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gc
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .. import activity
 from ..frames import called
 from . import kernel
 
@@ -33,7 +35,8 @@ def mind_collections(hub: Hub) -> Callable[[], None]:
         if phase == "start":
             frame = sys._getframe(1)
             asked = called(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
-            cell.collecting = () if asked else (kernel.perf_counter(), kernel.thread_time())
+            apps = asked and bool(activity.ACTIVITY.get())
+            cell.collecting = () if apps else (kernel.perf_counter(), kernel.thread_time())
         elif cell.collecting:
             began, cpu = cell.collecting
             cell.explained += kernel.perf_counter() - began
