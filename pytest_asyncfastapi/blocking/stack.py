@@ -40,6 +40,7 @@ _QUIET = frozenset(
     {"linecache", "traceback", "warnings", "logging", "tokenize", "inspect", "pdb", "bdb",
      "tracemalloc", "faulthandler", "unittest"}
 )  # fmt: skip
+_LOGGERS = frozenset({"loguru", "structlog", "logbook", "eliot", "pythonjsonlogger", "picologging"})
 # Frames of the import machinery that load a module. `_handle_fromlist` does not: it runs at each
 # `from package import name`, whatever is imported already.
 _LOADS = frozenset(
@@ -68,6 +69,8 @@ def _kind(filename: str) -> tuple[str, str]:
     kind = "async" if top in _ASYNC else "tool" if top in _TOOLS else "library"
     if kind == "library" and is_stdlib(filename):
         kind = "quiet" if top in _QUIET else "stdlib"
+    elif top in _LOGGERS:
+        kind = "quiet"
     return kind, top
 
 

@@ -1,6 +1,7 @@
 """The call tap and the audit hook: which call, where, and what to do instead."""
 
 import asyncio
+import importlib
 import contextlib
 import functools
 import http.server
@@ -518,6 +519,33 @@ def test_a_librarys_call_below_a_users_line_is_the_users(watch, tmp_path, monkey
     assert call.name == "other_library.fetch -> time.sleep"
     assert call.where.line == line_of(endpoint, "other_library.fetch()")
     assert call.category == "sleep"
+
+
+@pytest.mark.parametrize("name", ["loguru", "some_writer"])
+def test_log_lines_of_a_logging_library_are_not_reported(watch, tmp_path, monkeypatch, name):
+    """A logger writes lines to a file, as `logging` does; another library that does it is named."""
+    package = tmp_path / "site-packages"
+    package.mkdir()
+    (package / f"{name}.py").write_text(
+        "import threading\n"
+        "class Logger:\n"
+        "    def __init__(self, path):\n"
+        "        self.lock, self.file = threading.Lock(), open(path, 'w')\n"
+        "    def info(self, text):\n"
+        "        with self.lock:\n"
+        "            self.file.write(text)\n"
+        "            self.file.flush()\n"
+    )
+    monkeypatch.syspath_prepend(package)
+    logger = importlib.import_module(name).Logger(tmp_path / "app.log")
+
+    async def endpoint():
+        logger.info("one line")
+
+    guard = watch(endpoint)
+    logger.file.close()
+    del sys.modules[name]
+    assert bool(guard.findings()) == (name == "some_writer")
 
 
 def test_a_sync_test_client_is_no_finding_and_its_app_is(watch):
