@@ -1,10 +1,10 @@
 """The call tap and the audit hook: which call, where, and what to do instead."""
 
 import asyncio
-import importlib
 import contextlib
 import functools
 import http.server
+import importlib
 import os
 import queue
 import socket
