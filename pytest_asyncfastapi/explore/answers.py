@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from .calls import CALLER
 from .steps import Stepped
 
 if TYPE_CHECKING:
@@ -46,6 +47,21 @@ class Answer:
     cut: bool = False
     cut_at: Location | None = None
     cut_off: list[Location] = field(default_factory=list)
+    length: int | None = None  # what the head says of the body
+    began: float = 0.0
+    ended: float = 0.0
+
+    @property
+    def duration(self) -> float:
+        """Seconds that the app took for it, on the clock in force."""
+        return self.ended - self.began
+
+    @property
+    def is_whole(self) -> bool:
+        """Has the caller all of it? Middleware may hold the last message until later."""
+        return self.complete or (
+            self.started and self.length is not None and len(self.body) >= self.length
+        )
 
     @property
     def label(self) -> str:
@@ -112,8 +128,9 @@ class Answers:
                 return await self.elsewhere.tapped(app)(scope, receive, send)
             if not self.recording:
                 return await app(scope, receive, send)
-            answer = Answer(scope)
+            answer = Answer(scope, began=anyio.current_time())
             self.all.append(answer)
+            token = CALLER.set(answer)
             number = len(self.all)
             ears = _receiving(answer, receive), _sending(answer, send)
             try:
@@ -124,6 +141,9 @@ class Answers:
             except BaseException as error:
                 answer.error = error
                 raise
+            finally:
+                answer.ended = anyio.current_time()
+                CALLER.reset(token)
 
         return tap
 
@@ -206,11 +226,20 @@ def _receiving(answer: Answer, receive: Any) -> Any:
     return heard
 
 
+def _length(headers: Any) -> int | None:
+    """The `Content-Length`, if there is a sound one."""
+    for name, value in headers:
+        if bytes(name).lower() == b"content-length" and bytes(value).isdigit():
+            return int(value)
+    return None
+
+
 def _sending(answer: Answer, send: Any) -> Any:
     async def sent(message: Any) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             answer.started, answer.status = True, message["status"]
+            answer.length = _length(message.get("headers", ()))
         elif kind == "http.response.body":
             answer.body += message.get("body", b"")
             answer.complete = answer.complete or not message.get("more_body", False)

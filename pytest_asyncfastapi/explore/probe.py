@@ -25,11 +25,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .answers import Cut
+    from .calls import Calls
 
 # Virtual seconds, together a minute, after which what still runs is called left behind.
 _NAPS = (0.05, 1.0, 9.0, 50.0)
 _STILL = 0.3  # real seconds of one of them that say that time does not jump
-_PATIENCE = 30.0  # seconds that the request afterwards may take
+PATIENCE = 30.0  # seconds that the request afterwards may take, where a clean run was faster
+# What an invariant may ask for by name: the app's answers, the upstream calls, the point.
+HAPPENED = ("answers", "exchanges", "point")
 
 
 class Leaver:
@@ -57,7 +60,9 @@ class Probe:
     """One run, as a sweep sees it.
 
     `invariant` is asked after the body, with the test's fixtures by name. `again` says
-    which answers are asked for once more when they differ from the clean run's.
+    which answers are asked for once more, with `patience` (s). `calls` is told where the
+    body begins and ends; `setup` says that requests before it count too. `point` is that
+    of the run, for the invariant.
     """
 
     def __init__(
@@ -68,13 +73,20 @@ class Probe:
         cut: Cut | None = None,
         stepped: bool = False,
         again: Callable[[Answer], bool] = lambda answer: False,
+        calls: Calls | None = None,
+        setup: bool = False,
+        patience: float = PATIENCE,
+        point: Any = None,
     ) -> None:
         self._state = state
+        self.calls = calls
+        self._patience = patience
+        self._point = point
         self._invariant = invariant
         self._again = again
         self.answers = Answers(state.user_code, cut, stepped=stepped)
-        self.calls: tuple[Any, ...] = ()
-        self._earlier = 0  # calls of the test that are none of this run's
+        self.answers.recording = setup
+        self._earlier = 0  # exchanges of the test that are none of this run's
         self._around = self.answers.leaving
         self.broken: BaseException | None = None
         self.afterwards: dict[int, Answer] = {}  # by the place of the first in `answers.all`
@@ -99,6 +111,8 @@ class Probe:
     def begin(self) -> None:
         """Just before the body."""
         self.on_trio = asyncio._get_running_loop() is None
+        self.answers.recording = True
+        self._enter("body")
         if self._locks is not None:
             self._locks.start()
 
@@ -135,14 +149,19 @@ class Probe:
     async def after_body(self) -> None:
         """Look at what the body has left, while its fixtures still stand."""
         self.answers.recording = False
-        self.calls = self._state.scope.recorder.exchanges[self._earlier :]
+        self._enter("after")
         if self._state.on_virtual_time:
             await _calm()
+        self._enter("over")
         if self._locks is not None:
             self.held = self._locks.held()
         await self._ask_invariant()
         await self._ask_again()
         self.reached_end = True
+
+    def _enter(self, phase: str) -> None:
+        if self.calls is not None:
+            self.calls.enter(phase)
 
     async def _ask_invariant(self) -> None:
         if self._invariant is None:
@@ -157,8 +176,13 @@ class Probe:
     def _given(self) -> dict[str, Any]:
         """The fixtures that the invariant names; the sweep has checked that they are there."""
         assert self._invariant is not None
-        fixtures = self._state.item.funcargs
-        return {name: fixtures[name] for name in inspect.signature(self._invariant).parameters}
+        known = {**self._happened(), **self._state.item.funcargs}
+        return {name: known[name] for name in inspect.signature(self._invariant).parameters}
+
+    def _happened(self) -> dict[str, Any]:
+        """What an invariant may ask for beside fixtures: see `HAPPENED`."""
+        exchanges = self._state.scope.recorder.exchanges[self._earlier :]
+        return dict(zip(HAPPENED, (tuple(self.answers.all), exchanges, self._point), strict=True))
 
     async def _ask_again(self) -> None:
         if self.client is None:
@@ -178,7 +202,8 @@ class Probe:
             extensions={"raise_app_exceptions": False},
         )
         before, self.answers.elsewhere = self.answers.elsewhere, ears
-        with quietly(self._state.scope), anyio.move_on_after(_PATIENCE) as limit:
+        patience = max(self._patience, 3 * first.duration)
+        with quietly(self._state.scope), anyio.move_on_after(patience) as limit:
             with suppress(Exception):  # the answer says it, or there is none
                 await self.client.send(request)
         self.answers.elsewhere = before

@@ -41,7 +41,7 @@ class Watch:
 
     def begin(self, library: Library, response: Any, now: float, *, sync: bool) -> None:
         """The head is here, at `now`; look at the body of `response` from here on."""
-        self._call.head, self._call.status = now, response.status_code
+        self._recorder.answered(self._call, response, now)
         response.stream = _watched(library, sync)(response.stream, self)
 
     def chunk(self, data: bytes) -> None:
@@ -71,7 +71,7 @@ def at_once(recorder: Recorder, call: OpenExchange, response: Any, now: float) -
     stream = response.stream
     if type(stream).__name__ != "ByteStream":
         return False
-    call.head, call.status = now, response.status_code
+    recorder.answered(call, response, now)
     if stream._stream:
         call.first_byte = now
     recorder.end(call, now)
