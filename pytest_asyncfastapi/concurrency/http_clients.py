@@ -88,8 +88,18 @@ def _sending_async(hub: Hub) -> Any:
 def _streams(hub: Hub, birth: Any, response: Any) -> None:
     name = f"{response.request.method} {response.request.url}"
     if not response.is_closed:
-        opened.note(hub, birth, ("response", name), response, _is_closed)
+        opened.note(hub, birth, ("response", name), response, _is_given_back)
 
 
 def _is_closed(thing: Any) -> bool:
     return bool(thing.is_closed)
+
+
+def _is_given_back(response: Any) -> bool:
+    """Has its connection been given back? A read that fails closes it, and not the response."""
+    stream = None if response.is_closed else response.stream
+    while stream is not None:
+        if getattr(stream, "_closed", False) is True:
+            return True
+        stream = getattr(stream, "_stream", None) or getattr(stream, "_httpcore_stream", None)
+    return bool(response.is_closed)

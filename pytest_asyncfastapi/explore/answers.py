@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
+from ..ending import end_below
+from ..tasks import current_task
 from .calls import CALLER
-from .steps import Stepped
+from .steps import Stepped, cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -31,9 +33,12 @@ Mode = Literal["leave", "cancel", "cancel_always"]
 class Answer:
     """One request of the test and what the app made of it.
 
-    `error` is what the app raised, `steps` how often it suspended, `cut_at` where it
-    was (the user's line) when the client left or it was cancelled, `cut_off` the lines
-    of its cleanup that a further cancellation has cut short.
+    `error` is what the app raised, `ended` whether that is a cancellation which came from
+    outside: its client had left, or the run was ended. `steps` is how often it suspended,
+    `cut_at` where it was (the user's line) when the client left or it was cancelled,
+    `cut_off` the lines of its cleanup that a further cancellation has cut short. `swallowed`:
+    it was cancelled before its response began, and answered. `hung`: it caught every
+    cancellation. `duration` is in seconds of the clock in force.
     """
 
     scope: dict[str, Any]
@@ -43,18 +48,15 @@ class Answer:
     started: bool = False
     complete: bool = False
     error: BaseException | None = None
+    ended: bool = False
+    duration: float = 0.0
     steps: int = 0
     cut: bool = False
     cut_at: Location | None = None
     cut_off: list[Location] = field(default_factory=list)
+    swallowed: bool = False
+    hung: bool = False
     length: int | None = None  # what the head says of the body
-    began: float = 0.0
-    ended: float = 0.0
-
-    @property
-    def duration(self) -> float:
-        """Seconds that the app took for it, on the clock in force."""
-        return self.ended - self.began
 
     @property
     def is_whole(self) -> bool:
@@ -128,21 +130,22 @@ class Answers:
                 return await self.elsewhere.tapped(app)(scope, receive, send)
             if not self.recording:
                 return await app(scope, receive, send)
-            answer = Answer(scope, began=anyio.current_time())
+            answer = Answer(scope)
             self.all.append(answer)
             token = CALLER.set(answer)
             number = len(self.all)
             ears = _receiving(answer, receive), _sending(answer, send)
+            began = anyio.current_time()
             try:
                 if self._stepped:
                     await self._in_steps(app, answer, number, *ears)
                 else:
                     await app(scope, *ears)
             except BaseException as error:
-                answer.error = error
+                answer.error, answer.ended = error, _is_ended(error)
                 raise
             finally:
-                answer.ended = anyio.current_time()
+                answer.duration = anyio.current_time() - began
                 CALLER.reset(token)
 
         return tap
@@ -159,14 +162,15 @@ class Answers:
             finally:
                 answer.steps = stepped.count
             return
-        task = _asyncio_task()
+        task, started = _asyncio_task(), False
         with anyio.CancelScope() as scope:
 
             def cut_now() -> None:
+                nonlocal started
                 if cut.mode == "cancel" and _is_shielded(task, scope):
                     stepped.at(stepped.count + 1, cut_now)  # it has said: not here
                     return
-                answer.cut, answer.cut_at = True, stepped.where()
+                answer.cut, answer.cut_at, started = True, stepped.where(), answer.started
                 if cut.mode == "leave":
                     if not answer.complete:
                         leave()
@@ -185,6 +189,12 @@ class Answers:
                 task.uncancel()
             finally:
                 answer.steps, answer.cut_off = stepped.count, stepped.cut_off
+            answer.swallowed = stepped.cancelled > 0 and answer.complete and not started
+            if stepped.hung:
+                answer.hung = True
+                with anyio.CancelScope(shield=True):
+                    await end_below(current_task())
+                    stepped.end_by_force()
         if answer.cut and not answer.complete:
             leave()
 
@@ -198,6 +208,14 @@ def _asyncio_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # trio
         return None
+
+
+def _is_ended(error: BaseException) -> bool:
+    """Is it a cancellation that somebody has asked for, from outside of the app?"""
+    if not isinstance(error, cancelled()):
+        return False
+    task = _asyncio_task()
+    return task is None or task.cancelling() > 0
 
 
 def _is_shielded(task: Any, outer: Any) -> bool:

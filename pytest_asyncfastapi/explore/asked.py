@@ -63,13 +63,15 @@ class DisconnectSweepAsked:
     `modes`: the client goes (`"leave"`: the app is told, and cancelled after a grace
     period), the handler is cancelled once (`"cancel"`) or at every await from then on
     (`"cancel_always"`). `again` sends the request once more, to see that it is still
-    served. `invariant` as for the fault sweep.
+    served. `setup` cuts the requests of the fixtures before the body too. `invariant` as
+    for the fault sweep.
     """
 
     invariant: Callable[..., Any] | None = None
     assertions: bool = False
     modes: tuple[str, ...] = MODES
     again: bool = True
+    setup: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from .fault_verdict import judge
 from .probe import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..findings import Finding
     from .answers import Answer
@@ -70,6 +70,16 @@ class FaultSweep:
         """Record the clean run."""
         _place(state, "refused", _NEVER)
         state.probe = Probe(state, invariant=self.asked.invariant)
+
+    def control(self) -> Callable[[Any], None] | None:
+        """The same requests once more, without a fault before."""
+        return self._control if self.asked.again else None
+
+    def _control(self, state: Any) -> None:
+        _place(state, "refused", _NEVER)
+        state.probe = Probe(
+            state, invariant=self.asked.invariant, again=lambda answer: answer.is_safe
+        )
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[FaultPoint]:
         """Every call with every fault."""

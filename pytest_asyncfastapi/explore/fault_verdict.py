@@ -62,7 +62,7 @@ def _problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
             yield problem
     if "setup" in run.errors:
         yield _aborted(run.errors["setup"], run)
-    yield from problems.of_the_end(run)
+    yield from problems.of_the_end(run, clean)
     for answer, first in _beside(run, clean):
         if answer.error is None and (problem := _status(answer, first, asked.statuses)):
             yield problem

@@ -22,7 +22,7 @@ from .held_locks import Held, HeldLocks
 from .steps import cancelled as _cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .answers import Cut
     from .calls import Calls
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 # Virtual seconds, together a minute, after which what still runs is called left behind.
 _NAPS = (0.05, 1.0, 9.0, 50.0)
 _STILL = 0.3  # real seconds of one of them that say that time does not jump
-PATIENCE = 30.0  # seconds that the request afterwards may take, where a clean run was faster
 # What an invariant may ask for by name: the app's answers, the upstream calls, the point.
 HAPPENED = ("answers", "exchanges", "point")
+_PATIENCE = 30.0  # seconds that the request afterwards may take beyond twice its usual time
 
 
 class Leaver:
@@ -60,9 +60,9 @@ class Probe:
     """One run, as a sweep sees it.
 
     `invariant` is asked after the body, with the test's fixtures by name. `again` says
-    which answers are asked for once more, with `patience` (s). `calls` is told where the
-    body begins and ends; `setup` says that requests before it count too. `point` is that
-    of the run, for the invariant.
+    which requests are sent once more; `times` has the seconds that each took in the clean
+    run. `calls` is told where the body begins and ends. Requests before the body count with
+    `setup` only. `point` is that of the run, for the invariant.
     """
 
     def __init__(
@@ -74,23 +74,23 @@ class Probe:
         stepped: bool = False,
         again: Callable[[Answer], bool] = lambda answer: False,
         calls: Calls | None = None,
-        setup: bool = False,
-        patience: float = PATIENCE,
+        setup: bool = True,
+        times: Sequence[float] = (),
         point: Any = None,
     ) -> None:
         self._state = state
         self.calls = calls
-        self._patience = patience
         self._point = point
         self._invariant = invariant
         self._again = again
+        self._times = times
         self.answers = Answers(state.user_code, cut, stepped=stepped)
         self.answers.recording = setup
         self._earlier = 0  # exchanges of the test that are none of this run's
         self._around = self.answers.leaving
         self.broken: BaseException | None = None
         self.afterwards: dict[int, Answer] = {}  # by the place of the first in `answers.all`
-        self.stuck = ""
+        self.unanswered: dict[int, Answer] = {}  # the same, where none came in time
         self.reached_end = False
         self.client: Any = None
         self._leaver = Leaver(self.answers)
@@ -110,6 +110,7 @@ class Probe:
 
     def begin(self) -> None:
         """Just before the body."""
+        self.answers.recording = True
         self.on_trio = asyncio._get_running_loop() is None
         self.answers.recording = True
         self._enter("body")
@@ -202,15 +203,16 @@ class Probe:
             extensions={"raise_app_exceptions": False},
         )
         before, self.answers.elsewhere = self.answers.elsewhere, ears
-        patience = max(self._patience, 3 * first.duration)
+        usual = max([first.duration, *self._times[place : place + 1]])
+        patience = _PATIENCE + 2 * usual
         with quietly(self._state.scope), anyio.move_on_after(patience) as limit:
             with suppress(Exception):  # the answer says it, or there is none
                 await self.client.send(request)
         self.answers.elsewhere = before
-        if ears.all:
-            self.afterwards[place] = ears.all[0]
         if limit.cancelled_caught:
-            self.stuck = first.label
+            self.unanswered[place] = first
+        elif ears.all:
+            self.afterwards[place] = ears.all[0]
 
     def __repr__(self) -> str:
         return f"<Probe of {self._state.test}: {len(self.answers.all)} answers>"

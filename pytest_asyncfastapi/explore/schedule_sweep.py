@@ -149,6 +149,9 @@ class ScheduleSweep:
         """The clean run is in the ordinary order."""
         self.place(state, Schedule("fifo"))
 
+    def control(self) -> None:
+        """Nothing is done after a run that could be compared."""
+
     def points(self, clean: Run, done: Sequence[Result]) -> Iterator[SchedulePoint]:
         """A schedule a seed; after the first that fails, what makes it small and shows it."""
         asked, probe = self.asked, clean.state.probe

@@ -83,6 +83,7 @@ class _Watched:
         self._stream = stream
         self._watch = watch
         self._chunks: Any = None
+        self._closed = False  # a read that fails closes the stream, as httpcore's own
 
 
 class _SyncWatched(_Watched):
@@ -94,6 +95,7 @@ class _SyncWatched(_Watched):
         except GeneratorExit:
             raise
         except BaseException as error:
+            self._closed = True
             self._watch.over(type(error).__name__)
             raise
         self._watch.complete()
@@ -116,6 +118,7 @@ class _AsyncWatched(_Watched):
             self._watch.complete()
             raise
         except BaseException as error:
+            self._closed = True
             self._watch.over(type(error).__name__)
             raise
         self._watch.chunk(data)
