@@ -6,6 +6,7 @@ anything holds nothing, and is no leak.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,15 @@ def _making(hub: Hub, shown: str, wires: tuple[type, ...]) -> Any:
 
 
 def _closing(original: Any) -> Any:
+    if inspect.iscoroutinefunction(original):
+
+        # A framework that is given it (as a background task) looks whether it is async.
+        async def aclose(self: Any, *args: Any, **kwargs: Any) -> Any:
+            opened.close(self)
+            return await original(self, *args, **kwargs)
+
+        return aclose
+
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         opened.close(self)
         return original(self, *args, **kwargs)

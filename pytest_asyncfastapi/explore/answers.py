@@ -48,6 +48,7 @@ class Answer:
     started: bool = False
     complete: bool = False
     error: BaseException | None = None
+    trace: Any = None  # of the error, as it left the app
     ended: bool = False
     duration: float = 0.0
     steps: int = 0
@@ -143,6 +144,7 @@ class Answers:
                     await app(scope, *ears)
             except BaseException as error:
                 answer.error, answer.ended = error, _is_ended(error)
+                answer.trace = error.__traceback__
                 raise
             finally:
                 answer.duration = anyio.current_time() - began

@@ -138,8 +138,17 @@ class Calls:
         self._by_request[id(out.request)] = made
 
 
+_GOES_ON = {
+    "": "",
+    "url": ", and from then on",
+    "host": ", and from then on its host",
+    "equal": ", and all equal ones",
+}
+
+
 class Target:
-    """Which calls of a run get the fault: one, or from this one on all to its URL or host."""
+    """Which calls of a run get the fault: one, or from this one on all to its URL, its host,
+    or all that are equal to it."""
 
     def __init__(self, calls: Calls, id: CallId | None, reach: str = "") -> None:
         self._calls = calls
@@ -160,6 +169,8 @@ class Target:
     def _is_beside(self, made: Made) -> bool:
         if self._since is None or not self._reach:
             return False
+        if self._reach == "equal":
+            return made.id.kind == self._since.id.kind
         if self._reach == "host":
             return made.host == self._since.host
         return plain(str(made.out.url)) == plain(str(self._since.out.url))
@@ -167,8 +178,7 @@ class Target:
     def __repr__(self) -> str:
         if self._id is None:
             return "no call"
-        more = {"": "", "url": ", and from then on", "host": ", and from then on its host"}
-        return f"{self._id.method} {self._id.url}{more[self._reach]}"
+        return f"{self._id.method} {self._id.url}{_GOES_ON[self._reach]}"
 
 
 def plain(url: str) -> str:

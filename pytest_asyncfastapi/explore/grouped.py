@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     Title = Callable[[Sequence[Result]], str]
 
-_LISTED = ("masked", "cleanup cut off", "cancel swallowed")
+_LISTED = (
+    *("masked", "lost background task", "unexpected data", "not reached"),
+    *("cleanup cut off", "cancel swallowed"),
+)
 
 
 def grouped(

@@ -121,6 +121,10 @@ class Exploration(Protocol):
         """The points, in order; asked for one at a time, `done` being what is known by then."""
         ...
 
+    def following(self, point: Any, run: Run) -> Iterable[Point]:
+        """The points that are worth a run after what this one has come to."""
+        ...
+
     def point(self, token: str, clean: Run) -> Point | None:
         """The point of this token (for a replay), if there is one."""
         ...

@@ -7,7 +7,7 @@ and findings; not what was injected.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +94,7 @@ def raised(answer: Answer, run: Run) -> Problem | None:
     error = answer.error
     if error is None or answer.ended:
         return None
-    where = place(error, run)
+    where = place(error, run, answer.trace)
     if answer.started and not answer.complete:
         got = f"a {answer.status} with {len(answer.body)} bytes of its body"
         return Problem(
@@ -113,10 +113,10 @@ def raised(answer: Answer, run: Run) -> Problem | None:
     )
 
 
-def place(error: BaseException, run: Run) -> Location | None:
-    """The innermost of the user's lines in a traceback."""
+def place(error: BaseException, run: Run, trace: Any = None) -> Location | None:
+    """The innermost of the user's lines in a traceback; `trace` is the app's part of it."""
     users = run.state.user_code
-    found, trace = None, error.__traceback__
+    found, trace = None, trace or error.__traceback__
     while trace is not None:
         if users.owns(trace.tb_frame.f_code.co_filename):
             found = users.location(trace.tb_frame.f_code, trace.tb_lineno)

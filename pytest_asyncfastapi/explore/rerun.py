@@ -97,11 +97,34 @@ class Engine:
     ) -> None:
         try:
             for point in self._points(exploration, explored, clean, share, replay):
-                run = self.run(point.prepare)
-                explored.results.append(judged(point, run, clean))
-                self._told(explored)
+                self._control(exploration, clean)
+                self._run_point(exploration, explored, clean, point, alone=bool(replay))
         finally:
             explored.findings = exploration.findings(clean, explored.results)
+
+    def _control(self, exploration: Exploration, clean: Run) -> None:
+        """Once, before the first point: the second clean run."""
+        prepare = exploration.control() if clean.control is None else None
+        if prepare is not None:
+            clean.control = self.run(prepare)
+
+    def _run_point(
+        self,
+        exploration: Exploration,
+        explored: Explored,
+        clean: Run,
+        point: Point,
+        *,
+        alone: bool,
+    ) -> None:
+        """Run it, and then what is worth a run after it."""
+        run = self.run(point.prepare)
+        explored.results.append(judged(point, run, clean))
+        self._told(explored)
+        for further in () if alone else exploration.following(point, run):
+            if explored.planned is not None:
+                explored.planned += 1
+            self._run_point(exploration, explored, clean, further, alone=True)
 
     def _points(
         self,

@@ -188,6 +188,10 @@ class ScheduleSweep:
             yield from _until_run(point, done)
             answer = _Found(schedule, (), failed=point.failed)
 
+    def following(self, point: Any, run: Run) -> tuple[()]:
+        """None: all points are known from the clean run."""
+        return ()
+
     def point(self, token: str, clean: Run) -> SchedulePoint | None:
         """The schedule of this token."""
         try:
