@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..findings import Finding
-from .grouped import grouped
+from .grouped import LISTED, grouped
 from .problems import told
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def findings(
         return [_none_reached(test, done, required=required)]
     found = [
         _with_others(each, {result.token: result for result in done})
-        for each in grouped(test, "fault sweep", done, _title, _WHY)
+        for each in grouped(test, "fault sweep", done, _title, _WHY, (*LISTED, "not reached"))
     ]
     return [*found, _left_out(test, left_out)] if left_out else found
 

@@ -58,6 +58,7 @@ class FaultPoint:
     def prepare(self, state: Any) -> None:
         """Place the fault and the probe."""
         sweep = self.sweep
+        state.want_clock()
         effect = injected.effect(self.fault, self.made, sweep.slow(self.made, state))
         calls, self.target = sweep.place(state, self, effect)
         state.probe = Probe(
@@ -119,7 +120,7 @@ class FaultSweep:
     def slow(self, made: Made | None, state: Any) -> float:
         """Seconds of the slow answer: beyond the call's own timeout, where waiting costs nothing."""
         own = injected.own_timeout(made)
-        free = state.wants_clock and not injected.is_served(made)
+        free = getattr(state, "wants_clock", state.on_virtual_time) and not injected.is_served(made)
         return self.asked.slow if own is None or not free else max(self.asked.slow, own + 1)
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[FaultPoint]:

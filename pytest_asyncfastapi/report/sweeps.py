@@ -115,7 +115,7 @@ def _matrix(sweep: dict[str, Any]) -> list[str]:
     for row in (f"{number}{reach}" for number in rows for reach in _REACHES):
         if any((row, name) in cells for name in columns):
             shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
-            lines.append(f"  {row:>4}{shown}")
+            lines.append(f"  {row:>4}{shown}".rstrip())
     for row, call in rows.items():
         where = f"  {call['where']}" if call["where"] else ""
         lines.append(f"  {row:>4} = {call['call']}{where}")
