@@ -48,7 +48,6 @@ def _making(hub: Hub, shown: str, wires: tuple[type, ...]) -> Any:
 
 def _closing(original: Any) -> Any:
     if inspect.iscoroutinefunction(original):
-
         # A framework that is given it (as a background task) looks whether it is async.
         async def aclose(self: Any, *args: Any, **kwargs: Any) -> Any:
             opened.close(self)

@@ -147,8 +147,10 @@ _GOES_ON = {
 
 
 class Target:
-    """Which calls of a run get the fault: one, or from this one on all to its URL, its host,
-    or all that are equal to it."""
+    """Which calls of a run get the fault: one, and those after it that `reach` names.
+
+    `reach` is `""`, `"url"`, `"host"`, or `"equal"` for all calls of the same kind.
+    """
 
     def __init__(self, calls: Calls, id: CallId | None, reach: str = "") -> None:
         self._calls = calls

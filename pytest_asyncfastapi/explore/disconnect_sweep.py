@@ -20,7 +20,7 @@ from .probe import Probe
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .answers import Answer
     from .asked import DisconnectSweepAsked

@@ -45,7 +45,9 @@ def findings(
         return [_none_reached(test, done, required=required)]
     found = [
         _with_others(each, {result.token: result for result in done})
-        for each in grouped(test, "fault sweep", done, _title, _WHY, (*LISTED, "not reached"))
+        for each in grouped(
+            test, "fault sweep", done, _title, _WHY, listed=(*LISTED, "not reached")
+        )
     ]
     return [*found, _left_out(test, left_out)] if left_out else found
 

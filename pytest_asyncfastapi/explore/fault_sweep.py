@@ -30,12 +30,14 @@ _ALL = 3  # equal calls that are all struck one by one; of more the first, middl
 # How far a fault goes on from the struck call, in a token after its number.
 REACHES = {"": "", "url": "+", "host": "+host", "equal": "+equal"}
 # What a whole host is tried with.
-_DOWN = ("refused", "503")
+_DOWN = "refused"
+# Of these one call is enough: they come to the same as others.
+_ONCE = ("503_html", "no_body")
 
 
 @dataclass(eq=False)
 class FaultPoint:
-    """The `number`-th call of the clean run (from 1) gets this fault; `reach` is how far it goes."""
+    """The `number`-th call of the clean run gets this fault; `reach` is how far it goes on."""
 
     sweep: FaultSweep
     number: int
@@ -118,13 +120,13 @@ class FaultSweep:
         return calls, target
 
     def slow(self, made: Made | None, state: Any) -> float:
-        """Seconds of the slow answer: beyond the call's own timeout, where waiting costs nothing."""
+        """Seconds of the slow answer: beyond the call's own timeout where time is virtual."""
         own = injected.own_timeout(made)
         free = getattr(state, "wants_clock", state.on_virtual_time) and not injected.is_served(made)
         return self.asked.slow if own is None or not free else max(self.asked.slow, own + 1)
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[FaultPoint]:
-        """Every call with every fault that it may meet; of many equal calls three, and all at once."""
+        """Every call with every fault; of many equal calls the first, middle, last, and all."""
         points: list[FaultPoint] = []
         for number, made, together in self._sampled(clean):
             for fault in injected.faults(self.asked.faults, made):
@@ -132,23 +134,20 @@ class FaultSweep:
                 if together:
                     points.append(self._point(clean, number, made, fault, "equal"))
         for number, made in self._hosts(clean):
-            for fault in _DOWN:
-                if fault in self.asked.faults:
-                    points.append(self._point(clean, number, made, fault, "host"))
+            if _DOWN in injected.faults(self.asked.faults, made):
+                points.append(self._point(clean, number, made, _DOWN, "host"))
         return points
 
     def following(self, point: FaultPoint, run: Run) -> list[FaultPoint]:
         """The outage beside the single failure, where the app calls this URL again."""
         calls: list[Made] = run.state.probe.calls.all if run.state is not None else []
         struck = next((place for place, made in enumerate(calls) if made.struck), None)
-        if point.reach or struck is None:
+        if point.reach or point.fault in _ONCE or struck is None:
             return []
         url = plain(str(calls[struck].out.url))
         if all(plain(str(made.out.url)) != url for made in calls[struck + 1 :]):
             return []  # it would be the same run
-        return [
-            FaultPoint(self, point.number, point.made, point.fault, "url", times=point.times)
-        ]
+        return [FaultPoint(self, point.number, point.made, point.fault, "url", times=point.times)]
 
     def point(self, token: str, clean: Run) -> FaultPoint | None:
         """The point of this token."""
@@ -194,9 +193,7 @@ class FaultSweep:
         urls: dict[str, list[tuple[int, Made]]] = defaultdict(list)
         for number, made in self.calls(clean):
             urls[made.host].append((number, made))
-        return [
-            group[0] for group in urls.values() if len({made.id.kind for _, made in group}) > 1
-        ]
+        return [group[0] for group in urls.values() if len({made.id.kind for _, made in group}) > 1]
 
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
         """The bad points by what is wrong and where, and what is only listed."""

@@ -26,6 +26,7 @@ def grouped(
     done: Sequence[Result],
     title: Title,
     why: Mapping[str, str],
+    *,
     listed: Sequence[str] = LISTED,
 ) -> list[Finding]:
     """The bad results, and those that are only `listed`, one finding a group."""

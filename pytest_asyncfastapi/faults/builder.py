@@ -202,9 +202,7 @@ class FaultPoint:
         after = "" if retry_after is None else str(retry_after)
         body, added = values.answer(json, html, headers)
         status = values.status_code(code)
-        effect = Effect(
-            ending="status", status=status, retry_after=after, body=body, headers=added
-        )
+        effect = Effect(ending="status", status=status, retry_after=after, body=body, headers=added)
         return self._add(effect, optional)
 
     def truncated(self, *, optional: bool = False) -> FaultRule:

@@ -89,9 +89,9 @@ class Effect:
     are drawn. `bandwidth` is bytes a second. `dribble` and `head_dribble` are
     (pieces, seconds in all), `interim` (times, seconds each). `ending` is a
     word of `ENDINGS` or `PLACED`, `"status"`, `"tls_error"`, `"proxy_error"`,
-    or empty for the normal answer; a status has a `body` and `headers`. `at` is where a placed one comes: `""`,
-    `"head"`, `"upload"` or a count of body bytes; `detail` is which TLS or
-    proxy error.
+    or empty for the normal answer; a status has a `body` and `headers`. `at` is
+    where a placed one comes: `""`, `"head"`, `"upload"` or a count of body bytes;
+    `detail` is which TLS or proxy error.
     """
 
     delay: float = 0.0

@@ -127,7 +127,7 @@ def test_a_lock_that_is_still_held_is_found(project) -> None:
         [
             "disconnect sweep: stuck when * at shopapp.py:*",
             "*POST /, sent once more, is not answered, as it is after the clean*",
-            "*Lock taken at shopapp.py:* is still held*",
+            "*shopapp.py:* is still held*",
         ]
     )
     sound = LOCKED.replace("await lock.acquire()\n    async", "async with lock, httpx.AsyncClient() as http:\n        pass\n    async").replace("    lock.release()\n", "")  # fmt: skip # noqa: E501

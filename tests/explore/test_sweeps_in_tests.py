@@ -103,7 +103,7 @@ def test_a_naive_endpoint_fails_with_the_matrix_and_the_line(swept) -> None:
     result.assert_outcomes(failed=2)
     result.stdout.fnmatch_lines(
         [
-            "*SweepFailure: fault sweep of test_it.py::test_it[[]asyncio]: 16 points, 10 bad, 3 masked, * s",
+            "*SweepFailure: fault sweep of *::test_it[[]asyncio]: 16 points, 10 bad, 3 masked, * s",
             "*   1  exc!*",
             "*fault sweep: unhandled when GET https://up.example/a (call 1) meets refused, *",
             "*  where     shopapp.py:14, in home",
