@@ -36,6 +36,8 @@ FAULTS = {
 }
 # Those that answer 200 with JSON of another shape, each with its body.
 SHAPES = {"json_object": "{}", "json_array": "[]", "json_null": "null"}
+# What an invariant may ask for by name: the app's answers, the upstream calls, the point.
+HAPPENED = ("answers", "exchanges", "point")
 MODES = ("leave", "cancel", "cancel_always")
 # What an endpoint may answer for its upstream's fault without having declared it.
 GATEWAY = (502, 503, 504)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import injected, problems
+from . import injected, problems, retried
 from .asked import GATEWAY, SHAPES
 from .calls import alike
 from .declared import declares
@@ -24,17 +24,16 @@ if TYPE_CHECKING:
     from .calls import Made
     from .fault_sweep import FaultPoint
     from .points import Run
-    from .probe import Probe
 
 # The strongest first. What no route answers makes all else of the run doubtful.
 _STRENGTH = (
     *("unrouted", "not-served", "hung", "no timeout", "start-up aborted", "unhandled"),
-    *("broken body", "stuck", "side effect", "undeclared status", "caller blamed"),
+    *("broken body", "stuck", "side effect", "unsafe retry", "undeclared status", "caller blamed"),
     *("cached failure", "leak"),
 )
 # An answer that is well-formed, and not the agreed one: that much is no outage.
 _UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
-_LISTED = ("lost background task", "unexpected data", "masked")
+_LISTED = ("doubtful retry", "lost background task", "unexpected data", "masked")
 # Raised by the plugin for what has a finding of its own.
 _TOLD = ("NoTimeoutSet", "UnroutedCall")
 _SHOWN = 60  # characters of a body
@@ -76,7 +75,7 @@ _CHECKED = "check what has come (a pydantic model, say), and answer 502 where it
 
 def _all_problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
     asked = point.sweep.asked
-    probe: Probe = run.state.probe
+    probe: Any = run.state.probe
     yield from problems.of_findings(run, clean)
     yield from _waited(point, run)
     for answer in probe.answers.all:
@@ -86,13 +85,15 @@ def _all_problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
             continue
         elif (problem := problems.raised(answer, run)) is not None:
             yield problem
-    if "setup" in run.errors:
+    if "setup" in run.errors and not probe.answers.all:
         yield _aborted(run.errors["setup"], run)
     yield from problems.of_the_end(run, clean)
     for answer, first in _beside(run, clean):
         if answer.error is None and (problem := _status(answer, first, asked.statuses)):
             yield problem
     yield from _cached(run, clean)
+    if (made := _struck(run)) is not None:
+        yield from retried.unsafe(point.fault, made, probe.calls.all, clean.state.probe.calls.all)
     yield from problems.of_teardown(run, clean)
     if asked.assertions:
         yield from problems.of_assertions(run)

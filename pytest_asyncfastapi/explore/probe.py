@@ -18,6 +18,7 @@ import anyio
 from ..stopwatch import perf_counter
 from ..upstream.quiet import quietly
 from .answers import Answer, Answers
+from .asked import HAPPENED
 from .held_locks import Held, HeldLocks
 from .steps import cancelled as _cancelled
 
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
 # Virtual seconds, together a minute, after which what still runs is called left behind.
 _NAPS = (0.05, 1.0, 9.0, 50.0)
 _STILL = 0.3  # real seconds of one of them that say that time does not jump
-# What an invariant may ask for by name: the app's answers, the upstream calls, the point.
-HAPPENED = ("answers", "exchanges", "point")
 _PATIENCE = 30.0  # seconds that the request afterwards may take beyond twice its usual time
 
 
@@ -177,10 +176,10 @@ class Probe:
     def _given(self) -> dict[str, Any]:
         """The fixtures that the invariant names; the sweep has checked that they are there."""
         assert self._invariant is not None
-        known = {**self._happened(), **self._state.item.funcargs}
+        known = {**self.happened(), **self._state.item.funcargs}
         return {name: known[name] for name in inspect.signature(self._invariant).parameters}
 
-    def _happened(self) -> dict[str, Any]:
+    def happened(self) -> dict[str, Any]:
         """What an invariant may ask for beside fixtures: see `HAPPENED`."""
         exchanges = self._state.scope.recorder.exchanges[self._earlier :]
         return dict(zip(HAPPENED, (tuple(self.answers.all), exchanges, self._point), strict=True))

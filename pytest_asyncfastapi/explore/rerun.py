@@ -81,7 +81,7 @@ class Engine:
         self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
     ) -> None:
         clean = self.run(exploration.prepare)
-        if not clean.passed:
+        if not (clean.passed or _only_blocks(clean)):
             raise Stopped(f"the test does not pass by itself: {_told(clean.error)}")
         explored.about = exploration.about(clean)
         with _light_collector():
@@ -219,6 +219,15 @@ def _forget(item: Any) -> None:
         item._obj = None
     item._report_sections.clear()
     item.user_properties.clear()
+
+
+def _only_blocks(clean: Run) -> bool:
+    """Has nothing failed it but a blocking call? That is reported once, by the test's own run."""
+    from ..report.on_reports import FOUND
+
+    kinds = {finding.kind for finding in clean.findings if finding.severity == "error"}
+    errors = clean.errors.values()
+    return kinds == {"blocking"} and all(hasattr(error, FOUND) for error in errors)
 
 
 def _plain(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:

@@ -17,7 +17,7 @@ from ..context import TEST
 from ..findings import Finding
 from ..stopwatch import perf_counter
 from ..tasks import is_explored
-from .asked import function
+from .asked import HAPPENED, function
 from .points import Explored, Run, judged
 from .schedule_run import InvariantBroken, Stuck
 
@@ -111,14 +111,16 @@ class Within:
         parameters = inspect.signature(invariant).parameters.values()
         needed = [one.name for one in parameters if one.default is one.empty]
         for name in needed:
-            if name not in fixtures:
+            if name not in fixtures and name not in HAPPENED:
                 raise ValueError(
                     f"the invariant asks for the fixture {name!r}, which this test does not "
                     "have; add it to the test, or write an invariant without arguments"
                 )
 
         async def holds() -> None:
-            result = invariant(**{name: fixtures[name] for name in needed})
+            probe = self._test.probe
+            known = {**probe.happened(), **fixtures}
+            result = invariant(**{name: known[name] for name in needed})
             if inspect.isawaitable(result):
                 result = await result
             if result is False:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ..state import TestState
 
 ATTRIBUTE = "asyncfastapi"
+FOUND = "asyncfastapi_found"  # on the error of a test that passes but for its findings
 
 
 @dataclass
@@ -60,7 +61,9 @@ def attach(
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
-        raise pytest.fail.Exception(told, pytrace=False)
+        failure = pytest.fail.Exception(told, pytrace=False)
+        setattr(failure, FOUND, True)
+        raise failure
 
 
 def tell_deadlock(state: TestState, error: BaseException) -> None:

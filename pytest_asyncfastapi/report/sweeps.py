@@ -34,7 +34,8 @@ _REACHES = ("", "+", "+host", "+equal")  # how far a fault goes on from its call
 
 _WIDTH = 6
 _MARKS = {
-    **dict.fromkeys(("masked", "cleanup cut off", "lost background task", "unexpected data"), "~"),
+    **dict.fromkeys(("masked", "lost background task", "unexpected data", "doubtful retry"), "~"),
+    "cleanup cut off": "~",
     "not reached": "-",
 }
 
