@@ -27,7 +27,6 @@ _WHY = {
     "lost background task": "the caller has been told that all is well, and nobody will do it",
     "unexpected data": "valid JSON of another shape ends in an answer that says nothing of it",
     "unsafe retry": "where the first was processed, it is done twice (charged twice?)",
-    "doubtful retry": "where the first was processed all the same, it is done twice",
     "not reached": "what an earlier run has left (a cache in a module, say) keeps the app from it; "
     "these points were not tried",
     "hung": "the request never ends",

@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 # The strongest first. What no route answers makes all else of the run doubtful.
 _STRENGTH = (
     *("unrouted", "not-served", "hung", "no timeout", "start-up aborted", "unhandled"),
-    *("broken body", "stuck", "side effect", "unsafe retry", "undeclared status", "caller blamed"),
+    *("broken body", "stuck", "side effect", "undeclared status", "caller blamed"),
     *("cached failure", "leak"),
 )
 # An answer that is well-formed, and not the agreed one: that much is no outage.
 _UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
-_LISTED = ("doubtful retry", "lost background task", "unexpected data", "masked")
+_LISTED = ("unsafe retry", "lost background task", "unexpected data", "masked")
 # Raised by the plugin for what has a finding of its own.
 _TOLD = ("NoTimeoutSet", "UnroutedCall")
 _SHOWN = 60  # characters of a body

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     Title = Callable[[Sequence[Result]], str]
 
 LISTED = (
-    *("masked", "lost background task", "unexpected data", "doubtful retry"),
+    *("masked", "lost background task", "unexpected data", "unsafe retry"),
     *("cleanup cut off", "cancel swallowed"),
 )
 

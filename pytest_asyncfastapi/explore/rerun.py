@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..findings import FOUND
 from ..stopwatch import perf_counter
 from .points import Explored, Run, judged
 
@@ -223,8 +224,6 @@ def _forget(item: Any) -> None:
 
 def _only_blocks(clean: Run) -> bool:
     """Has nothing failed it but a blocking call? That is reported once, by the test's own run."""
-    from ..report.on_reports import FOUND
-
     kinds = {finding.kind for finding in clean.findings if finding.severity == "error"}
     errors = clean.errors.values()
     return kinds == {"blocking"} and all(hasattr(error, FOUND) for error in errors)

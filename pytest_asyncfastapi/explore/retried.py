@@ -1,7 +1,8 @@
 """A POST or PATCH that is sent again although the first may have been processed.
 
-Whoever has not heard of an answer does not know whether the work was done. With a key
-that stays the same (`Idempotency-Key`) the upstream can tell. Knows exchanges only.
+After a timeout nobody knows whether the work was done. With a key that stays the same
+(`Idempotency-Key`) the upstream can tell. A POST may be a mere question (a search, a
+token), so it is only listed. Knows exchanges only.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ if TYPE_CHECKING:
 
 _METHODS = ("POST", "PATCH")
 # The upstream has read the request, and may have done what it says.
-_PROCESSED = ("read_timeout", "reset", "empty_reply", "truncated", "slow")
-# It says that it has not, or does not know: many take that for an invitation to try again.
-_DOUBTFUL = ("500", "503", "503_html")
+_PROCESSED = (
+    *("read_timeout", "reset", "empty_reply", "truncated", "slow", "bad_json"),
+    *("500", "503", "503_html"),
+)
 _REMEDY = (
     "send an Idempotency-Key that stays the same for all tries, or do not send again what may "
     "have been done"
@@ -30,21 +32,18 @@ def unsafe(
     fault: str, made: Made, calls: Sequence[Made], clean: Sequence[Made]
 ) -> Iterator[Problem]:
     """Was the struck call sent once more, with the same body and no key, only for the fault?"""
-    verdict = "unsafe retry" if fault in _PROCESSED else "doubtful retry"
-    if fault not in (*_PROCESSED, *_DOUBTFUL) or made.out.method not in _METHODS:
+    if fault not in _PROCESSED or made.out.method not in _METHODS:
         return
-    if _key(made):
-        keyed = [each for each in _like(made, calls) if _key(each) == _key(made)]
-        if len(keyed) == len(_like(made, calls)):
-            return
     again = _like(made, calls)
+    if _key(made) and all(_key(each) == _key(made) for each in again):
+        return
     usual = sum(_is_like(made, each) for each in clean)
     later = [each for each in again if calls.index(each) > calls.index(made)]
     if len(again) <= usual or not later:
         return
     first, second = made.out.where, later[0].out.where
     yield Problem(
-        verdict,
+        "unsafe retry",
         f"{made.label}, called at {first}, may have been processed when it met {fault}, and was "
         f"sent again with the same body at {second}",
         second,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..findings import Finding
+from ..findings import FOUND, Finding
 from . import junit, text
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from ..state import TestState
 
 ATTRIBUTE = "asyncfastapi"
-FOUND = "asyncfastapi_found"  # on the error of a test that passes but for its findings
 
 
 @dataclass

@@ -34,7 +34,7 @@ _REACHES = ("", "+", "+host", "+equal")  # how far a fault goes on from its call
 
 _WIDTH = 6
 _MARKS = {
-    **dict.fromkeys(("masked", "lost background task", "unexpected data", "doubtful retry"), "~"),
+    **dict.fromkeys(("masked", "lost background task", "unexpected data", "unsafe retry"), "~"),
     "cleanup cut off": "~",
     "not reached": "-",
 }

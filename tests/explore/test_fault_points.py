@@ -173,7 +173,7 @@ def test_work_that_fails_after_the_answer_is_lost(project) -> None:
     result.stdout.fnmatch_lines(
         [
             "     1  201~  201~*",
-            "warn  fault sweep: lost background task when GET https://up.example/a (call 1) meets *",
+            "warn  fault sweep: lost background task when GET https://up.example/a (call 1) *",
             "      shopapp.py:15  (await http.get(URL)).raise_for_status()",
         ]
     )

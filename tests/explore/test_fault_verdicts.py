@@ -29,17 +29,16 @@ async def test_pay(asgi_client, upstream):
 
 
 def test_a_charge_that_is_sent_twice_is_found(project) -> None:
-    """After a timeout nobody knows whether the first was processed."""
+    """After a timeout nobody knows whether the first was processed; listed, with both lines."""
     app = PAY.replace("HEADERS", "{}").replace("CAUGHT", "httpx.HTTPError")
-    result = project(app, PAID).runpytest()
-    result.assert_outcomes(failed=1)
+    result = project(app, PAID).runpytest("-v")
+    result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "fault sweep: unsafe retry when POST https://pay.example/charges (call 1, 1+) meets "
-            "read_timeout, reset, truncated",
-            "  where     shopapp.py:17, in pay",
-            "*charged twice*",
-            "warn  fault sweep: doubtful retry when POST * (call 1, 1+) meets 500, 503",
+            "     1   201  201~  201~  201~  201~  201~",
+            "warn  fault sweep: unsafe retry when POST https://pay.example/charges (call 1, 1+) "
+            "meets read_timeout, reset, 500 and 2 more",
+            "      shopapp.py:17 *",
         ]
     )
     told = " ".join(result.stdout.str().split())
@@ -58,7 +57,7 @@ def test_a_safe_retry_is_clean(project, headers: str, caught: str) -> None:
     app = PAY.replace("HEADERS", headers).replace("CAUGHT", caught)
     result = project(app, PAID.replace(', "truncated"', "")).runpytest()
     result.assert_outcomes(passed=1)
-    assert "fault sweep" not in result.stdout.str()
+    assert "fault sweep:" not in result.stdout.str()
 
 
 def test_a_key_that_is_made_anew_is_no_help(project) -> None:
@@ -66,8 +65,8 @@ def test_a_key_that_is_made_anew_is_no_help(project) -> None:
     app = PAY.replace("headers=headers", 'headers={"Idempotency-Key": str(attempt)}')
     app = app.replace("HEADERS", "{}").replace("CAUGHT", "httpx.HTTPError")
     result = project(app, PAID).runpytest()
-    result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["fault sweep: unsafe retry when POST *"])
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["warn  fault sweep: unsafe retry when POST *"])
 
 
 PRICE = """
@@ -149,7 +148,8 @@ async def test_price(asgi_client, up):
 
 def test_seen():
     assert seen == [
-        (None, [200], [200]), (None, [200], [200]), ("500", [502], [500]), ("refused", [502], [None])
+        (None, [200], [200]), (None, [200], [200]),
+        ("500", [502], [500]), ("refused", [502], [None]),
     ]
 """
     project(app, tests).runpytest("-p", "no:randomly").assert_outcomes(passed=2)
