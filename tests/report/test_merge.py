@@ -22,7 +22,7 @@ app = FastAPI()
 @app.get("/")
 async def index():
     async with httpx.AsyncClient(timeout=5) as http:
-        return (await http.get("https://up.example/a")).json()
+        return (await http.get("https://up.example/a")).raise_for_status().json()
 """
 TESTS = """
 import pytest
