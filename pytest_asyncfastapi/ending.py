@@ -37,6 +37,21 @@ async def end_by_force(task: Any) -> bool:
     return all([*ended, await _end_on_asyncio(task)])
 
 
+async def end_below(task: Any) -> None:
+    """End what this task, which is the caller's own, has started: see `end_by_force`."""
+    if isinstance(task, asyncio.Task):
+        for each in _descendants(task):
+            await _end_on_asyncio(each)
+    else:
+        for child in list(_children(task)):
+            await _end_on_trio(child)
+
+
+def close(coroutine: Any) -> bool:
+    """Throw a coroutine that nobody awaits out of each of its awaits; False if it goes on."""
+    return any(_thrown(coroutine) for _ in range(_TIMES))
+
+
 # asyncio
 
 
@@ -68,8 +83,20 @@ def _descendants(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
 def strike_off(task: asyncio.Task[Any]) -> None:
     """Let nobody wait for this task any more."""
     asyncio.tasks._unregister_task(task)
+    _leave_scopes(task)
     task._log_destroy_pending = False  # type: ignore[attr-defined]
     keep_for_ever(task.get_coro())
+
+
+def _leave_scopes(task: asyncio.Task[Any]) -> None:
+    """A cancelled scope of anyio's would cancel it at each step of the loop, for ever."""
+    from anyio._backends import _asyncio as backend
+
+    state = getattr(backend, "_task_states", {}).get(task)
+    scope = getattr(state, "cancel_scope", None)
+    while scope is not None:
+        scope._tasks.discard(task)
+        scope = scope._parent_scope
 
 
 def keep_for_ever(coroutine: Any) -> None:
@@ -99,7 +126,7 @@ def _close(task: asyncio.Task[Any]) -> bool:
         asyncio.tasks._leave_task(loop, current)
     asyncio.tasks._enter_task(loop, task)  # cancel scopes ask who they are left by
     try:
-        return any(run(_thrown, coroutine) for _ in range(_TIMES))
+        return bool(run(close, coroutine))
     finally:
         asyncio.tasks._leave_task(loop, task)
         if current is not None:

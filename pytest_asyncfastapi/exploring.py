@@ -111,7 +111,9 @@ def _why_not(item: pytest.Item, kind: str) -> str:
 
 
 def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] | None) -> None:
-    names = getattr(item, "fixturenames", ())
+    from .explore.asked import HAPPENED
+
+    names = (*getattr(item, "fixturenames", ()), *HAPPENED)
     for name in inspect.signature(check).parameters if check is not None else ():
         if name not in names:
             raise pytest.UsageError(
@@ -221,14 +223,30 @@ def begin(item: pytest.Item, state: TestState) -> None:
             state.want_clock()  # the same test as in the runs before
 
 
-def verdict(state: TestState, *, passed: bool) -> list[Finding]:
+def verdict(state: TestState, *, passed: bool, failed: bool = False) -> list[Finding]:
     """What the runs before this one came to; that they stopped early is news if it passed."""
-    found = list(state.lending.listed)
+    found = [_second_run(one) for one in state.explored if failed and one.results][:1]
+    found += list(state.lending.listed)
     found += [finding for explored in state.explored for finding in explored.findings]
     for explored in state.explored if passed else ():
         if explored.stopped:
             found.append(_stopped(explored))
     return found
+
+
+def _second_run(explored: Explored) -> Finding:
+    from .findings import Finding
+
+    return Finding(
+        kind="sweep.second-run",
+        title="the test passed before the sweep, and fails as it is run once more after it",
+        evidence=f"it has been run {len(explored.results) + 2} times by then",
+        why="what a run leaves (rows in a shared database, a cache in a module) is in the way of "
+        "the next one, which is not what the test is about",
+        remedy="undo it in a fixture of the test, or give each run data of its own",
+        severity="warning",
+        test=explored.test,
+    )
 
 
 def _stopped(explored: Explored) -> Finding:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 Severity = Literal["error", "warning"]
 
 
+FOUND = "asyncfastapi_found"  # set on the error of a test that only its findings fail
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """One line of the user's code: `path` as shown to people, 1-based `line`."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import exploring, markers, runners, settings
+from . import exploring, fixture_order, markers, runners, settings
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -106,6 +106,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if state.ours and (sentence := runners.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
+        fixture_order.settle(item)
         state.begin()
         exploring.begin(item, state)
     except pytest.UsageError as error:

@@ -272,7 +272,8 @@ class TestState:
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
-        found.extend(exploring.verdict(self, passed=passed and not ended))
+        failed = not passed and not ended
+        found.extend(exploring.verdict(self, passed=passed and not ended, failed=failed))
         if self.deadlock and not self.deadlock_told:
             found.append(swallowed_deadlock(self.deadlock))
         log = FindingLog()

@@ -6,6 +6,7 @@ anything holds nothing, and is no leak.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,14 @@ def _making(hub: Hub, shown: str, wires: tuple[type, ...]) -> Any:
 
 
 def _closing(original: Any) -> Any:
+    if inspect.iscoroutinefunction(original):
+        # A framework that is given it (as a background task) looks whether it is async.
+        async def aclose(self: Any, *args: Any, **kwargs: Any) -> Any:
+            opened.close(self)
+            return await original(self, *args, **kwargs)
+
+        return aclose
+
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
         opened.close(self)
         return original(self, *args, **kwargs)
@@ -88,8 +97,18 @@ def _sending_async(hub: Hub) -> Any:
 def _streams(hub: Hub, birth: Any, response: Any) -> None:
     name = f"{response.request.method} {response.request.url}"
     if not response.is_closed:
-        opened.note(hub, birth, ("response", name), response, _is_closed)
+        opened.note(hub, birth, ("response", name), response, _is_given_back)
 
 
 def _is_closed(thing: Any) -> bool:
     return bool(thing.is_closed)
+
+
+def _is_given_back(response: Any) -> bool:
+    """Has its connection been given back? A read that fails closes it, and not the response."""
+    stream = None if response.is_closed else response.stream
+    while stream is not None:
+        if getattr(stream, "_closed", False) is True:
+            return True
+        stream = getattr(stream, "_stream", None) or getattr(stream, "_httpcore_stream", None)
+    return bool(response.is_closed)

@@ -8,12 +8,16 @@ cut it at one of them. Knows ASGI; neither httpx nor pytest.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from .steps import Stepped
+from ..ending import end_below
+from ..tasks import current_task
+from .calls import CALLER
+from .steps import Stepped, cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,9 +34,12 @@ Mode = Literal["leave", "cancel", "cancel_always"]
 class Answer:
     """One request of the test and what the app made of it.
 
-    `error` is what the app raised, `steps` how often it suspended, `cut_at` where it
-    was (the user's line) when the client left or it was cancelled, `cut_off` the lines
-    of its cleanup that a further cancellation has cut short.
+    `error` is what the app raised, `ended` whether that is a cancellation which came from
+    outside: its client had left, or the run was ended. `steps` is how often it suspended,
+    `cut_at` where it was (the user's line) when the client left or it was cancelled,
+    `cut_off` the lines of its cleanup that a further cancellation has cut short. `swallowed`:
+    it was cancelled before its response began, and answered. `hung`: it caught every
+    cancellation. `duration` is in seconds of the clock in force.
     """
 
     scope: dict[str, Any]
@@ -42,10 +49,23 @@ class Answer:
     started: bool = False
     complete: bool = False
     error: BaseException | None = None
+    trace: Any = None  # of the error, as it left the app
+    ended: bool = False
+    duration: float = 0.0
     steps: int = 0
     cut: bool = False
     cut_at: Location | None = None
     cut_off: list[Location] = field(default_factory=list)
+    swallowed: bool = False
+    hung: bool = False
+    length: int | None = None  # what the head says of the body
+
+    @property
+    def is_whole(self) -> bool:
+        """Has the caller all of it? Middleware may hold the last message until later."""
+        return self.complete or (
+            self.started and self.length is not None and len(self.body) >= self.length
+        )
 
     @property
     def label(self) -> str:
@@ -114,16 +134,23 @@ class Answers:
                 return await app(scope, receive, send)
             answer = Answer(scope)
             self.all.append(answer)
+            token = CALLER.set(answer)
             number = len(self.all)
             ears = _receiving(answer, receive), _sending(answer, send)
+            began = anyio.current_time()
             try:
                 if self._stepped:
                     await self._in_steps(app, answer, number, *ears)
                 else:
                     await app(scope, *ears)
             except BaseException as error:
-                answer.error = error
+                answer.error, answer.ended = error, _is_ended(error)
+                answer.trace = error.__traceback__
                 raise
+            finally:
+                answer.duration = anyio.current_time() - began
+                with suppress(ValueError):  # where it is ended by force, from another context
+                    CALLER.reset(token)
 
         return tap
 
@@ -139,14 +166,15 @@ class Answers:
             finally:
                 answer.steps = stepped.count
             return
-        task = _asyncio_task()
+        task, started = _asyncio_task(), False
         with anyio.CancelScope() as scope:
 
             def cut_now() -> None:
+                nonlocal started
                 if cut.mode == "cancel" and _is_shielded(task, scope):
                     stepped.at(stepped.count + 1, cut_now)  # it has said: not here
                     return
-                answer.cut, answer.cut_at = True, stepped.where()
+                answer.cut, answer.cut_at, started = True, stepped.where(), answer.started
                 if cut.mode == "leave":
                     if not answer.complete:
                         leave()
@@ -165,6 +193,12 @@ class Answers:
                 task.uncancel()
             finally:
                 answer.steps, answer.cut_off = stepped.count, stepped.cut_off
+            answer.swallowed = stepped.cancelled > 0 and answer.complete and not started
+            if stepped.hung:
+                answer.hung = True
+                with anyio.CancelScope(shield=True):
+                    await end_below(current_task())
+                    stepped.end_by_force()
         if answer.cut and not answer.complete:
             leave()
 
@@ -178,6 +212,14 @@ def _asyncio_task() -> asyncio.Task[Any] | None:
         return asyncio.current_task()
     except RuntimeError:  # trio
         return None
+
+
+def _is_ended(error: BaseException) -> bool:
+    """Is it a cancellation that somebody has asked for, from outside of the app?"""
+    if not isinstance(error, cancelled()):
+        return False
+    task = _asyncio_task()
+    return task is None or task.cancelling() > 0
 
 
 def _is_shielded(task: Any, outer: Any) -> bool:
@@ -206,11 +248,20 @@ def _receiving(answer: Answer, receive: Any) -> Any:
     return heard
 
 
+def _length(headers: Any) -> int | None:
+    """The `Content-Length`, if there is a sound one."""
+    for name, value in headers:
+        if bytes(name).lower() == b"content-length" and bytes(value).isdigit():
+            return int(value)
+    return None
+
+
 def _sending(answer: Answer, send: Any) -> Any:
     async def sent(message: Any) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             answer.started, answer.status = True, message["status"]
+            answer.length = _length(message.get("headers", ()))
         elif kind == "http.response.body":
             answer.body += message.get("body", b"")
             answer.complete = answer.complete or not message.get("more_body", False)

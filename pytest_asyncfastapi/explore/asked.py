@@ -28,7 +28,16 @@ FAULTS = {
     "429": "status=429, retry_after=1",
     "bad_json": "bad_json",
     "slow": "latency={slow}s",
+    "503_html": "status=503",
+    "no_body": "status=200",
+    "json_object": "status=200",
+    "json_array": "status=200",
+    "json_null": "status=200",
 }
+# Those that answer 200 with JSON of another shape, each with its body.
+SHAPES = {"json_object": "{}", "json_array": "[]", "json_null": "null"}
+# What an invariant may ask for by name: the app's answers, the upstream calls, the point.
+HAPPENED = ("answers", "exchanges", "point")
 MODES = ("leave", "cancel", "cancel_always")
 # What an endpoint may answer for its upstream's fault without having declared it.
 GATEWAY = (502, 503, 504)
@@ -43,7 +52,8 @@ class FaultSweepAsked:
     too. `statuses` may be answered beside what the endpoint declares. `faults` are the
     kinds to try, `only` a URL glob of the calls to strike, `slow` the seconds of the slow
     one. `masked` is `"list"` or `"fail"`. `again` sends a request without side effects
-    once more, to see whether a failure has been cached.
+    once more, to see whether a failure has been cached. `setup` strikes the calls of
+    fixtures and of the app's start-up too.
     """
 
     invariant: Callable[..., Any] | None = None
@@ -53,6 +63,7 @@ class FaultSweepAsked:
     only: str = "*"
     masked: str = "list"
     again: bool = True
+    setup: bool = False
     slow: float = 30.0
 
 
@@ -63,13 +74,15 @@ class DisconnectSweepAsked:
     `modes`: the client goes (`"leave"`: the app is told, and cancelled after a grace
     period), the handler is cancelled once (`"cancel"`) or at every await from then on
     (`"cancel_always"`). `again` sends the request once more, to see that it is still
-    served. `invariant` as for the fault sweep.
+    served. `setup` cuts the requests of the fixtures before the body too. `invariant` as
+    for the fault sweep.
     """
 
     invariant: Callable[..., Any] | None = None
     assertions: bool = False
     modes: tuple[str, ...] = MODES
     again: bool = True
+    setup: bool = False
 
 
 @dataclass(frozen=True, slots=True)

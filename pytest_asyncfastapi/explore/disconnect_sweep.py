@@ -20,7 +20,7 @@ from .probe import Probe
 from .problems import Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from .answers import Answer
     from .asked import DisconnectSweepAsked
@@ -109,7 +109,7 @@ class DisconnectPoint:
 
     def _problems(self, run: Run, clean: Run, answer: Answer) -> Iterator[Problem]:
         yield from problems.of_findings(run, clean)
-        yield from problems.of_the_end(run)
+        yield from problems.of_the_end(run, clean)
         for lock in run.state.probe.held:
             if lock not in clean.state.probe.held:
                 told = f"{lock.what} taken at {lock.where} is still held"
@@ -186,6 +186,20 @@ class DisconnectSweep:
             for step in range(1, answer.steps + 1)
             for mode in modes
         ]
+
+    def control(self) -> Callable[[Any], None] | None:
+        """The same requests once more, without a cut before."""
+        return self._control if self.asked.again else None
+
+    def _control(self, state: Any) -> None:
+        state.want_clock()
+        state.probe = Probe(
+            state, invariant=self.asked.invariant, stepped=True, again=lambda answer: True
+        )
+
+    def following(self, point: Any, run: Run) -> tuple[()]:
+        """None: all points are known from the clean run."""
+        return ()
 
     def point(self, token: str, clean: Run) -> DisconnectPoint | None:
         """The point of this token."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..findings import Finding
-from .grouped import grouped
+from .grouped import LISTED, grouped
 from .problems import told
 
 if TYPE_CHECKING:
@@ -23,24 +24,79 @@ _WHY = {
     "no timeout": "a silent upstream holds the request and its connection as long as it likes",
     "leak": "every failure leaves something behind, until there is no more",
     "masked": "the caller cannot tell this answer from a good one",
+    "lost background task": "the caller has been told that all is well, and nobody will do it",
+    "unexpected data": "valid JSON of another shape ends in an answer that says nothing of it",
+    "unsafe retry": "where the first was processed, it is done twice (charged twice?)",
+    "not reached": "what an earlier run has left (a cache in a module, say) keeps the app from it; "
+    "these points were not tried",
     "hung": "the request never ends",
     "stuck": "one failure stops the app for everybody",
     "start-up aborted": "one bad answer at the wrong moment keeps the app from starting",
 }
 
 
-def findings(test: str, calls: Sequence[Any], done: Sequence[Result]) -> list[Finding]:
-    """The bad results by what is wrong and where; the masked ones as a warning."""
+def findings(
+    test: str, done: Sequence[Result], left_out: Sequence[str], *, required: bool
+) -> list[Finding]:
+    """The bad results by what is wrong and where; what is only listed as warnings.
 
-    def title(results: Sequence[Result]) -> str:
-        number = int(results[0].row)
-        call = calls[number - 1] if number <= len(calls) else None
-        named = f"{call.method} {call.url}" if call is not None else "the call"
-        kinds = _some([*dict.fromkeys(result.column for result in results)])
-        numbers = ", ".join(dict.fromkeys(result.row for result in results))
-        return f"{results[0].verdict} when {named} (call {numbers}) meets {kinds}"
+    `left_out` are faults that could not be tried; `required` says that the test is marked.
+    """
+    if done and all(result.verdict == "not reached" for result in done):
+        return [_none_reached(test, done, required=required)]
+    found = [
+        _with_others(each, {result.token: result for result in done})
+        for each in grouped(
+            test, "fault sweep", done, _title, _WHY, listed=(*LISTED, "not reached")
+        )
+    ]
+    return [*found, _left_out(test, left_out)] if left_out else found
 
-    return grouped(test, "fault sweep", done, title, _WHY)
+
+def _title(results: Sequence[Result]) -> str:
+    named = results[0].data.get("call", "the call")
+    numbers = ", ".join(dict.fromkeys(result.row for result in results))
+    if results[0].verdict == "not reached":
+        return f"{named} (call {numbers}) was not made in {len(results)} of its runs"
+    kinds = _some([*dict.fromkeys(result.column for result in results)])
+    return f"{results[0].verdict} when {named} (call {numbers}) meets {kinds}"
+
+
+def _with_others(finding: Finding, results: dict[str, Result]) -> Finding:
+    """The same, and what else was wrong at these points."""
+    others: dict[str, str] = {}
+    for token in finding.data["tokens"]:
+        for verdict, detail in results[token].data.get("also", {}).items():
+            others.setdefault(verdict, f"{verdict}: {detail} (at {token})")
+    if not others:
+        return finding
+    return replace(finding, evidence="; also ".join((finding.evidence, *others.values())))
+
+
+def _none_reached(test: str, done: Sequence[Result], *, required: bool) -> Finding:
+    calls = _some([*dict.fromkeys(result.data["call"] for result in done)])
+    return Finding(
+        kind="sweep.nothing",
+        title=f"fault sweep: nothing was tried, because {calls} is called in the first run of "
+        f"the test and in none of the {len(done)} after it",
+        why="something that outlives the test (a cache in a module, a session fixture) keeps what "
+        "the first run has got, so no fault has struck",
+        remedy="clear it in a fixture of the test, so that each run makes its calls",
+        severity="error" if required else "warning",
+        test=test,
+        data={"tokens": [result.token for result in done]},
+    )
+
+
+def _left_out(test: str, names: Sequence[str]) -> Finding:
+    return Finding(
+        kind="sweep.left-out",
+        title=f"fault sweep: {', '.join(names)} cannot be played to a served upstream",
+        why="a request that has arrived on a socket has a connection",
+        remedy="try it apart, with `with server.refused():`, or leave it out of faults=[...]",
+        severity="warning",
+        test=test,
+    )
 
 
 def _some(words: list[str]) -> str:
@@ -49,9 +105,18 @@ def _some(words: list[str]) -> str:
     )
 
 
-def nothing_to_sweep(test: str, only: str) -> Finding:
-    """A marked test that makes no upstream call."""
+def nothing_to_sweep(test: str, only: str, before: int) -> Finding:
+    """A marked test that makes no upstream call in its body; `before` it were so many."""
     which = "" if only == "*" else f" to {only}"
+    if before:
+        calls = "the only upstream call is" if before == 1 else f"all {before} upstream calls are"
+        return Finding(
+            kind="sweep.nothing",
+            title=f"fault sweep: nothing was tried, because {calls} made before the test's body",
+            why="calls of fixtures and of the app's start-up are not struck by default",
+            remedy="strike them too, with setup=True; or let the test reach a call",
+            test=test,
+        )
     return Finding(
         kind="sweep.nothing",
         title=f"fault sweep: the test makes no upstream call{which}",

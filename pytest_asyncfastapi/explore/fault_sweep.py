@@ -1,55 +1,77 @@
-"""The fault sweep: each upstream call of a test, struck by each fault, one at a time.
+"""The fault sweep: the same test once for each upstream call and each fault it may meet.
 
-The clean run records the calls; then there is one run for the k-th call with one
-fault. After SQLite's anomaly tests, which fail the first, second ... n-th operation
-until a run completes. Asks the faults room by its grammar; does not know pytest.
+Modelled after SQLite's anomaly tests, which fail the first, second ... n-th operation
+until a run completes. A point is a call by its identity (`calls.py`), and how far the
+fault reaches from there. Knows no HTTP library and no pytest.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import fault_findings
-from .asked import FAULTS
+from . import fault_findings, injected
+from .calls import Calls, Target, plain
 from .fault_verdict import judge
 from .probe import Probe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from ..findings import Finding
     from .answers import Answer
     from .asked import FaultSweepAsked
+    from .calls import Made
     from .points import Result, Run
 
 KIND = "faults"
-_NEVER = 1_000_000  # a call with this number is not made
+_ALL = 3  # equal calls that are all struck one by one; of more the first, middle and last are
+# How far a fault goes on from the struck call, in a token after its number.
+REACHES = {"": "", "url": "+", "host": "+host", "equal": "+equal"}
+# What a whole host is tried with.
+_DOWN = "refused"
+# Of these one call is enough: they come to the same as others.
+_ONCE = ("503_html", "no_body")
 
 
 @dataclass(eq=False)
 class FaultPoint:
-    """The `call`-th upstream call (from 1) gets the fault of this name."""
+    """The `number`-th call of the clean run gets this fault; `reach` is how far it goes on."""
 
     sweep: FaultSweep
-    call: int
+    number: int
+    made: Made
     fault: str
-    rule: Any = field(default=None, repr=False)
-    hits: int = 0
+    reach: str = ""
+    times: Sequence[float] = ()
+    target: Target | None = field(default=None, repr=False)
+
+    @property
+    def row(self) -> str:
+        """Its row of the matrix: `"3"`, and `"3+"` where the fault goes on."""
+        return f"{self.number}{REACHES[self.reach]}"
 
     @property
     def token(self) -> str:
         """`"faults:3:reset"`."""
-        return f"{KIND}:{self.call}:{self.fault}"
+        return f"{KIND}:{self.row}:{self.fault}"
 
     def prepare(self, state: Any) -> None:
         """Place the fault and the probe."""
-        asked = self.sweep.asked
-        self.rule = _place(state, FAULTS[self.fault].format(slow=asked.slow), self.call)
-        state.probe = Probe(state, invariant=asked.invariant, again=self._asks_again)
-
-    def _asks_again(self, answer: Answer) -> bool:
-        return self.sweep.asked.again and answer.is_safe
+        sweep = self.sweep
+        state.want_clock()
+        effect = injected.effect(self.fault, self.made, sweep.slow(self.made, state))
+        calls, self.target = sweep.place(state, self, effect)
+        state.probe = Probe(
+            state,
+            invariant=sweep.asked.invariant,
+            again=lambda answer: sweep.asked.again and answer.is_safe,
+            calls=calls,
+            setup=sweep.asked.setup,
+            times=self.times,
+            point=self,
+        )
 
     def judge(self, run: Run, clean: Run) -> Result:
         """What did it come to?"""
@@ -68,54 +90,135 @@ class FaultSweep:
 
     def prepare(self, state: Any) -> None:
         """Record the clean run."""
-        _place(state, "refused", _NEVER)
-        state.probe = Probe(state, invariant=self.asked.invariant)
+        self._record(state, again=lambda answer: False)
+
+    def control(self) -> Callable[[Any], None] | None:
+        """The same once more, and afterwards the same requests as after each point."""
+        return lambda state: self._record(
+            state, again=lambda answer: self.asked.again and answer.is_safe
+        )
+
+    def _record(self, state: Any, again: Callable[[Answer], bool]) -> None:
+        calls, _ = self.place(state, None, injected.effect("refused", None, 0))
+        state.probe = Probe(
+            state,
+            invariant=self.asked.invariant,
+            again=again,
+            calls=calls,
+            setup=self.asked.setup,
+        )
+
+    def place(self, state: Any, point: FaultPoint | None, effect: Any) -> tuple[Calls, Target]:
+        """A fault on the calls of this point; with virtual time, where it can be had."""
+        recorder = state.scope.recorder
+        recorder.keeps_responses = True
+        calls = Calls(recorder, setup=self.asked.setup)
+        id, reach = (None, "") if point is None else (point.made.id, point.reach)
+        target = Target(calls, id, reach)
+        state.faults.give(target, effect, origin="the sweep")
+        state.want_clock()
+        return calls, target
+
+    def slow(self, made: Made | None, state: Any) -> float:
+        """Seconds of the slow answer: beyond the call's own timeout where time is virtual."""
+        own = injected.own_timeout(made)
+        free = getattr(state, "wants_clock", state.on_virtual_time) and not injected.is_served(made)
+        return self.asked.slow if own is None or not free else max(self.asked.slow, own + 1)
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[FaultPoint]:
-        """Every call with every fault."""
-        return [
-            FaultPoint(self, number, fault)
-            for number in self._calls(clean)
-            for fault in self.asked.faults
-        ]
+        """Every call with every fault; of many equal calls the first, middle, last, and all."""
+        points: list[FaultPoint] = []
+        for number, made, together in self._sampled(clean):
+            for fault in injected.faults(self.asked.faults, made):
+                points.append(self._point(clean, number, made, fault))
+                if together:
+                    points.append(self._point(clean, number, made, fault, "equal"))
+        for number, made in self._hosts(clean):
+            if _DOWN in injected.faults(self.asked.faults, made):
+                points.append(self._point(clean, number, made, _DOWN, "host"))
+        return points
+
+    def following(self, point: FaultPoint, run: Run) -> list[FaultPoint]:
+        """The outage beside the single failure, where the app calls this URL again."""
+        calls: list[Made] = run.state.probe.calls.all if run.state is not None else []
+        struck = next((place for place, made in enumerate(calls) if made.struck), None)
+        if point.reach or point.fault in _ONCE or struck is None:
+            return []
+        url = plain(str(calls[struck].out.url))
+        if all(plain(str(made.out.url)) != url for made in calls[struck + 1 :]):
+            return []  # it would be the same run
+        return [FaultPoint(self, point.number, point.made, point.fault, "url", times=point.times)]
 
     def point(self, token: str, clean: Run) -> FaultPoint | None:
         """The point of this token."""
-        return next((p for p in self.points(clean, ()) if p.token == token), None)
+        for number, made in self.calls(clean):
+            for fault in injected.faults(self.asked.faults, made):
+                for reach in REACHES:
+                    point = self._point(clean, number, made, fault, reach)
+                    if point.token == token:
+                        return point
+        return None
 
-    def _calls(self, clean: Run) -> list[int]:
+    def _point(
+        self, clean: Run, number: int, made: Made, fault: str, reach: str = ""
+    ) -> FaultPoint:
+        times = [answer.duration for answer in clean.state.probe.answers.all]
+        return FaultPoint(self, number, made, fault, reach, times)
+
+    def calls(self, clean: Run) -> list[tuple[int, Made]]:
+        """The calls of the clean run that are meant, each with its number."""
         from ..faults.rule import Where
 
         where = Where(self.asked.only)
-        calls = clean.state.probe.calls
-        return [number for number, call in enumerate(calls, 1) if where.covers(call)]
+        calls = clean.state.probe.calls.all
+        return [(n, made) for n, made in enumerate(calls, 1) if where.covers(made.out)]
+
+    def _sampled(self, clean: Run) -> list[tuple[int, Made, bool]]:
+        """Those to strike; the flag stands at the one from which on all equal ones are."""
+        groups: dict[Any, list[tuple[int, Made]]] = defaultdict(list)
+        for number, made in self.calls(clean):
+            groups[made.id.kind].append((number, made))
+        found = []
+        for group in groups.values():
+            some = group
+            if len(group) > _ALL:
+                some = [group[0], group[len(group) // 2], group[-1]]
+            urls = {made.id.url for _, made in group}
+            for number, made in some:
+                found.append((number, made, made is group[0][1] and len(urls) > 1))
+        return sorted(found, key=lambda each: each[0])
+
+    def _hosts(self, clean: Run) -> list[tuple[int, Made]]:
+        """The first call of each host that more than one URL is called of."""
+        urls: dict[str, list[tuple[int, Made]]] = defaultdict(list)
+        for number, made in self.calls(clean):
+            urls[made.host].append((number, made))
+        return [group[0] for group in urls.values() if len({made.id.kind for _, made in group}) > 1]
 
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
-        """The bad points by what is wrong and where, and the masked faults."""
-        if self._required and not self._calls(clean):
-            return [fault_findings.nothing_to_sweep(self.test, self.asked.only)]
+        """The bad points by what is wrong and where, and what is only listed."""
+        calls = self.calls(clean)
+        if not calls:
+            before = clean.state.probe.calls.before
+            nothing = fault_findings.nothing_to_sweep(self.test, self.asked.only, before)
+            return [nothing] if self._required else []
         broken = clean.state.probe.broken
         if broken is not None:
             return [fault_findings.broken_before(self.test, broken)]
-        return fault_findings.findings(self.test, clean.state.probe.calls, done)
+        left_out = sorted(
+            {name for _, made in calls for name in injected.left_out(self.asked.faults, made)}
+        )
+        return fault_findings.findings(self.test, done, left_out, required=self._required)
 
     def about(self, clean: Run) -> dict[str, Any]:
         """The rows and columns of the matrix."""
-        calls = clean.state.probe.calls
         rows = {
             str(number): {
-                "call": f"{calls[number - 1].method} {calls[number - 1].url}",
-                "where": str(calls[number - 1].where or ""),
-                "activity": calls[number - 1].activity,
+                "call": made.label,
+                "where": str(made.out.where or ""),
+                "activity": made.out.activity,
             }
-            for number in self._calls(clean)
+            for number, made in self.calls(clean)
         }
         answers = [f"{a.label} {a.status}" for a in clean.state.probe.answers.all]
         return {"rows": rows, "columns": list(self.asked.faults), "clean": answers}
-
-
-def _place(state: Any, words: str, call: int) -> Any:
-    """A fault on the `call`-th call of all; with virtual time, where it can be had."""
-    rule = state.faults.add_spec(f"*: {words}, nth={call}", optional=True, origin="the sweep")
-    state.want_clock()
-    return rule

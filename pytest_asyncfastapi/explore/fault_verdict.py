@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import problems
-from .asked import GATEWAY
+from . import injected, problems, retried
+from .asked import GATEWAY, SHAPES
+from .calls import alike
 from .declared import declares
 from .points import Result
 from .problems import Problem
@@ -20,64 +21,111 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .answers import Answer
+    from .calls import Made
     from .fault_sweep import FaultPoint
     from .points import Run
-    from .probe import Probe
+
+# The strongest first. What no route answers makes all else of the run doubtful.
+_STRENGTH = (
+    *("unrouted", "not-served", "hung", "no timeout", "start-up aborted", "unhandled"),
+    *("broken body", "stuck", "side effect", "undeclared status", "caller blamed"),
+    *("cached failure", "leak"),
+)
+# An answer that is well-formed, and not the agreed one: that much is no outage.
+_UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
+_LISTED = ("unsafe retry", "lost background task", "unexpected data", "masked")
+# Raised by the plugin for what has a finding of its own.
+_TOLD = ("NoTimeoutSet", "UnroutedCall")
+_SHOWN = 60  # characters of a body
 
 
 def judge(point: FaultPoint, run: Run, clean: Run) -> Result:
     """The result of one point."""
-    call, asked = _call(point, run), point.sweep.asked
-    if not point.rule.hits:
-        return _result(point, run, "not reached", detail="the call was not made in this run")
-    found = [*_problems(point, run, clean)]
-    if found:
-        worst = found[0]
+    struck = _struck(run)
+    if struck is None:
+        detail = "the call was not made in this run"
+        return _result(point, run, [Problem("not reached", detail)], place=False)
+    found = sorted(_problems(point, run, clean), key=_rank)
+    if found and found[0].verdict not in _LISTED:
+        return _result(point, run, found, bad=True)
+    if not found and (masked := _masked(point, run, clean)):
         return _result(
-            point,
-            run,
-            worst.verdict,
-            bad=True,
-            detail="; ".join(dict.fromkeys(problem.detail for problem in found)),
-            where=worst.where or getattr(call, "where", None),
-            remedy=worst.remedy,
+            point, run, [Problem("masked", masked)], bad=point.sweep.asked.masked == "fail"
         )
-    masked = _masked(point, run, clean)
-    if masked:
-        bad = asked.masked == "fail"
-        return _result(
-            point, run, "masked", bad=bad, detail=masked, where=getattr(call, "where", None)
-        )
-    return _result(point, run, "ok")
+    return _result(point, run, found)
+
+
+def _rank(problem: Problem) -> tuple[bool, int]:
+    verdict = problem.verdict
+    place = _STRENGTH.index(verdict) if verdict in _STRENGTH else len(_STRENGTH)
+    return verdict in _LISTED, place
 
 
 def _problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
-    """Everything wrong with the run, the worst first."""
+    """Everything wrong with the run."""
+    for problem in _all_problems(point, run, clean):
+        if point.fault in SHAPES and problem.verdict in _UNEXPECTED:
+            yield Problem("unexpected data", problem.detail, problem.where, _CHECKED)
+        else:
+            yield problem
+
+
+_CHECKED = "check what has come (a pydantic model, say), and answer 502 where it is not as agreed"
+
+
+def _all_problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
     asked = point.sweep.asked
-    probe: Probe = run.state.probe
+    probe: Any = run.state.probe
     yield from problems.of_findings(run, clean)
     yield from _waited(point, run)
     for answer in probe.answers.all:
-        if (problem := problems.raised(answer, run)) is not None:
+        if _is_late(answer):
+            yield _lost(answer, run)
+        elif type(answer.error).__name__ in _TOLD and run.new_findings(clean):
+            continue
+        elif (problem := problems.raised(answer, run)) is not None:
             yield problem
-    if "setup" in run.errors:
+    if "setup" in run.errors and not probe.answers.all:
         yield _aborted(run.errors["setup"], run)
-    yield from problems.of_the_end(run)
+    yield from problems.of_the_end(run, clean)
     for answer, first in _beside(run, clean):
         if answer.error is None and (problem := _status(answer, first, asked.statuses)):
             yield problem
     yield from _cached(run, clean)
+    if (made := _struck(run)) is not None:
+        yield from retried.unsafe(point.fault, made, probe.calls.all, clean.state.probe.calls.all)
     yield from problems.of_teardown(run, clean)
     if asked.assertions:
         yield from problems.of_assertions(run)
 
 
+def _is_late(answer: Answer) -> bool:
+    """Did it fail after its answer? A 5xx is what a framework answers *for* an exception."""
+    return answer.error is not None and answer.is_whole and answer.status < 500
+
+
+def _lost(answer: Answer, run: Run) -> Problem:
+    """The caller has its answer; what was to be done afterwards is not done."""
+    error = answer.error
+    assert error is not None
+    return Problem(
+        "lost background task",
+        f"after {answer.label} had been answered {answer.status}: {problems.told(error)}",
+        problems.place(error, run, answer.trace),
+        "try again later, or keep what is to be done (a queue, an outbox) until it is done",
+    )
+
+
 def _beside(run: Run, clean: Run) -> Iterator[tuple[Answer, Answer | None]]:
     """Each answer with that of the clean run; a test that fails half-way has fewer."""
-    others = clean.state.probe.answers.all
     for place, answer in enumerate(run.state.probe.answers.all):
-        first = others[place] if place < len(others) else None
+        first = _at(clean, place)
         yield answer, first if first is not None and first.label == answer.label else None
+
+
+def _at(run: Run | None, place: int) -> Answer | None:
+    answers = run.state.probe.answers.all if run is not None and run.state is not None else ()
+    return answers[place] if place < len(answers) else None
 
 
 def _status(answer: Answer, first: Answer | None, statuses: tuple[int, ...]) -> Problem | None:
@@ -103,11 +151,12 @@ def _status(answer: Answer, first: Answer | None, statuses: tuple[int, ...]) -> 
 
 
 def _waited(point: FaultPoint, run: Run) -> Iterator[Problem]:
-    """Did the app wait for all of a slow answer?"""
-    call, slow = _call(point, run), point.sweep.asked.slow
-    if point.fault != "slow" or call is None or call.error or call.duration is None:
+    """Did the app wait for all of a slow answer, without a timeout of its own?"""
+    made, slow = _struck(run), point.sweep.asked.slow
+    if point.fault != "slow" or made is None or injected.own_timeout(made) is not None:
         return
-    if call.duration >= slow:
+    call = made.exchange
+    if not call.error and call.duration is not None and call.duration >= slow:
         yield Problem(
             "no timeout",
             f"the app waited {slow:g} s for {call.method} {call.url}",
@@ -127,11 +176,16 @@ def _aborted(error: BaseException, run: Run) -> Problem:
 
 
 def _cached(run: Run, clean: Run) -> Iterator[Problem]:
-    """Is a failure still served after the upstream has recovered?"""
-    others = clean.state.probe.answers.all
+    """Is a failure still served after the upstream has recovered?
+
+    Compared with the same request after a clean run, which must be answered as before.
+    """
+    usual = problems.afterwards(clean)
     for place, again in run.state.probe.afterwards.items():
-        first = others[place] if place < len(others) else None
-        if first is None or not again.status or again.same_as(first):
+        first, second, after = _at(clean, place), _at(clean.control, place), usual.get(place)
+        if first is None or second is None or after is None or not again.status:
+            continue
+        if not alike(after, first, second) or alike(again, first, second):
             continue
         if again.same_as(run.state.probe.answers.all[place]):
             yield Problem(
@@ -144,62 +198,76 @@ def _cached(run: Run, clean: Run) -> Iterator[Problem]:
 
 def _masked(point: FaultPoint, run: Run, clean: Run) -> str:
     """Did the caller get a success although the call failed, and nobody tried it again?"""
-    calls, struck = run.state.probe.calls, _call(point, run)
-    if struck is None or (point.fault == "slow" and not struck.error):
+    made = _struck(run)
+    if made is None or made.late or point.fault in SHAPES:
         return ""
-    for later in calls[point.call :]:
-        same = (later.method, later.url) == (struck.method, struck.url)
-        if same and not later.error and (later.status or 500) < 400:
-            return ""  # tried again, with success
-    for answer, first in _beside(run, clean):
-        if struck.activity not in ("", answer.label) or not 200 <= answer.status < 400:
+    struck = made.exchange
+    if (point.fault == "slow" and not struck.error) or point.fault == "no_body":
+        return ""
+    calls: list[Made] = run.state.probe.calls.all
+    for later in calls[calls.index(made) + 1 :]:
+        if later.same == made.same and not later.struck:
+            came = later.exchange
+            if not came.error and (came.status or 500) < 400:
+                return ""  # tried again, with success
+    for place, (answer, first) in enumerate(_beside(run, clean)):
+        mine = answer is made.answer if made.answer else struck.activity in ("", answer.label)
+        if not mine or not 200 <= answer.status < 400:
             continue
-        if first is not None and answer.same_as(first):
+        if first is not None and alike(answer, first, _at(clean.control, place)):
             return f"{answer.label} answered {answer.status} as if nothing had happened"
-        return f"{answer.label} answered {answer.status} with other content"
+        shown = answer.body[:_SHOWN].decode(errors="replace").strip()
+        more = "..." if len(answer.body) > _SHOWN else ""
+        return f"{answer.label} answered {answer.status} with other content: {shown}{more}"
     return ""
 
 
-def _call(point: FaultPoint, run: Run) -> Any:
-    calls = run.state.probe.calls if run.state is not None else ()
-    return calls[point.call - 1] if point.call <= len(calls) else None
+def _struck(run: Run) -> Made | None:
+    calls = run.state.probe.calls.all if run.state is not None else ()
+    return next((made for made in calls if made.struck), None)
 
 
-def _answered(run: Run, call: Any) -> str:
+def _answered(run: Run, made: Made | None) -> str:
     """What the caller of the struck call got: `"502"`, or `"raised"` where nothing came."""
     answers = run.state.probe.answers.all
-    mine = [a for a in answers if call is not None and call.activity == a.label] or answers
-    for answer in mine:
-        if answer.error is not None:
+    if made is not None and made.answer in answers:
+        answers = [made.answer]
+    for answer in answers:
+        if answer.error is not None and not _is_late(answer):
             return "raised"
-    return str(mine[0].status or "none") if mine else "none"
+    return str(answers[0].status or "none") if answers else "none"
 
 
 def _result(
-    point: FaultPoint,
-    run: Run,
-    verdict: str,
-    *,
-    bad: bool = False,
-    detail: str = "",
-    where: Any = None,
-    remedy: str = "",
+    point: FaultPoint, run: Run, found: list[Problem], *, bad: bool = False, place: bool = True
 ) -> Result:
-    call = _call(point, run)
-    place = f"{where.path}:{where.line}" if where is not None else ""
-    data: dict[str, Any] = {"remedy": remedy} if remedy else {}
+    """The result: the first of what was found is its verdict, the others are kept beside."""
+    made = _struck(run)
+    worst = found[0] if found else Problem("ok", "")
+    where = worst.where
+    if where is None and found and place:
+        where = (made or point.made).out.where
+    at = f"{where.path}:{where.line}" if where is not None else ""
+    data: dict[str, Any] = {"call": (made or point.made).label}
+    if worst.remedy:
+        data["remedy"] = worst.remedy
     if where is not None:
         data["where"] = [where.path, where.line, where.function, where.source]
-    if call is not None:
-        data["activity"] = call.activity
+    if found:
+        data["activity"] = (made or point.made).out.activity
+    same = dict.fromkeys(each.detail for each in found if each.verdict == worst.verdict)
+    others = {each.verdict: each.detail for each in reversed(found[1:])}
+    others.pop(worst.verdict, None)
+    if others:
+        data["also"] = dict(reversed(others.items()))
     return Result(
         point.token,
-        verdict,
+        worst.verdict,
         bad,
-        _answered(run, call),
-        detail,
-        f"{verdict}/{place or point.call}",
-        str(point.call),
+        _answered(run, made),
+        "; ".join(same),
+        f"{worst.verdict}/{at or point.number}",
+        point.row,
         point.fault,
         data,
     )

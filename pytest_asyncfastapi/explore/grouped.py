@@ -14,16 +14,25 @@ if TYPE_CHECKING:
 
     Title = Callable[[Sequence[Result]], str]
 
-_LISTED = ("masked", "cleanup cut off", "cancel swallowed")
+LISTED = (
+    *("masked", "lost background task", "unexpected data", "unsafe retry"),
+    *("cleanup cut off", "cancel swallowed"),
+)
 
 
 def grouped(
-    test: str, name: str, done: Sequence[Result], title: Title, why: Mapping[str, str]
+    test: str,
+    name: str,
+    done: Sequence[Result],
+    title: Title,
+    why: Mapping[str, str],
+    *,
+    listed: Sequence[str] = LISTED,
 ) -> list[Finding]:
-    """The bad results, and those that are only listed, one finding a group."""
+    """The bad results, and those that are only `listed`, one finding a group."""
     groups: dict[tuple[bool, str], list[Result]] = {}
     for result in done:
-        if result.bad or result.verdict in _LISTED:
+        if result.bad or result.verdict in listed:
             groups.setdefault((not result.bad, result.group), []).append(result)
     in_order = sorted(groups.items(), key=lambda pair: pair[0][0])
     return [_finding(test, name, results, title, why) for _, results in in_order]

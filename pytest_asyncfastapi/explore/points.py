@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from ..findings import Finding
 
@@ -53,13 +53,15 @@ class Run:
 
     `state` is the test's state of that run (its rooms, by now at rest), `errors`
     what each phase raised (`"setup"`, `"call"`, `"teardown"`), `findings` what the
-    rooms saw, `probe` what the point's `prepare` has left there.
+    rooms saw, `probe` what the point's `prepare` has left there. `control` is set on the
+    clean run: a second one, after which the same requests were sent once more.
     """
 
     state: Any
     errors: dict[str, BaseException] = field(default_factory=dict)
     findings: list[Finding] = field(default_factory=list)
     duration: float = 0.0
+    control: Run | None = None
 
     @property
     def passed(self) -> bool:
@@ -111,8 +113,16 @@ class Exploration(Protocol):
         """Before the clean run, in which nothing is injected: place what records."""
         ...
 
+    def control(self) -> Callable[[Any], None] | None:
+        """The `prepare` of a second clean run, to compare with what is done after each point."""
+        ...
+
     def points(self, clean: Run, done: Sequence[Result]) -> Iterable[Point]:
         """The points, in order; asked for one at a time, `done` being what is known by then."""
+        ...
+
+    def following(self, point: Any, run: Run) -> Iterable[Point]:
+        """The points that are worth a run after what this one has come to."""
         ...
 
     def point(self, token: str, clean: Run) -> Point | None:

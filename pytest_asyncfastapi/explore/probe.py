@@ -18,18 +18,20 @@ import anyio
 from ..stopwatch import perf_counter
 from ..upstream.quiet import quietly
 from .answers import Answer, Answers
+from .asked import HAPPENED
 from .held_locks import Held, HeldLocks
 from .steps import cancelled as _cancelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from .answers import Cut
+    from .calls import Calls
 
 # Virtual seconds, together a minute, after which what still runs is called left behind.
 _NAPS = (0.05, 1.0, 9.0, 50.0)
 _STILL = 0.3  # real seconds of one of them that say that time does not jump
-_PATIENCE = 30.0  # seconds that the request afterwards may take
+_PATIENCE = 30.0  # seconds that the request afterwards may take beyond twice its usual time
 
 
 class Leaver:
@@ -57,7 +59,9 @@ class Probe:
     """One run, as a sweep sees it.
 
     `invariant` is asked after the body, with the test's fixtures by name. `again` says
-    which answers are asked for once more when they differ from the clean run's.
+    which requests are sent once more; `times` has the seconds that each took in the clean
+    run. `calls` is told where the body begins and ends. Requests before the body count with
+    `setup` only. `point` is that of the run, for the invariant.
     """
 
     def __init__(
@@ -68,17 +72,24 @@ class Probe:
         cut: Cut | None = None,
         stepped: bool = False,
         again: Callable[[Answer], bool] = lambda answer: False,
+        calls: Calls | None = None,
+        setup: bool = True,
+        times: Sequence[float] = (),
+        point: Any = None,
     ) -> None:
         self._state = state
+        self.calls = calls
+        self._point = point
         self._invariant = invariant
         self._again = again
+        self._times = times
         self.answers = Answers(state.user_code, cut, stepped=stepped)
-        self.calls: tuple[Any, ...] = ()
-        self._earlier = 0  # calls of the test that are none of this run's
+        self.answers.recording = setup
+        self._earlier = 0  # exchanges of the test that are none of this run's
         self._around = self.answers.leaving
         self.broken: BaseException | None = None
         self.afterwards: dict[int, Answer] = {}  # by the place of the first in `answers.all`
-        self.stuck = ""
+        self.unanswered: dict[int, Answer] = {}  # the same, where none came in time
         self.reached_end = False
         self.client: Any = None
         self._leaver = Leaver(self.answers)
@@ -98,7 +109,10 @@ class Probe:
 
     def begin(self) -> None:
         """Just before the body."""
+        self.answers.recording = True
         self.on_trio = asyncio._get_running_loop() is None
+        self.answers.recording = True
+        self._enter("body")
         if self._locks is not None:
             self._locks.start()
 
@@ -135,14 +149,19 @@ class Probe:
     async def after_body(self) -> None:
         """Look at what the body has left, while its fixtures still stand."""
         self.answers.recording = False
-        self.calls = self._state.scope.recorder.exchanges[self._earlier :]
+        self._enter("after")
         if self._state.on_virtual_time:
             await _calm()
+        self._enter("over")
         if self._locks is not None:
             self.held = self._locks.held()
         await self._ask_invariant()
         await self._ask_again()
         self.reached_end = True
+
+    def _enter(self, phase: str) -> None:
+        if self.calls is not None:
+            self.calls.enter(phase)
 
     async def _ask_invariant(self) -> None:
         if self._invariant is None:
@@ -157,8 +176,13 @@ class Probe:
     def _given(self) -> dict[str, Any]:
         """The fixtures that the invariant names; the sweep has checked that they are there."""
         assert self._invariant is not None
-        fixtures = self._state.item.funcargs
-        return {name: fixtures[name] for name in inspect.signature(self._invariant).parameters}
+        known = {**self.happened(), **self._state.item.funcargs}
+        return {name: known[name] for name in inspect.signature(self._invariant).parameters}
+
+    def happened(self) -> dict[str, Any]:
+        """What an invariant may ask for beside fixtures: see `HAPPENED`."""
+        exchanges = self._state.scope.recorder.exchanges[self._earlier :]
+        return dict(zip(HAPPENED, (tuple(self.answers.all), exchanges, self._point), strict=True))
 
     async def _ask_again(self) -> None:
         if self.client is None:
@@ -178,14 +202,16 @@ class Probe:
             extensions={"raise_app_exceptions": False},
         )
         before, self.answers.elsewhere = self.answers.elsewhere, ears
-        with quietly(self._state.scope), anyio.move_on_after(_PATIENCE) as limit:
+        usual = max([first.duration, *self._times[place : place + 1]])
+        patience = _PATIENCE + 2 * usual
+        with quietly(self._state.scope), anyio.move_on_after(patience) as limit:
             with suppress(Exception):  # the answer says it, or there is none
                 await self.client.send(request)
         self.answers.elsewhere = before
-        if ears.all:
-            self.afterwards[place] = ears.all[0]
         if limit.cancelled_caught:
-            self.stuck = first.label
+            self.unanswered[place] = first
+        elif ears.all:
+            self.afterwards[place] = ears.all[0]
 
     def __repr__(self) -> str:
         return f"<Probe of {self._state.test}: {len(self.answers.all)} answers>"

@@ -7,7 +7,7 @@ and findings; not what was injected.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +50,8 @@ def _remedy(finding: Finding) -> str:
     return finding.remedy
 
 
-def of_the_end(run: Run) -> Iterator[Problem]:
-    """The run hung, or the invariant does not hold."""
+def of_the_end(run: Run, clean: Run) -> Iterator[Problem]:
+    """The run hung, the invariant does not hold, or the app serves no more."""
     probe = run.state.probe
     if run.state.deadlock:
         yield Problem("hung", "everybody waits for somebody: " + _first(run.state.deadlock))
@@ -59,11 +59,19 @@ def of_the_end(run: Run) -> Iterator[Problem]:
         yield Problem("hung", _first(str(_still_running(run))))
     if probe.broken is not None:
         yield Problem("side effect", f"the invariant does not hold: {told(probe.broken)}")
-    if probe.stuck:
-        yield Problem(
-            "stuck",
-            f"{probe.stuck}, sent once more, is not answered: a lock or a connection is still held",
-        )
+    for place, answer in probe.unanswered.items():
+        if place in afterwards(clean):
+            yield Problem(
+                "stuck",
+                f"{answer.label}, sent once more, is not answered, as it is after the clean run: "
+                "a lock or a connection is still held",
+            )
+
+
+def afterwards(clean: Run) -> dict[int, Answer]:
+    """What the same requests are answered, sent once more after a clean run."""
+    control = clean.control
+    return {} if control is None else control.state.probe.afterwards
 
 
 def of_teardown(run: Run, clean: Run) -> Iterator[Problem]:
@@ -84,9 +92,9 @@ def of_assertions(run: Run) -> Iterator[Problem]:
 def raised(answer: Answer, run: Run) -> Problem | None:
     """What the app raised, before its response or in the middle of it."""
     error = answer.error
-    if error is None:
+    if error is None or answer.ended:
         return None
-    where = place(error, run)
+    where = place(error, run, answer.trace)
     if answer.started and not answer.complete:
         got = f"a {answer.status} with {len(answer.body)} bytes of its body"
         return Problem(
@@ -105,10 +113,10 @@ def raised(answer: Answer, run: Run) -> Problem | None:
     )
 
 
-def place(error: BaseException, run: Run) -> Location | None:
-    """The innermost of the user's lines in a traceback."""
+def place(error: BaseException, run: Run, trace: Any = None) -> Location | None:
+    """The innermost of the user's lines in a traceback; `trace` is the app's part of it."""
     users = run.state.user_code
-    found, trace = None, error.__traceback__
+    found, trace = None, trace or error.__traceback__
     while trace is not None:
         if users.owns(trace.tb_frame.f_code.co_filename):
             found = users.location(trace.tb_frame.f_code, trace.tb_lineno)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ..findings import FOUND
 from ..stopwatch import perf_counter
 from .points import Explored, Run, judged
 
@@ -81,7 +82,7 @@ class Engine:
         self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
     ) -> None:
         clean = self.run(exploration.prepare)
-        if not clean.passed:
+        if not (clean.passed or _only_blocks(clean)):
             raise Stopped(f"the test does not pass by itself: {_told(clean.error)}")
         explored.about = exploration.about(clean)
         with _light_collector():
@@ -97,11 +98,34 @@ class Engine:
     ) -> None:
         try:
             for point in self._points(exploration, explored, clean, share, replay):
-                run = self.run(point.prepare)
-                explored.results.append(judged(point, run, clean))
-                self._told(explored)
+                self._control(exploration, clean)
+                self._run_point(exploration, explored, clean, point, alone=bool(replay))
         finally:
             explored.findings = exploration.findings(clean, explored.results)
+
+    def _control(self, exploration: Exploration, clean: Run) -> None:
+        """Once, before the first point: the second clean run."""
+        prepare = exploration.control() if clean.control is None else None
+        if prepare is not None:
+            clean.control = self.run(prepare)
+
+    def _run_point(
+        self,
+        exploration: Exploration,
+        explored: Explored,
+        clean: Run,
+        point: Point,
+        *,
+        alone: bool,
+    ) -> None:
+        """Run it, and then what is worth a run after it."""
+        run = self.run(point.prepare)
+        explored.results.append(judged(point, run, clean))
+        self._told(explored)
+        for further in () if alone else exploration.following(point, run):
+            if explored.planned is not None:
+                explored.planned += 1
+            self._run_point(exploration, explored, clean, further, alone=True)
 
     def _points(
         self,
@@ -196,6 +220,13 @@ def _forget(item: Any) -> None:
         item._obj = None
     item._report_sections.clear()
     item.user_properties.clear()
+
+
+def _only_blocks(clean: Run) -> bool:
+    """Has nothing failed it but a blocking call? That is reported once, by the test's own run."""
+    kinds = {finding.kind for finding in clean.findings if finding.severity == "error"}
+    errors = clean.errors.values()
+    return kinds == {"blocking"} and all(hasattr(error, FOUND) for error in errors)
 
 
 def _plain(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:

@@ -149,6 +149,9 @@ class ScheduleSweep:
         """The clean run is in the ordinary order."""
         self.place(state, Schedule("fifo"))
 
+    def control(self) -> None:
+        """Nothing is done after a run that could be compared."""
+
     def points(self, clean: Run, done: Sequence[Result]) -> Iterator[SchedulePoint]:
         """A schedule a seed; after the first that fails, what makes it small and shows it."""
         asked, probe = self.asked, clean.state.probe
@@ -184,6 +187,10 @@ class ScheduleSweep:
             point = SchedulePoint(self, schedule, "smaller")
             yield from _until_run(point, done)
             answer = _Found(schedule, (), failed=point.failed)
+
+    def following(self, point: Any, run: Run) -> tuple[()]:
+        """None: all points are known from the clean run."""
+        return ()
 
     def point(self, token: str, clean: Run) -> SchedulePoint | None:
         """The schedule of this token."""

@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..await_chains import user_lines
+from ..ending import close, keep_for_ever
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -20,13 +21,16 @@ if TYPE_CHECKING:
 
 _MANY = 100_000  # suspensions after which counting on would only cost time
 _LOOKS = 50  # cancellations in a row at which it is asked where they meet it
+_PATIENCE = 500  # cancellations after which it will not end by itself
 
 
 class Stepped:
     """Awaits a coroutine; `count` is how often it has suspended.
 
     `cut_off` collects the user's lines at which a second cancellation met it: there
-    it was cleaning up after the first, and will not finish.
+    it was cleaning up after the first, and will not finish. `cancelled` counts the
+    cancellations. One that catches them all is `hung`: it is awaited no longer, and
+    left where it is for `end_by_force()`.
     """
 
     def __init__(self, coroutine: Any, user_code: UserCode) -> None:
@@ -34,7 +38,9 @@ class Stepped:
         self._user_code = user_code
         self._at = 0
         self._then: Callable[[], None] | None = None
-        self._cancelled = self._looks = 0
+        self._looks = 0
+        self.cancelled = 0
+        self.hung = False
         self.count = 0
         self.cut_off: list[Location] = []
 
@@ -69,6 +75,14 @@ class Stepped:
             except BaseException as thrown:
                 error = thrown
             self._note_cancel(error, value)
+            if self.cancelled > _PATIENCE:
+                self.hung = True
+                return None
+
+    def end_by_force(self) -> None:
+        """End the coroutine, which is not awaited any more."""
+        if not close(self._coroutine):
+            keep_for_ever(self._coroutine)
 
     def _suspended(self) -> None:
         self.count = min(self.count + 1, _MANY)
@@ -82,8 +96,8 @@ class Stepped:
         if not isinstance(error, cancelled()):
             self._looks = 0
             return
-        self._cancelled += 1
-        if self._cancelled == 1 or self._looks >= _LOOKS:
+        self.cancelled += 1
+        if self.cancelled == 1 or self._looks >= _LOOKS:
             return
         # A cancel scope delivers its cancellation in each step, for as long as it takes.
         self._looks += 1

@@ -17,12 +17,12 @@ from ..context import TEST
 from ..findings import Finding
 from ..stopwatch import perf_counter
 from ..tasks import is_explored
-from .asked import function
+from .asked import HAPPENED, function
 from .points import Explored, Run, judged
 from .schedule_run import InvariantBroken, Stuck
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from .points import Exploration, Point, Result
 
@@ -111,14 +111,16 @@ class Within:
         parameters = inspect.signature(invariant).parameters.values()
         needed = [one.name for one in parameters if one.default is one.empty]
         for name in needed:
-            if name not in fixtures:
+            if name not in fixtures and name not in HAPPENED:
                 raise ValueError(
                     f"the invariant asks for the fixture {name!r}, which this test does not "
                     "have; add it to the test, or write an invariant without arguments"
                 )
 
         async def holds() -> None:
-            result = invariant(**{name: fixtures[name] for name in needed})
+            probe = self._test.probe
+            known = {**probe.happened(), **fixtures}
+            result = invariant(**{name: known[name] for name in needed})
             if inspect.isawaitable(result):
                 result = await result
             if result is False:
@@ -140,9 +142,13 @@ class Within:
         try:
             clean = await self._clean(exploration)
             explored.about = exploration.about(clean)
-            for point in self._points(exploration, clean, explored, replay):
+            further: list[Point] = []
+            for point in self._points(exploration, clean, explored, replay, further):
+                if clean.control is None and (prepare := exploration.control()) is not None:
+                    clean.control = await self._run(prepare, forget=True)
                 run = await self._run(point.prepare, forget=True)
                 explored.results.append(judged(point, run, clean))
+                further += () if replay else exploration.following(point, run)
         finally:
             lending.busy = False
             explored.duration = perf_counter() - began
@@ -160,17 +166,27 @@ class Within:
         return f"{self._name}()" if number == 1 else f"{self._name}() {number}"
 
     def _points(
-        self, exploration: Exploration, clean: Run, explored: Explored, replay: str
+        self,
+        exploration: Exploration,
+        clean: Run,
+        explored: Explored,
+        replay: str,
+        further: list[Point],
     ) -> Iterator[Point]:
-        points: Iterable[Point] = exploration.points(clean, explored.results)
+        """One at a time; `further` is filled by then with what is worth a run after it."""
         if replay:
-            points = [point for point in points if point.token == replay]
-            if not points:
+            point = exploration.point(replay, clean)
+            if point is None:
                 raise ValueError(f"replay={replay!r} is no point of this scenario")
-        points = list(points)
+            points = [point]
+        else:
+            points = list(exploration.points(clean, explored.results))
         explored.planned = len(points)
         for number, point in enumerate(points, 1):
             yield point
+            points[number:number] = further
+            further.clear()
+            explored.planned = len(points)
             verdict = explored.results[-1].verdict
             if verdict in _IN_THE_WAY and self._reset is None and number < len(points):
                 explored.stopped = (

@@ -6,14 +6,14 @@ Each verb adds one rule and returns it, so that a schedule can follow:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import values
 from .delay import Distribution, delay
 from .effect import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from .rule import FaultRule
 
@@ -185,11 +185,24 @@ class FaultPoint:
     # Answers that are wrong.
 
     def status(
-        self, code: int, *, retry_after: float | str | None = None, optional: bool = False
+        self,
+        code: int,
+        *,
+        json: Any = values.NOTHING,
+        html: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        retry_after: float | str | None = None,
+        optional: bool = False,
     ) -> FaultRule:
-        """Answer with this status, and a `Retry-After` header where one is given."""
+        """Answer with this status, and a JSON value or an HTML page as its body.
+
+        `headers` are added (`{"Content-Type": "application/problem+json"}`), and a
+        `Retry-After` where `retry_after` is given (seconds or a date).
+        """
         after = "" if retry_after is None else str(retry_after)
-        effect = Effect(ending="status", status=values.status_code(code), retry_after=after)
+        body, added = values.answer(json, html, headers)
+        status = values.status_code(code)
+        effect = Effect(ending="status", status=status, retry_after=after, body=body, headers=added)
         return self._add(effect, optional)
 
     def truncated(self, *, optional: bool = False) -> FaultRule:

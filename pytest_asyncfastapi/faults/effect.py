@@ -89,15 +89,17 @@ class Effect:
     are drawn. `bandwidth` is bytes a second. `dribble` and `head_dribble` are
     (pieces, seconds in all), `interim` (times, seconds each). `ending` is a
     word of `ENDINGS` or `PLACED`, `"status"`, `"tls_error"`, `"proxy_error"`,
-    or empty for the normal answer; `at` is where a placed one comes: `""`,
-    `"head"`, `"upload"` or a count of body bytes; `detail` is which TLS or
-    proxy error.
+    or empty for the normal answer; a status has a `body` and `headers`. `at` is
+    where a placed one comes: `""`, `"head"`, `"upload"` or a count of body bytes;
+    `detail` is which TLS or proxy error.
     """
 
     delay: float = 0.0
     ending: str = ""
     status: int = 0
     retry_after: str = ""
+    body: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
     at: str | int = ""
     detail: str = ""
     dns: float = 0.0
@@ -217,7 +219,7 @@ def together(effects: Iterable[Effect]) -> Effect:
             elif field.name in ("bandwidth", "dribble", "head_dribble", "interim"):
                 found[field.name] = mine or theirs
         if not result.ending:
-            for name in ("ending", "status", "retry_after", "at", "detail"):
+            for name in ("ending", "status", "retry_after", "body", "headers", "at", "detail"):
                 found[name] = getattr(effect, name)
         result = replace(result, **found)  # type: ignore[arg-type]
     return result

@@ -102,6 +102,10 @@ class Faults:
         where = Where(pattern)
         return FaultPoint(where.text, lambda effect, optional: self._add(where, effect, optional))
 
+    def give(self, pattern: Any, effect: Effect, *, origin: str) -> FaultRule:
+        """Add a rule that need not strike and that the test has not written; where as for `on`."""
+        return self._add(Where(pattern), effect, True, origin=origin)
+
     def add_spec(
         self, text: str | FaultSpec, *, optional: bool = False, origin: str = "marker"
     ) -> FaultRule:

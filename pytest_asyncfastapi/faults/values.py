@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from typing import TYPE_CHECKING, Any
 
 from ..units import seconds
 from .effect import PROXY_ERRORS, TLS_ERRORS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _RATE = re.compile(
     r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|KB|MB|GB|KiB|MiB)?\s*/\s*s\s*\Z", re.IGNORECASE
@@ -121,3 +126,31 @@ def _one_of(value: str, known: tuple[str, ...], what: str) -> str:
     if value in known:
         return value
     raise ValueError(f"{value!r} is not a {what}: write {', '.join(known[:-1])} or {known[-1]}")
+
+
+NOTHING: Any = object()  # no JSON value is given: None is one
+
+
+def answer(
+    value: Any, html: str | None, headers: Mapping[str, str] | None
+) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    """The body and the headers of a status fault. Raises `ValueError` or `TypeError`."""
+    given = dict(headers or {})
+    for name, text in given.items():
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise TypeError(f"headers must map names to text; got {name!r}: {text!r}")
+    if value is not NOTHING and html is not None:
+        raise ValueError("a status has one body: give json= or html=, not both")
+    body, kind = b"", ""
+    if value is not NOTHING:
+        try:
+            body, kind = json.dumps(value).encode(), "application/json"
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"json={value!r} is not JSON: {error}") from None
+    elif html is not None:
+        if not isinstance(html, str):
+            raise TypeError(f"html must be text, such as '<h1>Maintenance</h1>'; got {html!r}")
+        body, kind = html.encode(), "text/html; charset=utf-8"
+    if kind and "content-type" not in {name.lower() for name in given}:
+        given["Content-Type"] = kind
+    return body, tuple(given.items())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ..findings import Finding
+from ..findings import FOUND, Finding
 from . import junit, text
 
 if TYPE_CHECKING:
@@ -60,7 +60,9 @@ def attach(
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
         told = text.failure(errors, phase=phase, seed=state.seed_text())
-        raise pytest.fail.Exception(told, pytrace=False)
+        failure = pytest.fail.Exception(told, pytrace=False)
+        setattr(failure, FOUND, True)
+        raise failure
 
 
 def tell_deadlock(state: TestState, error: BaseException) -> None:

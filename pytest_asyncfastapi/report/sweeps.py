@@ -6,6 +6,7 @@ sweep; knows nothing of how a sweep is run.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -23,9 +24,20 @@ _SHORT = {
     "empty_reply": "empty",
     "truncated": "trunc",
     "bad_json": "json",
+    "503_html": "html",
+    "no_body": "nbody",
+    "json_object": "{}",
+    "json_array": "[]",
+    "json_null": "null",
 }
+_REACHES = ("", "+", "+host", "+equal")  # how far a fault goes on from its call
+
 _WIDTH = 6
-_MARKS = {"masked": "~", "cleanup cut off": "~", "not reached": "-"}
+_MARKS = {
+    **dict.fromkeys(("masked", "lost background task", "unexpected data", "unsafe retry"), "~"),
+    "cleanup cut off": "~",
+    "not reached": "-",
+}
 
 
 def write_summary(
@@ -67,7 +79,7 @@ def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _in_order(point: dict[str, Any]) -> tuple[list[int], str]:
-    return [int(part) for part in point["row"].split(".") if part.isdigit()], ""
+    return [int(part) for part in re.findall(r"\d+", point["row"])], point["row"]
 
 
 def headline(sweep: dict[str, Any]) -> str:
@@ -101,13 +113,18 @@ def _matrix(sweep: dict[str, Any]) -> list[str]:
     if not cells:
         return []
     lines = ["  call" + "".join(f"{_SHORT.get(name, name):>{_WIDTH}}" for name in columns)]
-    for row in rows:
-        shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
-        lines.append(f"  {row:>4}{shown}")
+    for row in (f"{number}{reach}" for number in rows for reach in _REACHES):
+        if any((row, name) in cells for name in columns):
+            shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
+            lines.append(f"  {row:>4}{shown}".rstrip())
     for row, call in rows.items():
         where = f"  {call['where']}" if call["where"] else ""
         lines.append(f"  {row:>4} = {call['call']}{where}")
-    lines.append("  each cell is what the caller got; ! bad, ~ masked, - not reached")
+    lines.append("  each cell is what the caller got; ! bad, ~ masked or lost, - not reached")
+    if any("+" in row for row, _ in cells):
+        lines.append(
+            "  3+: from call 3 on, each call to its URL; 3+host: to its host; 3+equal: all like it"
+        )
     return lines
 
 

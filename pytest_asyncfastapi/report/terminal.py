@@ -47,6 +47,8 @@ def _details(finding: Finding, tests: list[str], *, verbose: bool, width: int) -
         yield f"{finding.where}{source}"
     if finding.activity:
         yield f"in {finding.activity}"
+    if finding.kind.startswith("sweep.") and finding.severity == "warning":
+        yield from _wrapped("detail: ", finding.evidence, width)  # no failed test shows it
     if finding.remedy:
         yield from _wrapped("fix: ", finding.remedy if verbose else _first(finding.remedy), width)
     tests = sorted(tests)  # under xdist they arrive in any order

@@ -220,6 +220,8 @@ class Judge:
 
 
 def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:
-    after = plan.effect.retry_after
-    headers = {"Retry-After": after} if after else {}
-    return httpx.Response(plan.effect.status, headers=headers, content=b"", request=seen)
+    effect = plan.effect
+    after = [("Retry-After", effect.retry_after)] if effect.retry_after else []
+    return httpx.Response(
+        effect.status, headers=[*effect.headers, *after], content=effect.body, request=seen
+    )

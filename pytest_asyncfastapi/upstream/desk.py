@@ -154,7 +154,7 @@ class Desk:
 
         def answer() -> Any:
             response = decision.status or self._answer(request)
-            out.head, out.status = time.monotonic(), response.status_code
+            self._scope.recorder.answered(out, response, time.monotonic())
             return response
 
         return Turn(self._scope, out, Script(answer, effect), plan)

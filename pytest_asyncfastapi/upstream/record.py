@@ -102,6 +102,7 @@ class OpenExchange:
     ended: float | None = None
     status: int | None = None
     error: str = ""
+    response: Any = None  # where the recorder `keeps_responses`
 
     def frozen(self) -> Exchange:
         """What is known by now."""
@@ -143,6 +144,7 @@ class Recorder:
         self._known: dict[tuple[int, int], tuple[Any, Location]] = {}
         self._out = 0
         self.peak = 0
+        self.keeps_responses = False
         self._began = monotonic()
         self._zeros: dict[str, float] = {}
 
@@ -154,6 +156,15 @@ class Recorder:
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every call, in the order in which they were made."""
         return tuple(call.frozen() for call in list(self._all))
+
+    @property
+    def count(self) -> int:
+        """How many calls were made so far."""
+        return len(self._all)
+
+    def calls_from(self, number: int) -> list[OpenExchange]:
+        """The calls after the first `number`, those that are still out too."""
+        return self._all[number:]
 
     def begin(
         self, request: Any, library: str, now: float, frame: FrameType | None, clock: str = ""
@@ -175,6 +186,12 @@ class Recorder:
             self._out += 1
             self.peak = max(self.peak, self._out)
         return call
+
+    def answered(self, call: OpenExchange, response: Any, now: float) -> None:
+        """The head of the response is here."""
+        call.head, call.status = now, response.status_code
+        if self.keeps_responses:
+            call.response = response
 
     def end(self, call: OpenExchange, now: float, *, error: str = "") -> None:
         """The call is over: its body has been read, given up, or it failed. Once is enough."""

@@ -41,7 +41,7 @@ class Watch:
 
     def begin(self, library: Library, response: Any, now: float, *, sync: bool) -> None:
         """The head is here, at `now`; look at the body of `response` from here on."""
-        self._call.head, self._call.status = now, response.status_code
+        self._recorder.answered(self._call, response, now)
         response.stream = _watched(library, sync)(response.stream, self)
 
     def chunk(self, data: bytes) -> None:
@@ -71,7 +71,7 @@ def at_once(recorder: Recorder, call: OpenExchange, response: Any, now: float) -
     stream = response.stream
     if type(stream).__name__ != "ByteStream":
         return False
-    call.head, call.status = now, response.status_code
+    recorder.answered(call, response, now)
     if stream._stream:
         call.first_byte = now
     recorder.end(call, now)
@@ -83,6 +83,7 @@ class _Watched:
         self._stream = stream
         self._watch = watch
         self._chunks: Any = None
+        self._closed = False  # a read that fails closes the stream, as httpcore's own
 
 
 class _SyncWatched(_Watched):
@@ -94,6 +95,7 @@ class _SyncWatched(_Watched):
         except GeneratorExit:
             raise
         except BaseException as error:
+            self._closed = True
             self._watch.over(type(error).__name__)
             raise
         self._watch.complete()
@@ -116,6 +118,7 @@ class _AsyncWatched(_Watched):
             self._watch.complete()
             raise
         except BaseException as error:
+            self._closed = True
             self._watch.over(type(error).__name__)
             raise
         self._watch.chunk(data)

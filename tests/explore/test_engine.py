@@ -20,7 +20,7 @@ NAIVE = """
 @app.get("/")
 async def home():
     async with httpx.AsyncClient() as http:
-        return (await http.get(URL)).json()
+        return (await http.get(URL)).raise_for_status().json()
 """
 ONE = """
 @pytest.mark.fault_sweep(faults=["refused", "500"])
@@ -61,8 +61,8 @@ class TestIt:
         assert (await asgi_client.get("/")).json() == {"n": n}
 
 def test_counts():
-    # The clean run, three points, and the test's own run.
-    assert made["function"] == made["function-"] == made["setup"] == 5
+    # Two clean runs, three points, and the test's own run.
+    assert made["function"] == made["function-"] == made["setup"] == 6
     assert made["module"] == made["session"] == made["class"] == 1
     assert "module-" not in made and "session-" not in made
 """
@@ -160,7 +160,7 @@ def test_an_interrupted_sweep_tells_what_was_done(project) -> None:
     """Ctrl-C in mid-sweep: the fixtures are torn down, the points so far are shown."""
     tests = ONE.replace('["refused", "500"]', '["refused", "500", "429", "reset"]').replace(
         "    assert (await",
-        "    runs.append(1)\n    if len(runs) == 4:\n        raise KeyboardInterrupt\n"
+        "    runs.append(1)\n    if len(runs) == 5:\n        raise KeyboardInterrupt\n"
         "    assert (await",
     )
     tests = "runs = []\n" + tests

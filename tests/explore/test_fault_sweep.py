@@ -22,14 +22,14 @@ async def test_home(asgi_client, up):
 
 
 def test_a_sound_endpoint_has_no_bad_point(project) -> None:
-    """Eleven faults on one call; what was answered to each is in the matrix (-v)."""
+    """Sixteen faults on one call; what was answered to each is in the matrix (-v)."""
     result = project(SOUND, ONE).runpytest("-v")
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "fault sweep of test_it.py::test_home: 11 points, 0 bad, * s",
-            "  call refus ctime rtime reset empty trunc   500   503   429  json  slow",
-            "     1   502   502   502   502   502   502   502   502   502   502   502",
+            "fault sweep of test_it.py::test_home: 16 points, 0 bad, * s",
+            "  call refus ctime rtime reset empty trunc   500   503   429  json  slow  html nbody*",
+            "     1   502   502   502   502   502   502   502   502   502   502   502   502   502*",
             "     1 = GET https://up.example/a  shopapp.py:*",
         ]
     )
@@ -90,10 +90,12 @@ async def test_retry(asgi_client, up, path):
     result.assert_outcomes(passed=1, failed=1)
     result.stdout.fnmatch_lines(
         [
-            "fault sweep of test_it.py::test_retry[[]/right]: 11 points, 0 bad, * s",
-            "     1   200   200   200   200   200   200   200   200   200   200   200",
-            "fault sweep of test_it.py::test_retry[[]/wrong]: 11 points, 5 bad, * s",
-            "     1   200  exc!  exc!   200  exc!  exc!   200   200   200   200  exc!",
+            "fault sweep of test_it.py::test_retry[[]/right]: 27 points, 0 bad, * s",
+            "     1   200   200   200   200   200   200   200   200   200   200   200   200   200*",
+            "    1+   503   503   503   503   503   503   503   503   503   503   503",
+            "fault sweep of test_it.py::test_retry[[]/wrong]: 22 points, 5 bad, * s",
+            "     1   200  exc!  exc!   200  exc!  exc!   200   200   200   200  exc!   200   200*",
+            "    1+   503               503               503   503   503   503",
         ]
     )
 
@@ -115,7 +117,7 @@ def test_a_masked_fault_is_listed_and_does_not_fail(project) -> None:
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(
         [
-            "fault sweep of *: 11 points, 0 bad, 11 masked, * s",
+            "fault sweep of *: 16 points, 0 bad, 12 masked, * s",
             "     1  200~  200~*",
             "warn  fault sweep: masked when GET https://up.example/a (call 1) meets *",
         ]
@@ -127,7 +129,7 @@ def test_masked_faults_fail_where_that_is_asked_for(project) -> None:
     tests = ONE.replace("fault_sweep", "fault_sweep(masked='fail', faults=['500'])")
     result = project(MASKED, tests).runpytest()
     result.assert_outcomes(failed=1)
-    result.stdout.fnmatch_lines(["*detail    GET / answered 200 with other content"])
+    result.stdout.fnmatch_lines(['*detail    GET / answered 200 with other content: {"n":0}'])
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,8 @@ def test_each_way_of_being_wrong_has_its_name(
     project, app: str, kinds: str, verdict: str, detail: str
 ) -> None:
     """By one marker line, in one finding."""
-    tests = ONE.replace("fault_sweep", f"fault_sweep(faults={kinds})")
+    setup = verdict == "start-up aborted"
+    tests = ONE.replace("fault_sweep", f"fault_sweep(faults={kinds}, setup={setup})")
     tests = tests.replace("asgi_client, up", "up, asgi_client")
     result = project(app, tests).runpytest()
     result.assert_outcomes(failed=1)
@@ -269,12 +272,12 @@ async def test_buy(asgi_client, up, orders):
 """
 
 
-@pytest.mark.parametrize(("undo", "bad"), [("pass", 11), ("orders.pop()", 0)])
+@pytest.mark.parametrize(("undo", "bad"), [("pass", 13), ("orders.pop()", 0)])
 def test_a_side_effect_is_found_by_the_invariant(project, undo: str, bad: int) -> None:
     """It is given the test's fixtures by name, after each faulted run."""
     result = project(SIDE_EFFECT.replace("UNDO", undo), BUY).runpytest("-v")
     result.assert_outcomes(**({"failed": 1} if bad else {"passed": 1}))
-    result.stdout.fnmatch_lines([f"fault sweep of *: 11 points, {bad} bad, * s"])
+    result.stdout.fnmatch_lines([f"fault sweep of *: 16 points, {bad} bad, * s"])
     if bad:
         result.stdout.fnmatch_lines(
             ["*detail*the invariant does not hold: AssertionError: an unpaid order*"]
@@ -338,7 +341,7 @@ def test_plain():
     )
     result = project(app, tests).runpytest("--asyncfastapi-sweep=faults")
     result.assert_outcomes(passed=3, failed=1)
-    result.stdout.fnmatch_lines(["fault sweep of test_it.py::test_naive: 11 points, 11 bad*"])
+    result.stdout.fnmatch_lines(["fault sweep of *::test_naive: 16 points, 10 bad, 3 masked*"])
 
 
 @pytest.mark.parametrize(

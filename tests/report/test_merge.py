@@ -22,7 +22,7 @@ app = FastAPI()
 @app.get("/")
 async def index():
     async with httpx.AsyncClient(timeout=5) as http:
-        return (await http.get("https://up.example/a")).json()
+        return (await http.get("https://up.example/a")).raise_for_status().json()
 """
 TESTS = """
 import pytest
@@ -67,12 +67,12 @@ def test_two_shares_become_one_report(shares: list[str], capsys: Any) -> None:
         return [point["token"] for point in sweep["points"]]
 
     assert sorted(tokens(both)) == sorted(tokens(one) + tokens(two))
-    assert len(tokens(both)) == 11
+    assert len(tokens(both)) == 16
     assert both["tests"][0]["outcome"] == "failed"
     assert both["exit_status"] == 1
     places = [finding["title"] for finding in both["tests"][0]["findings"]]
     assert len(places) == len(set(places)) == both["summary"]["errors_found"]
-    assert "fault sweep of test_it.py::test_index: 11 points" in told
+    assert "fault sweep of test_it.py::test_index: 16 points" in told
     assert "2 reports in all.json: 1 passed, 1 failed" in told
 
     assert merge([("both", both), ("one", one), ("both", both)]) == both
