@@ -145,7 +145,6 @@ async def client_of(
         guard=timeout,
         unguarded=unguarded,
         note=note,
-        inherited=run.inherited if run else (),
         way_in=way_in,
     )
     opened = make(core, base_url=base_url, timeout=timeout, **client_options)
