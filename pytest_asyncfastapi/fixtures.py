@@ -105,6 +105,7 @@ async def asgi_client(
         unguarded=lambda: state.on_virtual_time,
         note=state.note,
         way_in=state.way_in,
+        outside=lambda sent: state.scope.has_route(sent),
     ) as client:
         state.lending.client = client
         if state.probe is not None:

@@ -52,7 +52,8 @@ class Core:
     `check` is called before each request: the lifespan may have died meanwhile.
     `guard` is the client's default timeout; it does not hold while `unguarded()`.
     `note` is told what is not quite right in a response but harms nobody.
-    `way_in` says what goes wrong with a request on its way in, see `impaired`.
+    `way_in` says what goes wrong with a request on its way in, see `impaired`; `outside`
+    whether somebody else answers a redirect to another origin, see `redirects`.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Core:
         unguarded: Callable[[], bool] = lambda: False,
         note: Callable[[str], None] | None = None,
         way_in: Callable[[Any], Impairment | None] | None = None,
+        outside: Callable[[Any], bool] | None = None,
     ) -> None:
         self.app = app
         self.scopes = scopes or ScopeBuilder()
@@ -79,6 +81,7 @@ class Core:
         self._unguarded = unguarded
         self._note = note
         self._way_in = way_in
+        self.outside = outside
         self._open: set[Exchange] = set()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: object = None
