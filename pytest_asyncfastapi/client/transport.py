@@ -252,13 +252,13 @@ class Core:
 
     async def close_exchange(self, exchange: Exchange) -> None:
         """The caller is done with a streamed response: leave if the app is not."""
-        failing = sys.exc_info()[1] is not None
-        if self.background and exchange.in_background and not failing:
+        failing = sys.exc_info()[1]
+        if self.background and exchange.in_background and not isinstance(failing, Exception):
             await self._after(exchange)
         await self._leave(exchange)
         if disconnect_caused(exchange.error):
             exchange.error = None  # no news; and its traceback holds on to all of the app's frames
-        if failing or not exchange.raises:
+        if failing is not None or not exchange.raises:
             return
         error = exchange.told_error()
         if error is not None:
@@ -297,8 +297,7 @@ class Core:
                 elif not thing.finished:
                     await thing.abandon(self.grace)
                 if thing.complete and thing.raises and not disconnect_caused(thing.error):
-                    error = None if failing else thing.told_error()
-                    failed = failed or error
+                    failed = failed or (None if failing else thing.told_error())
             except AppStillRunning as error:
                 failed = error
         if failed is not None:

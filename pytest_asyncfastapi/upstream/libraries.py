@@ -100,6 +100,11 @@ class Library:
         return translated  # type: ignore[no-any-return]
 
 
+def library_of(request: Any) -> Library:
+    """Whose request this is."""
+    return HTTPX2 if type(request).__module__.startswith("httpx2") else HTTPX
+
+
 @cache
 def _module(name: str) -> Any:
     # Asked several times a call, and importlib looks for the parents every time.

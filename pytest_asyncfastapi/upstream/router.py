@@ -20,6 +20,7 @@ from .bodies import Replay
 from .called import AssertingRouter
 from .errors import UpstreamExhausted
 from .fresh import fresh, loaded
+from .libraries import library_of
 from .nearest import show_route
 from .record import Exchange, Recorder
 from .routes import Routes
@@ -108,6 +109,10 @@ class Upstream(Taping, AssertingRouter):
         """The first route whose pattern matches; nothing is called or recorded."""
         match = self._first(request)
         return None if match is None else match[0]
+
+    def answers(self, request: Any) -> bool:
+        """Is there a route for this request of httpx or httpx2, whose body has been read?"""
+        return self._first(library_of(request).as_httpx(request)) is not None
 
     def reach(self, request: httpx.Request) -> Match | None:
         """The route for this call, if there is one; it counts as used, whatever ends the call."""

@@ -19,7 +19,6 @@ from . import moment
 from .decide import Decision, Judge, Unbounded
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
-from .libraries import HTTPX, HTTPX2
 from .messages import exhausted
 from .play import play, play_sync, wait_for_pool, wait_for_pool_sync
 from .record import OpenExchange, Recorder
@@ -87,13 +86,6 @@ class UpstreamScope:
             )
             self.router.scope = self
         return self.router
-
-    def has_route(self, request: Any) -> bool:
-        """Is there a route for this request of httpx or httpx2, whose body has been read?"""
-        if self.router is None:
-            return False
-        library = HTTPX2 if type(request).__module__.startswith("httpx2") else HTTPX
-        return self.router.first_match(library.as_httpx(request)) is not None
 
     def activate(self) -> None:
         """Take part in every upstream call; a second time changes nothing."""
