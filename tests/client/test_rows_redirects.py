@@ -107,7 +107,8 @@ ROUTED = """
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 def test_a_route_of_upstream_answers(pytester: pytest.Pytester, library: str) -> None:
     """As the identity provider of a login does, with faults; the way back is the app's again."""
-    pytest.importorskip(library)
+    # Loaded here: what an inner run imports is forgotten after it.
+    pytest.importorskip(library).HTTPTransport()
     pytester.makepyfile(ROUTED)
     result = pytester.runpytest_inprocess(f"--asyncfastapi-client={library}", "-p", "no:trio")
     result.assert_outcomes(passed=2)
