@@ -107,8 +107,7 @@ ROUTED = """
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 def test_a_route_of_upstream_answers(pytester: pytest.Pytester, library: str) -> None:
     """As the identity provider of a login does, with faults; the way back is the app's again."""
-    # Loaded here: what an inner run imports is forgotten after it.
-    pytest.importorskip(library).HTTPTransport()
+    pytest.importorskip(library)
     pytester.makepyfile(ROUTED)
-    result = pytester.runpytest_inprocess(f"--asyncfastapi-client={library}", "-p", "no:trio")
+    result = pytester.runpytest_subprocess(f"--asyncfastapi-client={library}")
     result.assert_outcomes(passed=2)
