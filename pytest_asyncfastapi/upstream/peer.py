@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 
 from ..faults import Effect
 from .http1 import BodyMismatch, Http1
+from .proxies import Socks, connected
 from .tape import Tape, instead, tampered
 
 if TYPE_CHECKING:
@@ -60,10 +61,7 @@ NUMBER = b"x-asyncfastapi-call"
 REAL: ContextVar[bool] = ContextVar("asyncfastapi_real", default=False)
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_PROXY_REPLIES = {
-    "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
-    "407": b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-}
+_NOTHING = Effect()
 
 
 class Peer:
@@ -90,6 +88,8 @@ class Peer:
         self.response: Any = None
         self.chunks: Any = None
         self.http2: Http2 | None = None
+        self._socks: Socks | None = None
+        self._begun = False
 
     # What the client says.
 
@@ -102,7 +102,9 @@ class Peer:
 
     def hear_plain(self, data: bytes) -> bool:
         """Take what is HTTP/1.1; anything else is left for `hear`."""
-        if data.startswith(_PREFACE):
+        if not self._begun and (data.startswith(_PREFACE) or Socks.begins(data)):
+            return False
+        if self._socks is not None:
             return False
         if data:
             self._listen(data)
@@ -110,16 +112,23 @@ class Peer:
 
     def hear(self, data: bytes) -> None:
         """Take what the client wrote; `asked` once a whole request has arrived."""
-        if self.http2 is None and data.startswith(_PREFACE):
+        if not self._begun and data.startswith(_PREFACE):
             from .http2 import Http2
 
             self.http2 = Http2(self)
+        elif not self._begun and self._socks is None and Socks.begins(data):
+            self._socks = Socks()
         if self.http2 is not None:
             self.http2.hear(data)
-            return
-        self._listen(data)
+        elif self._socks is not None:
+            self._moves.extend(self._socks.hear(data, self._effect()))
+            if self._socks.done:  # what follows is a new connection
+                self._socks = None
+        else:
+            self._listen(data)
 
     def _listen(self, data: bytes) -> None:
+        self._begun = True
         began, complete = self._http1.hear(data)
         if began:
             self.script, self.script_begun = SCRIPT.get(), False
@@ -130,14 +139,13 @@ class Peer:
         if self._http1.method != b"CONNECT":
             self.asked = True
             return
-        effect = self.script.effect if self.script is not None else Effect()
-        if effect.ending == "proxy_error":
-            reply = _PROXY_REPLIES.get(effect.detail)
-            self._moves.extend([("say", reply), ("end", "close")] if reply else [("end", "close")])
-            return
-        # A proxy: the tunnel stands at once, and what follows is a new connection.
-        self._out += b"HTTP/1.1 200 Connection established\r\n\r\n"
-        self._http1 = Http1()
+        # A proxy: once the tunnel stands, what follows is a new connection.
+        self._moves.extend(connected(self._effect()))
+        self._http1, self._begun = Http1(), False
+
+    def _effect(self) -> Effect:
+        script = SCRIPT.get() if self.script is None else self.script
+        return _NOTHING if script is None else script.effect
 
     # What the client hears.
 
@@ -207,9 +215,13 @@ class Peer:
         self._raw = "" if bodiless else _RAW.get(effect.ending, "")
         if self._raw:
             self._left = None
-            head = _raw_head(status, reason, headers, chunked=self._raw != "plain")
+            head = _unframed(status, reason, headers, chunked=self._raw != "plain")
         else:
             head = self._http1.head(status, reason, headers)
+            if not head:
+                # No server's library would write it: the connection ends after it, as it is.
+                self._raw, self._left = "plain", None
+                head = raw_head(status, reason, headers)
         self._tape = Tape(effect, self._left, self._frame)
         self._put(self._tape.head(head))
 
@@ -283,16 +295,18 @@ class Peer:
 _RAW = {"until_close": "plain", "bad_chunk": "bad size", "bad_chunk_end": "bad end"}
 
 
-def _raw_head(status: int, reason: bytes, headers: Any, *, chunked: bool) -> bytes:
-    lines = [b"HTTP/1.1 %d %s" % (status, reason)]
-    lines += [
-        b"%s: %s" % (name, value)
-        for name, value in headers
-        if name.lower() not in (b"content-length", b"transfer-encoding")
-    ]
-    if chunked:
-        lines.append(b"Transfer-Encoding: chunked")
+def raw_head(status: int, reason: bytes, headers: Any) -> bytes:
+    """A response head as it is, whatever is in it."""
+    lines = [b"HTTP/1.1 %d %s" % (status, reason), *(b"%s: %s" % pair for pair in headers)]
     return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def _unframed(status: int, reason: bytes, headers: Any, *, chunked: bool) -> bytes:
+    framing = (b"content-length", b"transfer-encoding")
+    kept = [pair for pair in headers if pair[0].lower() not in framing]
+    if chunked:
+        kept.append((b"Transfer-Encoding", b"chunked"))
+    return raw_head(status, reason, kept)
 
 
 def _raw_frame(how: str, data: bytes | None) -> bytes:

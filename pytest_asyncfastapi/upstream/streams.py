@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..faults import Effect
-from .tape import ENDS, NOT_HTTP, Tape, tampered
+from .tape import ENDS, NOT_HTTP, Tape, interim, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -43,6 +43,7 @@ _ENDINGS: dict[str, list[Move]] = {
         ("head", ([(b":status", b"200"), *[(b"x-pad", b"a" * 3900)] * 52], True)),
     ],
 }
+_INTERIM = ([(b":status", b"100")], False)
 # Headers of one connection, which HTTP/2 does not know (RFC 9113, section 8.2.2).
 _HOP = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 
@@ -90,6 +91,7 @@ class Stream:
             yield ("wait", effect.delay)
         moves = self._instead()
         if moves is not None:
+            yield from interim(effect, _INTERIM, "head")
             yield from moves
             return
         self.response = response = tampered(effect, (yield ("ask", None)))
@@ -110,10 +112,7 @@ class Stream:
 
     def _head(self, response: Any) -> Generator[Move, Any, None]:
         effect, status = self.effect, response.status_code
-        if effect.interim is not None:
-            for _ in range(effect.interim[0]):
-                yield ("wait", effect.interim[1])
-                yield ("head", ([(b":status", b"100")], False))
+        yield from interim(effect, _INTERIM, "head")
         if effect.head_dribble is not None:
             # Frames of one head may not be parted: others come at its pace, and it comes last.
             pieces, over = effect.head_dribble
