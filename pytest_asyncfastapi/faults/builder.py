@@ -170,17 +170,33 @@ class FaultPoint:
 
     # HTTP/2. Over HTTP/1.1, where the stream is the connection: a reset, a close.
 
-    def reset_stream(self, *, after_bytes: int | None = None, optional: bool = False) -> FaultRule:
-        """Reset the request's own stream, before the answer or in its body; others go on."""
-        return self._add(Effect(ending="reset_stream", at=_place(after_bytes, False)), optional)
+    def reset_stream(
+        self, *, after_bytes: int | None = None, code: str = "", optional: bool = False
+    ) -> FaultRule:
+        """Reset the request's own stream, before the answer or in its body; others go on.
+
+        `code` is an error code of HTTP/2, such as `"cancel"`; it is `"internal_error"` else.
+        """
+        name = values.code(code) if code else ""
+        place = _place(after_bytes, False)
+        return self._add(Effect(ending="reset_stream", at=place, detail=name), optional)
 
     def refused_stream(self, *, optional: bool = False) -> FaultRule:
         """Refuse the request's own stream: the server has not worked on it."""
         return self._end("refused_stream", optional)
 
-    def goaway(self, *, optional: bool = False) -> FaultRule:
-        """Say GOAWAY, and close the connection with every stream on it."""
-        return self._end("goaway", optional)
+    def goaway(
+        self, *, graceful: bool = False, code: str = "", optional: bool = False
+    ) -> FaultRule:
+        """Say GOAWAY before this request is taken, and close the connection at once.
+
+        `graceful`: the requests that were taken before are served first. `code` is an error
+        code of HTTP/2, such as `"enhance_your_calm"`; it is `"no_error"` else.
+        """
+        if graceful and code:
+            raise ValueError("goaway() is graceful or has an error code, not both")
+        how = "graceful" if graceful else values.goaway(code) if code else ""
+        return self._add(Effect(ending="goaway", detail=how), optional)
 
     # Answers that are wrong.
 

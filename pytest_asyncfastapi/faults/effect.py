@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
 
+    from .setting import Setting
+
 Phase = Literal["connect", "read", "write", "pool"]
 
 # The endings that need no value, with one line for people.
@@ -30,7 +32,6 @@ ENDINGS: dict[str, str] = {
     "empty_reply": "the server closes the connection before it answers",
     "stale_keepalive": "the server closes a kept connection as the request arrives",
     "refused_stream": "the server refuses the request's stream (HTTP/2)",
-    "goaway": "the server says GOAWAY and closes the connection (HTTP/2)",
     "idle_close": "the server closes the connection after the answer, unannounced",
     "until_close": "the answer has no length, and ends with the connection",
     "garbage": "bytes that are no HTTP",
@@ -53,6 +54,14 @@ PLACED: dict[str, str] = {
     "stall": "the server goes silent",
     "reset_stream": "the server resets the request's stream (HTTP/2)",
 }
+# The endings with a value of another kind.
+VALUED = ("status", "tls_error", "proxy_error", "dns_error", "goaway")
+# The error codes of HTTP/2 (RFC 9113, section 7).
+CODES = (
+    *("no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout"),
+    *("stream_closed", "frame_size_error", "refused_stream", "cancel", "compression_error"),
+    *("connect_error", "enhance_your_calm", "inadequate_security", "http_1_1_required"),
+)
 TLS_ERRORS: dict[str, str] = {
     "untrusted": "the certificate is signed by nobody that is known",
     "hostname": "the certificate is for another host",
@@ -69,6 +78,11 @@ _ANSWERED = {
     *("idle_close", "until_close", "truncated", "bad_chunk", "bad_chunk_end", "too_long"),
     *("bad_gzip", "truncated_gzip", "bad_json"),
 }
+# The endings that only a body can show.
+_IN_BODY = {
+    *("truncated", "bad_chunk", "bad_chunk_end", "bad_gzip", "truncated_gzip", "bad_json"),
+}
+_PACE = ("first_byte", "gap")
 _STALLS: dict[str, Phase] = {
     "read_timeout": "read",
     "stall": "read",
@@ -131,6 +145,10 @@ class Effect:
             return "connect"
         return _STALLS.get(self.ending)
 
+    def stalled_budget(self, *, http2: bool) -> Phase | None:
+        """`stalls`; over HTTP/2 a client waits to be let write on its read budget."""
+        return "read" if http2 and self.ending == "write_timeout" else self.stalls
+
     @cached_property
     def takes_time(self) -> bool:
         """Does it wait for anything, so that virtual time pays off?"""
@@ -144,6 +162,11 @@ class Effect:
         return early or self.ending in _BEFORE_CONNECTED or self.ending == "proxy_error"
 
     @property
+    def counts_attempts(self) -> bool:
+        """Does it strike each attempt that the client makes for a request?"""
+        return self.before_request or self.ending == "goaway"
+
+    @property
     def waits_for_pool(self) -> bool:
         """Is it over before a connection is asked for?"""
         return self.ending in ("pool_timeout", "pool_exhausted")
@@ -152,6 +175,34 @@ class Effect:
     def needs_tls(self) -> bool:
         """Can it strike only where there is a TLS handshake?"""
         return self.ending == "tls_error" or self._waits_in("tls")
+
+    @cached_property
+    def _only_paces_body(self) -> bool:
+        bare = replace(self, bandwidth=0.0, dribble=None, first_byte=0.0, gap=0.0)
+        kept = tuple(item for item in bare.spread if item[0] not in _PACE)
+        return replace(bare, spread=kept) == _NONE
+
+    @cached_property
+    def _only_in_body(self) -> bool:
+        if self.ending and not (self.ending in _IN_BODY or isinstance(self.at, int)):
+            return False
+        bare = replace(self, ending="", at="", tail=0.0)
+        kept = tuple(item for item in bare.spread if item[0] != "tail")
+        return replace(bare, spread=kept)._only_paces_body
+
+    def powerless(self, setting: Setting) -> str:
+        """Why it can have no effect on such a call, in words; empty where it can."""
+        if self.ending == "proxy_error" and not setting.proxied:
+            return "no proxy is used"
+        if self.at == "upload" and not setting.uploads:
+            return "the request has no body"
+        if not setting.body or self == _NONE:
+            return ""
+        if setting.body == "none" and self._only_in_body:
+            return "the answer has no body"
+        if setting.body == "empty" and self._only_paces_body:
+            return "the answer's body is empty"
+        return ""
 
     @property
     def answered(self) -> bool:
@@ -183,6 +234,9 @@ class Effect:
         return ", ".join(_words(self)) or "latency=0s"
 
 
+_NONE = Effect()
+
+
 def _words(effect: Effect) -> Iterable[str]:
     spread = dict(effect.spread)
     for name in DELAYS:
@@ -199,10 +253,9 @@ def _words(effect: Effect) -> Iterable[str]:
         yield f"status={effect.status}"
         if effect.retry_after:
             yield f"retry_after={effect.retry_after}"
-    elif effect.ending in ("tls_error", "proxy_error"):
-        yield f"{effect.ending}={effect.detail}"
     elif effect.ending:
-        yield effect.ending if effect.at == "" else f"{effect.ending}={effect.at}"
+        value = "/".join(str(part) for part in (effect.at, effect.detail) if part != "")
+        yield f"{effect.ending}={value}" if value else effect.ending
 
 
 def together(effects: Iterable[Effect]) -> Effect:

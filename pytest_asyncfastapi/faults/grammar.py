@@ -122,6 +122,8 @@ def _apply(spec: str, result: FaultSpec, item: _Item) -> FaultSpec:
         values = value if isinstance(value, tuple) else (value,)
         return replace(result, schedules=(*result.schedules, (name, values)))
     found: dict[str, Any] = {word.field: value} if item.value is not None else {}
+    if isinstance(value, dict):
+        found = value
     if word.ending:
         found = {"detail": word.default} | found if word.default else found
         found["ending"] = word.ending

@@ -6,7 +6,7 @@ import math
 import re
 
 from ..units import seconds
-from .effect import PROXY_ERRORS, TLS_ERRORS
+from .effect import CODES, PROXY_ERRORS, TLS_ERRORS
 
 _RATE = re.compile(
     r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|KB|MB|GB|KiB|MiB)?\s*/\s*s\s*\Z", re.IGNORECASE
@@ -105,6 +105,24 @@ def place(value: str | int) -> str | int:
     if text.isdecimal():
         return int(text)
     raise ValueError(f"{value!r} is not a place: write 'head', 'upload' or a number of body bytes")
+
+
+def reset_stream(value: str) -> dict[str, str | int]:
+    """After how many body bytes, and with which error code: `"10"`, `"cancel"`, `"10/cancel"`."""
+    size, slash, name = value.partition("/")
+    if not slash and not value.isdecimal():
+        return {"detail": code(value)}
+    return {"at": count(size), "detail": code(name) if slash else ""}
+
+
+def code(value: str) -> str:
+    """An error code of HTTP/2."""
+    return _one_of(str(value).strip().lower(), CODES, "error code of HTTP/2")
+
+
+def goaway(value: str) -> str:
+    """How the server goes away."""
+    return _one_of(value.strip().lower(), ("graceful", *CODES), "GOAWAY")
 
 
 def tls_error(value: str) -> str:

@@ -67,7 +67,14 @@ VALUES: dict[str, Word] = {
         for word in PLACED
     },
     "reset_stream": Word(
-        values.count, "a number of body bytes (reset_stream=10)", "at", "reset_stream", bare=True
+        values.reset_stream,
+        "a number of body bytes or an error code (reset_stream=10, reset_stream=cancel)",
+        "",
+        "reset_stream",
+        bare=True,
+    ),
+    "goaway": Word(
+        values.goaway, "graceful or an error code (goaway=graceful)", "detail", "goaway", bare=True
     ),
     "close_after": Word(values.count, "a number of body bytes (close_after=10)", "at", "close"),
     "tls_error": Word(
@@ -88,7 +95,7 @@ KNOWN = (
     "pace: bandwidth=16KB/s, dribble=10/2s, head_dribble=10/2s, interim=10/100ms\n"
     f"endings: {', '.join(ENDINGS)}, status=503 (with retry_after=1), tls_error=expired,"
     " proxy_error=503; reset, close and stall, also =head, =upload or =10 body bytes"
-    " (close_after=10); reset_stream, also =10\n"
+    " (close_after=10); reset_stream, also =10, =cancel; goaway, also =graceful\n"
     "in a dependency (dependency:pkg.mod:get_db): latency=, raises=OSError\n"
     "schedules: first=2, after=2, every=3, nth=1+4, between=10s..20s, flapping=5s/1s, ramp=30s,"
     " probability=0.5 (or p=0.5), concurrency=10, quota=10/1s, optional"

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from ..activity import ACTIVITY
-from ..faults import Effect, Faults, NoTimeoutSet, Plan
+from ..faults import Effect, Faults, NoTimeoutSet, Plan, Setting
 from ..findings import FindingLog, Location
 from . import messages
 from .errors import UnroutedCall
 from .peer import Script
 from .play import timeouts
+from .router import known_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -56,9 +57,6 @@ class Decision:
         """The network's part of it; `again` gives that of the next attempt to connect."""
         effect = Effect() if self.plan is None else self.plan.effect
         return Script(answer, effect, again=again, ready=ready)
-
-
-_PLAY = Decision("play", "router")
 
 
 class Unbounded(Exception):
@@ -102,10 +100,14 @@ class Judge:
         """
         if seen.url.scheme not in ("http", "https"):
             return Decision("answer", "original")  # the library itself refuses it
-        plan = self._faults.decide(seen, *clock()) if len(self._faults) else None
+        # Counts as called, even if a budget cuts it off before the route has answered.
+        match = None if router is None else router.reach(seen)
+        plan = None
+        if len(self._faults):
+            plan = self._faults.decide(seen, *clock(), setting_of(call, seen, match))
         if plan is None:
-            return self._unharmed(call, seen, router, where)
-        return self._harmed(call, seen, router, where, plan)
+            return self._unharmed(call, seen, router, where, match)
+        return self._harmed(call, seen, router, where, match, plan)
 
     def decide_again(
         self,
@@ -118,10 +120,11 @@ class Judge:
         now: tuple[float, str],
     ) -> Decision:
         """Decide as the client connects once more for this call; raises as `decide` does."""
-        plan = self._faults.decide_again(seen, plan, *now)
+        match = None if router is None else router.reach(seen)
+        plan = self._faults.decide_again(seen, plan, *now, setting_of(call, seen, match))
         if not plan.struck:
-            return replace(self._unharmed(call, seen, router, where), plan=plan)
-        return self._harmed(call, seen, router, where, plan)
+            return replace(self._unharmed(call, seen, router, where, match), plan=plan)
+        return self._harmed(call, seen, router, where, match, plan)
 
     def _harmed(
         self,
@@ -129,20 +132,18 @@ class Judge:
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
+        match: Match | None,
         plan: Plan,
     ) -> Decision:
         effect = plan.effect
-        if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
-            raise Unbounded(effect.stalls, plan)
-        # The call was made, even if a budget cuts it off before the route has answered.
-        match = router.reach(seen) if router is not None else None
+        budget = effect.stalled_budget(http2=call.http2)
+        if budget is not None and timeouts(call).get(budget) is None:
+            raise Unbounded(budget, plan)
         if effect.waits_for_pool:
             limit = timeouts(call).get("pool") or 0.0
             return Decision("pool", "router", plan, limit=limit)
         if effect.ending == "status":
-            networked = router is not None and router.through_network
-            way: Way = "play" if effect.is_paced or networked else "answer"
-            return Decision(way, "router", plan, status=_status(seen, plan))
+            return Decision("play", "router", plan, status=_status(seen, plan))
         if not effect.answered:
             return Decision("play", "router", plan)
         if match is not None:
@@ -150,14 +151,17 @@ class Judge:
         return Decision("play", self._source(call, seen, router, where), plan)
 
     def _unharmed(
-        self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
+        self,
+        call: Call,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        match: Match | None,
     ) -> Decision:
-        if router is not None:
-            match = router.reach(seen)
-            if match is not None:
-                if router.needs_network(match[0]):
-                    return _PLAY
-                return Decision("answer", "router", match=match)
+        if router is not None and match is not None:
+            # Where there are faults, calls wait for connections: those that none strikes too.
+            play = len(self._faults) > 0 or router.needs_network(match[0])
+            return Decision("play" if play else "answer", "router", match=match)
         return Decision("answer", self._source(call, seen, router, where))
 
     def _source(
@@ -217,6 +221,12 @@ class Judge:
         """Log a stalled call that nothing ends; gives the error for the app."""
         self.log.add(messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
         return NoTimeoutSet(phase, messages.show_request(seen), where)
+
+
+def setting_of(call: Call, seen: httpx.Request, match: Match | None) -> Setting:
+    """What of this call decides whether a fault can have an effect on it."""
+    body = "none" if seen.method == "HEAD" else "" if match is None else known_body(match[0])
+    return Setting(call.proxied, bool(seen.content), body, call.pool)
 
 
 def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:

@@ -122,7 +122,9 @@ class _Async:
         """Take what the client writes; raises `ConnectionResetError` on RST."""
         script = SCRIPT.get()
         if script is not None and script.effect.ending == "write_timeout":
-            await anyio.sleep_forever()
+            # Over HTTP/2 the client waits by itself: its window is not opened.
+            if not self._peer.is_http2(data):
+                await anyio.sleep_forever()
         if reset_in_upload(self._peer, script):
             raise connection_reset()
         self._peer.hear(data)
@@ -134,8 +136,6 @@ class _Async:
 
             self._streams = AsyncStreams(http2)
         self._streams.heard()
-        if http2.stalled:
-            await anyio.sleep_forever()
 
     async def _release(self) -> None:
         chunks, self._peer.chunks = self._peer.chunks, None

@@ -28,6 +28,8 @@ from .shared_tls import SharedContexts
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..faults import Pool
+
 
 @dataclass(slots=True, eq=False)
 class Call:
@@ -48,6 +50,20 @@ class Call:
         speaks: bool = getattr(pool, "_http2", False)
         # Without TLS there is nothing to agree on: only a client that knows beforehand does.
         return speaks and (self.request.url.scheme == "https" or not getattr(pool, "_http1", True))
+
+    @property
+    def pool(self) -> Pool:
+        """The client's pool, and how many calls it lets on the wire at one time."""
+        found = getattr(self.transport, "_pool", None)
+        limit = getattr(found, "_max_connections", None)
+        if limit is None or self.http2:  # whose streams share a connection
+            return id(self.transport), sys.maxsize
+        return id(self.transport), limit
+
+    @property
+    def proxied(self) -> bool:
+        """Does the client go through a proxy?"""
+        return hasattr(getattr(self.transport, "_pool", None), "_proxy_url")
 
     def forward(self) -> Any:
         """Send it the original way (awaitable for an async transport)."""

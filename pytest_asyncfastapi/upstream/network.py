@@ -182,7 +182,7 @@ def _next_attempt() -> Script | None:
             again=renewed.again,
             ready=renewed.ready,
         )
-    script = replace(script, attempted=True)
+    script.attempted.append(True)
     SCRIPT.set(script)
     if script.number:
         SCRIPTS[script.number] = script

@@ -17,7 +17,7 @@ from weakref import WeakValueDictionary
 from ..faults import Effect
 from .http1 import BodyMismatch, Http1
 from .proxies import Socks, connected
-from .tape import Tape, instead, tampered
+from .tape import Tape, headers_of, instead, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -36,7 +36,8 @@ class Script:
     cannot. `effect` is what is done to it on the way. `http2` is what a TLS handshake
     agrees on; `number` is what an HTTP/2 request carries, and `context` where
     its answer is made. `again()` gives the script of the next attempt to
-    connect, or nothing where that one goes to the real network.
+    connect, or nothing where that one goes to the real network; `attempted`, which all
+    scripts of a call share, is filled once it has got that far.
     """
 
     answer: Callable[[], Any]
@@ -45,7 +46,7 @@ class Script:
     number: int = 0
     context: Context | None = None
     again: Callable[[], Script | None] | None = None
-    attempted: bool = False
+    attempted: list[bool] = field(default_factory=list)
     ready: Callable[[], Any] | None = None
 
 
@@ -99,6 +100,10 @@ class Peer:
         if self.http2 is not None:
             return self.http2.in_upload
         return self._http1.in_request
+
+    def is_http2(self, data: bytes) -> bool:
+        """Does the client speak HTTP/2, now that it says this?"""
+        return self.http2 is not None or (not self._begun and data[: len(_PREFACE)] == _PREFACE)
 
     def hear_plain(self, data: bytes) -> bool:
         """Take what is HTTP/1.1; anything else is left for `hear`."""
@@ -210,8 +215,10 @@ class Peer:
         reason = response.reason_phrase.encode("ascii", "ignore")
         length = response.headers.get("content-length", "")
         bodiless = self._http1.method == b"HEAD" or status in (204, 304)
-        self._left = 0 if bodiless else int(length) if length.isdecimal() else None
-        headers = response.headers.raw
+        self._left = int(length) if length.isdecimal() else None
+        headers = headers_of(response, effect)
+        if bodiless or len(headers) > len(response.headers.raw):
+            self._left = 0
         self._raw = "" if bodiless else _RAW.get(effect.ending, "")
         if self._raw:
             self._left = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
+from ..faults import NO_POOL, InFlight
 from ..faults.effect import DELAYS
 from ..stopwatch import monotonic
 from ..units import show
@@ -20,6 +21,7 @@ from ..units import show
 if TYPE_CHECKING:
     from types import FrameType
 
+    from ..faults import Pool
     from ..findings import Location
     from ..frames import UserCode
 
@@ -102,6 +104,7 @@ class OpenExchange:
     ended: float | None = None
     status: int | None = None
     error: str = ""
+    pool: Pool = NO_POOL
 
     def frozen(self) -> Exchange:
         """What is known by now."""
@@ -141,7 +144,7 @@ class Recorder:
         self._all: list[OpenExchange] = []
         # By the code's id, as its own hash reads all of its bytes; the code is kept with it.
         self._known: dict[tuple[int, int], tuple[Any, Location]] = {}
-        self._out = 0
+        self._out = InFlight()
         self.peak = 0
         self._began = monotonic()
         self._zeros: dict[str, float] = {}
@@ -156,11 +159,18 @@ class Recorder:
         return tuple(call.frozen() for call in list(self._all))
 
     def begin(
-        self, request: Any, library: str, now: float, frame: FrameType | None, clock: str = ""
+        self,
+        request: Any,
+        library: str,
+        now: float,
+        frame: FrameType | None,
+        clock: str = "",
+        pool: Pool = NO_POOL,
     ) -> OpenExchange:
         """A call goes out, at `now`, from the code above `frame`.
 
-        `clock` names a clock that does not start where the process's does.
+        `clock` names a clock that does not start where the process's does; `pool` is the
+        client's: what waits for one of its connections is not in flight.
         """
         where = None if frame is None else self.where(frame)
         zero = self._zeros.get("", self._began)
@@ -168,12 +178,11 @@ class Recorder:
             zero = self._zeros.setdefault(clock, now - (monotonic() - self._began))
         activity = ACTIVITY.get()
         call = OpenExchange(
-            request.method, request.url, library, zero, now, where, activity, request
+            request.method, request.url, library, zero, now, where, activity, request, pool=pool
         )
         with self._lock:
             self._all.append(call)
-            self._out += 1
-            self.peak = max(self.peak, self._out)
+            self.peak = max(self.peak, self._out.enter(pool))
         return call
 
     def end(self, call: OpenExchange, now: float, *, error: str = "") -> None:
@@ -181,7 +190,7 @@ class Recorder:
         with self._lock:
             if call.ended is None:
                 call.ended, call.error = now, error
-                self._out -= 1
+                self._out.leave(call.pool)
 
     def where(self, frame: FrameType) -> Location | None:
         """The innermost line of the user's own code above `frame`."""
@@ -205,4 +214,4 @@ class Recorder:
         ]
 
     def __repr__(self) -> str:
-        return f"<Recorder exchanges={len(self._all)} out={self._out} peak={self.peak}>"
+        return f"<Recorder exchanges={len(self._all)} out={self._out.total} peak={self.peak}>"

@@ -10,19 +10,19 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from ..faults import Faults, Hit
+from ..faults import Faults, Hit, Setting
 from . import moment
 from .decide import Decision, Judge, Unbounded
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
 from .messages import exhausted
-from .play import play, play_sync, wait_for_pool, wait_for_pool_sync
+from .play import as_it_is, as_it_is_sync, play, play_sync, wait_for_pool, wait_for_pool_sync
 from .record import OpenExchange, Recorder
-from .router import Answer, Upstream
+from .router import Answer, Upstream, body_of, is_deliverable
 from .watch import Watch, at_once
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class UpstreamScope:
         await call.request.aread()
         seen = call.library.as_httpx(call.request)
         now, clock = moment.instant()
-        out = self.recorder.begin(seen, call.library.name, now, sys._getframe(), clock)
+        out = self.recorder.begin(seen, call.library.name, now, sys._getframe(), clock, call.pool)
         decision: Decision | None = None
         error: BaseException | None = None
         response: Any = None
@@ -145,7 +145,7 @@ class UpstreamScope:
         call.request.read()
         seen = call.library.as_httpx(call.request)
         out = self.recorder.begin(
-            seen, call.library.name, time.monotonic(), sys._getframe(), "thread"
+            seen, call.library.name, time.monotonic(), sys._getframe(), "thread", call.pool
         )
         decision: Decision | None = None
         error: BaseException | None = None
@@ -200,7 +200,11 @@ class UpstreamScope:
         if decision is not None and decision.plan is not None:
             budget = _BUDGETS.get(name, "")
             limit = call.request.extensions.get("timeout", {}).get(budget)
-            decision.plan.settle(Hit(out.method, str(out.url), budget, limit))
+            body: Literal["", "none", "empty"] = ""
+            if not name:
+                body = "none" if out.method == "HEAD" else body_of(outcome)
+            hit = Hit(out.method, str(out.url), budget, limit)
+            decision.plan.settle(hit, Setting(body=body))
 
     def _taped(self, decision: Decision | None) -> Recording | None:
         if self.router is None or decision is None or decision.source != "original":
@@ -232,6 +236,8 @@ class UpstreamScope:
         response = None if self.router is None else self.router.prepared(seen, match)
         if response is None:
             return None
+        if not is_deliverable(seen, response):
+            return await play(call, as_it_is(response))
         return call.library.as_own(response, call.request, sync=False, http2=call.http2)
 
     def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
@@ -261,6 +267,8 @@ class UpstreamScope:
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
+        if not is_deliverable(seen, response):
+            return await play(call, as_it_is(response))
         return call.library.as_own(response, call.request, sync=False, http2=call.http2)
 
     def _carry_out_sync(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
@@ -281,6 +289,8 @@ class UpstreamScope:
         response = decision.status or self._answer(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
+        if not is_deliverable(seen, response):
+            return play_sync(call, as_it_is_sync(response))
         return call.library.as_own(response, call.request, sync=True, http2=call.http2)
 
     def _again(

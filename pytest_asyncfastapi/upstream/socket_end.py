@@ -35,7 +35,8 @@ class SocketEnd:
     def send(self, data: bytes) -> int:
         """Send to the peer; it takes everything, or nothing."""
         script = SCRIPT.get()
-        if script is not None and script.effect.ending == "write_timeout":
+        stops_reading = script is not None and script.effect.ending == "write_timeout"
+        if stops_reading and not self._peer.is_http2(data):
             wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         if reset_in_upload(self._peer, script):
             self._peer.ended = True
@@ -45,8 +46,6 @@ class SocketEnd:
             self._peer.hear(bytes(data))
             if self._peer.http2 is not None:
                 self._heard(self._peer.http2)
-        if http2 is not None and http2.stalled:
-            wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         return len(data)
 
     def _heard(self, http2: Http2) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..faults import Effect
-from .tape import ENDS, NOT_HTTP, Tape, interim, tampered
+from .tape import ENDS, NOT_HTTP, Tape, headers_of, interim, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,8 +30,8 @@ _FRAMES = {
 # h2 reads no frame in these bytes, so that only the end of the connection is an error.
 _HTTP_1 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _ENDINGS: dict[str, list[Move]] = {
-    "reset_stream": [("end", "internal error")],
-    "refused_stream": [("end", "refused")],
+    "reset_stream": [("end", "reset stream")],
+    "refused_stream": [("end", "refused stream")],
     "goaway": [("end", "goaway")],
     "write_timeout": [("end", "stall")],
     "garbage": [("raw", _HTTP_1), ("end", "close")],
@@ -120,7 +120,7 @@ class Stream:
                 yield ("nudge", None)
                 yield ("wait", over / (pieces - 1))
         headers = [(b":status", b"%d" % status)]
-        for name, value in response.headers.raw:
+        for name, value in headers_of(response, effect):
             lowered = name.lower()
             unknown = effect.ending == "until_close" and lowered == b"content-length"
             if lowered not in _HOP and not unknown:
@@ -130,7 +130,7 @@ class Stream:
 
     def _own(self, move: Move) -> Move:
         if move[0] == "end" and self.effect.ending == "reset_stream":
-            return ("end", "internal error")
+            return ("end", "reset stream")
         return move
 
     def _end(self, tape: Tape) -> Generator[Move, Any, None]:

@@ -48,6 +48,7 @@ ENDS: dict[str, End] = {
 }
 # The endings that cut a body off, whatever its length.
 _IN_BODY = ("truncated", "reset", "close", "stall", "reset_stream")
+_NEEDS_BODY = ("truncated", "bad_chunk", "bad_chunk_end", "too_long", "until_close")
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 # How often a second a limited bandwidth lets bytes through.
 _TICKS = 10
@@ -96,6 +97,20 @@ def tampered(effect: Effect, response: Any) -> Any:
     # As a stream: a response made with content would decode it here.
     stream = httpx.ByteStream(content)
     return httpx.Response(response.status_code, headers=headers, stream=stream)
+
+
+def headers_of(response: Any, effect: Effect) -> list[tuple[bytes, bytes]]:
+    """Its headers; an answer without a body has a length of 0, unless the fault needs a body."""
+    headers: list[tuple[bytes, bytes]] = response.headers.raw
+    stream = response.stream
+    if not isinstance(stream, httpx.ByteStream) or any(stream):
+        return headers
+    framed = response.status_code in (204, 304) or isinstance(effect.at, int)
+    if framed or effect.ending in _NEEDS_BODY:
+        return headers
+    if any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers):
+        return headers
+    return [*headers, (b"Content-Length", b"0")]
 
 
 def _content(response: Any) -> bytes:

@@ -14,9 +14,10 @@ from pytest_asyncfastapi.clock import VirtualClock
 URL = "https://pay.example/charge"
 
 
-def fetch(library, mode, *paths, **options):
+def fetch(library, mode, *paths, body=None, **options):
     """One client, one call after another; gives responses and errors."""
     paths = paths or ("",)
+    method = "GET" if body is None else "POST"
 
     def outcome(call):
         try:
@@ -26,14 +27,17 @@ def fetch(library, mode, *paths, **options):
 
     if mode == "sync":
         with library.Client(http2=True, **options) as client:
-            return [outcome(lambda path=path: client.get(URL + path)) for path in paths]
+            return [
+                outcome(lambda path=path: client.request(method, URL + path, content=body))
+                for path in paths
+            ]
 
     async def run():
         found = []
         async with library.AsyncClient(http2=True, **options) as client:
             for path in paths:
                 try:
-                    found.append(await client.get(URL + path))
+                    found.append(await client.request(method, URL + path, content=body))
                 except library.HTTPError as error:
                     found.append(error)
         return found
@@ -314,11 +318,14 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
     ("spec", "error"),
     [
         ("goaway", "RemoteProtocolError"),
+        ("goaway=enhance_your_calm", "RemoteProtocolError"),
         ("refused_stream", "RemoteProtocolError"),
+        ("reset_stream=3/cancel", "RemoteProtocolError"),
+        ("reset_stream=cancel", "RemoteProtocolError"),
         ("reset_stream=3", "RemoteProtocolError"),
         ("too_long", "LocalProtocolError"),
         ("bad_chunk", "LocalProtocolError"),
-        ("reset=upload", "ReadError"),
+        ("reset=upload", "WriteError"),
         ("bad_header", "LocalProtocolError"),
         ("head_too_long", "LocalProtocolError"),
         ("garbage", "RemoteProtocolError"),
@@ -330,7 +337,7 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
         ("reset=2", "ReadError"),
         ("stall=2", "ReadTimeout"),
         ("bad_gzip", "DecodingError"),
-        ("write_timeout", "WriteTimeout"),
+        ("write_timeout", "ReadTimeout"),
         ("idle_close", "Response"),
         ("until_close", "Response"),
         ("interim=3/1ms", "Response"),
@@ -345,9 +352,10 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
 )
 def test_every_other_word_has_its_meaning_over_http2(scope, faults, library, mode, spec, error):
     """Each ending is the client's own error, each delay only a delay."""
-    scope.router.get(URL).respond(text="0123456789")
+    scope.router.route(url=URL).respond(text="0123456789")
     faults.add_spec(f"*: {spec}")
-    (found,) = fetch(library, mode, timeout=library.Timeout(30, read=0.2, write=0.2))
+    body = b"u" if spec == "reset=upload" else None
+    (found,) = fetch(library, mode, body=body, timeout=library.Timeout(30, read=0.2, write=0.2))
     assert type(found).__name__ == error
     if error == "Response":
         assert found.http_version == "HTTP/2"
