@@ -12,19 +12,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from ..activity import ACTIVITY
-from ..faults import Effect, Faults, NoTimeoutSet, Plan, Setting
+from ..faults import Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
 from ..findings import FindingLog, Location
 from . import messages
+from .deliver import body_of, prepared_by
 from .errors import UnroutedCall
 from .peer import Script
 from .play import timeouts
-from .router import known_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ..frames import UserCode
     from .intercept import Call
+    from .record import OpenExchange
     from .router import Upstream
     from .table import Match
 
@@ -57,6 +58,27 @@ class Decision:
         """The network's part of it; `again` gives that of the next attempt to connect."""
         effect = Effect() if self.plan is None else self.plan.effect
         return Script(answer, effect, again=again, ready=ready)
+
+    def settle(self, call: Call, out: OpenExchange, outcome: Any) -> None:
+        """Tell the rules that struck what came of it: a response or an error."""
+        if self.plan is None:
+            return
+        body: Literal["", "none", "empty"] = ""
+        budget = ""
+        if isinstance(outcome, BaseException):
+            budget = _BUDGETS.get(type(outcome).__name__, "")
+        else:
+            body = "none" if out.method == "HEAD" else body_of(outcome)
+        limit = timeouts(call).get(budget)
+        self.plan.settle(Hit(out.method, str(out.url), budget, limit), Setting(body=body))
+
+
+_BUDGETS = {
+    "ConnectTimeout": "connect",
+    "ReadTimeout": "read",
+    "WriteTimeout": "write",
+    "PoolTimeout": "pool",
+}
 
 
 class Unbounded(Exception):
@@ -107,7 +129,7 @@ class Judge:
             plan = self._faults.decide(seen, *clock(), setting_of(call, seen, match))
         if plan is None:
             return self._unharmed(call, seen, router, where, match)
-        return self._harmed(call, seen, router, where, match, plan)
+        return self._harmed(call, seen, router, where, match=match, plan=plan)
 
     def decide_again(
         self,
@@ -124,7 +146,7 @@ class Judge:
         plan = self._faults.decide_again(seen, plan, *now, setting_of(call, seen, match))
         if not plan.struck:
             return replace(self._unharmed(call, seen, router, where, match), plan=plan)
-        return self._harmed(call, seen, router, where, match, plan)
+        return self._harmed(call, seen, router, where, match=match, plan=plan)
 
     def _harmed(
         self,
@@ -132,6 +154,7 @@ class Judge:
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
+        *,
         match: Match | None,
         plan: Plan,
     ) -> Decision:
@@ -204,6 +227,13 @@ class Judge:
             test=self._test,
         )
 
+    def undeliverable(self, out: OpenExchange, why: str) -> None:
+        """Log an answer that no server could send; nothing is wrong where `why` is empty."""
+        if why:
+            activity, where = ACTIVITY.get(), out.where
+            finding = messages.undeliverable(out.request, why, where, activity, self._test)
+            self.log.add(finding)
+
     def let_through(self, hosts: Iterable[str]) -> Callable[[], None]:
         """Let un-routed calls go out, to these hosts or (none) to all; returns the undo."""
         before = self._policy, self._passthrough
@@ -225,7 +255,10 @@ class Judge:
 
 def setting_of(call: Call, seen: httpx.Request, match: Match | None) -> Setting:
     """What of this call decides whether a fault can have an effect on it."""
-    body = "none" if seen.method == "HEAD" else "" if match is None else known_body(match[0])
+    answer = None if match is None else prepared_by(match[0])
+    body: Literal["", "none", "empty"] = "" if answer is None else body_of(answer)
+    if seen.method == "HEAD":
+        body = "none"
     return Setting(call.proxied, bool(seen.content), body, call.pool)
 
 

@@ -121,10 +121,10 @@ class _Async:
     async def _hear(self, data: bytes) -> None:
         """Take what the client writes; raises `ConnectionResetError` on RST."""
         script = SCRIPT.get()
-        if script is not None and script.effect.ending == "write_timeout":
-            # Over HTTP/2 the client waits by itself: its window is not opened.
-            if not self._peer.is_http2(data):
-                await anyio.sleep_forever()
+        stops_reading = script is not None and script.effect.ending == "write_timeout"
+        # Over HTTP/2 the client waits by itself: its window is not opened.
+        if stops_reading and not self._peer.is_http2(data):
+            await anyio.sleep_forever()
         if reset_in_upload(self._peer, script):
             raise connection_reset()
         self._peer.hear(data)

@@ -115,20 +115,6 @@ def _announce(script: Script) -> Token[Script | None]:
     return SCRIPT.set(script)
 
 
-def as_it_is(response: Any) -> Script:
-    """A script for an answer that is there, and to which nothing is done on the way."""
-
-    async def answer() -> Any:
-        return response
-
-    return Script(answer)
-
-
-def as_it_is_sync(response: Any) -> Script:
-    """The same for a sync client."""
-    return Script(lambda: response)
-
-
 async def wait_for_pool(call: Call, limit: float) -> Any:
     """Wait for a connection that never comes, as the pool does; raises PoolTimeout."""
     with call.library.transports.map_httpcore_exceptions():

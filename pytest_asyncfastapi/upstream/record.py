@@ -165,6 +165,7 @@ class Recorder:
         now: float,
         frame: FrameType | None,
         clock: str = "",
+        *,
         pool: Pool = NO_POOL,
     ) -> OpenExchange:
         """A call goes out, at `now`, from the code above `frame`.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import inspect
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from respx.models import Route, SideEffectError
@@ -18,6 +18,7 @@ from respx.models import Route, SideEffectError
 from ..findings import Finding, Location
 from .bodies import Replay
 from .called import AssertingRouter
+from .deliver import prepared_by
 from .errors import UpstreamExhausted
 from .fresh import fresh, loaded
 from .libraries import library_of
@@ -131,7 +132,7 @@ class Upstream(Taping, AssertingRouter):
     def prepared(self, request: httpx.Request, match: Match) -> httpx.Response | None:
         """The response of a route that has one and nothing else; None: ask it the long way."""
         route = match[0]
-        response = _prepared(route)
+        response = prepared_by(route)
         if response is None or type(response.stream) is not httpx.ByteStream:
             return None
         response = loaded(response, request)
@@ -182,7 +183,7 @@ class Upstream(Taping, AssertingRouter):
     def _prospect(self, route: Route, request: httpx.Request, context: dict[str, Any]) -> Any:
         if route.is_pass_through:
             return request
-        prepared = _prepared(route)
+        prepared = prepared_by(route)
         if prepared is not None:
             return prepared
         try:
@@ -300,49 +301,6 @@ class Upstream(Taping, AssertingRouter):
 
     def __repr__(self) -> str:
         return f"<Upstream routes={len(self.routes)} calls={len(self.calls)}>"
-
-
-def _prepared(route: Route) -> httpx.Response | None:
-    """What `resolve` finds for a plain route, but for a copy: the one needed is made later."""
-    response = route._return_value
-    if response is None or route._side_effect or route.is_pass_through:
-        return None
-    return response if response._request is None else None
-
-
-def known_body(route: Route) -> Literal["", "none", "empty"]:
-    """What is known beforehand of the body of a route's answer, in the words of `Setting`."""
-    response = _prepared(route)
-    return "" if response is None else body_of(response)
-
-
-def body_of(response: Any) -> Literal["", "none", "empty"]:
-    """Can this answer have no body, or has it an empty one?"""
-    if response.status_code in (204, 304) or response.headers.get("content-length") == "0":
-        return "none"
-    stream = response.stream
-    return "empty" if isinstance(stream, httpx.ByteStream) and not any(stream) else ""
-
-
-def is_deliverable(request: Any, response: Any) -> bool:
-    """Would this answer come to the client as it is? Otherwise the network has to show how."""
-    stream = response.stream
-    if type(stream) is not httpx.ByteStream:
-        return False
-    size = sum(map(len, stream))
-    if size and (request.method == "HEAD" or response.status_code in (204, 304)):
-        return False
-    lengths = 0
-    for name, value in response.headers.raw:
-        lower = name.lower()
-        if lower == b"content-length":
-            lengths += 1
-            bodiless = request.method == "HEAD" or response.status_code == 304
-            if lengths > 1 or not (bodiless or value == b"%d" % size):
-                return False
-        elif lower == b"transfer-encoding" or b"\n" in value or b"\r" in value:
-            return False
-    return 200 <= int(response.status_code) <= 599
 
 
 def _discard(awaitable: Awaitable[Any]) -> None:

@@ -10,19 +10,19 @@ from __future__ import annotations
 import sys
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..faults import Faults, Hit, Setting
 from . import moment
 from .decide import Decision, Judge, Unbounded
+from .deliver import deliver, deliver_sync
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
 from .messages import exhausted
-from .play import as_it_is, as_it_is_sync, play, play_sync, wait_for_pool, wait_for_pool_sync
+from .play import play, play_sync, wait_for_pool, wait_for_pool_sync
 from .record import OpenExchange, Recorder
-from .router import Answer, Upstream, body_of, is_deliverable
+from .router import Answer, Upstream
 from .watch import Watch, at_once
 
 if TYPE_CHECKING:
@@ -30,18 +30,12 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ..faults import Faults
     from ..findings import Finding, Location
     from ..frames import UserCode
     from .peer import Script
     from .table import Match
     from .tapes import Recording
-
-_BUDGETS = {
-    "ConnectTimeout": "connect",
-    "ReadTimeout": "read",
-    "WriteTimeout": "write",
-    "PoolTimeout": "pool",
-}
 
 
 class UpstreamScope:
@@ -116,7 +110,9 @@ class UpstreamScope:
         await call.request.aread()
         seen = call.library.as_httpx(call.request)
         now, clock = moment.instant()
-        out = self.recorder.begin(seen, call.library.name, now, sys._getframe(), clock, call.pool)
+        out = self.recorder.begin(
+            seen, call.library.name, now, sys._getframe(), clock, pool=call.pool
+        )
         decision: Decision | None = None
         error: BaseException | None = None
         response: Any = None
@@ -125,9 +121,9 @@ class UpstreamScope:
             if decision.plan is not None:
                 out.fault = decision.plan
             if decision.match is not None and decision.way == "answer":
-                response = await self._prepared(call, seen, decision.match)
+                response = await self._prepared(call, out, decision.match)
             if response is None:
-                response = await self._carry_out(call, seen, decision)
+                response = await self._carry_out(call, out, decision)
         except Unbounded as stalled:
             out.fault = stalled.plan
             error = await self._stall(seen, stalled.phase, out.where)
@@ -145,7 +141,7 @@ class UpstreamScope:
         call.request.read()
         seen = call.library.as_httpx(call.request)
         out = self.recorder.begin(
-            seen, call.library.name, time.monotonic(), sys._getframe(), "thread", call.pool
+            seen, call.library.name, time.monotonic(), sys._getframe(), "thread", pool=call.pool
         )
         decision: Decision | None = None
         error: BaseException | None = None
@@ -156,7 +152,7 @@ class UpstreamScope:
             )
             if decision.plan is not None:
                 out.fault = decision.plan
-            response = self._carry_out_sync(call, seen, decision)
+            response = self._carry_out_sync(call, out, decision)
         except Unbounded as stalled:
             out.fault = stalled.plan
             error = self.judge.no_timeout(seen, stalled.phase, out.where)
@@ -197,14 +193,8 @@ class UpstreamScope:
             tape = self._taped(decision)
             keep = None if tape is None else tape.keep(out.request, outcome)
             self._watch(call, out, outcome, clock, keep)
-        if decision is not None and decision.plan is not None:
-            budget = _BUDGETS.get(name, "")
-            limit = call.request.extensions.get("timeout", {}).get(budget)
-            body: Literal["", "none", "empty"] = ""
-            if not name:
-                body = "none" if out.method == "HEAD" else body_of(outcome)
-            hit = Hit(out.method, str(out.url), budget, limit)
-            decision.plan.settle(hit, Setting(body=body))
+        if decision is not None:
+            decision.settle(call, out, outcome)
 
     def _taped(self, decision: Decision | None) -> Recording | None:
         if self.router is None or decision is None or decision.source != "original":
@@ -230,15 +220,13 @@ class UpstreamScope:
         watch = Watch(self.recorder, out, clock, keep, closed)
         watch.begin(call.library, response, now, sync=clock is time.monotonic)
 
-    async def _prepared(self, call: Call, seen: httpx.Request, match: Match) -> Any:
+    async def _prepared(self, call: Call, out: OpenExchange, match: Match) -> Any:
         """The short way of most calls: a response that is ready; None where it is not."""
         await moment.suspend()
-        response = None if self.router is None else self.router.prepared(seen, match)
+        response = None if self.router is None else self.router.prepared(out.request, match)
         if response is None:
             return None
-        if not is_deliverable(seen, response):
-            return await play(call, as_it_is(response))
-        return call.library.as_own(response, call.request, sync=False, http2=call.http2)
+        return await deliver(call, out, response, self.judge)
 
     def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
         if decided.status is not None:
@@ -247,7 +235,9 @@ class UpstreamScope:
             return None
         return partial(self.router.prepared, seen, decided.match)
 
-    async def _carry_out(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+    async def _carry_out(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
+        seen = out.request
+
         if decision.way == "play":
 
             def script(decided: Decision) -> Script:
@@ -267,11 +257,11 @@ class UpstreamScope:
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        if not is_deliverable(seen, response):
-            return await play(call, as_it_is(response))
-        return call.library.as_own(response, call.request, sync=False, http2=call.http2)
+        return await deliver(call, out, response, self.judge)
 
-    def _carry_out_sync(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+    def _carry_out_sync(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
+        seen = out.request
+
         if decision.way == "play":
 
             def script(decided: Decision) -> Script:
@@ -289,9 +279,7 @@ class UpstreamScope:
         response = decision.status or self._answer(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        if not is_deliverable(seen, response):
-            return play_sync(call, as_it_is_sync(response))
-        return call.library.as_own(response, call.request, sync=True, http2=call.http2)
+        return deliver_sync(call, out, response, self.judge)
 
     def _again(
         self,
