@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 from .delay import Delay, Distribution, show_delay
+from .powerless import reason
 
 if TYPE_CHECKING:
     import random
@@ -28,7 +29,6 @@ ENDINGS: dict[str, str] = {
     "pool_exhausted": "the same, by its other name",
     "write_timeout": "the server stops reading the request",
     "refused": "nothing listens on the port",
-    "dns_error": "the host name does not resolve",
     "empty_reply": "the server closes the connection before it answers",
     "stale_keepalive": "the server closes a kept connection as the request arrives",
     "refused_stream": "the server refuses the request's stream (HTTP/2)",
@@ -37,6 +37,7 @@ ENDINGS: dict[str, str] = {
     "garbage": "bytes that are no HTTP",
     "bad_status_line": "a status line without a status",
     "bad_header": "a header line without a colon",
+    "two_lengths": "two lengths that differ",
     "head_too_long": "200 KiB of headers",
     "tls_on_plain": "a TLS alert in answer to plain HTTP",
     "truncated": "the server closes in the middle of the body",
@@ -54,8 +55,7 @@ PLACED: dict[str, str] = {
     "stall": "the server goes silent",
     "reset_stream": "the server resets the request's stream (HTTP/2)",
 }
-# The endings with a value of another kind.
-VALUED = ("status", "tls_error", "proxy_error", "dns_error", "goaway")
+
 # The error codes of HTTP/2 (RFC 9113, section 7).
 CODES = (
     *("no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout"),
@@ -65,24 +65,33 @@ CODES = (
 TLS_ERRORS: dict[str, str] = {
     "untrusted": "the certificate is signed by nobody that is known",
     "hostname": "the certificate is for another host",
+    "self_signed": "the certificate is signed by itself",
     "expired": "the certificate has expired",
+    "not_yet_valid": "the certificate is not valid yet",
+    "client_certificate": "the server wants a certificate of the client",
+    "unknown_name": "the server knows no certificate for this host",
     "plain_http": "the server speaks plain HTTP on the TLS port",
     "eof": "the server closes in the middle of the handshake",
+    "reset": "the server resets the connection in the handshake",
     "stall": "the server never answers the handshake",
     "version": "there is no TLS version in common",
 }
-PROXY_ERRORS = ("503", "407", "eof", "refused")
+PROXY_ERRORS = ("407", "502", "503", "504", "eof", "refused", "stall")
+DNS_ERRORS = ("unknown", "temporary")
+# What is changed of an answer or a connection, without being its end.
+CHANGES: dict[str, str] = {
+    "connection_close": "the answer says Connection: close, and the server closes",
+    "http10": "the answer is one of HTTP/1.0",
+    "no_http2": "the server does not offer HTTP/2",
+}
 DELAYS = ("dns", "connect", "tls", "accept", "delay", "first_byte", "gap", "tail")
 _BEFORE_CONNECTED = {"connect_timeout", "refused", "dns_error", "tls_error"}
 _ANSWERED = {
+    "two_lengths",
     *("idle_close", "until_close", "truncated", "bad_chunk", "bad_chunk_end", "too_long"),
     *("bad_gzip", "truncated_gzip", "bad_json"),
 }
-# The endings that only a body can show.
-_IN_BODY = {
-    *("truncated", "bad_chunk", "bad_chunk_end", "bad_gzip", "truncated_gzip", "bad_json"),
-}
-_PACE = ("first_byte", "gap")
+_FIRST_WINS = ("bandwidth", "dribble", "head_dribble", "interim", "upload_rate", *CHANGES)
 _STALLS: dict[str, Phase] = {
     "read_timeout": "read",
     "stall": "read",
@@ -100,7 +109,7 @@ class Effect:
     The delays are seconds: `dns`, `connect` (TCP), `tls`, `accept` (until the
     server reads), `delay` (until the head), `first_byte` (of the body), `gap`
     (between its pieces), `tail` (before its end). `spread` holds those that
-    are drawn. `bandwidth` is bytes a second. `dribble` and `head_dribble` are
+    are drawn. `bandwidth` and `upload_rate` are bytes a second. `dribble` and `head_dribble` are
     (pieces, seconds in all), `interim` (times, seconds each). `ending` is a
     word of `ENDINGS` or `PLACED`, `"status"`, `"tls_error"`, `"proxy_error"`,
     or empty for the normal answer; `at` is where a placed one comes: `""`,
@@ -125,6 +134,10 @@ class Effect:
     dribble: tuple[int, float] | None = None
     head_dribble: tuple[int, float] | None = None
     interim: tuple[int, float] | None = None
+    upload_rate: float = 0.0
+    connection_close: bool = False
+    http10: bool = False
+    no_http2: bool = False
     spread: tuple[tuple[str, Distribution], ...] = ()
 
     def timed(self, **delays: Delay) -> Effect:
@@ -141,8 +154,8 @@ class Effect:
     @property
     def stalls(self) -> Phase | None:
         """The client's budget that has to end this, if nothing else does."""
-        if self.ending == "tls_error" and self.detail == "stall":
-            return "connect"
+        if self.detail == "stall":
+            return "connect" if self.ending == "tls_error" else "read"
         return _STALLS.get(self.ending)
 
     def stalled_budget(self, *, http2: bool) -> Phase | None:
@@ -153,12 +166,13 @@ class Effect:
     def takes_time(self) -> bool:
         """Does it wait for anything, so that virtual time pays off?"""
         paced = self.bandwidth or self.dribble or self.head_dribble or self.interim
-        return bool(paced) or self._waits_in(*DELAYS) or self.stalls is not None
+        return bool(paced or self.upload_rate) or self._waits_in(*DELAYS) or self.stalls is not None
 
     @cached_property
     def before_request(self) -> bool:
         """Does it strike while the connection is made, so that a new one is needed?"""
         early = self._waits_in("dns", "connect", "tls", "accept")
+        early = early or self.no_http2
         return early or self.ending in _BEFORE_CONNECTED or self.ending == "proxy_error"
 
     @property
@@ -177,32 +191,16 @@ class Effect:
         return self.ending == "tls_error" or self._waits_in("tls")
 
     @cached_property
-    def _only_paces_body(self) -> bool:
-        bare = replace(self, bandwidth=0.0, dribble=None, first_byte=0.0, gap=0.0)
-        kept = tuple(item for item in bare.spread if item[0] not in _PACE)
-        return replace(bare, spread=kept) == _NONE
-
-    @cached_property
-    def _only_in_body(self) -> bool:
-        if self.ending and not (self.ending in _IN_BODY or isinstance(self.at, int)):
-            return False
-        bare = replace(self, ending="", at="", tail=0.0)
-        kept = tuple(item for item in bare.spread if item[0] != "tail")
-        return replace(bare, spread=kept)._only_paces_body
+    def _reasons(self) -> dict[tuple[object, ...], str]:
+        return {}
 
     def powerless(self, setting: Setting) -> str:
         """Why it can have no effect on such a call, in words; empty where it can."""
-        if self.ending == "proxy_error" and not setting.proxied:
-            return "no proxy is used"
-        if self.at == "upload" and not setting.uploads:
-            return "the request has no body"
-        if not setting.body or self == _NONE:
-            return ""
-        if setting.body == "none" and self._only_in_body:
-            return "the answer has no body"
-        if setting.body == "empty" and self._only_paces_body:
-            return "the answer's body is empty"
-        return ""
+        key = (setting.proxied, setting.uploads, setting.http2, setting.body)
+        why = self._reasons.get(key)
+        if why is None:
+            why = self._reasons[key] = reason(self, setting)
+        return why
 
     @property
     def answered(self) -> bool:
@@ -217,11 +215,18 @@ class Effect:
         return self.takes_time or self.ending not in ("", "status")
 
     @cached_property
+    def writes_slowly(self) -> bool:
+        """Does it matter how the client writes its request?"""
+        late = self.ending in ("write_timeout", "early_answer")
+        return bool(self.at or self.upload_rate or late)
+
+    @cached_property
     def only_delays(self) -> bool:
         """Once the head is due, does the answer come whole and at once?"""
         paced = self.bandwidth or self.dribble or self.head_dribble or self.interim
         late = paced or self._waits_in("first_byte", "gap", "tail")
-        return not late and not self.at and self.ending in ("", "status")
+        changed = self.upload_rate or self.connection_close or self.http10
+        return not (late or changed or self.at) and self.ending in ("", "status")
 
     def drawn(self, stream: random.Random) -> Effect:
         """The same with every distribution replaced by one draw."""
@@ -232,9 +237,6 @@ class Effect:
 
     def __str__(self) -> str:
         return ", ".join(_words(self)) or "latency=0s"
-
-
-_NONE = Effect()
 
 
 def _words(effect: Effect) -> Iterable[str]:
@@ -249,6 +251,9 @@ def _words(effect: Effect) -> Iterable[str]:
         paced = getattr(effect, name)
         if paced is not None:
             yield f"{name}={paced[0]}/{show_delay(paced[1])}"
+    if effect.upload_rate:
+        yield f"upload_rate={effect.upload_rate:g}B/s"
+    yield from (name for name in CHANGES if getattr(effect, name))
     if effect.ending == "status":
         yield f"status={effect.status}"
         if effect.retry_after:
@@ -267,7 +272,7 @@ def together(effects: Iterable[Effect]) -> Effect:
             mine, theirs = getattr(result, field.name), getattr(effect, field.name)
             if field.name in DELAYS:
                 found[field.name] = mine + theirs
-            elif field.name in ("bandwidth", "dribble", "head_dribble", "interim"):
+            elif field.name in _FIRST_WINS:
                 found[field.name] = mine or theirs
         if not result.ending:
             for name in ("ending", "status", "retry_after", "at", "detail"):

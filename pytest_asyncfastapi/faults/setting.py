@@ -17,7 +17,7 @@ NO_POOL: Pool = (0, sys.maxsize)
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One call: does it go through a proxy, does it send a body, has its answer one?
+    """One call: does it use a proxy, send a body, speak HTTP/2; has its answer a body?
 
     `body` is `"none"` where an answer cannot have one (HEAD, 204, a length of 0), `"empty"`
     where it could.
@@ -25,6 +25,7 @@ class Setting:
 
     proxied: bool = True
     uploads: bool = True
+    http2: bool = False
     body: Literal["", "none", "empty"] = ""
     pool: Pool = NO_POOL
 

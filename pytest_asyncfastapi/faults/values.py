@@ -6,7 +6,7 @@ import math
 import re
 
 from ..units import seconds
-from .effect import CODES, PROXY_ERRORS, TLS_ERRORS
+from .effect import CODES, DNS_ERRORS, PROXY_ERRORS, TLS_ERRORS
 
 _RATE = re.compile(
     r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|KB|MB|GB|KiB|MiB)?\s*/\s*s\s*\Z", re.IGNORECASE
@@ -123,6 +123,20 @@ def code(value: str) -> str:
 def goaway(value: str) -> str:
     """How the server goes away."""
     return _one_of(value.strip().lower(), ("graceful", *CODES), "GOAWAY")
+
+
+def early_answer(value: str | int) -> dict[str, str | int]:
+    """Which status, and whether a reset follows: `"413"`, `"413/reset"`."""
+    code, slash, end = str(value).partition("/")
+    if slash and end.strip() != "reset":
+        raise ValueError(f"{value!r} is not an early answer: write 413 or 413/reset")
+    return {"status": status_code(code.strip()), "detail": "reset" if slash else ""}
+
+
+def dns_error(value: str) -> str:
+    """Which error of the name resolution."""
+    found = _one_of(value, DNS_ERRORS, "DNS error")
+    return "" if found == "unknown" else found
 
 
 def tls_error(value: str) -> str:

@@ -259,7 +259,7 @@ def setting_of(call: Call, seen: httpx.Request, match: Match | None) -> Setting:
     body: Literal["", "none", "empty"] = "" if answer is None else body_of(answer)
     if seen.method == "HEAD":
         body = "none"
-    return Setting(call.proxied, bool(seen.content), body, call.pool)
+    return Setting(call.proxied, bool(seen.content), call.http2, body, call.pool)
 
 
 def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:

@@ -49,6 +49,7 @@ ENDS: dict[str, End] = {
 # The endings that cut a body off, whatever its length.
 _IN_BODY = ("truncated", "reset", "close", "stall", "reset_stream")
 _NEEDS_BODY = ("truncated", "bad_chunk", "bad_chunk_end", "too_long", "until_close")
+_CLOSE = (b"Connection", b"close")
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 # How often a second a limited bandwidth lets bytes through.
 _TICKS = 10
@@ -102,6 +103,10 @@ def tampered(effect: Effect, response: Any) -> Any:
 def headers_of(response: Any, effect: Effect) -> list[tuple[bytes, bytes]]:
     """Its headers; an answer without a body has a length of 0, unless the fault needs a body."""
     headers: list[tuple[bytes, bytes]] = response.headers.raw
+    if effect.connection_close:
+        headers = [*(pair for pair in headers if pair[0].lower() != b"connection"), _CLOSE]
+    if effect.ending == "two_lengths":
+        return [*headers, (b"Content-Length", b"4"), (b"Content-Length", b"5")]
     stream = response.stream
     if not isinstance(stream, httpx.ByteStream) or any(stream):
         return headers
