@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..faults import Effect
+from .framing import RAW, raw_frame, raw_head, unframed
 from .http1 import BodyMismatch, Http1
 from .proxies import Socks, connected
-from .tape import Tape, headers_of, instead, tampered
+from .tape import Tape, early_head, headers_of, instead, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -100,6 +101,14 @@ class Peer:
         if self.http2 is not None:
             return self.http2.in_upload
         return self._http1.in_request
+
+    def answers_early(self) -> bool:
+        """Has the server answered while the client still sends, and then broken off?"""
+        effect = self._effect()
+        if (effect.ending, effect.detail) != ("early_answer", "reset") or not self.in_request:
+            return False
+        self._out += early_head(effect)
+        return True
 
     def is_http2(self, data: bytes) -> bool:
         """Does the client speak HTTP/2, now that it says this?"""
@@ -204,6 +213,8 @@ class Peer:
             return False
         self.asked = False
         self._moves.extend(moves)
+        if moves[-1][0] != "end" and not self._http1.start_next():
+            self._moves.append(("end", "close"))
         return True
 
     def begin(self, response: Any) -> None:
@@ -219,10 +230,14 @@ class Peer:
         headers = headers_of(response, effect)
         if bodiless or len(headers) > len(response.headers.raw):
             self._left = 0
-        self._raw = "" if bodiless else _RAW.get(effect.ending, "")
-        if self._raw:
+        self._raw = "" if bodiless else RAW.get(effect.ending, "")
+        if effect.http10:
+            self._raw, self._left = "plain", None
+            kept = [pair for pair in headers if pair[0].lower() != b"transfer-encoding"]
+            head = raw_head(status, reason, kept, version=b"1.0")
+        elif self._raw:
             self._left = None
-            head = _unframed(status, reason, headers, chunked=self._raw != "plain")
+            head = unframed(status, reason, headers, chunked=self._raw != "plain")
         else:
             head = self._http1.head(status, reason, headers)
             if not head:
@@ -285,7 +300,7 @@ class Peer:
     def _frame(self, data: bytes | None) -> bytes:
         """The bytes of a piece of the body, or of its end."""
         if self._raw:
-            return _raw_frame(self._raw, data)
+            return raw_frame(self._raw, data)
         try:
             return self._http1.frame(data)
         except BodyMismatch:
@@ -296,29 +311,3 @@ class Peer:
 
     def __repr__(self) -> str:
         return f"<Peer {self._http1!r} script={self.script!r}>"
-
-
-# The endings whose framing h11 would refuse to write.
-_RAW = {"until_close": "plain", "bad_chunk": "bad size", "bad_chunk_end": "bad end"}
-
-
-def raw_head(status: int, reason: bytes, headers: Any) -> bytes:
-    """A response head as it is, whatever is in it."""
-    lines = [b"HTTP/1.1 %d %s" % (status, reason), *(b"%s: %s" % pair for pair in headers)]
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _unframed(status: int, reason: bytes, headers: Any, *, chunked: bool) -> bytes:
-    framing = (b"content-length", b"transfer-encoding")
-    kept = [pair for pair in headers if pair[0].lower() not in framing]
-    if chunked:
-        kept.append((b"Transfer-Encoding", b"chunked"))
-    return raw_head(status, reason, kept)
-
-
-def _raw_frame(how: str, data: bytes | None) -> bytes:
-    if how == "plain":
-        return data or b""
-    if how == "bad end":
-        return b"" if data is None else b"%x\r\n%sXX" % (len(data), data)
-    return b"zz\r\n" if data is None else b"%x\r\n%s\r\n" % (len(data), data)

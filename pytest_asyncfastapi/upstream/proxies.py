@@ -31,7 +31,7 @@ def refusal(effect: Effect) -> list[Move]:
     phrase = _PHRASES.get(effect.detail)
     if phrase is not None:
         head = b"HTTP/1.1 %s %s\r\nContent-Length: 0\r\n\r\n" % (effect.detail.encode(), phrase)
-        return [("say", head), ("end", "close")]
+        return [("say", head)]
     return [("end", "stall" if effect.detail == "stall" else "close")]
 
 

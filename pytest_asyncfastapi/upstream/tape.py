@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ..faults import Effect
 
-End = Literal["close", "reset", "stall"]
+End = Literal["close", "reset", "stall", "alert"]
 # ("say", bytes), ("wait", seconds), ("end", how)
 Move = tuple[str, Any]
 
@@ -59,6 +59,10 @@ def instead(effect: Effect) -> list[Move] | None:
     """The whole tape, where no answer is wanted; None where the answer is."""
     if effect.ending in NOT_HTTP:
         moves: list[Move] = [("say", NOT_HTTP[effect.ending]), ("end", "close")]
+    elif effect.ending == "tls_error":  # one that the server has only after the handshake
+        moves = [("end", "alert")]
+    elif effect.ending == "early_answer":
+        moves = [("say", early_head(effect)), ("end", "close")]
     elif effect.ending == "proxy_error":
         return refusal(effect)  # of a request that goes to the proxy itself
     elif effect.ending in ENDS and not effect.answered:
@@ -66,6 +70,13 @@ def instead(effect: Effect) -> list[Move] | None:
     else:
         return None
     return [*interim(effect, _INTERIM), *moves]
+
+
+def early_head(effect: Effect) -> bytes:
+    """An answer that does not wait for the request's body."""
+    reason = httpx.codes.get_reason_phrase(effect.status).encode()
+    framing = b"Content-Length: 0\r\nConnection: close"
+    return b"HTTP/1.1 %d %s\r\n%s\r\n\r\n" % (effect.status, reason, framing)
 
 
 def interim(effect: Effect, said: Any, kind: str = "say") -> Iterator[Move]:

@@ -1,6 +1,7 @@
-"""`cd tests/faults/oracle && python measure.py NAME ...`: play rows on real sockets, write them down.
+"""`cd tests/faults/oracle && python measure.py NAME ...`: play rows on real sockets, keep them.
 
-Three times each; a row on which they do not agree is shown and left out.
+Three times each; rows on which they do not agree are shown. Title, family and method of a new row
+are written by hand.
 """
 
 import asyncio
@@ -67,7 +68,7 @@ def main(names):
             for mode, row in rows[library].items():
                 print(name, library, mode, row)
         known = reference["faults"].get(name, {})
-        known.update(title=name.replace("_", " "), family=name.split("_")[0], results=rows)
+        known |= {"results": rows}
         reference["faults"][name] = known
     REFERENCE.write_text(json.dumps(reference, indent=1) + "\n")
 

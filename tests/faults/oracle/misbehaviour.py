@@ -299,9 +299,7 @@ PLAIN |= {
     "head_two_lengths": says(
         b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nok"
     ),
-    "status_503_close": says(
-        b"HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-    ),
+    "status_503_close": says(b"HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
     "interim_then_rst": says(*[0.05, b"HTTP/1.1 100 Continue\r\n\r\n"] * 3, then=late_reset),
     "head_status_101": says(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
     "proxy_connect_502": refusal(502, b"Bad Gateway"),

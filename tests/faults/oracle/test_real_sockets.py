@@ -12,12 +12,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import certificates
 import httpx
 import httpx2
 import pytest
 import trio
 import trustme
-import certificates
 from loopback import Loopback, serve_ok
 from misbehaviour import HTTP2, HTTP2_OK, NO_TLS, PLAIN, SOCKS_OK, h2_bad_status, http2, says, socks
 
@@ -134,7 +134,9 @@ class Row:
     @property
     def url(self):
         if self.proxied:
-            return f"http{'' if 'plain' in self.name or 'socks' in self.name else 's'}://127.0.0.1:9/"
+            return (
+                f"http{'' if 'plain' in self.name or 'socks' in self.name else 's'}://127.0.0.1:9/"
+            )
         if self.name == "unsupported_scheme":
             return "ftp://127.0.0.1/"
         secure = self.name in {*HTTP2, *NO_TLS, *CERTIFICATES}
