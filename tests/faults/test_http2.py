@@ -6,12 +6,18 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
+import h2.config
+import h2.connection
 import httpx
 import pytest
 
 from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi.faults import Effect
+from pytest_asyncfastapi.upstream.peer import SCRIPT, Peer, Script
+from pytest_asyncfastapi.upstream.socket_end import SocketEnd
 
 URL = "https://pay.example/charge"
+GOAWAY_AFTER_1 = b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\x01" + b"\0" * 4
 
 
 def fetch(library, mode, *paths, body=None, **options):
@@ -373,3 +379,67 @@ def test_a_status_that_is_no_number_leaks_a_bare_error(scope, faults, library, m
     faults.on("*").bad_status_line()
     with pytest.raises(ValueError, match="abc"):
         fetch(library, mode)
+
+
+@pytest.mark.parametrize("how", ["goaway", "goaway=graceful"])
+def test_a_stream_beyond_a_goaway_is_sent_again(scope, faults, library, how):
+    """On a new connection, by the library; the one before it fails in both, as on real sockets."""
+    scope.router.route(host="pay.example").respond(text="ok")
+    faults.on(URL).latency("1s")
+    rule = faults.add_spec(f"{URL}/b: {how}, first=1")
+
+    async def call(client, path, after):
+        await anyio.sleep(after)
+        try:
+            return (await client.get(URL + path)).status_code
+        except library.RemoteProtocolError as error:
+            return str(error)
+
+    async def run(clock):
+        async with library.AsyncClient(http2=True, timeout=30) as client:
+            return await asyncio.gather(call(client, "", 0), call(client, "/b", 0.1))
+
+    terminated = "<ConnectionTerminated error_code:0, last_stream_id:1, additional_data:None>"
+    assert virtually(run) == [terminated, 200]
+    assert rule.hits == 1
+
+
+def test_without_a_schedule_it_goes_away_each_time(scope, faults, library):
+    """And so does the new connection."""
+    scope.router.route(host="pay.example").respond(text="ok")
+    faults.on(URL).latency("1s")
+    faults.on(f"{URL}/b").goaway(graceful=True)
+
+    async def run(clock):
+        async with library.AsyncClient(http2=True, timeout=30) as client, anyio.create_task_group():
+            first = asyncio.ensure_future(client.get(URL))
+            await anyio.sleep(0.1)
+            with pytest.raises(library.RemoteProtocolError, match="last_stream_id:0"):
+                await client.get(URL + "/b")
+            with pytest.raises(library.RemoteProtocolError, match="last_stream_id:1"):
+                await first
+
+    virtually(run)
+
+
+def test_a_graceful_goaway_serves_what_it_took(scope, faults):
+    """The server's side: the stream below has its answer, then the connection ends."""
+    peer = Peer()
+    client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+    client.initiate_connection()
+
+    def ask(number, script):
+        token = SCRIPT.set(script)
+        head = [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/")]
+        client.send_headers(number, head, end_stream=True)
+        peer.hear(client.data_to_send())
+        SCRIPT.reset(token)
+
+    ask(1, Script(lambda: httpx.Response(200, text="ok"), Effect(delay=0.02)))
+    ask(3, Script(lambda: httpx.Response(200), Effect(ending="goaway", detail="graceful")))
+    end = SocketEnd(peer)
+    end._heard(peer.http2)
+    said = b""
+    while data := end.recv(65536):
+        said += data
+    assert said.index(GOAWAY_AFTER_1) < said.index(b"ok")

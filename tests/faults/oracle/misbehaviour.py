@@ -193,6 +193,28 @@ def h2_no_window(connection, stream, sock):
     return "end"
 
 
+def goes_away_gracefully(sock):
+    """Take one request, name it as the last at the second one, serve it, and close."""
+    connection = H2Connection(H2Configuration(client_side=False))
+    connection.initiate_connection()
+    sock.sendall(connection.data_to_send())
+    streams = []
+    while data := sock.recv(65536):
+        for event in connection.receive_data(data):
+            if isinstance(event, RequestReceived):
+                streams.append(event.stream_id)
+        sock.sendall(connection.data_to_send())
+        if len(streams) == 2:
+            # By hand: h2 sends nothing more after a GOAWAY of its own.
+            sock.sendall(b"\0\0\x08\x07\0\0\0\0\0" + streams[0].to_bytes(4, "big") + b"\0" * 4)
+            time.sleep(0.05)
+            connection.send_headers(streams[0], [(":status", "200")])
+            connection.send_data(streams[0], b"ok", end_stream=True)
+            with suppress(OSError):
+                sock.sendall(connection.data_to_send())
+            return
+
+
 def h2_interim(connection, stream, sock):
     for _ in range(3):
         time.sleep(0.05)

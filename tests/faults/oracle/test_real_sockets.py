@@ -19,7 +19,18 @@ import pytest
 import trio
 import trustme
 from loopback import Loopback, serve_ok
-from misbehaviour import HTTP2, HTTP2_OK, NO_TLS, PLAIN, SOCKS_OK, h2_bad_status, http2, says, socks
+from misbehaviour import (
+    HTTP2,
+    HTTP2_OK,
+    NO_TLS,
+    PLAIN,
+    SOCKS_OK,
+    goes_away_gracefully,
+    h2_bad_status,
+    http2,
+    says,
+    socks,
+)
 
 ROWS = __import__("json").loads(
     (Path(__file__).parents[2] / "data" / "httpx_faults.json").read_text()
@@ -44,6 +55,7 @@ CALLS = [
     for library, modes in ROWS["faults"].get(name, {"results": {}})["results"].items()
     for mode in modes
 ]
+GRACEFUL = "<ConnectionTerminated error_code:0, last_stream_id:1, additional_data:None>"
 KEPT = ("type", "message", "request", "phase", "status", "bytes", "pool", "next")
 # The rows of HTTP/2 were recorded without TLS, and are played here with it.
 OVER_TLS = {("h2_head_stall", "sync"): "The read operation timed out"}
@@ -339,6 +351,29 @@ def test_a_status_that_is_no_number_is_a_bare_error(authorities, library):
         options = {"http2": True, "verify": authorities.client, "timeout": 5}
         with LIBRARIES[library].Client(**options) as client, pytest.raises(ValueError, match="abc"):
             client.get(f"https://127.0.0.1:{server.port}/")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_graceful_goaway(authorities, library):
+    """The stream that is not served is sent again; the library gives up the one that is."""
+    context = authorities.server("h2_fin")
+    module = LIBRARIES[library]
+    with Loopback(goes_away_gracefully, context=context, serve=HTTP2_OK) as server:
+
+        async def call(client, after):
+            await asyncio.sleep(after)
+            try:
+                return (await client.get(f"https://127.0.0.1:{server.port}/")).status_code
+            except module.RemoteProtocolError as error:
+                return str(error)
+
+        async def both():
+            async with module.AsyncClient(http2=True, verify=authorities.client) as client:
+                return await asyncio.gather(call(client, 0), call(client, 0.1))
+
+        found = asyncio.run(both())
+        assert found == [GRACEFUL, 200]
+        assert server.made == 2
 
 
 def test_at_least_a_third_of_the_rows_is_here():
