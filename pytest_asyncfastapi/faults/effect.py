@@ -259,7 +259,8 @@ def _words(effect: Effect) -> Iterable[str]:
         if effect.retry_after:
             yield f"retry_after={effect.retry_after}"
     elif effect.ending:
-        value = "/".join(str(part) for part in (effect.at, effect.detail) if part != "")
+        parts = (effect.status or "", effect.at, effect.detail)
+        value = "/".join(str(part) for part in parts if part != "")
         yield f"{effect.ending}={value}" if value else effect.ending
 
 

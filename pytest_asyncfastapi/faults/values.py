@@ -117,7 +117,7 @@ def reset_stream(value: str) -> dict[str, str | int]:
 
 def code(value: str) -> str:
     """An error code of HTTP/2."""
-    return _one_of(str(value).strip().lower(), CODES, "error code of HTTP/2")
+    return _one_of(str(value).strip().lower(), CODES, "code of HTTP/2")
 
 
 def goaway(value: str) -> str:

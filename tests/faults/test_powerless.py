@@ -126,6 +126,25 @@ def test_a_proxy_error_needs_a_proxy(scope, faults, library, mode, kind):
     assert why_unused(scope).endswith("no proxy is used")
 
 
+@pytest.mark.parametrize(
+    ("spec", "http2", "why"),
+    [
+        ("http10", True, "the client speaks HTTP/2"),
+        ("connection_close", True, "the client speaks HTTP/2"),
+        ("no_http2", False, "the client does not speak HTTP/2 there"),
+        ("early_answer=413", False, "the request has no body"),
+        ("upload_rate=1KB/s", False, "the request has no body"),
+    ],
+)
+def test_what_a_protocol_or_a_request_does_not_have(scope, faults, library, spec, http2, why):
+    """The call is answered, and the finding says why nothing went wrong."""
+    scope.router.route(host="up.example").respond(text="ok")
+    rule = faults.add_spec(f"*: {spec}")
+    assert fetch(library, "sync", http2=http2).text == "ok"
+    assert rule.hits == 0
+    assert why_unused(scope).endswith(why)
+
+
 def test_a_tls_error_needs_https(scope, faults):
     """The evidence says that no such call was made."""
     scope.router.get("http://up.example/").respond(200)
