@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .delay import Delay, Distribution, show_delay
 from .powerless import reason
+from .setting import WITHOUT
 
 if TYPE_CHECKING:
     import random
@@ -201,6 +202,11 @@ class Effect:
         if why is None:
             why = self._reasons[key] = reason(self, setting)
         return why
+
+    @cached_property
+    def in_body(self) -> bool:
+        """Is it one of a body alone, so that it matters whether the answer has one?"""
+        return bool(self.powerless(WITHOUT["none"]) or self.powerless(WITHOUT["empty"]))
 
     @property
     def answered(self) -> bool:

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..findings import Finding
-from .setting import UNKNOWN, Setting
+from .setting import UNKNOWN, WITHOUT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .effect import Effect
     from .rule import FaultRule, Hit
 
@@ -29,16 +31,18 @@ class Plan:
         """The rules that struck."""
         return tuple(rule for rule, _ in self.struck)
 
-    def settle(self, hit: Hit, setting: Setting = UNKNOWN) -> None:
-        """Write the outcome into the account of each rule that can have had an effect."""
-        spared = []
+    def settle(self, hit: Hit, body: Callable[[], str] = str) -> None:
+        """Write the outcome into the account of each rule that can have had an effect.
+
+        `body` says what the answer has of one, in the words of `Setting`.
+        """
+        rules = dict.fromkeys((*self.rules, *self.account))
         for rule, effect in self.struck:
-            if why := effect.powerless(setting):
+            if effect.in_body and (why := effect.powerless(WITHOUT.get(body(), UNKNOWN))):
                 rule.unstrike(why)
-                spared.append(rule)
-        for rule in dict.fromkeys((*self.rules, *self.account)):
-            if rule not in spared:
-                rule.fired.append(hit)
+                rules.pop(rule, None)
+        for rule in rules:
+            rule.fired.append(hit)
 
     def __str__(self) -> str:
         return "; ".join(str(rule) for rule in self.rules)

@@ -31,6 +31,8 @@ class Setting:
 
 
 UNKNOWN = Setting()
+# Of which only the body of the answer is known.
+WITHOUT: dict[str, Setting] = {"none": Setting(body="none"), "empty": Setting(body="empty")}
 
 
 class InFlight:

@@ -221,6 +221,11 @@ class Faults:
             self.needs_clock()
 
     @property
+    def in_bodies(self) -> bool:
+        """Does it matter to one of the rules whether an answer has a body?"""
+        return any(rule.effect.in_body for rule in self)
+
+    @property
     def is_random(self) -> bool:
         """Does a draw decide whether one of the rules strikes, or for how long?"""
         rules = (*self, *self.client, *self.dependencies)

@@ -63,14 +63,13 @@ class Decision:
         """Tell the rules that struck what came of it: a response or an error."""
         if self.plan is None:
             return
-        body: Literal["", "none", "empty"] = ""
-        budget = ""
         if isinstance(outcome, BaseException):
             budget = _BUDGETS.get(type(outcome).__name__, "")
+            limit = timeouts(call).get(budget)
+            self.plan.settle(Hit(out.method, str(out.url), budget, limit))
         else:
-            body = "none" if out.method == "HEAD" else body_of(outcome)
-        limit = timeouts(call).get(budget)
-        self.plan.settle(Hit(out.method, str(out.url), budget, limit), Setting(body=body))
+            hit = Hit(out.method, str(out.url))
+            self.plan.settle(hit, lambda: "none" if out.method == "HEAD" else body_of(outcome))
 
 
 _BUDGETS = {
@@ -126,7 +125,7 @@ class Judge:
         match = None if router is None else router.reach(seen)
         plan = None
         if len(self._faults):
-            plan = self._faults.decide(seen, *clock(), setting_of(call, seen, match))
+            plan = self._faults.decide(seen, *clock(), self._setting(call, seen, match))
         if plan is None:
             return self._unharmed(call, seen, router, where, match)
         return self._harmed(call, seen, router, where, match=match, plan=plan)
@@ -143,10 +142,20 @@ class Judge:
     ) -> Decision:
         """Decide as the client connects once more for this call; raises as `decide` does."""
         match = None if router is None else router.reach(seen)
-        plan = self._faults.decide_again(seen, plan, *now, setting_of(call, seen, match))
+        plan = self._faults.decide_again(seen, plan, *now, self._setting(call, seen, match))
         if not plan.struck:
             return replace(self._unharmed(call, seen, router, where, match), plan=plan)
         return self._harmed(call, seen, router, where, match=match, plan=plan)
+
+    def _setting(self, call: Call, seen: httpx.Request, match: Match | None) -> Setting:
+        """What of this call decides whether a fault can have an effect on it."""
+        body: Literal["", "none", "empty"] = ""
+        if self._faults.in_bodies:
+            answer = None if match is None else prepared_by(match[0])
+            body = "" if answer is None else body_of(answer)
+            if seen.method == "HEAD":
+                body = "none"
+        return Setting(call.proxied, bool(seen.content), call.http2, body, call.pool)
 
     def _harmed(
         self,
@@ -251,15 +260,6 @@ class Judge:
         """Log a stalled call that nothing ends; gives the error for the app."""
         self.log.add(messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
         return NoTimeoutSet(phase, messages.show_request(seen), where)
-
-
-def setting_of(call: Call, seen: httpx.Request, match: Match | None) -> Setting:
-    """What of this call decides whether a fault can have an effect on it."""
-    answer = None if match is None else prepared_by(match[0])
-    body: Literal["", "none", "empty"] = "" if answer is None else body_of(answer)
-    if seen.method == "HEAD":
-        body = "none"
-    return Setting(call.proxied, bool(seen.content), call.http2, body, call.pool)
 
 
 def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:

@@ -8,6 +8,7 @@ takes the short way.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
+from weakref import WeakKeyDictionary
 
 import httpx
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from .record import OpenExchange
 
 _BODILESS = (204, 304)
+# Of prepared answers that are in use: their headers, and whether they arrive as they are.
+_PLAIN: WeakKeyDictionary[httpx.Response, tuple[list[Any], bool]] = WeakKeyDictionary()
 
 
 def prepared_by(route: Route) -> httpx.Response | None:
@@ -66,6 +69,18 @@ def changed(request: Any, response: Any) -> str | None:
     if length is not None and not bodiless and int(length) != size:
         return f"its Content-Length is {int(length)}, and its body has {size} bytes"
     return None
+
+
+def is_plain(route: Route, request: Any) -> bool:
+    """Does a prepared answer arrive as it is? Asked for each call that it answers."""
+    model = route.return_value
+    if model is None or request.method == "HEAD":
+        return False
+    headers: Any = model.headers
+    known = _PLAIN.get(model)
+    if known is None or known[0] != headers._list:
+        known = _PLAIN[model] = (list(headers._list), changed(request, model) is None)
+    return known[1]
 
 
 async def deliver(call: Call, out: OpenExchange, response: Any, judge: Judge) -> Any:

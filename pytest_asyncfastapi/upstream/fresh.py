@@ -24,7 +24,8 @@ class Ready(httpx.Response):
         self.is_stream_consumed = True
         self._num_bytes_downloaded = len(body)
         self._content: bytes = body
-        await self.aclose()
+        self.is_closed = True
+        await self.stream.aclose()  # type: ignore[union-attr]  # in memory: nothing can fail
         return body
 
     def _ready_body(self) -> bytes | None:
@@ -77,5 +78,5 @@ def loaded(model: httpx.Response, request: httpx.Request) -> httpx.Response:
 def _headers(model: Any) -> httpx.Headers:
     headers = httpx.Headers.__new__(httpx.Headers)
     headers._list = list(model._list)
-    headers._encoding = model._encoding
+    headers._encoding = model.encoding  # found out once: each copy is asked for it several times
     return headers

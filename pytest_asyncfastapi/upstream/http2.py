@@ -86,6 +86,13 @@ class Http2:
 
     # What the client hears.
 
+    @property
+    def ended(self) -> bool:
+        """Is the connection over: at once, or as all is said that a GOAWAY has left to say?"""
+        if self._leaving and not self.streams and not self.peer.waiting:
+            self.peer.ended = True
+        return self.peer.ended
+
     def soonest(self, now: float) -> Stream | None:
         """The stream that has something to do first; `due` says when."""
         found: Stream | None = None
@@ -146,8 +153,6 @@ class Http2:
     def forget(self, stream: Stream) -> None:
         """It is over, and what it held has been released."""
         self.streams.pop(stream.number, None)
-        if self._leaving and not self.streams and not self.peer.waiting:
-            self.peer.ended = True
 
     def _make(self, stream: Stream, kind: str, value: Any) -> None:
         if kind == "say":

@@ -55,9 +55,9 @@ class Call:
     def pool(self) -> Pool:
         """The client's pool, and how many calls it lets on the wire at one time."""
         found = getattr(self.transport, "_pool", None)
-        limit = getattr(found, "_max_connections", None)
-        if limit is None or self.http2:  # whose streams share a connection
-            return id(self.transport), sys.maxsize
+        limit = getattr(found, "_max_connections", sys.maxsize)
+        if getattr(found, "_http2", False) and self.http2:  # whose streams share a connection
+            limit = sys.maxsize
         return id(self.transport), limit
 
     @property

@@ -66,7 +66,7 @@ class Library:
             if self.name == "httpx":
                 ready = fresh(response, request, Ready)
                 ready.extensions = _extensions(response, http2)
-                if not any(stream):
+                if not stream._stream:
                     _give_length(ready)
                 return ready
             stream = self.module.ByteStream(b"".join(stream))

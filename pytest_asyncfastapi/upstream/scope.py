@@ -16,7 +16,7 @@ import anyio
 
 from . import moment
 from .decide import Decision, Judge, Unbounded
-from .deliver import deliver, deliver_sync
+from .deliver import deliver, deliver_sync, is_plain
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
 from .messages import exhausted
@@ -107,7 +107,8 @@ class UpstreamScope:
         __tracebackhide__ = True  # the line that called is the app's
         if self._idle:
             return await call.real_async()
-        await call.request.aread()
+        if not hasattr(call.request, "_content"):
+            await call.request.aread()
         seen = call.library.as_httpx(call.request)
         now, clock = moment.instant()
         out = self.recorder.begin(
@@ -226,6 +227,8 @@ class UpstreamScope:
         response = None if self.router is None else self.router.prepared(out.request, match)
         if response is None:
             return None
+        if is_plain(match[0], out.request):
+            return call.library.as_own(response, call.request, sync=False, http2=call.http2)
         return await deliver(call, out, response, self.judge)
 
     def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
