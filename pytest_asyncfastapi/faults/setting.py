@@ -15,12 +15,12 @@ Pool = tuple[int, int]
 NO_POOL: Pool = (0, sys.maxsize)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Setting:
     """One call: does it use a proxy, send a body, speak HTTP/2; has its answer a body?
 
     `body` is `"none"` where an answer cannot have one (HEAD, 204, a length of 0), `"empty"`
-    where it could.
+    where it could. Not changed once made, and not frozen: one is made for every call.
     """
 
     proxied: bool = True

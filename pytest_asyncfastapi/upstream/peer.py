@@ -18,7 +18,7 @@ from ..faults import Effect
 from .framing import RAW, raw_frame, raw_head, unframed
 from .http1 import BodyMismatch, Http1
 from .proxies import Socks, connected
-from .tape import Tape, early_head, headers_of, instead, tampered
+from .tape import Tape, early_head, headers_of, instead, length_of, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from .tape import Move
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Script:
-    """What the network does to one request.
+    """What the network does to one request. Not changed once made, and not frozen: that costs.
 
     `answer()` gives the response, or an awaitable of it for an async client;
     `ready()` gives it without running anybody's code, or nothing where it
@@ -224,12 +224,9 @@ class Peer:
         self.response = response = tampered(effect, response)
         status = response.status_code
         reason = response.reason_phrase.encode("ascii", "ignore")
-        length = response.headers.get("content-length", "")
         bodiless = self._http1.method == b"HEAD" or status in (204, 304)
-        self._left = int(length) if length.isdecimal() else None
         headers = headers_of(response, effect)
-        if bodiless or len(headers) > len(response.headers.raw):
-            self._left = 0
+        self._left = 0 if bodiless else length_of(headers)
         self._raw = "" if bodiless else RAW.get(effect.ending, "")
         if effect.http10:
             self._raw, self._left = "plain", None

@@ -49,6 +49,7 @@ ENDS: dict[str, End] = {
 # The endings that cut a body off, whatever its length.
 _IN_BODY = ("truncated", "reset", "close", "stall", "reset_stream")
 _NEEDS_BODY = ("truncated", "bad_chunk", "bad_chunk_end", "too_long", "until_close")
+_CONTENT = ("bad_gzip", "truncated_gzip", "bad_json")
 _CLOSE = (b"Connection", b"close")
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 # How often a second a limited bandwidth lets bytes through.
@@ -89,6 +90,8 @@ def interim(effect: Effect, said: Any, kind: str = "say") -> Iterator[Move]:
 
 def tampered(effect: Effect, response: Any) -> Any:
     """The response that is sent in place of this one, where its content is the fault."""
+    if effect.ending not in _CONTENT:
+        return response
     headers = [
         (name, value)
         for name, value in response.headers.raw
@@ -99,12 +102,10 @@ def tampered(effect: Effect, response: Any) -> Any:
     elif effect.ending == "truncated_gzip":
         body = gzip.compress(_content(response), mtime=0)
         content, headers = body[: len(body) // 2], [*headers, (b"Content-Encoding", b"gzip")]
-    elif effect.ending == "bad_json":
+    else:
         headers = [item for item in headers if item[0].lower() != b"content-type"]
         content = b'{"truncated": '
         headers.append((b"Content-Type", b"application/json"))
-    else:
-        return response
     headers.append((b"Content-Length", b"%d" % len(content)))
     # As a stream: a response made with content would decode it here.
     stream = httpx.ByteStream(content)
@@ -119,7 +120,7 @@ def headers_of(response: Any, effect: Effect) -> list[tuple[bytes, bytes]]:
     if effect.ending == "two_lengths":
         return [*headers, (b"Content-Length", b"4"), (b"Content-Length", b"5")]
     stream = response.stream
-    if not isinstance(stream, httpx.ByteStream) or any(stream):
+    if not isinstance(stream, httpx.ByteStream) or stream._stream:
         return headers
     framed = response.status_code in (204, 304) or isinstance(effect.at, int)
     if framed or effect.ending in _NEEDS_BODY:
@@ -127,6 +128,14 @@ def headers_of(response: Any, effect: Effect) -> list[tuple[bytes, bytes]]:
     if any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers):
         return headers
     return [*headers, (b"Content-Length", b"0")]
+
+
+def length_of(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The length that a head says its body has."""
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    return None
 
 
 def _content(response: Any) -> bytes:

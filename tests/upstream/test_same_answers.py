@@ -126,3 +126,12 @@ def test_the_network_stream_says_nothing(upstream, library):
     with library.Client() as client:
         stream = client.get(URL).extensions["network_stream"]
     assert stream.get_extra_info("server_addr") is None
+
+
+def test_a_body_beside_connection_close(scope, library, mode):
+    """The whole body comes, and a cut of it is where it says."""
+    scope.router.get(URL).respond(text="0123456789")
+    scope.faults.on("*").connection_close()
+    assert seen(library, mode, "GET", URL)[1] == b"0123456789"
+    scope.faults.on("*").close_after(4)
+    assert seen(library, mode, "GET", URL) == "RemoteProtocolError"
