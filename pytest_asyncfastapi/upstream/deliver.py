@@ -8,10 +8,10 @@ takes the short way.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal
-from weakref import WeakKeyDictionary
 
 import httpx
 
+from ..frames import identity
 from .peer import Script
 from .play import play, play_sync
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from .record import OpenExchange
 
 _BODILESS = (204, 304)
-# Of prepared answers that are in use: their headers, and whether they arrive as they are.
-_PLAIN: WeakKeyDictionary[httpx.Response, tuple[list[Any], bool]] = WeakKeyDictionary()
+# Prepared answers by their route: each with its headers, and whether it arrives as it is.
+Kept = dict[int, tuple[httpx.Response, list[Any], bool]]
 
 
 def prepared_by(route: Route) -> httpx.Response | None:
@@ -71,16 +71,21 @@ def changed(request: Any, response: Any) -> str | None:
     return None
 
 
-def is_plain(route: Route, request: Any) -> bool:
-    """Does a prepared answer arrive as it is? Asked for each call that it answers."""
-    model = route.return_value
+def is_plain(route: Route, request: Any, kept: Kept) -> bool:
+    """Does a prepared answer arrive as it is? Asked for each call that it answers.
+
+    `kept` has what was found out before.
+    """
+    model = route._return_value
     if model is None or request.method == "HEAD":
         return False
     headers: Any = model.headers
-    known = _PLAIN.get(model)
-    if known is None or known[0] != headers._list:
-        known = _PLAIN[model] = (list(headers._list), changed(request, model) is None)
-    return known[1]
+    key = identity(route)
+    known = kept.get(key)
+    if known is None or known[0] is not model or known[1] != headers._list:
+        known = model, list(headers._list), changed(request, model) is None
+        kept[key] = known
+    return known[2]
 
 
 async def deliver(call: Call, out: OpenExchange, response: Any, judge: Judge) -> Any:

@@ -65,7 +65,8 @@ def loaded(model: httpx.Response, request: httpx.Request) -> httpx.Response:
     The stream of `model` must be an `httpx.ByteStream`.
     """
     response = fresh(model, request, httpx.Response)
-    if "content-encoding" in response.headers:
+    headers: Any = response.headers
+    if b"content-encoding" in [name for _, name, _ in headers._list]:
         response.read()  # to be decoded
         return response
     state = response.__dict__

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..frames import identity
 from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
@@ -58,7 +59,7 @@ class Call:
         limit = getattr(found, "_max_connections", sys.maxsize)
         if getattr(found, "_http2", False) and self.http2:  # whose streams share a connection
             limit = sys.maxsize
-        return id(self.transport), limit
+        return identity(self.transport), limit
 
     @property
     def proxied(self) -> bool:

@@ -136,7 +136,8 @@ class Upstream(Taping, AssertingRouter):
         if response is None or type(response.stream) is not httpx.ByteStream:
             return None
         response = loaded(response, request)
-        self.record(request, response=response, route=route)
+        # As `record()` does, which first asks whether it is given a path.
+        route.calls.append(self.calls.record(request, response))
         return response
 
     def answer(self, request: httpx.Request) -> Answer | None:

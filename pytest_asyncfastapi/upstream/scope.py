@@ -16,7 +16,7 @@ import anyio
 
 from . import moment
 from .decide import Decision, Judge, Unbounded
-from .deliver import deliver, deliver_sync, is_plain
+from .deliver import Kept, deliver, deliver_sync, is_plain
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
 from .messages import exhausted
@@ -67,6 +67,7 @@ class UpstreamScope:
         # the app's, such as asyncio.timeout() around it; virtual time makes that free.
         self.patience: Callable[[], float] = lambda: 0.0
         self.tapes = "replay"
+        self._plain: Kept = {}
         # A real server takes part from now on, and with it real time.
         self.on_serve: Callable[[], None] = lambda: None
         if faults.user_code is None:
@@ -227,7 +228,7 @@ class UpstreamScope:
         response = None if self.router is None else self.router.prepared(out.request, match)
         if response is None:
             return None
-        if is_plain(match[0], out.request):
+        if is_plain(match[0], out.request, self._plain):
             return call.library.as_own(response, call.request, sync=False, http2=call.http2)
         return await deliver(call, out, response, self.judge)
 
