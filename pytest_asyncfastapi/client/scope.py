@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 # What h11 sends, and a client over the network with it, as one text; a line break ends a line.
 _SENDABLE = re.compile(rb"(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?\n)*")
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_MOST = 512
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -40,12 +41,17 @@ class ScopeBuilder:
         self.state = state
         self.extensions = extensions
         self._targets: dict[bytes, tuple[str, bytes, bytes]] = {}
+        self._sendable: set[tuple[tuple[bytes, bytes], ...]] = set()
 
     def http(self, request: Any) -> dict[str, Any]:
         """The scope of one request: a fresh dict, headers as lower-cased byte pairs."""
         url = request.url
         raw = request.headers.raw
-        _check_headers(request, raw)
+        sent = tuple(raw)
+        if sent not in self._sendable:  # most requests of a client have the same headers
+            _check_headers(request, raw)
+            if len(self._sendable) < _MOST:
+                self._sendable.add(sent)
         raw_target = url.raw_path
         target = self._targets.get(raw_target)
         if target is None:
@@ -88,7 +94,7 @@ class ScopeBuilder:
         raw_path = self.root_path.encode() + raw_path
         target = (unquote(raw_path.decode("ascii")), raw_path, query)
         # A test that walks over ever new paths must not grow this for ever.
-        if len(self._targets) > 512:
+        if len(self._targets) > _MOST:
             self._targets.clear()
         self._targets[raw_target] = target
         return target
