@@ -7,6 +7,7 @@ names, the guards hang on the test item.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -105,11 +106,17 @@ async def asgi_client(
         unguarded=lambda: state.on_virtual_time,
         note=state.note,
         way_in=state.way_in,
+        outside=partial(_is_routed, state),
     ) as client:
         state.lending.client = client
         if state.probe is not None:
             state.probe.client = client
         yield client
+
+
+def _is_routed(state: TestState, sent: Any) -> bool:
+    router = state.scope.router
+    return router is not None and router.answers(sent)
 
 
 @pytest.fixture

@@ -117,12 +117,14 @@ async def client_of(
     unguarded: Callable[[], bool] = is_explored,
     note: Callable[[str], None] | None = None,
     way_in: Callable[[Any], Impairment | None] | None = None,
+    outside: Callable[[Any], bool] | None = None,
     **client_options: Any,
 ) -> AsyncIterator[Any]:
     """A client for an app that runs already; see `open_app` for the options.
 
     `note` is told what a response has that harms nobody; `way_in` is asked for each
-    request whether anything goes wrong with it.
+    request whether anything goes wrong with it, `outside` for a redirect to another
+    origin whether somebody else answers it.
     """
     from .client.optional import OFFERED
     from .client.scope import ScopeBuilder
@@ -145,8 +147,8 @@ async def client_of(
         guard=timeout,
         unguarded=unguarded,
         note=note,
-        inherited=run.inherited if run else (),
         way_in=way_in,
+        outside=outside,
     )
     opened = make(core, base_url=base_url, timeout=timeout, **client_options)
     try:

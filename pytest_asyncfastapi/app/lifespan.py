@@ -11,7 +11,7 @@ Source: the ASGI specification, "Lifespan Protocol".
 
 from __future__ import annotations
 
-from contextvars import Context, copy_context
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,14 +19,11 @@ import asgi_lifespan._concurrency.asyncio  # noqa: F401  (or it is imported on t
 from asgi_lifespan import LifespanManager
 
 from ..activity import ACTIVITY, LIFESPAN
-from ..context import changes
 from ..tasks import Signal, Spawned, current_task, end_by_force, spawn
 from ..units import show
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from ..context import Change
 
 
 class LifespanError(RuntimeError):
@@ -45,12 +42,9 @@ class Lifespan:
     ) -> None:
         self.state: dict[str, Any] = {}
         self.supported = True
-        # The context variables that the app's start-up has set, for its requests.
-        self.inherited: tuple[Change, ...] = ()
         self._app = app
         self._startup_timeout = startup_timeout
         self._shutdown_timeout = shutdown_timeout
-        self._before = Context()
         self._phase = "startup"
         self._started = self._stopping = self._app_over = self._over = self._killed = False
         self._crash: BaseException | None = None
@@ -64,7 +58,6 @@ class Lifespan:
         """Run the start-up; raises the app's own exception, or `LifespanError`."""
         context = copy_context()
         context.run(ACTIVITY.set, LIFESPAN)
-        self._before = context.copy()
         self._task, _ = spawn(self._host(), context, LIFESPAN)
         with anyio.move_on_after(self._startup_timeout):
             while not (self._started or self._broken()):
@@ -173,8 +166,6 @@ class Lifespan:
                 self._failed = str(message.get("message", ""))
                 # Not fired yet: Starlette raises the exception itself right after this.
                 return
-            if message["type"] == "lifespan.startup.complete":
-                self.inherited = changes(self._before, copy_context())
             if self._failed is None:
                 await send(message)
 

@@ -11,6 +11,7 @@ import datetime
 from typing import TYPE_CHECKING, Any
 
 from ..stopwatch import perf_counter
+from .redirects import Sending, leads_away
 from .transport import EXTENSION, Core
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ class AppClient:
         auth = unset if auth is _AS_PARENT else auth
         follow_redirects = unset if follow_redirects is _AS_PARENT else follow_redirects
         ready: Any = stream
-        if self._is_plain(request, auth, follow_redirects):
+        earlier = request.extensions.get(EXTENSION)  # where it is the `next_request` of a response
+        first = request.url if earlier is None else earlier.first
+        if self._is_plain(request, auth, follow_redirects) and not leads_away(request, first):
             began = perf_counter()
             if stream:
                 ready = await self.asgi.opened(request)
@@ -112,7 +115,7 @@ class AppClient:
             if not 300 <= ready.status < 400:
                 return self._response(request, ready, began, streamed=stream)
             # The library knows what to do with a redirect.
-        request.extensions = {**request.extensions, EXTENSION: ready}
+        request.extensions = {**request.extensions, EXTENSION: Sending(ready, first)}
         return await super().send(  # type: ignore[misc]
             request, stream=stream, auth=auth, follow_redirects=follow_redirects
         )

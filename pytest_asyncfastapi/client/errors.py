@@ -26,6 +26,10 @@ class LoopMismatch(RuntimeError):
     """A request came from another event loop than the one the client was opened in."""
 
 
+class RedirectedAway(RuntimeError):
+    """A redirect was followed to another origin, where nobody answers."""
+
+
 def disconnect_caused(error: BaseException | None) -> bool:
     """Is this error only the echo of the client having left?"""
     seen: set[int] = set()

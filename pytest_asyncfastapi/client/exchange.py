@@ -16,7 +16,7 @@ import anyio.lowlevel
 
 from ..tasks import Signal
 from .errors import ClientDisconnected
-from .messages import checked_body, checked_start
+from .messages import checked_body, checked_start, note_dropped_body
 from .optional import send_optional, trailers_promised
 from .served import Served
 from .upload import Upload
@@ -33,6 +33,7 @@ LOW_WATER = HIGH_WATER // 4
 CROWD = 16
 AT_ONCE = 64 * 1024
 _BODY = "http.response.body"
+NO_BODY = frozenset((204, 304))  # the statuses whose responses have no body
 # How much an app may send without ever letting go of the loop: it must stay cancellable.
 PAUSE = 1024 * 1024
 
@@ -167,7 +168,7 @@ class Exchange(Served):
         if message.get("trailers"):
             self._trailing = trailers_promised(self)
         self.started = True
-        self._bodiless = self.scope.get("method") == "HEAD"
+        self._bodiless = self.scope.get("method") == "HEAD" or self.status in NO_BODY
         self._flows = self.streaming and not self._bodiless
         self._progress()
 
@@ -183,6 +184,8 @@ class Exchange(Served):
         if chunk and not self._bodiless:
             self._sent += len(chunk)
             self.chunks.append(chunk)
+        elif chunk and self.status in NO_BODY:
+            note_dropped_body(self)
         if message.get("more_body", False):
             self._progress()
             return
@@ -205,6 +208,11 @@ class Exchange(Served):
                 await self._freed.wait()
         self._pause_at = self._taken + HIGH_WATER
 
+    @property
+    def in_background(self) -> bool:
+        """Has the client all of the response, while the app still runs?"""
+        return self.complete and not (self.finished or self.disconnected)
+
     def end(self) -> None:
         """The response is complete."""
         self.complete, self._flows = True, False
@@ -225,10 +233,7 @@ class Exchange(Served):
 
     def _check_length(self) -> None:
         declared = self._declared
-        no_body = (
-            self.scope.get("method") == "HEAD" or self.status in (204, 304) or self.status < 200
-        )
-        if declared is not None and not no_body and declared != self._sent:
+        if declared is not None and not self._bodiless and declared != self._sent:
             raise self.violated(
                 f"declared Content-Length: {declared} but sent {self._sent} bytes",
                 "let the framework set the header, or send what was declared",

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from .messages import checked_header
+
 if TYPE_CHECKING:
     from .exchange import Exchange
 
@@ -43,14 +45,15 @@ async def send_optional(exchange: Exchange, message: dict[str, Any]) -> None:
             "look there first, or offer it: open_app(app, extensions=[...])",
         )
     if kind == DEBUG:
-        _extensions(exchange)["debug"] = message["info"]
+        _extensions(exchange)[DEBUG] = message["info"]
     elif kind == TRAILERS:
         _send_trailers(exchange, message)
     elif kind == EARLY_HINT:
         _hint(exchange, message)
     elif kind == PUSH:
-        push = (message["path"], [tuple(pair) for pair in message.get("headers") or ()])
-        _extensions(exchange).setdefault("pushes", []).append(push)
+        headers = [checked_header(exchange, pair) for pair in message.get("headers") or ()]
+        push = (message["path"], headers)
+        _extensions(exchange).setdefault(PUSH, []).append(push)
     elif kind == PATHSEND:
         await _send_path(exchange, message)
     else:
@@ -59,18 +62,18 @@ async def send_optional(exchange: Exchange, message: dict[str, Any]) -> None:
 
 def trailers_promised(exchange: Exchange) -> bool:
     """A response with `trailers` in its start: a list that is filled when they come."""
-    _extensions(exchange)["trailers"] = []
+    _extensions(exchange)[TRAILERS] = []
     return True
 
 
 def _send_trailers(exchange: Exchange, message: dict[str, Any]) -> None:
-    promised = (exchange.extensions or {}).get("trailers")
+    promised = (exchange.extensions or {}).get(TRAILERS)
     if promised is None:
         raise exchange.violated(
             "sent http.response.trailers without having promised them",
             "send http.response.start with trailers=True",
         )
-    promised.extend(tuple(pair) for pair in message.get("headers") or ())
+    promised.extend(checked_header(exchange, pair) for pair in message.get("headers") or ())
     if not message.get("more_trailers", False):
         exchange.end()
 
@@ -85,7 +88,9 @@ def _hint(exchange: Exchange, message: dict[str, Any]) -> None:
     wrong = [link for link in links if not isinstance(link, bytes)]
     if wrong:
         raise exchange.violated(f"sent the early hint {wrong[0]!r}", "send each link as bytes")
-    _extensions(exchange).setdefault("early_hints", []).extend(links)
+    for link in links:
+        checked_header(exchange, (b"link", link))
+    _extensions(exchange).setdefault(EARLY_HINT, []).extend(links)
 
 
 async def _send_path(exchange: Exchange, message: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ uvicorn's behaviour (`root_path` is a prefix of `path` and `raw_path`).
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -15,6 +16,10 @@ from .optional import OFFERED
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+# What h11 sends, and a client over the network with it, as one text; a line break ends a line.
+_SENDABLE = re.compile(rb"(?:[-!#$%&'*+.^_`|~0-9A-Za-z]+:(?:[^\x00\s]+(?:[ \t]+[^\x00\s]+)*)?\n)*")
+_NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_MOST = 512
 _DEFAULT_PORTS = {"http": 80, "https": 443, "ws": 80, "wss": 443}
 
 
@@ -36,10 +41,17 @@ class ScopeBuilder:
         self.state = state
         self.extensions = extensions
         self._targets: dict[bytes, tuple[str, bytes, bytes]] = {}
+        self._sendable: set[tuple[tuple[bytes, bytes], ...]] = set()
 
     def http(self, request: Any) -> dict[str, Any]:
         """The scope of one request: a fresh dict, headers as lower-cased byte pairs."""
         url = request.url
+        raw = request.headers.raw
+        sent = tuple(raw)
+        if sent not in self._sendable:  # most requests of a client have the same headers
+            _check_headers(request, raw)
+            if len(self._sendable) < _MOST:
+                self._sendable.add(sent)
         raw_target = url.raw_path
         target = self._targets.get(raw_target)
         if target is None:
@@ -55,7 +67,7 @@ class ScopeBuilder:
             "raw_path": target[1],
             "query_string": target[2],
             "root_path": self.root_path,
-            "headers": [(name.lower(), value) for name, value in request.headers.raw],
+            "headers": [(name.lower(), value) for name, value in raw],
             "client": list(self.client),
             "server": [url.host, url.port or _DEFAULT_PORTS.get(scheme, 80)],
             "extensions": {name: {} for name in self.extensions},
@@ -82,10 +94,23 @@ class ScopeBuilder:
         raw_path = self.root_path.encode() + raw_path
         target = (unquote(raw_path.decode("ascii")), raw_path, query)
         # A test that walks over ever new paths must not grow this for ever.
-        if len(self._targets) > 512:
+        if len(self._targets) > _MOST:
             self._targets.clear()
         self._targets[raw_target] = target
         return target
+
+
+def _check_headers(request: Any, raw: list[tuple[bytes, bytes]]) -> None:
+    """Raise the library's `LocalProtocolError` for what it could not send over a network."""
+    text = b"".join([b"%s:%s\n" % pair for pair in raw])
+    if text.count(b"\n") == len(raw) and _SENDABLE.fullmatch(text):
+        return
+    for name, value in raw:
+        what = f"value {value!r}" if _NAME.fullmatch(name) else f"name {name!r}"
+        line = b"%s:%s\n" % (name, value)
+        if line.count(b"\n") > 1 or not _SENDABLE.fullmatch(line):
+            error = library_of(request).LocalProtocolError
+            raise error(f"Illegal header {what}", request=request)
 
 
 def body_of(request: Any) -> bytes | AsyncIterator[bytes]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..stopwatch import perf_counter
 from .exchange import Exchange
+from .redirects import elsewhere, is_foreign, leads_away, redirected_away
 from .signals import translated
 from .transport import EXTENSION, Core
 
@@ -61,16 +62,28 @@ class Transport:
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self._outer: Any = None  # the library's own transport, for redirects that lead away
 
     async def handle_async_request(self, request: Any) -> Any:
         """Answer with a response at `http.response.start`, or when the app has ended."""
-        mode = request.extensions.get(EXTENSION, True)
+        mode, first = request.extensions.get(EXTENSION) or (True, request.url)
+        foreign = False
+        if leads_away(request, first):
+            mode = mode.streaming if isinstance(mode, Exchange) else mode
+            response = await elsewhere(request, self.core.outside, self._real)
+            if response is not None:
+                return response
+            foreign = is_foreign(request, first)
         if mode is True or (isinstance(mode, Exchange) and mode.streaming):
             exchange = await self.core.opened(request) if mode is True else mode
             stream = self.body(self.core, exchange, request)
         else:
             exchange = mode if isinstance(mode, Exchange) else await self.core.answered(request)
             stream = self.library.ByteStream(b"".join(exchange.chunks))
+        if foreign and exchange.status == 404:
+            if exchange.streaming:
+                await stream.aclose()
+            raise redirected_away(request, first)
         return self.library.Response(
             exchange.status,
             headers=exchange.headers,
@@ -79,6 +92,14 @@ class Transport:
             extensions=exchange.extensions,
         )
 
+    def _real(self) -> Any:
+        if self._outer is None:
+            self._outer = self.library.AsyncHTTPTransport()
+        return self._outer
+
     async def aclose(self) -> None:
         """Reap what is still open."""
+        outer, self._outer = self._outer, None
+        if outer is not None:
+            await outer.aclose()
         await self.core.aclose()

@@ -20,8 +20,8 @@ import anyio
 
 from .._http import library_of
 from ..activity import ACTIVITY
-from ..context import lay_under
 from ..tasks import loop_identity, spawn, step
+from .background import PATIENCE, let_end
 from .errors import AppStillRunning, LoopMismatch, disconnect_caused
 from .exchange import Exchange
 from .impaired import ImpairedExchange
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
 
-    from ..context import Change
     from .contracts import Impairment
-    from .served import Served
 
 EXTENSION = "asyncfastapi"
 RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
@@ -54,8 +52,8 @@ class Core:
     `check` is called before each request: the lifespan may have died meanwhile.
     `guard` is the client's default timeout; it does not hold while `unguarded()`.
     `note` is told what is not quite right in a response but harms nobody.
-    `inherited` are context variables of the lifespan, see `context`. `way_in`
-    says what goes wrong with a request on its way in, see `impaired`.
+    `way_in` says what goes wrong with a request on its way in, see `impaired`; `outside`
+    whether somebody else answers a redirect to another origin, see `redirects`.
     """
 
     def __init__(
@@ -70,8 +68,8 @@ class Core:
         guard: float | None = None,
         unguarded: Callable[[], bool] = lambda: False,
         note: Callable[[str], None] | None = None,
-        inherited: tuple[Change, ...] = (),
         way_in: Callable[[Any], Impairment | None] | None = None,
+        outside: Callable[[Any], bool] | None = None,
     ) -> None:
         self.app = app
         self.scopes = scopes or ScopeBuilder()
@@ -82,9 +80,9 @@ class Core:
         self._guard = guard
         self._unguarded = unguarded
         self._note = note
-        self._inherited = inherited
         self._way_in = way_in
-        self._open: set[Served] = set()
+        self.outside = outside
+        self._open: set[Exchange] = set()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: object = None
 
@@ -122,7 +120,7 @@ class Core:
             return Exchange(scope, body, label=label, streaming=streaming)
         return ImpairedExchange(scope, body, label=label, streaming=streaming, plan=plan)
 
-    def launch(self, served: Served) -> None:
+    def launch(self, served: Exchange) -> None:
         """Run the app in a task and a context of its own; `aclose` reaps it at the latest."""
         if self._check is not None:
             self._check()
@@ -135,14 +133,11 @@ class Core:
             served.last_progress = served.now()
 
     def _context(self, label: str) -> Context:
-        """A copy of the caller's context; what the lifespan has set lies under it."""
         context = copy_context()
-        if self._inherited:
-            lay_under(context, self._inherited)
         context.run(ACTIVITY.set, label)
         return context
 
-    def landed(self, served: Served) -> None:
+    def landed(self, served: Exchange) -> None:
         """It has finished: nothing is left to reap."""
         self._open.discard(served)
 
@@ -166,6 +161,8 @@ class Core:
         with translated(request, library_of(request)):
             if not exchange.finished:
                 await self._until_answered(exchange, self.read_timeout(request))
+                if self.background and exchange.in_background:
+                    await self._after(exchange)
             await self._leave(exchange)
             check(exchange)
             return as_a_server_would(exchange)
@@ -182,15 +179,20 @@ class Core:
             exchange.finished
             or exchange.request_error is not None
             or (bool(exchange.cut) and not exchange.complete)
-            or (exchange.complete and not self.background)
+            or exchange.complete
         )
 
     async def _leave(self, exchange: Exchange) -> None:
         """End an exchange early; keep it for `aclose` where only its background goes on."""
-        if not exchange.finished and (self.background or not exchange.complete):
+        if not exchange.finished and not exchange.complete:
             await exchange.abandon(self.grace)
         if exchange.finished:
             self.landed(exchange)
+
+    async def _after(self, exchange: Exchange) -> None:
+        """Wait for what the app does after its response: the client's guard bounds that."""
+        guard = None if self._unguarded() else self._guard
+        await let_end(exchange, guard, self.grace)
 
     # A caller who streams
 
@@ -239,6 +241,8 @@ class Core:
         """The next chunk of the body, while the app runs; None at its end."""
         while not exchange.chunks:
             if self._over(exchange):
+                if self.background and exchange.in_background:
+                    await self._after(exchange)
                 await self.leave_cut(exchange)
                 check(exchange)
                 as_a_server_would(exchange)
@@ -248,11 +252,13 @@ class Core:
 
     async def close_exchange(self, exchange: Exchange) -> None:
         """The caller is done with a streamed response: leave if the app is not."""
-        failing = sys.exc_info()[1] is not None
+        failing = sys.exc_info()[1]
+        if self.background and exchange.in_background and not isinstance(failing, Exception):
+            await self._after(exchange)
         await self._leave(exchange)
         if disconnect_caused(exchange.error):
             exchange.error = None  # no news; and its traceback holds on to all of the app's frames
-        if failing or not exchange.raises:
+        if failing is not None or not exchange.raises:
             return
         error = exchange.told_error()
         if error is not None:
@@ -275,18 +281,23 @@ class Core:
     async def aclose(self) -> None:
         """Reap every exchange that is still open: no task outlives the client."""
         closers, self._closers = self._closers, []
+        failing = sys.exc_info()[1] is not None
         failed: BaseException | None = None
         for close in closers:
             try:
                 await close()
             except AppStillRunning as error:  # the others are to be reaped all the same
                 failed = error
+        until = anyio.current_time() + PATIENCE
         for thing in list(self._open):
             self._open.discard(thing)
-            if thing.finished:
-                continue
             try:
-                await thing.abandon(self.grace)
+                if thing.in_background:
+                    await let_end(thing, until - anyio.current_time(), self.grace)
+                elif not thing.finished:
+                    await thing.abandon(self.grace)
+                if thing.complete and thing.raises and not disconnect_caused(thing.error):
+                    failed = failed or (None if failing else thing.told_error())
             except AppStillRunning as error:
                 failed = error
         if failed is not None:

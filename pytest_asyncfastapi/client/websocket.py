@@ -19,7 +19,7 @@ from ..units import seconds, show
 from .transport import MAKES_EXCHANGE
 from .websocket_errors import ABNORMAL, WebSocketClosed, WebSocketRejected
 from .websocket_impaired import socket_exchange
-from .websocket_messages import sendable
+from .websocket_messages import encodable, sendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -177,6 +177,11 @@ class WebSocket:
             raise TypeError(
                 f"{exchange.label}: a message is str or bytes, not {type(data).__name__}. "
                 "Fix: send_json(data), or encode it."
+            )
+        if isinstance(payload, str) and not encodable(payload):
+            raise ValueError(
+                f"{exchange.label}: {payload[:60]!r} cannot be sent as text: half of a surrogate "
+                "pair has no UTF-8. Fix: cut text by characters."
             )
         if not await self._until(lambda: exchange.over or not exchange.full, _AS_REQUEST):
             raise self._library.WriteTimeout(

@@ -62,6 +62,11 @@ class SocketExchange(Exchange):
         """Is the handshake over, with a WebSocket as its result?"""
         return self.started and self.status == 101
 
+    @property
+    def in_background(self) -> bool:
+        """A WebSocket has no background: its app ends with it."""
+        return False
+
     async def run(self, app: Callable[..., Any]) -> None:
         """Call the app to its end; to notice that the WebSocket is over is no error."""
         await super().run(app)
@@ -123,7 +128,7 @@ class SocketExchange(Exchange):
             )
 
     def _accept(self, message: dict[str, Any]) -> None:
-        _, headers, _ = checked_start(self, {**message, "status": 101})
+        _, headers, _ = checked_start(self, message, handshake=True)
         self.subprotocol = checked_subprotocol(self, message)
         key = dict(self.scope["headers"]).get(b"sec-websocket-key", b"")
         digest = base64.b64encode(hashlib.sha1(key + _GUID).digest())

@@ -38,7 +38,28 @@ def checked_payload(served: Served, message: dict[str, Any]) -> str | bytes:
         raise served.violated(
             f"sent text of type {type(text).__name__}", 'send str as "text", bytes as "bytes"'
         )
+    if not encodable(text):
+        raise served.violated(
+            f"sent the text {_shown(text)}, which cannot be encoded as UTF-8 (half of a surrogate "
+            "pair)",
+            "cut text by characters, not by UTF-16 units",
+        )
     return text
+
+
+def encodable(text: str) -> bool:
+    """Can this text be sent? Half of a surrogate pair cannot."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _shown(text: str) -> str:
+    return f"{text[:60]!r}" + ("..." if len(text) > 60 else "")
 
 
 def checked_close(served: Served, message: dict[str, Any]) -> tuple[int, str]:
@@ -50,10 +71,11 @@ def checked_close(served: Served, message: dict[str, Any]) -> tuple[int, str]:
             f"closed the WebSocket with code {code!r}, which cannot be sent",
             "use 1000, 1001, 1003, 1007-1014 or one of 3000-4999",
         )
-    if not isinstance(reason, str) or len(reason.encode()) > _LONGEST_REASON:
+    fits = isinstance(reason, str) and encodable(reason) and len(reason.encode()) <= _LONGEST_REASON
+    if not fits:
         raise served.violated(
             f"closed the WebSocket with the reason {reason!r}",
-            f"give a str of at most {_LONGEST_REASON} bytes",
+            f"give a str of at most {_LONGEST_REASON} bytes in UTF-8",
         )
     return int(code), reason
 

@@ -9,17 +9,23 @@ library only, so that options can be validated without importing httpx.
 from .effect import Effect
 from .errors import FaultSpecError, NoTimeoutSet
 from .grammar import FaultSpec, parse
+from .plan import Plan
 from .rule import FaultRule, Hit
-from .table import Faults, Plan
+from .setting import NO_POOL, InFlight, Pool, Setting
+from .table import Faults
 
 __all__ = [
+    "NO_POOL",
     "Effect",
     "FaultRule",
     "FaultSpec",
     "FaultSpecError",
     "Faults",
     "Hit",
+    "InFlight",
     "NoTimeoutSet",
     "Plan",
+    "Pool",
+    "Setting",
     "parse",
 ]

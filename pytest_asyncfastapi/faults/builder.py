@@ -6,6 +6,7 @@ Each verb adds one rule and returns it, so that a schedule can follow:
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from . import values
@@ -76,6 +77,10 @@ class FaultPoint:
         """Send the body at this rate (bytes a second, or `"16KB/s"`)."""
         return self._add(Effect(bandwidth=values.rate(rate)), optional)
 
+    def upload_rate(self, rate: float | str, *, optional: bool = False) -> FaultRule:
+        """Read the request's body at this rate (bytes a second, or `"16KB/s"`), steadily."""
+        return self._add(Effect(upload_rate=values.rate(rate)), optional)
+
     def dribble(
         self, pieces: int, over: float | str, *, head: bool = False, optional: bool = False
     ) -> FaultRule:
@@ -120,16 +125,21 @@ class FaultPoint:
         """Refuse the connection (nothing listens)."""
         return self._end("refused", optional)
 
-    def dns_error(self, *, optional: bool = False) -> FaultRule:
-        """Fail to resolve the host name."""
-        return self._end("dns_error", optional)
+    def dns_error(self, kind: str = "unknown", *, optional: bool = False) -> FaultRule:
+        """Fail to resolve the host name: `"unknown"`, or `"temporary"` (EAI_AGAIN)."""
+        return self._add(Effect(ending="dns_error", detail=values.dns_error(kind)), optional)
 
     def tls_error(self, kind: str = "untrusted", *, optional: bool = False) -> FaultRule:
-        """Fail the handshake: untrusted, hostname, expired, plain_http, eof, stall, version."""
+        """Fail the handshake.
+
+        By a certificate that is `untrusted`, `self_signed`, `expired`, `not_yet_valid` or for
+        another `hostname`; by `client_certificate` (one is required), `unknown_name` (SNI),
+        `version`, `plain_http`; by `eof`, `reset` or `stall`.
+        """
         return self._add(Effect(ending="tls_error", detail=values.tls_error(kind)), optional)
 
     def proxy_error(self, kind: int | str, *, optional: bool = False) -> FaultRule:
-        """Fail at the client's proxy: 503, 407, eof, refused."""
+        """Fail at the client's proxy: 407, 502, 503, 504, eof, refused, stall."""
         return self._add(Effect(ending="proxy_error", detail=values.proxy_error(kind)), optional)
 
     def reset(
@@ -170,17 +180,33 @@ class FaultPoint:
 
     # HTTP/2. Over HTTP/1.1, where the stream is the connection: a reset, a close.
 
-    def reset_stream(self, *, after_bytes: int | None = None, optional: bool = False) -> FaultRule:
-        """Reset the request's own stream, before the answer or in its body; others go on."""
-        return self._add(Effect(ending="reset_stream", at=_place(after_bytes, False)), optional)
+    def reset_stream(
+        self, *, after_bytes: int | None = None, code: str = "", optional: bool = False
+    ) -> FaultRule:
+        """Reset the request's own stream, before the answer or in its body; others go on.
+
+        `code` is an error code of HTTP/2, such as `"cancel"`; it is `"internal_error"` else.
+        """
+        name = values.code(code) if code else ""
+        place = _place(after_bytes, False)
+        return self._add(Effect(ending="reset_stream", at=place, detail=name), optional)
 
     def refused_stream(self, *, optional: bool = False) -> FaultRule:
         """Refuse the request's own stream: the server has not worked on it."""
         return self._end("refused_stream", optional)
 
-    def goaway(self, *, optional: bool = False) -> FaultRule:
-        """Say GOAWAY, and close the connection with every stream on it."""
-        return self._end("goaway", optional)
+    def goaway(
+        self, *, graceful: bool = False, code: str = "", optional: bool = False
+    ) -> FaultRule:
+        """Say GOAWAY before this request is taken, and close the connection at once.
+
+        `graceful`: the requests that were taken before are served first. `code` is an error
+        code of HTTP/2, such as `"enhance_your_calm"`; it is `"no_error"` else.
+        """
+        if graceful and code:
+            raise ValueError("goaway() is graceful or has an error code, not both")
+        how = "graceful" if graceful else values.goaway(code) if code else ""
+        return self._add(Effect(ending="goaway", detail=how), optional)
 
     # Answers that are wrong.
 
@@ -204,6 +230,33 @@ class FaultPoint:
         status = values.status_code(code)
         effect = Effect(ending="status", status=status, retry_after=after, body=body, headers=added)
         return self._add(effect, optional)
+
+    def early_answer(
+        self, code: int = 413, *, reset: bool = False, optional: bool = False
+    ) -> FaultRule:
+        """Answer with this status before the request's body has arrived, and close.
+
+        The rest of the body is read and dropped; with `reset` the connection is reset.
+        """
+        found = values.early_answer(f"{code}/reset" if reset else code)
+        effect = Effect(ending="early_answer", status=int(found["status"]))
+        return self._add(replace(effect, detail=str(found["detail"])), optional)
+
+    def connection_close(self, *, optional: bool = False) -> FaultRule:
+        """Answer with `Connection: close`, and close: also beside a status of another rule."""
+        return self._add(Effect(connection_close=True), optional)
+
+    def http10(self, *, optional: bool = False) -> FaultRule:
+        """Answer as a server of HTTP/1.0: no chunks, and the connection is closed."""
+        return self._add(Effect(http10=True), optional)
+
+    def no_http2(self, *, optional: bool = False) -> FaultRule:
+        """Do not offer HTTP/2 in the TLS handshake: the client has to speak HTTP/1.1."""
+        return self._add(Effect(no_http2=True), optional)
+
+    def two_lengths(self, *, optional: bool = False) -> FaultRule:
+        """Answer with two lengths that differ."""
+        return self._end("two_lengths", optional)
 
     def truncated(self, *, optional: bool = False) -> FaultRule:
         """Close the connection in the middle of the body."""

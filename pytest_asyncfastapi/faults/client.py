@@ -18,6 +18,7 @@ from ..units import seconds, show
 from .effect import Effect
 from .rule import FaultRule, Where
 from .schedule import Concurrency
+from .setting import NO_POOL
 from .values import count
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from ..findings import Location
     from ..frames import UserCode
+    from .setting import Pool
 
 POINTS = ("request", "start", "first_byte")
 
@@ -89,7 +91,9 @@ class ClientRule(FaultRule):
             return False
         return self.where.covers(_PathOf(request.url.path))
 
-    def strikes(self, now: float = 0.0, *, again: bool = False) -> Effect | None:
+    def strikes(
+        self, now: float = 0.0, *, again: bool = False, pool: Pool = NO_POOL
+    ) -> Effect | None:
         """Take note of one more request; is it to get the fault?"""
         struck = super().strikes(now)
         if struck is not None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .dependency import PREFIX
-from .effect import DELAYS, ENDINGS, Effect
+from .effect import CHANGES, DELAYS, ENDINGS, Effect
 from .errors import FaultSpecError
 from .words import KNOWN, SCHEDULES, VALUES, WORDS
 
@@ -113,6 +113,8 @@ def _apply(spec: str, result: FaultSpec, item: _Item) -> FaultSpec:
         return replace(result, optional=True)
     if item.word in ENDINGS:
         return _with(spec, result, item, {"ending": item.word})
+    if item.word in CHANGES:
+        return _with(spec, result, item, {item.word: True})
     word = VALUES[item.word]
     value = _read(spec, item, word)
     if item.word == "raises":
@@ -122,6 +124,8 @@ def _apply(spec: str, result: FaultSpec, item: _Item) -> FaultSpec:
         values = value if isinstance(value, tuple) else (value,)
         return replace(result, schedules=(*result.schedules, (name, values)))
     found: dict[str, Any] = {word.field: value} if item.value is not None else {}
+    if isinstance(value, dict):
+        found = value
     if word.ending:
         found = {"detail": word.default} | found if word.default else found
         found["ending"] = word.ending

@@ -18,11 +18,13 @@ from typing import TYPE_CHECKING, Any
 from ..units import seconds
 from . import schedule, values
 from .schedule import Moment, Quota
+from .setting import NO_POOL, InFlight
 
 if TYPE_CHECKING:
     from ..findings import Location
     from .effect import Effect
     from .schedule import Schedule
+    from .setting import Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class FaultRule:
         self.is_optional = optional
         self.seen = 0
         self.hits = 0
+        self.powerless = ""  # why it could have no effect on a call that it covers
         self.fired: list[Hit] = []
         self._stream = stream
         self._schedules: list[Schedule] = []
@@ -104,7 +107,7 @@ class FaultRule:
         # Its own stream, so that a delay drawn does not change who is struck.
         self._delays = random.Random(f"{stream}/delay")
         self._schedules = copy.deepcopy(self._unused)
-        self._out = 0
+        self._out = InFlight()
 
     # When. Each verb lets some of the calls that reach it through to the next.
 
@@ -174,16 +177,19 @@ class FaultRule:
         """Does it matter to it how long a request is in flight?"""
         return any(isinstance(item, schedule.Concurrency) for item in self._schedules)
 
-    def strikes(self, now: float = 0.0, *, again: bool = False) -> Effect | None:
+    def strikes(
+        self, now: float = 0.0, *, again: bool = False, pool: Pool = NO_POOL
+    ) -> Effect | None:
         """Take note of one more covered request; what it gets, or nothing.
 
         `now` is seconds since the test began; `again` says that it is a
-        further attempt to connect, for a request that is counted already.
+        further attempt to connect, for a request that is counted already; `pool` the one of the
+        client, beyond whose size nothing is in flight.
         """
         with self._lock:
             self.seen += 1
-            self._out += not again
-            moment = Moment(now, self._out, self._random)
+            out = self._out.total if again else self._out.enter(pool)
+            moment = Moment(now, out, self._random)
             if not all(item.passes(moment) for item in self._schedules):
                 return None
             self.hits += 1
@@ -195,10 +201,16 @@ class FaultRule:
         left = [item.left(now) for item in self._schedules if isinstance(item, Quota)]
         return replace(effect, retry_after=str(math.ceil(max(left)))) if left else effect
 
-    def leave(self) -> None:
+    def unstrike(self, why: str) -> None:
+        """It turned out that it had no effect on a request that it struck."""
+        with self._lock:
+            self.hits -= 1
+            self.powerless = why
+
+    def leave(self, pool: Pool = NO_POOL) -> None:
         """A covered request is no longer in flight."""
         with self._lock:
-            self._out -= 1
+            self._out.leave(pool)
 
     def __str__(self) -> str:
         words = [str(self.effect), *map(str, self._schedules)]

@@ -10,46 +10,23 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..findings import Finding
 from .builder import FaultPoint
 from .client import ClientFaults
 from .dependency import PREFIX, DependencyFaults, DependencyPoint
 from .effect import Effect, together
 from .grammar import FaultSpec, parse, raised
-from .rule import FaultRule, Hit, Where
+from .plan import Plan, unused
+from .rule import FaultRule, Where
+from .setting import NO_POOL, UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from ..findings import Finding
     from ..frames import UserCode
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What happens to one request, and the rules that said so, each with its part.
-
-    `account` holds the rules of all attempts to connect.
-    """
-
-    effect: Effect
-    struck: tuple[tuple[FaultRule, Effect], ...]
-    account: list[FaultRule] = field(default_factory=list, compare=False)
-
-    @property
-    def rules(self) -> tuple[FaultRule, ...]:
-        """The rules that struck."""
-        return tuple(rule for rule, _ in self.struck)
-
-    def settle(self, hit: Hit) -> None:
-        """Write the outcome into the account of each rule."""
-        for rule in dict.fromkeys((*self.rules, *self.account)):
-            rule.fired.append(hit)
-
-    def __str__(self) -> str:
-        return "; ".join(str(rule) for rule in self.rules)
+    from .setting import Pool, Setting
 
 
 class Faults:
@@ -71,7 +48,7 @@ class Faults:
         self._client: ClientFaults | None = None
         self._dependencies: DependencyFaults | None = None
         self._lasting: int | None = None  # how many of its own rules outlive a `renew()`
-        self._out: dict[int, list[FaultRule]] = {}
+        self._out: dict[int, tuple[list[FaultRule], Pool]] = {}
         self._began = time.monotonic()
         self._trio_began: dict[str, float] = {}
 
@@ -146,11 +123,18 @@ class Faults:
         self._wants_clock(effect)
         return rule
 
-    def decide(self, request: Any, now: float | None = None, clock: str = "") -> Plan | None:
+    def decide(
+        self,
+        request: Any,
+        now: float | None = None,
+        clock: str = "",
+        setting: Setting = UNKNOWN,
+    ) -> Plan | None:
         """What happens to this request (anything with `method` and `url`)?
 
         `now` is seconds on the `clock` in force; the clocks start with the
-        test. `finished` has to follow for every request decided on.
+        test. A rule that can have no effect in this `setting` does not see the request.
+        `finished` has to follow for every request decided on.
         """
         since = self._since(now, clock)
         struck: list[tuple[FaultRule, Effect]] = []
@@ -161,13 +145,16 @@ class Faults:
                 continue
             if not rule.covers(request):
                 continue
+            if why := rule.effect.powerless(setting):
+                rule.powerless = why
+                continue
             asked.append(rule)
-            effect = rule.strikes(since)
+            effect = rule.strikes(since, pool=setting.pool)
             if effect is not None:
                 struck.append((rule, effect))
                 ended = ended or bool(effect.ending)
         if asked:
-            self._out[id(request)] = asked
+            self._out[id(request)] = asked, setting.pool
         if not struck:
             return None
         effect = together(item for _, item in struck) if len(struck) > 1 else struck[0][1]
@@ -175,7 +162,12 @@ class Faults:
         return Plan(effect, tuple(struck))
 
     def decide_again(
-        self, request: Any, plan: Plan, now: float | None = None, clock: str = ""
+        self,
+        request: Any,
+        plan: Plan,
+        now: float | None = None,
+        clock: str = "",
+        setting: Setting = UNKNOWN,
     ) -> Plan:
         """What happens to this request as the client connects once more for it.
 
@@ -184,7 +176,7 @@ class Faults:
         """
         since = self._since(now, clock)
         kept = dict(plan.struck)
-        asked = self._out.setdefault(id(request), [])
+        asked, pool = self._out.setdefault(id(request), ([], setting.pool))
         struck: list[tuple[FaultRule, Effect]] = []
         ended = False
         for rule in self:
@@ -192,10 +184,10 @@ class Faults:
                 continue
             effect = None
             if rule not in asked:
-                if rule.covers(request):
+                if rule.covers(request) and not rule.effect.powerless(setting):
                     asked.append(rule)
-                    effect = rule.strikes(since)
-            elif rule.effect.before_request:
+                    effect = rule.strikes(since, pool=pool)
+            elif rule.effect.counts_attempts:
                 effect = rule.strikes(since, again=True)
             else:
                 effect = kept.get(rule)
@@ -215,12 +207,14 @@ class Faults:
 
     def counts_open(self, request: Any) -> bool:
         """Is this request in flight, for some rule, until its response is closed?"""
-        return any(rule.counts_open for rule in self._out.get(id(request), ()))
+        found = self._out.get(id(request))
+        return found is not None and any(rule.counts_open for rule in found[0])
 
     def finished(self, request: Any) -> None:
         """This request is no longer in flight."""
-        for rule in self._out.pop(id(request), ()):
-            rule.leave()
+        asked, pool = self._out.pop(id(request), ((), NO_POOL))
+        for rule in asked:
+            rule.leave(pool)
 
     def _wants_clock(self, effect: Effect) -> None:
         if effect.takes_time:
@@ -229,6 +223,11 @@ class Faults:
     def _wait(self) -> None:
         if self.needs_clock is not None:
             self.needs_clock()
+
+    @property
+    def in_bodies(self) -> bool:
+        """Does it matter to one of the rules whether an answer has a body?"""
+        return any(rule.effect.in_body for rule in self)
 
     @property
     def is_random(self) -> bool:
@@ -271,7 +270,7 @@ class Faults:
             *(self._client.findings() if self._client is not None else ()),
             *(self._dependencies.findings() if self._dependencies is not None else ()),
             *(
-                _unused(rule, self.test)
+                unused(rule, self.test)
                 for rule in self
                 if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
             ),
@@ -285,16 +284,3 @@ class Faults:
 
     def __repr__(self) -> str:
         return f"<Faults seed={self.seed} rules={len(self)}>"
-
-
-def _unused(rule: FaultRule, test: str) -> Finding:
-    calls = "no call to it was made" if not rule.seen else f"it saw {rule.seen} and spared them"
-    return Finding(
-        kind="unused-fault",
-        title=f"fault never hit: {rule}",
-        where=rule.added,
-        why="the test did not meet the fault that it is about",
-        remedy="correct the pattern or the schedule, or mark it: .optional() / ', optional'",
-        evidence=f"{calls}; it was given by {rule.origin or 'the test'}",
-        test=test,
-    )

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from ..units import seconds
-from .effect import PROXY_ERRORS, TLS_ERRORS
+from .effect import CODES, DNS_ERRORS, PROXY_ERRORS, TLS_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -110,6 +110,38 @@ def place(value: str | int) -> str | int:
     if text.isdecimal():
         return int(text)
     raise ValueError(f"{value!r} is not a place: write 'head', 'upload' or a number of body bytes")
+
+
+def reset_stream(value: str) -> dict[str, str | int]:
+    """After how many body bytes, and with which error code: `"10"`, `"cancel"`, `"10/cancel"`."""
+    size, slash, name = value.partition("/")
+    if not slash and not value.isdecimal():
+        return {"detail": code(value)}
+    return {"at": count(size), "detail": code(name) if slash else ""}
+
+
+def code(value: str) -> str:
+    """An error code of HTTP/2."""
+    return _one_of(str(value).strip().lower(), CODES, "code of HTTP/2")
+
+
+def goaway(value: str) -> str:
+    """How the server goes away."""
+    return _one_of(value.strip().lower(), ("graceful", *CODES), "GOAWAY")
+
+
+def early_answer(value: str | int) -> dict[str, str | int]:
+    """Which status, and whether a reset follows: `"413"`, `"413/reset"`."""
+    code, slash, end = str(value).partition("/")
+    if slash and end.strip() != "reset":
+        raise ValueError(f"{value!r} is not an early answer: write 413 or 413/reset")
+    return {"status": status_code(code.strip()), "detail": "reset" if slash else ""}
+
+
+def dns_error(value: str) -> str:
+    """Which error of the name resolution."""
+    found = _one_of(value, DNS_ERRORS, "DNS error")
+    return "" if found == "unknown" else found
 
 
 def tls_error(value: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import values
 from .delay import delay
-from .effect import ENDINGS, PLACED
+from .effect import CHANGES, ENDINGS, PLACED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,6 +59,16 @@ VALUES: dict[str, Word] = {
     "dribble": Word(values.pieces, "pieces in a time (dribble=10/2s)", "dribble"),
     "head_dribble": Word(values.pieces, "pieces in a time (head_dribble=10/2s)", "head_dribble"),
     "interim": Word(values.pieces, "a number, each after a time (interim=10/100ms)", "interim"),
+    "upload_rate": Word(values.rate, "bytes a second (upload_rate=16KB/s)", "upload_rate"),
+    "early_answer": Word(
+        values.early_answer,
+        "a status (early_answer=413, early_answer=413/reset)",
+        "",
+        "early_answer",
+    ),
+    "dns_error": Word(
+        values.dns_error, "which (dns_error=temporary)", "detail", "dns_error", bare=True
+    ),
     "status": Word(values.status_code, "an HTTP status (status=503)", "status", "status"),
     "raises": Word(str, "an exception (raises=OSError, raises=pkg.mod:Error)", "raises"),
     "retry_after": Word(str, "seconds or a date (retry_after=1)", "retry_after"),
@@ -67,7 +77,14 @@ VALUES: dict[str, Word] = {
         for word in PLACED
     },
     "reset_stream": Word(
-        values.count, "a number of body bytes (reset_stream=10)", "at", "reset_stream", bare=True
+        values.reset_stream,
+        "a number of body bytes or an error code (reset_stream=10, reset_stream=cancel)",
+        "",
+        "reset_stream",
+        bare=True,
+    ),
+    "goaway": Word(
+        values.goaway, "graceful or an error code (goaway=graceful)", "detail", "goaway", bare=True
     ),
     "close_after": Word(values.count, "a number of body bytes (close_after=10)", "at", "close"),
     "tls_error": Word(
@@ -81,14 +98,17 @@ VALUES: dict[str, Word] = {
     "proxy_error": Word(values.proxy_error, "which (proxy_error=503)", "detail", "proxy_error"),
     **SCHEDULES,
 }
-WORDS = (*ENDINGS, *VALUES, "optional")
+WORDS = (*ENDINGS, *CHANGES, *VALUES, "optional")
 KNOWN = (
     "delays: latency=3s (or head=), dns=, connect=, tls=, accept=, first_byte=, gap=, tail=;"
     " also 200ms±50ms, uniform(1s, 2s), normal, lognormal, exponential\n"
-    "pace: bandwidth=16KB/s, dribble=10/2s, head_dribble=10/2s, interim=10/100ms\n"
-    f"endings: {', '.join(ENDINGS)}, status=503 (with retry_after=1), tls_error=expired,"
+    "pace: bandwidth=16KB/s, dribble=10/2s, head_dribble=10/2s, interim=10/100ms,"
+    " upload_rate=16KB/s\n"
+    f"changes: {', '.join(CHANGES)}\n"
+    f"endings: {', '.join(ENDINGS)}, dns_error (also =temporary), early_answer=413 (or 413/reset),"
+    " status=503 (with retry_after=1), tls_error=expired,"
     " proxy_error=503; reset, close and stall, also =head, =upload or =10 body bytes"
-    " (close_after=10); reset_stream, also =10\n"
+    " (close_after=10); reset_stream, also =10, =cancel; goaway, also =graceful\n"
     "in a dependency (dependency:pkg.mod:get_db): latency=, raises=OSError\n"
     "schedules: first=2, after=2, every=3, nth=1+4, between=10s..20s, flapping=5s/1s, ramp=30s,"
     " probability=0.5 (or p=0.5), concurrency=10, quota=10/1s, optional"

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from ..activity import ACTIVITY
-from ..faults import Effect, Faults, NoTimeoutSet, Plan
+from ..faults import Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
 from ..findings import FindingLog, Location
 from . import messages
+from .deliver import body_of, prepared_by
 from .errors import UnroutedCall
 from .peer import Script
 from .play import timeouts
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from ..frames import UserCode
     from .intercept import Call
+    from .record import OpenExchange
     from .router import Upstream
     from .table import Match
 
@@ -57,8 +59,25 @@ class Decision:
         effect = Effect() if self.plan is None else self.plan.effect
         return Script(answer, effect, again=again, ready=ready)
 
+    def settle(self, call: Call, out: OpenExchange, outcome: Any) -> None:
+        """Tell the rules that struck what came of it: a response or an error."""
+        if self.plan is None:
+            return
+        if isinstance(outcome, BaseException):
+            budget = _BUDGETS.get(type(outcome).__name__, "")
+            limit = timeouts(call).get(budget)
+            self.plan.settle(Hit(out.method, str(out.url), budget, limit))
+        else:
+            hit = Hit(out.method, str(out.url))
+            self.plan.settle(hit, lambda: "none" if out.method == "HEAD" else body_of(outcome))
 
-_PLAY = Decision("play", "router")
+
+_BUDGETS = {
+    "ConnectTimeout": "connect",
+    "ReadTimeout": "read",
+    "WriteTimeout": "write",
+    "PoolTimeout": "pool",
+}
 
 
 class Unbounded(Exception):
@@ -102,10 +121,14 @@ class Judge:
         """
         if seen.url.scheme not in ("http", "https"):
             return Decision("answer", "original")  # the library itself refuses it
-        plan = self._faults.decide(seen, *clock()) if len(self._faults) else None
+        # Counts as called, even if a budget cuts it off before the route has answered.
+        match = None if router is None else router.reach(seen)
+        plan = None
+        if len(self._faults):
+            plan = self._faults.decide(seen, *clock(), self._setting(call, seen, match))
         if plan is None:
-            return self._unharmed(call, seen, router, where)
-        return self._harmed(call, seen, router, where, plan)
+            return self._unharmed(call, seen, router, where, match)
+        return self._harmed(call, seen, router, where, match=match, plan=plan)
 
     def decide_again(
         self,
@@ -118,10 +141,21 @@ class Judge:
         now: tuple[float, str],
     ) -> Decision:
         """Decide as the client connects once more for this call; raises as `decide` does."""
-        plan = self._faults.decide_again(seen, plan, *now)
+        match = None if router is None else router.reach(seen)
+        plan = self._faults.decide_again(seen, plan, *now, self._setting(call, seen, match))
         if not plan.struck:
-            return replace(self._unharmed(call, seen, router, where), plan=plan)
-        return self._harmed(call, seen, router, where, plan)
+            return replace(self._unharmed(call, seen, router, where, match), plan=plan)
+        return self._harmed(call, seen, router, where, match=match, plan=plan)
+
+    def _setting(self, call: Call, seen: httpx.Request, match: Match | None) -> Setting:
+        """What of this call decides whether a fault can have an effect on it."""
+        body: Literal["", "none", "empty"] = ""
+        if self._faults.in_bodies:
+            answer = None if match is None else prepared_by(match[0])
+            body = "" if answer is None else body_of(answer)
+            if seen.method == "HEAD":
+                body = "none"
+        return Setting(call.proxied, bool(seen.content), call.http2, body, call.pool)
 
     def _harmed(
         self,
@@ -129,20 +163,19 @@ class Judge:
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
+        *,
+        match: Match | None,
         plan: Plan,
     ) -> Decision:
         effect = plan.effect
-        if effect.stalls is not None and timeouts(call).get(effect.stalls) is None:
-            raise Unbounded(effect.stalls, plan)
-        # The call was made, even if a budget cuts it off before the route has answered.
-        match = router.reach(seen) if router is not None else None
+        budget = effect.stalled_budget(http2=call.http2)
+        if budget is not None and timeouts(call).get(budget) is None:
+            raise Unbounded(budget, plan)
         if effect.waits_for_pool:
             limit = timeouts(call).get("pool") or 0.0
             return Decision("pool", "router", plan, limit=limit)
         if effect.ending == "status":
-            networked = router is not None and router.through_network
-            way: Way = "play" if effect.is_paced or networked else "answer"
-            return Decision(way, "router", plan, status=_status(seen, plan))
+            return Decision("play", "router", plan, status=_status(seen, plan))
         if not effect.answered:
             return Decision("play", "router", plan)
         if match is not None:
@@ -150,14 +183,17 @@ class Judge:
         return Decision("play", self._source(call, seen, router, where), plan)
 
     def _unharmed(
-        self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
+        self,
+        call: Call,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        match: Match | None,
     ) -> Decision:
-        if router is not None:
-            match = router.reach(seen)
-            if match is not None:
-                if router.needs_network(match[0]):
-                    return _PLAY
-                return Decision("answer", "router", match=match)
+        if router is not None and match is not None:
+            # Where there are faults, calls wait for connections: those that none strikes too.
+            play = len(self._faults) > 0 or router.needs_network(match[0])
+            return Decision("play" if play else "answer", "router", match=match)
         return Decision("answer", self._source(call, seen, router, where))
 
     def _source(
@@ -199,6 +235,13 @@ class Judge:
             severity=severity,
             test=self._test,
         )
+
+    def undeliverable(self, out: OpenExchange, why: str) -> None:
+        """Log an answer that no server could send; nothing is wrong where `why` is empty."""
+        if why:
+            activity, where = ACTIVITY.get(), out.where
+            finding = messages.undeliverable(out.request, why, where, activity, self._test)
+            self.log.add(finding)
 
     def let_through(self, hosts: Iterable[str]) -> Callable[[], None]:
         """Let un-routed calls go out, to these hosts or (none) to all; returns the undo."""

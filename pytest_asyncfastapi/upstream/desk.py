@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # The client's budgets are its own affair; to the judge each call has all of them.
 _BUDGETS = {"timeout": {"connect": 1e9, "read": 1e9, "write": 1e9, "pool": 1e9}}
 _SERVED = Library("served", "")
+_EARLY_RESET = ("early_answer", "reset")
 _NOT_SERVED = {
     "refused": "close the port instead: `with server.refused():`",
     "dns_error": "give the app a host name that does not exist",
@@ -146,6 +147,8 @@ class Desk:
         why = _NOT_SERVED.get(effect.ending)
         if why is None and (effect.dns or effect.connect or effect.tls):
             why = "the connection stands already: use .latency(...)"
+        if why is None and (effect.upload_rate or (effect.ending, effect.detail) == _EARLY_RESET):
+            why = "a request is read whole before it is answered: use .latency(...) or .reset()"
         if why is not None:
             self._refuse(request, f"the fault {effect} cannot be served", why)
         if decision.source == "original":

@@ -11,10 +11,13 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import ssl
+import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .alerts import certificate_required
 from .moment import now, suspend
 from .peer import SCRIPT
 
@@ -39,7 +42,7 @@ def takes_at_once(peer: Peer, data: bytes) -> bool:
     if peer.http2 is not None or peer.broken:
         return False
     script = SCRIPT.get()
-    if script is not None and (script.effect.ending == "write_timeout" or script.effect.at):
+    if script is not None and script.effect.writes_slowly:
         return False
     return peer.hear_plain(data)
 
@@ -87,6 +90,8 @@ class _Async:
             await anyio.sleep_forever()
         elif value == "reset":
             peer.broken = True
+        elif value == "alert":
+            raise certificate_required()
 
     async def _head(self) -> None:
         peer, script = self._peer, self._peer.script
@@ -121,10 +126,14 @@ class _Async:
     async def _hear(self, data: bytes) -> None:
         """Take what the client writes; raises `ConnectionResetError` on RST."""
         script = SCRIPT.get()
-        if script is not None and script.effect.ending == "write_timeout":
+        stops_reading = script is not None and script.effect.ending == "write_timeout"
+        # Over HTTP/2 the client waits by itself: its window is not opened.
+        if stops_reading and not self._peer.is_http2(data):
             await anyio.sleep_forever()
-        if reset_in_upload(self._peer, script):
+        if reset_in_upload(self._peer, script) or self._peer.answers_early():
             raise connection_reset()
+        if script is not None and script.effect.upload_rate and self._peer.in_request:
+            await anyio.sleep(len(data) / script.effect.upload_rate)
         self._peer.hear(data)
         http2 = self._peer.http2
         if http2 is None:
@@ -134,8 +143,6 @@ class _Async:
 
             self._streams = AsyncStreams(http2)
         self._streams.heard()
-        if http2.stalled:
-            await anyio.sleep_forever()
 
     async def _release(self) -> None:
         chunks, self._peer.chunks = self._peer.chunks, None
@@ -191,8 +198,9 @@ class AnyioEnd(_Async):
         try:
             await self._hear(item)
         except ConnectionResetError as error:
-            # asyncio keeps the error, and gives it to the next reader too.
+            # asyncio keeps the error, and gives it to the next reader, whatever has come before.
             self._peer.broken = True
+            self._peer.take(sys.maxsize)
             raise anyio.BrokenResourceError from error
 
 
@@ -207,6 +215,8 @@ class TrioEnd(_Async):
             return await self._next(max_bytes)
         except ConnectionResetError as error:
             raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
+        except ssl.SSLError as error:
+            raise trio.BrokenResourceError from error
 
     async def send_all(self, data: bytes) -> None:
         """Send to the peer; raises trio's error for RST."""

@@ -24,7 +24,8 @@ class Ready(httpx.Response):
         self.is_stream_consumed = True
         self._num_bytes_downloaded = len(body)
         self._content: bytes = body
-        await self.aclose()
+        self.is_closed = True
+        await self.stream.aclose()  # type: ignore[union-attr]  # in memory: nothing can fail
         return body
 
     def _ready_body(self) -> bytes | None:
@@ -64,7 +65,8 @@ def loaded(model: httpx.Response, request: httpx.Request) -> httpx.Response:
     The stream of `model` must be an `httpx.ByteStream`.
     """
     response = fresh(model, request, httpx.Response)
-    if "content-encoding" in response.headers:
+    headers: Any = response.headers
+    if b"content-encoding" in [name for _, name, _ in headers._list]:
         response.read()  # to be decoded
         return response
     state = response.__dict__
@@ -77,5 +79,5 @@ def loaded(model: httpx.Response, request: httpx.Request) -> httpx.Response:
 def _headers(model: Any) -> httpx.Headers:
     headers = httpx.Headers.__new__(httpx.Headers)
     headers._list = list(model._list)
-    headers._encoding = model._encoding
+    headers._encoding = model.encoding  # found out once: each copy is asked for it several times
     return headers

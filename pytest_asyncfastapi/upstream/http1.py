@@ -93,7 +93,7 @@ class Http1:
         return self._h11
 
     def head(self, status: int, reason: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bytes:
-        """The bytes of a response head."""
+        """The bytes of a response head; none where it breaks HTTP/1.1."""
         if self._h11 is None:
             length = self._plain_length(status, headers)
             if length is not None:
@@ -102,8 +102,11 @@ class Http1:
                 if head.count(b"\n") == len(headers) + 1 and _SAFE_HEAD.fullmatch(head):
                     self._left = length
                     return head + b"\r\n"
-        event = h11.Response(status_code=status, headers=list(headers), reason=reason)
-        return self._parser().send(event) or b""
+        try:
+            event = h11.Response(status_code=status, headers=list(headers), reason=reason)
+            return self._parser().send(event) or b""
+        except h11.LocalProtocolError:
+            return b""
 
     def _plain_length(self, status: int, headers: Sequence[tuple[bytes, bytes]]) -> int | None:
         """The length of a body that a plain answer has; None where there is more to it."""

@@ -22,7 +22,6 @@ from .streams import Stream
 if TYPE_CHECKING:
     from .peer import Peer, Script
 
-_RESETS = {"refused": ErrorCodes.REFUSED_STREAM, "internal error": ErrorCodes.INTERNAL_ERROR}
 # The ends of the connection, and so of every stream.
 _OF_ALL = ("reset", "close", "goaway")
 
@@ -38,6 +37,7 @@ class Http2:
         self.peer = peer
         self.lock = threading.Condition()
         self.streams: dict[int, Stream] = {}
+        self._leaving = False  # after a GOAWAY
         # Headers are sent as they are: some faults are headers that h2 would not let through.
         self._h2 = H2Connection(
             H2Configuration(
@@ -59,11 +59,6 @@ class Http2:
             stream.effect.at == "upload" and not stream.whole for stream in self.streams.values()
         )
 
-    @property
-    def stalled(self) -> bool:
-        """Does the server read no more?"""
-        return any(item.effect.ending == "write_timeout" for item in self.streams.values())
-
     def hear(self, data: bytes) -> None:
         """Take what the client wrote."""
         try:
@@ -80,13 +75,23 @@ class Http2:
             method = bytes(headers.get(b":method", b""))
             self.streams[event.stream_id] = Stream(event.stream_id, script, method=method)
         elif isinstance(event, events.DataReceived):
-            self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            stream = self.streams.get(event.stream_id)
+            # Where the server stops reading, its window is not opened again.
+            if stream is None or stream.effect.ending != "write_timeout":
+                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, events.StreamEnded) and event.stream_id in self.streams:
             self.streams[event.stream_id].whole = True
         elif isinstance(event, events.StreamReset) and event.stream_id in self.streams:
             self.streams[event.stream_id].over = True
 
     # What the client hears.
+
+    @property
+    def ended(self) -> bool:
+        """Is the connection over: at once, or as all is said that a GOAWAY has left to say?"""
+        if self._leaving and not self.streams and not self.peer.waiting:
+            self.peer.ended = True
+        return self.peer.ended
 
     def soonest(self, now: float) -> Stream | None:
         """The stream that has something to do first; `due` says when."""
@@ -116,7 +121,7 @@ class Http2:
             return ""
         if stream.script is None:
             # A call that nobody scripted cannot come here, unless its client outlives its test.
-            self._end(stream, "internal error")
+            self._end(stream, "reset stream")
             return ""
         move = stream.move()
         if move is None:
@@ -142,7 +147,7 @@ class Http2:
         """The answer could not be made: the stream is reset, and the others go on."""
         stream.busy = False
         if not (stream.over or self.peer.ended or self.peer.broken):
-            self._end(stream, "internal error")
+            self._end(stream, "reset stream")
             self._flush()
 
     def forget(self, stream: Stream) -> None:
@@ -181,14 +186,29 @@ class Http2:
             stream.over = True
         elif how == "reset":
             self.peer.broken = True
-        elif how in _RESETS:
+        elif how in ("reset stream", "refused stream"):
             stream.over = True
-            self._h2.reset_stream(stream.number, _RESETS[how])
+            name = "refused_stream" if how == "refused stream" else stream.effect.detail
+            self._h2.reset_stream(stream.number, _code(name or "internal_error"))
+        elif how == "goaway":
+            self._go_away(stream)
         else:
-            if how == "goaway":
-                self._h2.close_connection(last_stream_id=0)
-                self._flush()
             self.peer.ended = True
+
+    def _go_away(self, stream: Stream) -> None:
+        """Say which streams are still served, this one not; end at once, or after those."""
+        stream.over = True
+        graceful = stream.effect.detail == "graceful"
+        code = _code("no_error" if graceful else stream.effect.detail or "no_error")
+        below = [number for number, other in self.streams.items() if not other.over]
+        last = max((number for number in below if number < stream.number), default=0)
+        # By hand: h2 sends nothing more once it has said GOAWAY itself.
+        payload = last.to_bytes(4, "big") + code.to_bytes(4, "big")
+        self.peer.say(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + payload)
+        self._leaving = True
+        if stream.script is not None:
+            stream.script.attempted.append(True)  # the client may try once more
+        self.peer.ended = not (graceful and last)
 
     def _window(self, stream: Stream) -> int:
         window: int = self._h2.local_flow_control_window(stream.number)
@@ -207,6 +227,10 @@ class Http2:
 
     def __repr__(self) -> str:
         return f"<Http2 {list(self.streams.values())}>"
+
+
+def _code(name: str) -> ErrorCodes:
+    return ErrorCodes[name.upper()]
 
 
 def _script(number: bytes | None) -> Script | None:

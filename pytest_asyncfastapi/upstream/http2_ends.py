@@ -42,7 +42,7 @@ class AsyncStreams:
         """The next bytes, empty at the end; raises `ConnectionResetError` on RST."""
         await anyio.lowlevel.checkpoint()
         peer = self._http2.peer
-        while not (peer.ended or peer.holds(limit)):
+        while not (self._http2.ended or peer.holds(limit)):
             if peer.broken and not peer.waiting:
                 raise connection_reset()
             now = anyio.current_time()
@@ -110,7 +110,7 @@ class SyncStreams:
         peer, lock = self._http2.peer, self._http2.lock
         while True:
             with lock:
-                if peer.ended or peer.holds(limit):
+                if self._http2.ended or peer.holds(limit):
                     return peer.take(limit)
                 if peer.broken and not peer.waiting:
                     raise connection_reset()

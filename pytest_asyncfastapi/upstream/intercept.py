@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..frames import identity
 from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
@@ -27,6 +28,8 @@ from .shared_tls import SharedContexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ..faults import Pool
 
 
 @dataclass(slots=True, eq=False)
@@ -48,6 +51,20 @@ class Call:
         speaks: bool = getattr(pool, "_http2", False)
         # Without TLS there is nothing to agree on: only a client that knows beforehand does.
         return speaks and (self.request.url.scheme == "https" or not getattr(pool, "_http1", True))
+
+    @property
+    def pool(self) -> Pool:
+        """The client's pool, and how many calls it lets on the wire at one time."""
+        found = getattr(self.transport, "_pool", None)
+        limit = getattr(found, "_max_connections", sys.maxsize)
+        if getattr(found, "_http2", False) and self.http2:  # whose streams share a connection
+            limit = sys.maxsize
+        return identity(self.transport), limit
+
+    @property
+    def proxied(self) -> bool:
+        """Does the client go through a proxy?"""
+        return hasattr(getattr(self.transport, "_pool", None), "_proxy_url")
 
     def forward(self) -> Any:
         """Send it the original way (awaitable for an async transport)."""

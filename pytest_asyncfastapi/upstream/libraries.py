@@ -65,8 +65,9 @@ class Library:
         if isinstance(stream, httpx.ByteStream):
             if self.name == "httpx":
                 ready = fresh(response, request, Ready)
-                if http2:
-                    ready.extensions.setdefault("http_version", b"HTTP/2")
+                ready.extensions = _extensions(response, http2)
+                if not stream._stream:
+                    _give_length(ready)
                 return ready
             stream = self.module.ByteStream(b"".join(stream))
         elif sync and not isinstance(stream, self.module.SyncByteStream):
@@ -75,16 +76,16 @@ class Library:
             stream = _bridge(self, "AsyncByteStream", AsyncBody)(stream)
         # Its own kind of headers is copied at less cost than raw ones are read.
         own = isinstance(response.headers, self.module.Headers)
-        extensions = dict(response.extensions)
-        if http2:
-            extensions.setdefault("http_version", b"HTTP/2")
-        return self.module.Response(
+        made = self.module.Response(
             response.status_code,
             headers=response.headers if own else response.headers.raw,
             stream=stream,
             request=request,
-            extensions=extensions,
+            extensions=_extensions(response, http2),
         )
+        if isinstance(stream, self.module.ByteStream) and not any(stream):
+            _give_length(made)
+        return made
 
     def own_error(self, error: BaseException, request: Any) -> BaseException:
         """An error of the other library, as this library's class of the same name."""
@@ -98,6 +99,37 @@ class Library:
         translated = own(str(error), request=request)
         translated.__cause__ = error
         return translated  # type: ignore[no-any-return]
+
+
+class NoStream:
+    """In place of the network stream of a response that did not come over one."""
+
+    def get_extra_info(self, info: str) -> Any:
+        """There is nothing to say of it."""
+        return None
+
+    def __repr__(self) -> str:
+        return "<NoStream: a mocked answer>"
+
+
+_NO_STREAM = NoStream()
+
+
+def _extensions(response: Any, http2: bool) -> dict[str, Any]:
+    version = b"HTTP/2" if http2 else b"HTTP/1.1"
+    return {"http_version": version, "network_stream": _NO_STREAM, **response.extensions}
+
+
+def _give_length(response: Any) -> None:
+    """An answer without a body has a length of 0, as one of a server."""
+    known = "content-length" in response.headers or "transfer-encoding" in response.headers
+    if not known and response.status_code not in (204, 304):
+        response.headers["Content-Length"] = "0"
+
+
+def library_of(request: Any) -> Library:
+    """Whose request this is."""
+    return HTTPX2 if type(request).__module__.startswith("httpx2") else HTTPX
 
 
 @cache

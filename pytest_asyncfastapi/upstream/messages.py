@@ -67,6 +67,22 @@ def no_timeout(
     )
 
 
+def undeliverable(
+    request: httpx.Request, why: str, where: Location | None, activity: str, test: str
+) -> Finding:
+    """An answer that no server could send."""
+    return Finding(
+        kind="undeliverable-answer",
+        title=f"the answer to {show_request(request)} breaks HTTP: {why}",
+        where=where,
+        activity=activity,
+        why="a client rejects it, as it would one of a server",
+        remedy="leave out the header: it is made from the body; or send what it says",
+        severity="warning",
+        test=test,
+    )
+
+
 def exhausted(error: UpstreamExhausted, route: Route, where: Location | None, test: str) -> Finding:
     """A route whose list of answers was used up."""
     return Finding(

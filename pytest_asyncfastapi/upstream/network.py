@@ -108,7 +108,7 @@ class AsyncWire(Wire):
         if script is not None and (script.effect.needs_tls or script.effect.accept):
             await handshake(self._library, script.effect, server_hostname, timeout)
         self._peer.secure = True
-        self._tls = Agreed(script is not None and script.http2)
+        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
         return self
 
 
@@ -136,7 +136,7 @@ class SyncWire(Wire):
         if script is not None and (script.effect.needs_tls or script.effect.accept):
             handshake_sync(self._library, script.effect, server_hostname, timeout)
         self._peer.secure = True
-        self._tls = Agreed(script is not None and script.http2)
+        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
         return self
 
 
@@ -182,7 +182,7 @@ def _next_attempt() -> Script | None:
             again=renewed.again,
             ready=renewed.ready,
         )
-    script = replace(script, attempted=True)
+    script.attempted.append(True)
     SCRIPT.set(script)
     if script.number:
         SCRIPTS[script.number] = script
@@ -212,10 +212,12 @@ class Place:
             return _trio_refusal(self.host, self.port)
         return _anyio_refusal()
 
-    def unknown(self) -> OSError:
+    def unknown(self, kind: str = "") -> OSError:
         """The error where the name leads nowhere."""
         if self.path:
             return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+        if kind == "temporary":
+            return socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
@@ -280,7 +282,7 @@ def _fail_to_connect(effect: Effect, place: Place, backend: str) -> None:
     if effect.ending == "refused" or (effect.ending, effect.detail) == ("proxy_error", "refused"):
         raise place.refusal(backend)
     if effect.ending == "dns_error":
-        raise place.unknown()
+        raise place.unknown(effect.detail)
 
 
 def _refused() -> ConnectionRefusedError:

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from ..faults import Effect
+from .framing import RAW, raw_frame, raw_head, unframed
 from .http1 import BodyMismatch, Http1
-from .tape import Tape, instead, tampered
+from .proxies import Socks, connected
+from .tape import Tape, early_head, headers_of, instead, length_of, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -26,16 +28,17 @@ if TYPE_CHECKING:
     from .tape import Move
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class Script:
-    """What the network does to one request.
+    """What the network does to one request. Not changed once made, and not frozen: that costs.
 
     `answer()` gives the response, or an awaitable of it for an async client;
     `ready()` gives it without running anybody's code, or nothing where it
     cannot. `effect` is what is done to it on the way. `http2` is what a TLS handshake
     agrees on; `number` is what an HTTP/2 request carries, and `context` where
     its answer is made. `again()` gives the script of the next attempt to
-    connect, or nothing where that one goes to the real network.
+    connect, or nothing where that one goes to the real network; `attempted`, which all
+    scripts of a call share, is filled once it has got that far.
     """
 
     answer: Callable[[], Any]
@@ -44,7 +47,7 @@ class Script:
     number: int = 0
     context: Context | None = None
     again: Callable[[], Script | None] | None = None
-    attempted: bool = False
+    attempted: list[bool] = field(default_factory=list)
     ready: Callable[[], Any] | None = None
 
 
@@ -60,10 +63,7 @@ NUMBER = b"x-asyncfastapi-call"
 REAL: ContextVar[bool] = ContextVar("asyncfastapi_real", default=False)
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_PROXY_REPLIES = {
-    "503": b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n",
-    "407": b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
-}
+_NOTHING = Effect()
 
 
 class Peer:
@@ -90,6 +90,8 @@ class Peer:
         self.response: Any = None
         self.chunks: Any = None
         self.http2: Http2 | None = None
+        self._socks: Socks | None = None
+        self._begun = False
 
     # What the client says.
 
@@ -100,9 +102,23 @@ class Peer:
             return self.http2.in_upload
         return self._http1.in_request
 
+    def answers_early(self) -> bool:
+        """Has the server answered while the client still sends, and then broken off?"""
+        effect = self._effect()
+        if (effect.ending, effect.detail) != ("early_answer", "reset") or not self.in_request:
+            return False
+        self._out += early_head(effect)
+        return True
+
+    def is_http2(self, data: bytes) -> bool:
+        """Does the client speak HTTP/2, now that it says this?"""
+        return self.http2 is not None or (not self._begun and data[: len(_PREFACE)] == _PREFACE)
+
     def hear_plain(self, data: bytes) -> bool:
         """Take what is HTTP/1.1; anything else is left for `hear`."""
-        if data.startswith(_PREFACE):
+        if not self._begun and (data.startswith(_PREFACE) or Socks.begins(data)):
+            return False
+        if self._socks is not None:
             return False
         if data:
             self._listen(data)
@@ -110,16 +126,23 @@ class Peer:
 
     def hear(self, data: bytes) -> None:
         """Take what the client wrote; `asked` once a whole request has arrived."""
-        if self.http2 is None and data.startswith(_PREFACE):
+        if not self._begun and data.startswith(_PREFACE):
             from .http2 import Http2
 
             self.http2 = Http2(self)
+        elif not self._begun and self._socks is None and Socks.begins(data):
+            self._socks = Socks()
         if self.http2 is not None:
             self.http2.hear(data)
-            return
-        self._listen(data)
+        elif self._socks is not None:
+            self._moves.extend(self._socks.hear(data, self._effect()))
+            if self._socks.done:  # what follows is a new connection
+                self._socks = None
+        else:
+            self._listen(data)
 
     def _listen(self, data: bytes) -> None:
+        self._begun = True
         began, complete = self._http1.hear(data)
         if began:
             self.script, self.script_begun = SCRIPT.get(), False
@@ -130,14 +153,13 @@ class Peer:
         if self._http1.method != b"CONNECT":
             self.asked = True
             return
-        effect = self.script.effect if self.script is not None else Effect()
-        if effect.ending == "proxy_error":
-            reply = _PROXY_REPLIES.get(effect.detail)
-            self._moves.extend([("say", reply), ("end", "close")] if reply else [("end", "close")])
-            return
-        # A proxy: the tunnel stands at once, and what follows is a new connection.
-        self._out += b"HTTP/1.1 200 Connection established\r\n\r\n"
-        self._http1 = Http1()
+        # A proxy: once the tunnel stands, what follows is a new connection.
+        self._moves.extend(connected(self._effect()))
+        self._http1, self._begun = Http1(), False
+
+    def _effect(self) -> Effect:
+        script = SCRIPT.get() if self.script is None else self.script
+        return _NOTHING if script is None else script.effect
 
     # What the client hears.
 
@@ -191,6 +213,8 @@ class Peer:
             return False
         self.asked = False
         self._moves.extend(moves)
+        if moves[-1][0] != "end" and not self._http1.start_next():
+            self._moves.append(("end", "close"))
         return True
 
     def begin(self, response: Any) -> None:
@@ -200,16 +224,23 @@ class Peer:
         self.response = response = tampered(effect, response)
         status = response.status_code
         reason = response.reason_phrase.encode("ascii", "ignore")
-        length = response.headers.get("content-length", "")
         bodiless = self._http1.method == b"HEAD" or status in (204, 304)
-        self._left = 0 if bodiless else int(length) if length.isdecimal() else None
-        headers = response.headers.raw
-        self._raw = "" if bodiless else _RAW.get(effect.ending, "")
-        if self._raw:
+        headers = headers_of(response, effect)
+        self._left = 0 if bodiless else length_of(headers)
+        self._raw = "" if bodiless else RAW.get(effect.ending, "")
+        if effect.http10:
+            self._raw, self._left = "plain", None
+            kept = [pair for pair in headers if pair[0].lower() != b"transfer-encoding"]
+            head = raw_head(status, reason, kept, version=b"1.0")
+        elif self._raw:
             self._left = None
-            head = _raw_head(status, reason, headers, chunked=self._raw != "plain")
+            head = unframed(status, reason, headers, chunked=self._raw != "plain")
         else:
             head = self._http1.head(status, reason, headers)
+            if not head:
+                # No server's library would write it: the connection ends after it, as it is.
+                self._raw, self._left = "plain", None
+                head = raw_head(status, reason, headers)
         self._tape = Tape(effect, self._left, self._frame)
         self._put(self._tape.head(head))
 
@@ -266,7 +297,7 @@ class Peer:
     def _frame(self, data: bytes | None) -> bytes:
         """The bytes of a piece of the body, or of its end."""
         if self._raw:
-            return _raw_frame(self._raw, data)
+            return raw_frame(self._raw, data)
         try:
             return self._http1.frame(data)
         except BodyMismatch:
@@ -277,27 +308,3 @@ class Peer:
 
     def __repr__(self) -> str:
         return f"<Peer {self._http1!r} script={self.script!r}>"
-
-
-# The endings whose framing h11 would refuse to write.
-_RAW = {"until_close": "plain", "bad_chunk": "bad size", "bad_chunk_end": "bad end"}
-
-
-def _raw_head(status: int, reason: bytes, headers: Any, *, chunked: bool) -> bytes:
-    lines = [b"HTTP/1.1 %d %s" % (status, reason)]
-    lines += [
-        b"%s: %s" % (name, value)
-        for name, value in headers
-        if name.lower() not in (b"content-length", b"transfer-encoding")
-    ]
-    if chunked:
-        lines.append(b"Transfer-Encoding: chunked")
-    return b"\r\n".join(lines) + b"\r\n\r\n"
-
-
-def _raw_frame(how: str, data: bytes | None) -> bytes:
-    if how == "plain":
-        return data or b""
-    if how == "bad end":
-        return b"" if data is None else b"%x\r\n%sXX" % (len(data), data)
-    return b"zz\r\n" if data is None else b"%x\r\n%s\r\n" % (len(data), data)

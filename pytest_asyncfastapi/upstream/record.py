@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
+from ..faults import NO_POOL, InFlight
 from ..faults.effect import DELAYS
 from ..stopwatch import monotonic
 from ..units import show
@@ -20,6 +21,7 @@ from ..units import show
 if TYPE_CHECKING:
     from types import FrameType
 
+    from ..faults import Pool
     from ..findings import Location
     from ..frames import UserCode
 
@@ -103,6 +105,7 @@ class OpenExchange:
     status: int | None = None
     error: str = ""
     response: Any = None  # where the recorder `keeps_responses`
+    pool: Pool = NO_POOL
 
     def frozen(self) -> Exchange:
         """What is known by now."""
@@ -142,7 +145,7 @@ class Recorder:
         self._all: list[OpenExchange] = []
         # By the code's id, as its own hash reads all of its bytes; the code is kept with it.
         self._known: dict[tuple[int, int], tuple[Any, Location]] = {}
-        self._out = 0
+        self._out = InFlight()
         self.peak = 0
         self.keeps_responses = False
         self._began = monotonic()
@@ -167,11 +170,19 @@ class Recorder:
         return self._all[number:]
 
     def begin(
-        self, request: Any, library: str, now: float, frame: FrameType | None, clock: str = ""
+        self,
+        request: Any,
+        library: str,
+        now: float,
+        frame: FrameType | None,
+        clock: str = "",
+        *,
+        pool: Pool = NO_POOL,
     ) -> OpenExchange:
         """A call goes out, at `now`, from the code above `frame`.
 
-        `clock` names a clock that does not start where the process's does.
+        `clock` names a clock that does not start where the process's does; `pool` is the
+        client's: what waits for one of its connections is not in flight.
         """
         where = None if frame is None else self.where(frame)
         zero = self._zeros.get("", self._began)
@@ -179,12 +190,11 @@ class Recorder:
             zero = self._zeros.setdefault(clock, now - (monotonic() - self._began))
         activity = ACTIVITY.get()
         call = OpenExchange(
-            request.method, request.url, library, zero, now, where, activity, request
+            request.method, request.url, library, zero, now, where, activity, request, pool=pool
         )
         with self._lock:
             self._all.append(call)
-            self._out += 1
-            self.peak = max(self.peak, self._out)
+            self.peak = max(self.peak, self._out.enter(pool))
         return call
 
     def answered(self, call: OpenExchange, response: Any, now: float) -> None:
@@ -198,7 +208,7 @@ class Recorder:
         with self._lock:
             if call.ended is None:
                 call.ended, call.error = now, error
-                self._out -= 1
+                self._out.leave(call.pool)
 
     def where(self, frame: FrameType) -> Location | None:
         """The innermost line of the user's own code above `frame`."""
@@ -222,4 +232,4 @@ class Recorder:
         ]
 
     def __repr__(self) -> str:
-        return f"<Recorder exchanges={len(self._all)} out={self._out} peak={self.peak}>"
+        return f"<Recorder exchanges={len(self._all)} out={self._out.total} peak={self.peak}>"

@@ -18,8 +18,10 @@ from respx.models import Route, SideEffectError
 from ..findings import Finding, Location
 from .bodies import Replay
 from .called import AssertingRouter
+from .deliver import prepared_by
 from .errors import UpstreamExhausted
 from .fresh import fresh, loaded
+from .libraries import library_of
 from .nearest import show_route
 from .record import Exchange, Recorder
 from .routes import Routes
@@ -109,6 +111,10 @@ class Upstream(Taping, AssertingRouter):
         match = self._first(request)
         return None if match is None else match[0]
 
+    def answers(self, request: Any) -> bool:
+        """Is there a route for this request of httpx or httpx2, whose body has been read?"""
+        return self._first(library_of(request).as_httpx(request)) is not None
+
     def reach(self, request: httpx.Request) -> Match | None:
         """The route for this call, if there is one; it counts as used, whatever ends the call."""
         match = self._first(request)
@@ -126,11 +132,12 @@ class Upstream(Taping, AssertingRouter):
     def prepared(self, request: httpx.Request, match: Match) -> httpx.Response | None:
         """The response of a route that has one and nothing else; None: ask it the long way."""
         route = match[0]
-        response = _prepared(route)
+        response = prepared_by(route)
         if response is None or type(response.stream) is not httpx.ByteStream:
             return None
         response = loaded(response, request)
-        self.record(request, response=response, route=route)
+        # As `record()` does, which first asks whether it is given a path.
+        route.calls.append(self.calls.record(request, response))
         return response
 
     def answer(self, request: httpx.Request) -> Answer | None:
@@ -177,7 +184,7 @@ class Upstream(Taping, AssertingRouter):
     def _prospect(self, route: Route, request: httpx.Request, context: dict[str, Any]) -> Any:
         if route.is_pass_through:
             return request
-        prepared = _prepared(route)
+        prepared = prepared_by(route)
         if prepared is not None:
             return prepared
         try:
@@ -295,14 +302,6 @@ class Upstream(Taping, AssertingRouter):
 
     def __repr__(self) -> str:
         return f"<Upstream routes={len(self.routes)} calls={len(self.calls)}>"
-
-
-def _prepared(route: Route) -> httpx.Response | None:
-    """What `resolve` finds for a plain route, but for a copy: the one needed is made later."""
-    response = route._return_value
-    if response is None or route._side_effect or route.is_pass_through:
-        return None
-    return response if response._request is None else None
 
 
 def _discard(awaitable: Awaitable[Any]) -> None:

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from ..faults import Faults, Hit
 from . import moment
 from .decide import Decision, Judge, Unbounded
+from .deliver import Kept, deliver, deliver_sync, is_plain
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
 from .messages import exhausted
@@ -30,18 +30,12 @@ if TYPE_CHECKING:
 
     import httpx
 
+    from ..faults import Faults
     from ..findings import Finding, Location
     from ..frames import UserCode
     from .peer import Script
     from .table import Match
     from .tapes import Recording
-
-_BUDGETS = {
-    "ConnectTimeout": "connect",
-    "ReadTimeout": "read",
-    "WriteTimeout": "write",
-    "PoolTimeout": "pool",
-}
 
 
 class UpstreamScope:
@@ -73,6 +67,7 @@ class UpstreamScope:
         # the app's, such as asyncio.timeout() around it; virtual time makes that free.
         self.patience: Callable[[], float] = lambda: 0.0
         self.tapes = "replay"
+        self._plain: Kept = {}
         # A real server takes part from now on, and with it real time.
         self.on_serve: Callable[[], None] = lambda: None
         if faults.user_code is None:
@@ -113,10 +108,13 @@ class UpstreamScope:
         __tracebackhide__ = True  # the line that called is the app's
         if self._idle:
             return await call.real_async()
-        await call.request.aread()
+        if not hasattr(call.request, "_content"):
+            await call.request.aread()
         seen = call.library.as_httpx(call.request)
         now, clock = moment.instant()
-        out = self.recorder.begin(seen, call.library.name, now, sys._getframe(), clock)
+        out = self.recorder.begin(
+            seen, call.library.name, now, sys._getframe(), clock, pool=call.pool
+        )
         decision: Decision | None = None
         error: BaseException | None = None
         response: Any = None
@@ -125,9 +123,9 @@ class UpstreamScope:
             if decision.plan is not None:
                 out.fault = decision.plan
             if decision.match is not None and decision.way == "answer":
-                response = await self._prepared(call, seen, decision.match)
+                response = await self._prepared(call, out, decision.match)
             if response is None:
-                response = await self._carry_out(call, seen, decision)
+                response = await self._carry_out(call, out, decision)
         except Unbounded as stalled:
             out.fault = stalled.plan
             error = await self._stall(seen, stalled.phase, out.where)
@@ -145,7 +143,7 @@ class UpstreamScope:
         call.request.read()
         seen = call.library.as_httpx(call.request)
         out = self.recorder.begin(
-            seen, call.library.name, time.monotonic(), sys._getframe(), "thread"
+            seen, call.library.name, time.monotonic(), sys._getframe(), "thread", pool=call.pool
         )
         decision: Decision | None = None
         error: BaseException | None = None
@@ -156,7 +154,7 @@ class UpstreamScope:
             )
             if decision.plan is not None:
                 out.fault = decision.plan
-            response = self._carry_out_sync(call, seen, decision)
+            response = self._carry_out_sync(call, out, decision)
         except Unbounded as stalled:
             out.fault = stalled.plan
             error = self.judge.no_timeout(seen, stalled.phase, out.where)
@@ -197,10 +195,8 @@ class UpstreamScope:
             tape = self._taped(decision)
             keep = None if tape is None else tape.keep(out.request, outcome)
             self._watch(call, out, outcome, clock, keep)
-        if decision is not None and decision.plan is not None:
-            budget = _BUDGETS.get(name, "")
-            limit = call.request.extensions.get("timeout", {}).get(budget)
-            decision.plan.settle(Hit(out.method, str(out.url), budget, limit))
+        if decision is not None:
+            decision.settle(call, out, outcome)
 
     def _taped(self, decision: Decision | None) -> Recording | None:
         if self.router is None or decision is None or decision.source != "original":
@@ -226,13 +222,15 @@ class UpstreamScope:
         watch = Watch(self.recorder, out, clock, keep, closed)
         watch.begin(call.library, response, now, sync=clock is time.monotonic)
 
-    async def _prepared(self, call: Call, seen: httpx.Request, match: Match) -> Any:
+    async def _prepared(self, call: Call, out: OpenExchange, match: Match) -> Any:
         """The short way of most calls: a response that is ready; None where it is not."""
         await moment.suspend()
-        response = None if self.router is None else self.router.prepared(seen, match)
+        response = None if self.router is None else self.router.prepared(out.request, match)
         if response is None:
             return None
-        return call.library.as_own(response, call.request, sync=False, http2=call.http2)
+        if is_plain(match[0], out.request, self._plain):
+            return call.library.as_own(response, call.request, sync=False, http2=call.http2)
+        return await deliver(call, out, response, self.judge)
 
     def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
         if decided.status is not None:
@@ -241,7 +239,9 @@ class UpstreamScope:
             return None
         return partial(self.router.prepared, seen, decided.match)
 
-    async def _carry_out(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+    async def _carry_out(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
+        seen = out.request
+
         if decision.way == "play":
 
             def script(decided: Decision) -> Script:
@@ -261,9 +261,11 @@ class UpstreamScope:
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return call.library.as_own(response, call.request, sync=False, http2=call.http2)
+        return await deliver(call, out, response, self.judge)
 
-    def _carry_out_sync(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+    def _carry_out_sync(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
+        seen = out.request
+
         if decision.way == "play":
 
             def script(decided: Decision) -> Script:
@@ -281,7 +283,7 @@ class UpstreamScope:
         response = decision.status or self._answer(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return call.library.as_own(response, call.request, sync=True, http2=call.http2)
+        return deliver_sync(call, out, response, self.judge)
 
     def _again(
         self,

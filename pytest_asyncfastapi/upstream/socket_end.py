@@ -11,6 +11,7 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
+from .alerts import certificate_required
 from .ends import connection_reset, reset_in_upload
 from .peer import SCRIPT
 
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from .http2 import Http2
     from .http2_ends import SyncStreams
     from .peer import Peer
+
+
+# How often a second a limited rate lets bytes through.
+_TICKS = 10
 
 
 class SocketEnd:
@@ -33,20 +38,23 @@ class SocketEnd:
         self._timeout = timeout
 
     def send(self, data: bytes) -> int:
-        """Send to the peer; it takes everything, or nothing."""
+        """Send to the peer; it takes everything, or nothing, or what its rate lets it take."""
         script = SCRIPT.get()
-        if script is not None and script.effect.ending == "write_timeout":
+        stops_reading = script is not None and script.effect.ending == "write_timeout"
+        if stops_reading and not self._peer.is_http2(data):
             wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
-        if reset_in_upload(self._peer, script):
+        if reset_in_upload(self._peer, script) or self._peer.answers_early():
             self._peer.ended = True
             raise connection_reset()
+        rate = script.effect.upload_rate if script is not None else 0.0
+        if rate and self._peer.in_request:
+            data = data[: max(1, int(rate / _TICKS))]
+            wait_or_time_out(len(data) / rate, self._deadline(), timed_out(self._peer, "write"))
         http2 = self._peer.http2
         with http2.lock if http2 is not None else nullcontext():
             self._peer.hear(bytes(data))
             if self._peer.http2 is not None:
                 self._heard(self._peer.http2)
-        if http2 is not None and http2.stalled:
-            wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         return len(data)
 
     def _heard(self, http2: Http2) -> None:
@@ -97,6 +105,8 @@ class SocketEnd:
             wait_or_time_out(None, deadline, timed_out(peer, "read"))
         elif value == "reset":
             peer.broken = True
+        elif value == "alert":
+            raise certificate_required()
 
     def _head(self, deadline: float | None) -> None:
         peer, script = self._peer, self._peer.script

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..faults import Effect
-from .tape import ENDS, NOT_HTTP, Tape, tampered
+from .tape import ENDS, NOT_HTTP, Tape, headers_of, interim, tampered
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,8 +30,8 @@ _FRAMES = {
 # h2 reads no frame in these bytes, so that only the end of the connection is an error.
 _HTTP_1 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
 _ENDINGS: dict[str, list[Move]] = {
-    "reset_stream": [("end", "internal error")],
-    "refused_stream": [("end", "refused")],
+    "reset_stream": [("end", "reset stream")],
+    "refused_stream": [("end", "refused stream")],
     "goaway": [("end", "goaway")],
     "write_timeout": [("end", "stall")],
     "garbage": [("raw", _HTTP_1), ("end", "close")],
@@ -43,6 +43,7 @@ _ENDINGS: dict[str, list[Move]] = {
         ("head", ([(b":status", b"200"), *[(b"x-pad", b"a" * 3900)] * 52], True)),
     ],
 }
+_INTERIM = ([(b":status", b"100")], False)
 # Headers of one connection, which HTTP/2 does not know (RFC 9113, section 8.2.2).
 _HOP = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 
@@ -90,6 +91,7 @@ class Stream:
             yield ("wait", effect.delay)
         moves = self._instead()
         if moves is not None:
+            yield from interim(effect, _INTERIM, "head")
             yield from moves
             return
         self.response = response = tampered(effect, (yield ("ask", None)))
@@ -110,10 +112,7 @@ class Stream:
 
     def _head(self, response: Any) -> Generator[Move, Any, None]:
         effect, status = self.effect, response.status_code
-        if effect.interim is not None:
-            for _ in range(effect.interim[0]):
-                yield ("wait", effect.interim[1])
-                yield ("head", ([(b":status", b"100")], False))
+        yield from interim(effect, _INTERIM, "head")
         if effect.head_dribble is not None:
             # Frames of one head may not be parted: others come at its pace, and it comes last.
             pieces, over = effect.head_dribble
@@ -121,7 +120,7 @@ class Stream:
                 yield ("nudge", None)
                 yield ("wait", over / (pieces - 1))
         headers = [(b":status", b"%d" % status)]
-        for name, value in response.headers.raw:
+        for name, value in headers_of(response, effect):
             lowered = name.lower()
             unknown = effect.ending == "until_close" and lowered == b"content-length"
             if lowered not in _HOP and not unknown:
@@ -131,7 +130,7 @@ class Stream:
 
     def _own(self, move: Move) -> Move:
         if move[0] == "end" and self.effect.ending == "reset_stream":
-            return ("end", "internal error")
+            return ("end", "reset stream")
         return move
 
     def _end(self, tape: Tape) -> Generator[Move, Any, None]:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
+from .proxies import refusal
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..faults import Effect
 
-End = Literal["close", "reset", "stall"]
+End = Literal["close", "reset", "stall", "alert"]
 # ("say", bytes), ("wait", seconds), ("end", how)
 Move = tuple[str, Any]
 
@@ -46,6 +48,9 @@ ENDS: dict[str, End] = {
 }
 # The endings that cut a body off, whatever its length.
 _IN_BODY = ("truncated", "reset", "close", "stall", "reset_stream")
+_NEEDS_BODY = ("truncated", "bad_chunk", "bad_chunk_end", "too_long", "until_close")
+_CONTENT = ("bad_gzip", "truncated_gzip", "bad_json")
+_CLOSE = (b"Connection", b"close")
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 # How often a second a limited bandwidth lets bytes through.
 _TICKS = 10
@@ -54,14 +59,39 @@ _TICKS = 10
 def instead(effect: Effect) -> list[Move] | None:
     """The whole tape, where no answer is wanted; None where the answer is."""
     if effect.ending in NOT_HTTP:
-        return [("say", NOT_HTTP[effect.ending]), ("end", "close")]
-    if effect.ending in ENDS and not effect.answered:
-        return [("end", ENDS[effect.ending])]
-    return None
+        moves: list[Move] = [("say", NOT_HTTP[effect.ending]), ("end", "close")]
+    elif effect.ending == "tls_error":  # one that the server has only after the handshake
+        moves = [("end", "alert")]
+    elif effect.ending == "early_answer":
+        moves = [("say", early_head(effect)), ("end", "close")]
+    elif effect.ending == "proxy_error":
+        return refusal(effect)  # of a request that goes to the proxy itself
+    elif effect.ending in ENDS and not effect.answered:
+        moves = [("end", ENDS[effect.ending])]
+    else:
+        return None
+    return [*interim(effect, _INTERIM), *moves]
+
+
+def early_head(effect: Effect) -> bytes:
+    """An answer that does not wait for the request's body."""
+    reason = httpx.codes.get_reason_phrase(effect.status).encode()
+    framing = b"Content-Length: 0\r\nConnection: close"
+    return b"HTTP/1.1 %d %s\r\n%s\r\n\r\n" % (effect.status, reason, framing)
+
+
+def interim(effect: Effect, said: Any, kind: str = "say") -> Iterator[Move]:
+    """Informational answers before what follows, as moves of this kind."""
+    times, each = effect.interim or (0, 0.0)
+    for _ in range(times):
+        yield ("wait", each)
+        yield (kind, said)
 
 
 def tampered(effect: Effect, response: Any) -> Any:
     """The response that is sent in place of this one, where its content is the fault."""
+    if effect.ending not in _CONTENT:
+        return response
     headers = [
         (name, value)
         for name, value in response.headers.raw
@@ -72,16 +102,40 @@ def tampered(effect: Effect, response: Any) -> Any:
     elif effect.ending == "truncated_gzip":
         body = gzip.compress(_content(response), mtime=0)
         content, headers = body[: len(body) // 2], [*headers, (b"Content-Encoding", b"gzip")]
-    elif effect.ending == "bad_json":
+    else:
         headers = [item for item in headers if item[0].lower() != b"content-type"]
         content = b'{"truncated": '
         headers.append((b"Content-Type", b"application/json"))
-    else:
-        return response
     headers.append((b"Content-Length", b"%d" % len(content)))
     # As a stream: a response made with content would decode it here.
     stream = httpx.ByteStream(content)
     return httpx.Response(response.status_code, headers=headers, stream=stream)
+
+
+def headers_of(response: Any, effect: Effect) -> list[tuple[bytes, bytes]]:
+    """Its headers; an answer without a body has a length of 0, unless the fault needs a body."""
+    headers: list[tuple[bytes, bytes]] = response.headers.raw
+    if effect.connection_close:
+        headers = [*(pair for pair in headers if pair[0].lower() != b"connection"), _CLOSE]
+    if effect.ending == "two_lengths":
+        return [*headers, (b"Content-Length", b"4"), (b"Content-Length", b"5")]
+    stream = response.stream
+    if not isinstance(stream, httpx.ByteStream) or stream._stream:
+        return headers
+    framed = response.status_code in (204, 304) or isinstance(effect.at, int)
+    if framed or effect.ending in _NEEDS_BODY:
+        return headers
+    if any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers):
+        return headers
+    return [*headers, (b"Content-Length", b"0")]
+
+
+def length_of(headers: list[tuple[bytes, bytes]]) -> int | None:
+    """The length that a head says its body has."""
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == b"content-length" and value.isdigit():
+            return int(value)
+    return None
 
 
 def _content(response: Any) -> bytes:
@@ -118,10 +172,7 @@ class Tape:
     def head(self, data: bytes) -> Iterator[Move]:
         """The response head."""
         effect = self._effect
-        if effect.interim is not None:
-            for _ in range(effect.interim[0]):
-                yield ("wait", effect.interim[1])
-                yield ("say", _INTERIM)
+        yield from interim(effect, _INTERIM)
         if effect.at == "head":
             self._over = True
             yield ("say", data[: max(1, len(data) // 2)])
@@ -141,42 +192,47 @@ class Tape:
                 yield ("wait", effect.first_byte)
         elif effect.gap:
             yield ("wait", effect.gap)
-        cut = self._cut is not None and self._said + len(data) >= self._cut
-        if cut and self._cut is not None:
-            data = data[: self._cut - self._said]
-        for piece in self._pieces(data):
-            yield from piece
+        if self._cut is None:
+            for kind, value in self._pieces(data):
+                yield (kind, self._frame(value) if kind == "say" else value)
+                self._said += len(value) if kind == "say" else 0
+        else:
+            yield from self._cut_off(data, self._cut)
         self._begun = True
-        if cut:
-            self._over = True
-            yield ("end", ENDS[effect.ending])
 
-    def _pieces(self, data: bytes) -> Iterator[Iterator[Move]]:
+    def _cut_off(self, data: bytes, cut: int) -> Iterator[Move]:
+        """The pieces come as they would, until so many bytes of the body have been said."""
+        pieces = self._pieces(data)
+        while self._said < cut:
+            kind, value = next(pieces, ("", b""))
+            if not kind:
+                return
+            if kind == "say":
+                value = value[: cut - self._said]
+                self._said += len(value)
+                value = self._frame(value)
+            yield (kind, value)
+        self._over = True
+        yield ("end", ENDS[self._effect.ending])
+
+    def _pieces(self, data: bytes) -> Iterator[Move]:
+        """The pieces of the data, unframed, and the times between them."""
         effect = self._effect
         last = self._length is not None and self._said + len(data) >= self._length
-        self._said += len(data)
         ending = data[-1:] if effect.tail and last else b""
         data = data[: len(data) - len(ending)]
         if effect.dribble is not None:
-            yield iter(_paced(map(self._frame, _split(data, effect.dribble[0])), effect.dribble))
+            yield from _paced(_split(data, effect.dribble[0]), effect.dribble)
         elif effect.bandwidth:
-            yield self._at_rate(data, effect.bandwidth)
+            yield from _at_rate(data, effect.bandwidth)
         elif effect.gap and last and not self._begun and len(data) > 1:
             # A body in one piece has no gap of its own.
             half = len(data) // 2
-            yield iter([("say", self._frame(data[:half])), ("wait", effect.gap)])
-            yield iter([("say", self._frame(data[half:]))])
+            yield from (("say", data[:half]), ("wait", effect.gap), ("say", data[half:]))
         elif data:
-            yield iter([("say", self._frame(data))])
+            yield ("say", data)
         if ending:
-            yield iter([("wait", effect.tail), ("say", self._frame(ending))])
-
-    def _at_rate(self, data: bytes, rate: float) -> Iterator[Move]:
-        size = max(1, int(rate / _TICKS))
-        for begin in range(0, len(data), size):
-            piece = data[begin : begin + size]
-            yield ("wait", len(piece) / rate)
-            yield ("say", self._frame(piece))
+            yield from (("wait", effect.tail), ("say", ending))
 
     def end(self) -> Iterator[Move]:
         """The end of the body."""
@@ -198,6 +254,14 @@ class Tape:
 
     def __repr__(self) -> str:
         return f"<Tape {self._effect} said={self._said}/{self._length}>"
+
+
+def _at_rate(data: bytes, rate: float) -> Iterator[Move]:
+    size = max(1, int(rate / _TICKS))
+    for begin in range(0, len(data), size):
+        piece = data[begin : begin + size]
+        yield ("wait", len(piece) / rate)
+        yield ("say", piece)
 
 
 def _split(data: bytes, count: int) -> list[bytes]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import contextvars
+import math
+import re
 from typing import Any
 
 import anyio
@@ -15,6 +18,8 @@ from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
+
+from pytest_asyncfastapi.client import transport
 
 VAR: contextvars.ContextVar[str] = contextvars.ContextVar("VAR", default="unset")
 
@@ -266,4 +271,83 @@ async def test_background_of_a_view(opened: Any) -> None:
     async with opened(app) as client:
         assert (await client.as_(background=False).get("/")).text == "x"
         go.set()
+        assert (await client.get("/")).text == "x"
+
+
+def working_on(seconds: float, log: list[str]) -> Any:
+    """An app that answers, and then works on for so long."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(200, None, b"x" * 1000, b"y")(scope, receive, send)
+        try:
+            await anyio.sleep(seconds)
+        except anyio.get_cancelled_exc_class():
+            log.append("cancelled")
+            raise
+        log.append("done")
+
+    return app
+
+
+@pytest.mark.parametrize("background", [True, False])
+@pytest.mark.parametrize("read", ["nothing", "a part", "all", "not streamed"])
+async def test_what_follows_a_whole_response_is_not_cut(
+    opened: Any, background: bool, read: str
+) -> None:
+    """However much the client reads of it, and whatever its timeout is."""
+    log: list[str] = []
+    async with opened(working_on(0.08, log), background=background) as client:
+        if read == "not streamed":
+            assert len((await client.get("/", timeout=0.02)).content) == 1001
+        else:
+            async with client.stream("GET", "/", timeout=0.02) as response:
+                await anyio.sleep(0.001)
+                if read == "all":
+                    await response.aread()
+                elif read == "a part":
+                    async with contextlib.aclosing(response.aiter_raw()) as pieces:
+                        await anext(pieces)
+        assert log == (["done"] if background else [])
+    assert log == ["done"]
+
+
+async def test_a_background_that_does_not_end_is_cut_and_reported(
+    opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the plugin's notes, or as a warning; by the client's timeout, or at its end."""
+    monkeypatch.setattr(transport, "PATIENCE", 0.03)
+    for options in ({"background": False}, {"timeout": 0.03}):
+        log: list[str] = []
+        notes: list[str] = []
+        app = working_on(math.inf, log)
+        async with opened(app, note=notes.append, **options) as client:
+            assert (await client.get("/x")).status_code == 200
+        assert log == ["cancelled"]
+        (note,) = notes
+        assert re.fullmatch(
+            r"GET /x: its background task still ran [\d.]+ ms after the response, and was "
+            r"cancelled\. Fix: bound it, or let the test wait for its end\.",
+            note,
+        )
+    with pytest.warns(RuntimeWarning, match="its background task still ran"):
+        async with opened(app, background=False) as client:
+            await client.get("/x")
+
+
+async def test_a_background_that_fails_is_raised_at_the_end(opened: Any) -> None:
+    """With `background=False`; not over a failure of the test's own."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await answering(200, None, b"x")(scope, receive, send)
+        await anyio.sleep(0.01)
+        raise ZeroDivisionError("in the background")
+
+    with pytest.raises(ZeroDivisionError, match="in the background"):
+        async with opened(app, background=False) as client:
+            assert (await client.get("/")).text == "x"
+    with pytest.raises(KeyError):
+        async with opened(app, background=False) as client:
+            await client.get("/")
+            raise KeyError
+    async with opened(app, background=False, raise_app_exceptions=False) as client:
         assert (await client.get("/")).text == "x"

@@ -14,19 +14,29 @@ from starlette.routing import Route
 
 from pytest_asyncfastapi.client.errors import ProtocolViolation
 
+DEBUG = "http.response.debug"
+TRAILERS = "http.response.trailers"
+EARLY_HINT = "http.response.early_hint"
+PUSH = "http.response.push"
 PROMISED = {**START, "trailers": True}
-TRAILERS = {"type": "http.response.trailers", "headers": [(b"x-sum", b"7")]}
+SUM = {"type": TRAILERS, "headers": [(b"x-sum", b"7")]}
 
 
 async def test_X01_trailers(opened: Any) -> None:
-    """In `response.extensions["trailers"]`, streamed or not."""
-    more = {**TRAILERS, "headers": [(b"x-first", b"1")], "more_trailers": True}
-    async with opened(sending(PROMISED, BODY, more, TRAILERS)) as client:
+    """In `response.extensions[TRAILERS]`, streamed or not."""
+    more = {**SUM, "headers": [(b"x-first", b"1")], "more_trailers": True}
+    async with opened(sending(PROMISED, BODY, more, SUM)) as client:
         response = await client.get("/")
-        assert response.extensions["trailers"] == [(b"x-first", b"1"), (b"x-sum", b"7")]
+        assert response.extensions[TRAILERS] == [
+            (b"x-first", b"1"),
+            (b"x-sum", b"7"),
+        ]
         async with client.stream("GET", "/") as response:
             assert await response.aread() == b"x"
-            assert response.extensions["trailers"] == [(b"x-first", b"1"), (b"x-sum", b"7")]
+            assert response.extensions[TRAILERS] == [
+                (b"x-first", b"1"),
+                (b"x-sum", b"7"),
+            ]
 
 
 async def test_X01_trailers_are_promised_and_kept(opened: Any) -> None:
@@ -38,7 +48,7 @@ async def test_X01_trailers_are_promised_and_kept(opened: Any) -> None:
         "GET /x: the app promised trailers and sent none; the ASGI specification forbids it. "
         "Fix: send http.response.trailers after the body."
     )
-    async with opened(sending(START, {**BODY, "more_body": True}, TRAILERS)) as client:
+    async with opened(sending(START, {**BODY, "more_body": True}, SUM)) as client:
         with pytest.raises(ProtocolViolation) as caught:
             await client.get("/x")
     assert str(caught.value) == (
@@ -65,19 +75,19 @@ async def test_X02_pathsend(opened: Any, tmp_path: Path) -> None:
 
 
 async def test_X03_debug(opened: Any) -> None:
-    """In `response.extensions["debug"]`: what Starlette's templates tell of themselves."""
+    """In `response.extensions[DEBUG]`: what Starlette's templates tell of themselves."""
     info = {"type": "http.response.debug", "info": {"template": "index.html"}}
     async with opened(sending(info, START, BODY)) as client:
-        assert (await client.get("/")).extensions["debug"] == {"template": "index.html"}
+        assert (await client.get("/")).extensions[DEBUG] == {"template": "index.html"}
         async with client.stream("GET", "/") as response:
-            assert response.extensions["debug"] == {"template": "index.html"}
+            assert response.extensions[DEBUG] == {"template": "index.html"}
 
 
 HINT = {"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload; as=style"]}
 
 
 async def test_X04_early_hints(opened: Any) -> None:
-    """In `response.extensions["early_hints"]`, streamed or not; offered in the scope."""
+    """In `response.extensions[EARLY_HINT]`, streamed or not; offered in the scope."""
     second = {**HINT, "links": [b"</b.js>; rel=preload"]}
     seen: list[Any] = []
 
@@ -88,9 +98,12 @@ async def test_X04_early_hints(opened: Any) -> None:
     async with opened(app) as client:
         links = [*HINT["links"], *second["links"]]
         response = await client.get("/")
-        assert (response.status_code, response.extensions["early_hints"]) == (200, links)
+        assert (response.status_code, response.extensions[EARLY_HINT]) == (
+            200,
+            links,
+        )
         async with client.stream("GET", "/") as response:
-            assert response.extensions["early_hints"] == links
+            assert response.extensions[EARLY_HINT] == links
     assert seen == [True, True]
 
 
@@ -125,11 +138,11 @@ async def test_X05_zerocopysend(opened: Any, tmp_path: Path) -> None:
 
 
 async def test_X05_push(opened: Any) -> None:
-    """On demand, in `response.extensions["pushes"]`: the path and the headers of each."""
+    """On demand, in `response.extensions[PUSH]`: the path and the headers of each."""
     push = {"type": "http.response.push", "path": "/a.css", "headers": [(b"accept", b"text/css")]}
     async with opened(sending(START, push, BODY), extensions=("http.response.push",)) as client:
         response = await client.get("/")
-        assert response.extensions["pushes"] == [("/a.css", [(b"accept", b"text/css")])]
+        assert response.extensions[PUSH] == [("/a.css", [(b"accept", b"text/css")])]
 
 
 @pytest.mark.parametrize("kind", ["pathsend", "zerocopysend", "push"])

@@ -142,3 +142,112 @@ async def test_a_swallowed_violation_is_still_told(opened: Any) -> None:
     async with opened(app) as client:
         with pytest.raises(ProtocolViolation, match="twice"):
             await client.get("/")
+
+
+@pytest.mark.parametrize("status", [99, 102, 199, 600, 1000])
+async def test_a_status_that_no_server_sends(opened: Any, status: int) -> None:
+    """From 200 to 599; an informational one is no response."""
+    assert await told(opened, {**START, "status": status}, BODY) == (
+        f"sent a status of {status}, which no server sends as the status of a response{REFUSED}"
+        "send one from 200 to 599."
+    )
+
+
+async def test_any_other_status_is_sent(opened: Any) -> None:
+    """Known to HTTP or not."""
+    for status in (200, 299, 418, 599):
+        async with opened(answering(status)) as client:
+            assert (await client.get("/")).status_code == status
+
+
+@pytest.mark.parametrize("bad", [b"a\r\nset-cookie: b=1", b"a\nb", b"a\rb", b"a\0", b"\x0ba"])
+async def test_a_header_value_that_no_server_sends(opened: Any, bad: bytes) -> None:
+    """Line breaks and NUL; wherever an app may send headers."""
+    fix = f"{REFUSED}leave them out of 'x-a', or encode the value (urllib.parse.quote)."
+    said = f"sent the header 'x-a' with the value {bad.decode()!r}: no server sends line breaks"
+    text = f"{said} or NUL in a header{fix}"
+    assert await told(opened, {**START, "headers": [(b"x-a", bad)]}, BODY) == text
+    promised = {**START, "trailers": True}
+    trailers = {"type": "http.response.trailers", "headers": [(b"x-a", bad)]}
+    assert await told(opened, promised, BODY, trailers) == text
+    hint = {"type": "http.response.early_hint", "links": [bad]}
+    assert await told(opened, hint, START, BODY) == text.replace("x-a", "link")
+
+
+@pytest.mark.parametrize("bad", [b"x a", b"", b"x:", "caf\u00e9".encode(), b"x\n", b"x/y"])
+async def test_a_header_name_that_no_server_sends(opened: Any, bad: bytes) -> None:
+    """It has to be a token."""
+    assert await told(opened, {**START, "headers": [(bad, b"1")]}, BODY) == (
+        f"sent the header name {bad.decode('latin-1')!r}, which no server sends{REFUSED}"
+        "use letters, digits and dashes."
+    )
+
+
+async def test_what_one_server_refuses_is_a_note(opened: Any) -> None:
+    """Spaces around a value, control characters in it: sent, and reported."""
+    for value in (b" a", b"a\t", b"a\x01"):
+        notes: list[str] = []
+        async with opened(answering(200, [(b"x-a", value)]), note=notes.append) as client:
+            assert (await client.get("/x")).status_code == 200
+        assert notes == [
+            f"GET /x: the app sent the header 'x-a' with the value {value.decode()!r}; uvicorn "
+            "refuses spaces around a value (with h11) or control characters in it (with "
+            "httptools). Fix: leave them out."
+        ]
+    async with opened(answering(200, [(b"x-a", b"a b\tc \xe9")]), note=pytest.fail) as client:
+        assert (await client.get("/x")).headers.raw[0] == (b"x-a", b"a b\tc \xe9")
+
+
+async def test_lengths_and_encodings(opened: Any) -> None:
+    """Two lengths that differ, and an encoding that a server does not set."""
+    lengths = [(b"content-length", b"1"), (b"Content-Length", b"2")]
+    assert await told(opened, {**START, "headers": lengths}, BODY) == (
+        f"sent Content-Length: 1 and Content-Length: 2{REFUSED}"
+        "send it once; let the framework set it."
+    )
+    encoding = [(b"transfer-encoding", b"gzip")]
+    assert await told(opened, {**START, "headers": encoding}, BODY) == (
+        f"sent Transfer-Encoding: 'gzip'{REFUSED}leave the header out: the server sets it."
+    )
+    for good in (lengths[:1] * 2, [(b"transfer-encoding", b"chunked")]):
+        async with opened(sending({**START, "headers": good}, BODY)) as client:
+            assert (await client.get("/")).text == "x"
+
+
+@pytest.mark.parametrize("status", [204, 304])
+async def test_a_body_that_the_status_cannot_have(opened: Any, status: int) -> None:
+    """Dropped, as by a server, and reported once; without one there is nothing to say."""
+    notes: list[str] = []
+    start = {**START, "status": status, "headers": [(b"content-length", b"2")]}
+    async with opened(sending(start, MORE, BODY), note=notes.append) as client:
+        assert (await client.get("/x")).content == b""
+        async with client.stream("GET", "/x") as response:
+            assert await response.aread() == b""
+    text = (
+        f"GET /x: the app sent a body with status {status}, which has none: it is dropped, as by "
+        f"a server. Fix: return Response(status_code={status}) without content, or another status."
+    )
+    assert set(notes) == {text}
+    empty = sending({**START, "status": status}, {**BODY, "body": b""})
+    async with opened(empty, note=pytest.fail) as client:
+        assert (await client.get("/x")).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"x-a": "a\r\nb"}, "Illegal header value b'a\\r\\nb'"),
+        ({"x-a": " a"}, "Illegal header value b' a'"),
+        ({"x a": "a"}, "Illegal header name b'x a'"),
+    ],
+    ids=["line break", "space around", "name"],
+)
+async def test_what_the_client_could_not_send(
+    opened: Any, http: Any, bad: dict[str, str], said: str
+) -> None:
+    """The library's own error, with the words of h11, before the app is called."""
+    async with opened(answering(500)) as client:
+        for call in (client.get("/", headers=bad), client.websocket("/", headers=bad).__aenter__()):
+            with pytest.raises(http.LocalProtocolError) as caught:
+                await call
+            assert str(caught.value) == said

@@ -204,3 +204,40 @@ async def test_a_code_that_cannot_be_sent_is_refused(library: Library, code: Any
     async with library.opened(echo) as client, client.websocket("/ws") as ws:
         with pytest.raises(ValueError, match=r"cannot be sent. Fix: use 1000.*\.abort\(\)"):
             await ws.close(code)
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            {"type": "websocket.send", "text": "a\ud83d"},
+            r"sent the text 'a\\ud83d', which cannot be encoded as UTF-8",
+        ),
+        (
+            {"type": "websocket.close", "reason": "\ud83d"},
+            r"closed the WebSocket with the reason '\\ud83d'",
+        ),
+    ],
+    ids=["text", "reason"],
+)
+async def test_half_of_a_surrogate_pair_is_a_violation(
+    opened: Any, message: dict[str, str], said: str
+) -> None:
+    """No frame can carry it; whole ones can."""
+    async with opened(sending(ACCEPT, message)) as client, client.websocket("/ws") as ws:
+        with pytest.raises(ProtocolViolation, match=said):
+            await ws.receive()
+    whole = {"type": "websocket.send", "text": "\U0001f600"}
+    async with opened(sending(ACCEPT, whole)) as client, client.websocket("/ws") as ws:
+        assert await ws.receive() == "\U0001f600"
+        with pytest.raises(ValueError, match="half of a surrogate pair has no UTF-8"):
+            await ws.send("\ud83d")
+
+
+async def test_headers_of_an_accept_are_checked(opened: Any) -> None:
+    """As those of a response."""
+    accept = {**ACCEPT, "headers": [(b"x-room", b"7\n8")]}
+    async with opened(sending(accept)) as client:
+        with pytest.raises(ProtocolViolation, match="no server sends line breaks or NUL"):
+            async with client.websocket("/ws"):
+                pass

@@ -43,6 +43,8 @@ class Case:
 
 # A server's own view that a simulation does not have: connections which were never accepted.
 UNSEEN = ("connections",)
+SOCKS = "socks5://127.0.0.1:8765"
+UPLOAD = {"method": "POST", "send": {"content": b"u" * 2**20}}
 TLS = {"url": TLS_URL}
 # Recorded without TLS: the client knows beforehand that the server speaks HTTP/2.
 H2 = {"client": {"http1": False, "http2": True}}
@@ -140,4 +142,45 @@ CASES = {
     "h2_body_fin": Case(lambda p: p.close_after(10), body=HUNDRED, **H2),
     "h2_head_stall": Case(lambda p: p.read_timeout(), "read", **H2),
     "h2_garbage": Case(lambda p: p.garbage(), **H2),
+    "early_answer": Case(lambda p: p.early_answer(413), **UPLOAD),
+    "early_answer_reset": Case(lambda p: p.early_answer(413, reset=True), **UPLOAD),
+    "upload_slow_steady": Case(
+        lambda p: p.upload_rate(2**20 / 0.7),
+        {"asyncio": "write", "trio": "write", "sync": 0.7},
+        **UPLOAD,
+    ),
+    "http10": Case(lambda p: p.http10()),
+    "http10_no_length": Case(lambda p: p.http10(), pieces=(b"ok",), chunked=True),
+    "head_two_lengths": Case(lambda p: p.two_lengths()),
+    "head_status_101": Case(route={"status_code": 101}, skip=("next",)),
+    "status_503_close": Case(lambda p: [p.status(503), p.connection_close()]),
+    "interim_then_rst": Case(lambda p: [p.interim(3, 0.05), p.reset()], 0.15),
+    "dns_temporary": Case(lambda p: p.dns_error("temporary")),
+    "tls_reset_in_handshake": tls("reset"),
+    "tls_not_yet_valid": tls("not_yet_valid"),
+    "tls_self_signed": tls("self_signed"),
+    "tls_client_certificate": tls("client_certificate"),
+    "tls_unknown_name": tls("unknown_name"),
+    "proxy_connect_502": Case(lambda p: p.proxy_error(502), client={"proxy": PROXY}, **TLS),
+    "proxy_connect_504": Case(lambda p: p.proxy_error(504), client={"proxy": PROXY}, **TLS),
+    "proxy_stall": Case(lambda p: p.proxy_error("stall"), "read", client={"proxy": PROXY}, **TLS),
+    "proxy_plain_407": Case(lambda p: p.proxy_error(407), client={"proxy": PROXY}),
+    "proxy_plain_502": Case(lambda p: p.proxy_error(502), client={"proxy": PROXY}),
+    "proxy_plain_eof": Case(lambda p: p.proxy_error("eof"), client={"proxy": PROXY}),
+    "proxy_plain_stall": Case(lambda p: p.proxy_error("stall"), "read", client={"proxy": PROXY}),
+    "proxy_socks_ok": Case(client={"proxy": SOCKS}),
+    "proxy_socks_502": Case(lambda p: p.proxy_error(502), client={"proxy": SOCKS}),
+    "proxy_socks_503": Case(lambda p: p.proxy_error(503), client={"proxy": SOCKS}),
+    "proxy_socks_407": Case(lambda p: p.proxy_error(407), client={"proxy": SOCKS}),
+    "proxy_socks_eof": Case(lambda p: p.proxy_error("eof"), client={"proxy": SOCKS}),
+    "h2_not_offered": Case(
+        lambda p: p.no_http2(), url=TLS_URL, client={"http2": True}, skip=("next",)
+    ),
+    "h2_rst_stream_cancel": Case(lambda p: p.reset_stream(code="cancel"), **H2),
+    "h2_rst_stream_calm": Case(lambda p: p.reset_stream(code="enhance_your_calm"), **H2),
+    "h2_goaway_calm": Case(lambda p: p.goaway(code="enhance_your_calm"), **H2),
+    "h2_interim": Case(lambda p: p.interim(3, 0.05), 0.15, **H2),
+    "h2_upload_stall": Case(
+        lambda p: p.write_timeout(), "read", client={"http2": True}, **{**UPLOAD, **TLS}
+    ),
 }

@@ -1,6 +1,8 @@
+import re
+
 import pytest
 
-from pytest_asyncfastapi.faults import Effect, FaultSpecError, parse
+from pytest_asyncfastapi.faults import Effect, Faults, FaultSpecError, parse
 from pytest_asyncfastapi.faults.grammar import WORDS
 
 ALWAYS = (None, None, False)
@@ -102,3 +104,66 @@ def test_an_unknown_word_lists_the_known_ones():
 def test_the_error_is_a_value_error():
     """Option parsers treat it as bad input."""
     assert issubclass(FaultSpecError, ValueError)
+
+
+@pytest.mark.parametrize(
+    ("word", "verb"),
+    [
+        ("early_answer=413", lambda p: p.early_answer()),
+        ("early_answer=503/reset", lambda p: p.early_answer(503, reset=True)),
+        ("upload_rate=16000B/s", lambda p: p.upload_rate("16KB/s")),
+        ("dns_error", lambda p: p.dns_error()),
+        ("dns_error=temporary", lambda p: p.dns_error("temporary")),
+        ("tls_error=not_yet_valid", lambda p: p.tls_error("not_yet_valid")),
+        ("proxy_error=stall", lambda p: p.proxy_error("stall")),
+        ("proxy_error=504", lambda p: p.proxy_error(504)),
+        ("two_lengths", lambda p: p.two_lengths()),
+        ("connection_close", lambda p: p.connection_close()),
+        ("http10", lambda p: p.http10()),
+        ("no_http2", lambda p: p.no_http2()),
+        ("goaway", lambda p: p.goaway()),
+        ("goaway=graceful", lambda p: p.goaway(graceful=True)),
+        ("goaway=enhance_your_calm", lambda p: p.goaway(code="ENHANCE_YOUR_CALM")),
+        ("reset_stream=cancel", lambda p: p.reset_stream(code="cancel")),
+        ("reset_stream=10/cancel", lambda p: p.reset_stream(after_bytes=10, code="cancel")),
+        ("reset_stream=10", lambda p: p.reset_stream(after_bytes=10)),
+    ],
+)
+def test_a_word_and_its_verb_say_the_same(word, verb):
+    """And the text of a fault can be read again."""
+    rule = verb(Faults(1, "here").on("*"))
+    assert parse(f"*: {word}").effect == rule.effect
+    assert str(rule.effect) == word
+
+
+@pytest.mark.parametrize(
+    ("verb", "problem"),
+    [
+        (lambda p: p.early_answer(99), "'99' is not an HTTP status"),
+        (lambda p: p.dns_error("slow"), "'slow' is not a DNS error: write unknown or temporary"),
+        (lambda p: p.goaway(code="soon"), "'soon' is not a GOAWAY: write graceful, no_error"),
+        (lambda p: p.goaway(graceful=True, code="cancel"), "graceful or has an error code"),
+        (lambda p: p.reset_stream(code="x"), "'x' is not a code of HTTP/2: write no_error"),
+        (lambda p: p.upload_rate("fast"), "'fast' is not a bandwidth"),
+    ],
+)
+def test_a_bad_value_of_a_verb(verb, problem):
+    """One sentence, with what may be written."""
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        verb(Faults(1, "here").on("*"))
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("*: early_answer=413/close", "is not an early answer: write 413 or 413/reset"),
+        ("*: early_answer", "'early_answer' needs a status"),
+        ("*: http10=1", "'http10' takes no value"),
+        ("*: reset_stream=0/cancel", "'0' is not a count"),
+        ("*: goaway=now", "'now' is not a GOAWAY"),
+    ],
+)
+def test_a_bad_value_of_a_word(text, problem):
+    """The same in the grammar."""
+    with pytest.raises(FaultSpecError, match=re.escape(problem)):
+        parse(text)

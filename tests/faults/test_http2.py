@@ -6,17 +6,24 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import anyio
+import h2.config
+import h2.connection
 import httpx
 import pytest
 
 from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi.faults import Effect
+from pytest_asyncfastapi.upstream.peer import SCRIPT, Peer, Script
+from pytest_asyncfastapi.upstream.socket_end import SocketEnd
 
 URL = "https://pay.example/charge"
+GOAWAY_AFTER_1 = b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\x01" + b"\0" * 4
 
 
-def fetch(library, mode, *paths, **options):
+def fetch(library, mode, *paths, body=None, **options):
     """One client, one call after another; gives responses and errors."""
     paths = paths or ("",)
+    method = "GET" if body is None else "POST"
 
     def outcome(call):
         try:
@@ -26,14 +33,17 @@ def fetch(library, mode, *paths, **options):
 
     if mode == "sync":
         with library.Client(http2=True, **options) as client:
-            return [outcome(lambda path=path: client.get(URL + path)) for path in paths]
+            return [
+                outcome(lambda path=path: client.request(method, URL + path, content=body))
+                for path in paths
+            ]
 
     async def run():
         found = []
         async with library.AsyncClient(http2=True, **options) as client:
             for path in paths:
                 try:
-                    found.append(await client.get(URL + path))
+                    found.append(await client.request(method, URL + path, content=body))
                 except library.HTTPError as error:
                     found.append(error)
         return found
@@ -314,11 +324,14 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
     ("spec", "error"),
     [
         ("goaway", "RemoteProtocolError"),
+        ("goaway=enhance_your_calm", "RemoteProtocolError"),
         ("refused_stream", "RemoteProtocolError"),
+        ("reset_stream=3/cancel", "RemoteProtocolError"),
+        ("reset_stream=cancel", "RemoteProtocolError"),
         ("reset_stream=3", "RemoteProtocolError"),
         ("too_long", "LocalProtocolError"),
         ("bad_chunk", "LocalProtocolError"),
-        ("reset=upload", "ReadError"),
+        ("reset=upload", "WriteError"),
         ("bad_header", "LocalProtocolError"),
         ("head_too_long", "LocalProtocolError"),
         ("garbage", "RemoteProtocolError"),
@@ -330,7 +343,7 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
         ("reset=2", "ReadError"),
         ("stall=2", "ReadTimeout"),
         ("bad_gzip", "DecodingError"),
-        ("write_timeout", "WriteTimeout"),
+        ("write_timeout", "ReadTimeout"),
         ("idle_close", "Response"),
         ("until_close", "Response"),
         ("interim=3/1ms", "Response"),
@@ -345,9 +358,10 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
 )
 def test_every_other_word_has_its_meaning_over_http2(scope, faults, library, mode, spec, error):
     """Each ending is the client's own error, each delay only a delay."""
-    scope.router.get(URL).respond(text="0123456789")
+    scope.router.route(url=URL).respond(text="0123456789")
     faults.add_spec(f"*: {spec}")
-    (found,) = fetch(library, mode, timeout=library.Timeout(30, read=0.2, write=0.2))
+    body = b"u" if spec == "reset=upload" else None
+    (found,) = fetch(library, mode, body=body, timeout=library.Timeout(30, read=0.2, write=0.2))
     assert type(found).__name__ == error
     if error == "Response":
         assert found.http_version == "HTTP/2"
@@ -365,3 +379,67 @@ def test_a_status_that_is_no_number_leaks_a_bare_error(scope, faults, library, m
     faults.on("*").bad_status_line()
     with pytest.raises(ValueError, match="abc"):
         fetch(library, mode)
+
+
+@pytest.mark.parametrize("how", ["goaway", "goaway=graceful"])
+def test_a_stream_beyond_a_goaway_is_sent_again(scope, faults, library, how):
+    """On a new connection, by the library; the one before it fails in both, as on real sockets."""
+    scope.router.route(host="pay.example").respond(text="ok")
+    faults.on(URL).latency("1s")
+    rule = faults.add_spec(f"{URL}/b: {how}, first=1")
+
+    async def call(client, path, after):
+        await anyio.sleep(after)
+        try:
+            return (await client.get(URL + path)).status_code
+        except library.RemoteProtocolError as error:
+            return str(error)
+
+    async def run(clock):
+        async with library.AsyncClient(http2=True, timeout=30) as client:
+            return await asyncio.gather(call(client, "", 0), call(client, "/b", 0.1))
+
+    terminated = "<ConnectionTerminated error_code:0, last_stream_id:1, additional_data:None>"
+    assert virtually(run) == [terminated, 200]
+    assert rule.hits == 1
+
+
+def test_without_a_schedule_it_goes_away_each_time(scope, faults, library):
+    """And so does the new connection."""
+    scope.router.route(host="pay.example").respond(text="ok")
+    faults.on(URL).latency("1s")
+    faults.on(f"{URL}/b").goaway(graceful=True)
+
+    async def run(clock):
+        async with library.AsyncClient(http2=True, timeout=30) as client, anyio.create_task_group():
+            first = asyncio.ensure_future(client.get(URL))
+            await anyio.sleep(0.1)
+            with pytest.raises(library.RemoteProtocolError, match="last_stream_id:0"):
+                await client.get(URL + "/b")
+            with pytest.raises(library.RemoteProtocolError, match="last_stream_id:1"):
+                await first
+
+    virtually(run)
+
+
+def test_a_graceful_goaway_serves_what_it_took(scope, faults):
+    """The server's side: the stream below has its answer, then the connection ends."""
+    peer = Peer()
+    client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
+    client.initiate_connection()
+
+    def ask(number, script):
+        token = SCRIPT.set(script)
+        head = [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/")]
+        client.send_headers(number, head, end_stream=True)
+        peer.hear(client.data_to_send())
+        SCRIPT.reset(token)
+
+    ask(1, Script(lambda: httpx.Response(200, text="ok"), Effect(delay=0.02)))
+    ask(3, Script(lambda: httpx.Response(200), Effect(ending="goaway", detail="graceful")))
+    end = SocketEnd(peer)
+    end._heard(peer.http2)
+    said = b""
+    while data := end.recv(65536):
+        said += data
+    assert said.index(GOAWAY_AFTER_1) < said.index(b"ok")

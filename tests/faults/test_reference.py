@@ -89,8 +89,7 @@ class Attempt:
             found["type"] = name_of(error)
             found["message"] = str(error).replace(":8765", ":PORT")
             found["inner"] = below(error)
-            if hasattr(error, "request"):
-                found["request"] = error.request is not None
+            found["request"] = getattr(error, "request", None) is not None
         found["pool"] = states(self.client)
 
     def follow_up(self, before, error=None):
@@ -160,7 +159,7 @@ async def attempt_async(scope, case, library, meter, now):
         try:
             with anyio.fail_after(0.2 if case.special == "deadline" else None):
                 await get_async(attempt, client, case)
-        except (library.HTTPError, TimeoutError) as raised:
+        except Exception as raised:  # two of asyncio's TLS and of socksio are none of the library
             error = raised
         attempt.end(error)
         if busy is not None and case.special == "busy":
@@ -238,7 +237,7 @@ def attempt_sync(scope, case, library, meter, clock):
         error = None
         try:
             get_sync(attempt, client, case)
-        except library.HTTPError as raised:
+        except Exception as raised:
             error = raised
         attempt.end(error)
         if busy is not None and case.special == "busy":

@@ -203,7 +203,10 @@ def test_a_rule_shows_the_words_that_made_it(words):
         ("*: refused, nth=^0", "'0' is not a count"),
         ("*: reset=^tail", "is not a place: write 'head', 'upload' or a number"),
         ("*: tls_error=^old", "'old' is not a TLS error: write untrusted, hostname,"),
-        ("*: proxy_error=^404", "'404' is not a proxy error: write 503, 407, eof or refused"),
+        (
+            "*: proxy_error=^404",
+            "'404' is not a proxy error: write 407, 502, 503, 504, eof, refused or stall",
+        ),
         ("*: proxy_error^", "'proxy_error' needs which (proxy_error=503)"),
         ("*: latency=1s, ^head=2s", "'head' is said twice"),
         ("*: ^truncate", "did you mean 'truncated'?"),

@@ -96,3 +96,23 @@ def test_json_that_does_not_parse(scope, faults, library):
     assert response.headers["content-type"] == "application/json"
     with pytest.raises(ValueError, match=r"Expecting value|EOF|delimiter"):
         response.json()
+
+
+def test_a_cut_body_keeps_its_pace(scope, faults, library):
+    """Of ten pieces over nine seconds, the first five come a second apart, and the body is cut."""
+    scope.router.get(URL).respond(content=b"x" * 100)
+    faults.on("*").dribble(10, "9s")
+    faults.on("*").reset(after_bytes=45)
+
+    async def run():
+        pieces, clock = [], VirtualClock()
+        clock.install()
+        async with library.AsyncClient(timeout=5) as client:
+            with pytest.raises(library.ReadError):
+                async with client.stream("GET", URL) as response:
+                    async for piece in response.aiter_raw():
+                        pieces.append((round(clock.time(), 3), len(piece)))
+        clock.uninstall()
+        return pieces
+
+    assert asyncio.run(run()) == [(0.0, 10), (1.0, 10), (2.0, 10), (3.0, 10), (4.0, 5)]

@@ -8,11 +8,12 @@ from typing import Any
 import anyio
 import httpx
 
-from .stage import App, Note, Row, Visitor, said
+from .stage import IN_LIFESPAN, App, Note, Row, Visitor, said
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 BODY = {"type": "http.response.body", "body": b"x"}
 MORE = {**BODY, "more_body": True}
+LENGTHS = ((b"content-length", b"1"), (b"content-length", b"2"))
 NOT_RAISING = {"raise_app_exceptions": False}
 
 
@@ -210,6 +211,12 @@ async def twice(visitor: Visitor) -> None:
     await visitor.client.get("/")
 
 
+async def left_unread(visitor: Visitor) -> None:
+    """Open the stream of a response that is sent whole, and leave without reading."""
+    async with visitor.client.stream("GET", "/"):
+        await anyio.sleep(0.1)
+
+
 def starting_with(*headers: tuple[Any, Any], status: int = 200, body: Any = b"x") -> Any:
     start = {"type": "http.response.start", "status": status, "headers": list(headers)}
     return sending(start, {"type": "http.response.body", "body": body})
@@ -319,6 +326,8 @@ ROWS = [
         starting_with((b"x-a", b"\xe9")),
         header(lambda r: dict(r.headers.raw)[b"x-a"]),
     ),
+    Row("R15", "204 with a body", starting_with(status=204), answer()),
+    Row("R15", "304 with a body", starting_with(status=304), answer()),
     Row("R20", "a memoryview as body", starting_with(body=memoryview(b"abc")), answer()),
     Row(
         "-", "headers that are added to the app's none", sending(START, BODY), header(_without_own)
@@ -341,6 +350,12 @@ ROWS = [
         "V10", "Content-Length 10, and 1 byte", starting_with((b"content-length", b"10")), answer()
     ),
     Row("V10", "Content-Length 0, and 1 byte", starting_with((b"content-length", b"0")), answer()),
+    Row("V10", "two lengths", starting_with(*LENGTHS), answer()),
+    Row("-", "a line break in a header value", starting_with((b"x-a", b"a\r\nb: c")), answer()),
+    Row("-", "NUL in a header value", starting_with((b"x-a", b"a\0")), answer()),
+    Row("-", "a space in a header name", starting_with((b"x a", b"1")), answer()),
+    Row("-", "a status of 600", starting_with(status=600), answer()),
+    Row("-", "a status of 102", starting_with(status=102), answer()),
     Row(
         "V11",
         "a header name in upper case",
@@ -379,6 +394,25 @@ ROWS = [
         background,
         when_answered,
         ours={"background": False},
+    ),
+    Row(
+        "C01",
+        "a background task whose stream is left unread",
+        background,
+        left_unread,
+    ),
+    Row(
+        "C01",
+        "the same, `background=False`",
+        background,
+        left_unread,
+        ours={"background": False},
+    ),
+    Row(
+        "L16",
+        "a context variable that the lifespan has set",
+        noting(lambda _: IN_LIFESPAN.get()),
+        asking(),
     ),
     Row("L04", "`state` of two requests, the first adds to it", state, twice),
 ]

@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -25,6 +26,7 @@ from pytest_asyncfastapi.client.websocket_errors import WebSocketClosed, WebSock
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Note = Callable[[object], None]
+IN_LIFESPAN: ContextVar[str] = ContextVar("IN_LIFESPAN", default="unset")
 _LONGEST_APP = 3.0  # seconds that we wait for an app to end after its visit
 
 
@@ -38,6 +40,7 @@ class Stage:
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
             scope["state"]["pool"] = "open"
+            IN_LIFESPAN.set("set by the lifespan")
             await receive()
             await send({"type": "lifespan.startup.complete"})
             await receive()

@@ -2,6 +2,7 @@
 
 import gzip
 import time
+from contextlib import suppress
 
 from h2.config import H2Configuration
 from h2.connection import H2Connection
@@ -68,6 +69,11 @@ def upload_reset(sock):
     reset(sock)
 
 
+def resets_handshake(sock):
+    sock.recv(10)
+    reset(sock)
+
+
 def idle_close(sock):
     ask(sock)
     sock.sendall(OK)
@@ -79,6 +85,56 @@ def closes_as_it_arrives(sock):
     sock.sendall(OK)
     ask(sock)
     finish(sock)
+
+
+def early(code, then):
+    """Answer once the head is there; `then` decides what becomes of the rest of the body."""
+
+    def handle(sock):
+        ask(sock)
+        sock.sendall(b"HTTP/1.1 %d X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n" % code)
+        then(sock)
+
+    return handle
+
+
+def late_reset(sock):
+    time.sleep(0.05)
+    reset(sock)
+
+
+def reads_slowly(sock):
+    """2 MiB each 20 ms: 64 MiB in more than the write budget."""
+    left = 64 * 2**20
+    data = sock.recv(65536)
+    left -= len(data) - data.index(b"\r\n\r\n") - 4
+    while left > 0:
+        time.sleep(0.02)
+        quick = 2**21
+        while quick > 0 and left > 0:
+            piece = sock.recv(65536)
+            if not piece:
+                return
+            quick -= len(piece)
+            left -= len(piece)
+    sock.sendall(OK)
+    serve_ok(sock)
+
+
+def socks(*replies, then=serve_ok):
+    """One reply to each message of the handshake, then what comes in the tunnel."""
+
+    def handle(sock):
+        for reply in replies:
+            sock.recv(1000)
+            sock.sendall(reply)
+        then(sock)
+
+    return handle
+
+
+def refusal(code, reason):
+    return says(b"HTTP/1.1 %d %s\r\nContent-Length: 0\r\n\r\n" % (code, reason), then=serve_ok)
 
 
 # HTTP/2, over TLS.
@@ -120,6 +176,52 @@ def h2_goaway(connection, stream, sock):
     sock.sendall(connection.data_to_send())
     finish(sock)
     return "end"
+
+
+def h2_goaway_calm(connection, stream, sock):
+    connection.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, last_stream_id=0)
+    sock.sendall(connection.data_to_send())
+    finish(sock)
+    return "end"
+
+
+def h2_no_window(connection, stream, sock):
+    """Read, and never open the window."""
+    sock.sendall(connection.data_to_send())
+    with suppress(OSError):
+        drain(sock)
+    return "end"
+
+
+def goes_away_gracefully(sock):
+    """Take one request, name it as the last at the second one, serve it, and close."""
+    connection = H2Connection(H2Configuration(client_side=False))
+    connection.initiate_connection()
+    sock.sendall(connection.data_to_send())
+    streams = []
+    while data := sock.recv(65536):
+        for event in connection.receive_data(data):
+            if isinstance(event, RequestReceived):
+                streams.append(event.stream_id)
+        sock.sendall(connection.data_to_send())
+        if len(streams) == 2:
+            # By hand: h2 sends nothing more after a GOAWAY of its own.
+            sock.sendall(b"\0\0\x08\x07\0\0\0\0\0" + streams[0].to_bytes(4, "big") + b"\0" * 4)
+            time.sleep(0.05)
+            connection.send_headers(streams[0], [(":status", "200")])
+            connection.send_data(streams[0], b"ok", end_stream=True)
+            with suppress(OSError):
+                sock.sendall(connection.data_to_send())
+            return
+
+
+def h2_interim(connection, stream, sock):
+    for _ in range(3):
+        time.sleep(0.05)
+        connection.send_headers(stream, [(":status", "100")])
+        sock.sendall(connection.data_to_send())
+    connection.send_headers(stream, [(":status", "200")])
+    connection.send_data(stream, b"ok", end_stream=True)
 
 
 def h2_fin(connection, stream, sock):
@@ -209,11 +311,38 @@ PLAIN = {
     ),
     "proxy_eof": says(),
 }
+SOCKS_OK = b"\x05\x00\x00\x01\0\0\0\0\0\0"
+PLAIN |= {
+    "early_answer": early(413, drain),
+    "early_answer_reset": early(413, late_reset),
+    "upload_slow_steady": reads_slowly,
+    "http10": says(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok"),
+    "http10_no_length": says(b"HTTP/1.0 200 OK\r\n\r\nok"),
+    "head_two_lengths": says(
+        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\nok"
+    ),
+    "status_503_close": says(b"HTTP/1.1 503 X\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"),
+    "interim_then_rst": says(*[0.05, b"HTTP/1.1 100 Continue\r\n\r\n"] * 3, then=late_reset),
+    "head_status_101": says(b"HTTP/1.1 101 Switching Protocols\r\n\r\n"),
+    "proxy_connect_502": refusal(502, b"Bad Gateway"),
+    "proxy_connect_504": refusal(504, b"Gateway Timeout"),
+    "proxy_stall": says(1.2),
+    "proxy_plain_407": refusal(407, b"Proxy Authentication Required"),
+    "proxy_plain_502": refusal(502, b"Bad Gateway"),
+    "proxy_plain_eof": says(),
+    "proxy_plain_stall": says(1.2),
+    "proxy_socks_ok": socks(b"\x05\x00", SOCKS_OK),
+    "proxy_socks_503": socks(b"\x05\x00", b"\x05\x01" + SOCKS_OK[2:], then=finish),
+    "proxy_socks_502": socks(b"\x05\x00", b"\x05\x04" + SOCKS_OK[2:], then=finish),
+    "proxy_socks_407": socks(b"\x05\xff", then=finish),
+    "proxy_socks_eof": says(then=finish, first_ask=False),
+}
 # On the raw connection, where the client expects a TLS handshake.
 NO_TLS = {
     "tls_plain_http_server": says(b"HTTP/1.1 400 Bad Request\r\n\r\n", 0.05, first_ask=False),
     "tls_eof_in_handshake": finish,
     "tls_handshake_stall": wait_and(drain, 0.0),
+    "tls_reset_in_handshake": resets_handshake,
 }
 HTTP2 = {
     "h2_rst_stream_refused": http2(h2_reset(ErrorCodes.REFUSED_STREAM)),
@@ -224,5 +353,10 @@ HTTP2 = {
     "h2_body_fin": http2(h2_part(h2_fin)),
     "h2_head_stall": http2(h2_stall),
     "h2_garbage": http2(h2_garbage),
+    "h2_rst_stream_cancel": http2(h2_reset(ErrorCodes.CANCEL)),
+    "h2_rst_stream_calm": http2(h2_reset(ErrorCodes.ENHANCE_YOUR_CALM)),
+    "h2_goaway_calm": http2(h2_goaway_calm),
+    "h2_upload_stall": http2(h2_no_window),
+    "h2_interim": http2(h2_interim),
 }
 HTTP2_OK = http2(None)

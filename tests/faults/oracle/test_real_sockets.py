@@ -12,33 +12,50 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import certificates
 import httpx
 import httpx2
 import pytest
 import trio
 import trustme
-from loopback import Loopback
-from misbehaviour import HTTP2, HTTP2_OK, NO_TLS, PLAIN, h2_bad_status, http2, says
+from loopback import Loopback, serve_ok
+from misbehaviour import (
+    HTTP2,
+    HTTP2_OK,
+    NO_TLS,
+    PLAIN,
+    SOCKS_OK,
+    goes_away_gracefully,
+    h2_bad_status,
+    http2,
+    says,
+    socks,
+)
 
 ROWS = __import__("json").loads(
     (Path(__file__).parents[2] / "data" / "httpx_faults.json").read_text()
 )
 LIBRARIES = {"httpx": httpx, "httpx2": httpx2}
-CERTIFICATES = ("tls_untrusted", "tls_hostname_mismatch", "tls_truncated_body")
+CERTIFICATES = (
+    *("tls_untrusted", "tls_hostname_mismatch", "tls_truncated_body"),
+    *("tls_not_yet_valid", "tls_self_signed", "tls_client_certificate", "tls_unknown_name"),
+    "h2_not_offered",
+)
 NO_SERVER = (
     "connect_refused",
     "connect_refused_retries2",
     "connect_never_accepted",
     "proxy_refused",
 )
-ALONE = ("dns_nxdomain", "pool_exhausted", "unsupported_scheme")
+ALONE = ("dns_nxdomain", "dns_temporary", "pool_exhausted", "unsupported_scheme")
 NAMES = [*PLAIN, *NO_TLS, *HTTP2, *CERTIFICATES, *NO_SERVER, *ALONE]
 CALLS = [
     (name, library, mode)
     for name in NAMES
-    for library, modes in ROWS["faults"][name]["results"].items()
+    for library, modes in ROWS["faults"].get(name, {"results": {}})["results"].items()
     for mode in modes
 ]
+GRACEFUL = "<ConnectionTerminated error_code:0, last_stream_id:1, additional_data:None>"
 KEPT = ("type", "message", "request", "phase", "status", "bytes", "pool", "next")
 # The rows of HTTP/2 were recorded without TLS, and are played here with it.
 OVER_TLS = {("h2_head_stall", "sync"): "The read operation timed out"}
@@ -57,13 +74,27 @@ class Authorities:
         self._trusted.configure_trust(self.client)
 
     def server(self, name):
-        authority = self._unknown if name == "tls_untrusted" else self._trusted
         host = "other.example" if name == "tls_hostname_mismatch" else "127.0.0.1"
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(host).configure_cert(context)
+        self.certificate(name, host).configure_cert(context)
         if name in HTTP2:
             context.set_alpn_protocols(["h2"])
+        elif name == "tls_client_certificate":
+            context.verify_mode = ssl.CERT_REQUIRED
+            self._trusted.configure_trust(context)
+        elif name == "tls_unknown_name":
+            alert = ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME
+            context.sni_callback = lambda *_: alert
         return context
+
+    def certificate(self, name, host):
+        """What the server shows."""
+        if name == "tls_self_signed":
+            return certificates.made(host)
+        if name == "tls_not_yet_valid":
+            return certificates.made(host, self._trusted, days=30)
+        authority = self._unknown if name == "tls_untrusted" else self._trusted
+        return authority.issue_cert(host)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +117,8 @@ class Row:
         self.server = self.plain
         self.port = 0
         if name in PLAIN:
-            self.server = stack.enter_context(Loopback(PLAIN[name]))
+            serve = socks(b"\x05\x00", SOCKS_OK) if "socks" in name else None
+            self.server = stack.enter_context(Loopback(PLAIN[name], serve=serve))
         elif name in NO_TLS:
             self.server = stack.enter_context(Loopback(NO_TLS[name]))
         elif name in HTTP2:
@@ -96,6 +128,8 @@ class Row:
             )
         elif name in CERTIFICATES:
             part = says(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n" + b"x" * 10)
+            if name != "tls_truncated_body":
+                part = serve_ok
             context = authorities.server(name)
             self.server = stack.enter_context(Loopback(part, context=context))
         elif name == "connect_never_accepted":
@@ -112,17 +146,19 @@ class Row:
     @property
     def url(self):
         if self.proxied:
-            return "https://127.0.0.1:9/"
+            return (
+                f"http{'' if 'plain' in self.name or 'socks' in self.name else 's'}://127.0.0.1:9/"
+            )
         if self.name == "unsupported_scheme":
             return "ftp://127.0.0.1/"
         secure = self.name in {*HTTP2, *NO_TLS, *CERTIFICATES}
-        host = "nowhere.example" if self.name == "dns_nxdomain" else "127.0.0.1"
+        host = "nowhere.example" if self.name.startswith("dns_") else "127.0.0.1"
         return f"http{'s' if secure else ''}://{host}:{self.port}/"
 
     @property
     def next_url(self):
         """Where the following call goes: to the same server, if that can answer it."""
-        if self.name in HTTP2 or self.name in PLAIN:
+        if self.name in (*HTTP2, *PLAIN, "h2_not_offered"):
             return self.url.replace("https", "http") if self.proxied else self.url
         return f"http://127.0.0.1:{self.plain.port}/"
 
@@ -133,12 +169,13 @@ class Row:
     def options(self, library):
         budgets = dict(ROWS["meta"]["timeouts_s"])
         options = {"timeout": library.Timeout(**budgets), "trust_env": False, "verify": self.verify}
-        if self.name in HTTP2:
+        if self.name in HTTP2 or self.name == "h2_not_offered":
             options["http2"] = True
         if self.name == "pool_exhausted":
             options["limits"] = library.Limits(max_connections=1)
         if self.proxied:
-            options["proxy"] = f"http://127.0.0.1:{self.port}"
+            kind = "socks5" if "socks" in self.name else "http"
+            options["proxy"] = f"{kind}://127.0.0.1:{self.port}"
         return options
 
     def retries(self):
@@ -147,7 +184,7 @@ class Row:
 
     def request(self):
         """Method, and what is sent; the upload is larger than what buffers hold."""
-        if self.name.startswith("upload_"):
+        if self.name.startswith(("upload_", "early_", "h2_upload_")):
             return "POST", {"content": b"u" * (64 * 2**20)}
         return "GET", {
             "no_timeout_head_slow": {"timeout": None},
@@ -183,7 +220,7 @@ def account(found, client, began, error, response):
     if error is not None:
         found["type"] = name_of(error)
         found["message"] = plain(str(error))
-        found["request"] = error.request is not None
+        found["request"] = getattr(error, "request", None) is not None
     found["pool"] = states(client)
 
 
@@ -207,7 +244,7 @@ async def over_async(row, library):
                 found["phase"] = "body"
                 async for piece in response.aiter_bytes():
                     found["bytes"] += len(piece)
-        except library.HTTPError as raised:
+        except Exception as raised:  # two of asyncio's TLS and of socksio are none of the library
             error = raised
         account(found, client, began, error, response)
         if held is not None:
@@ -215,7 +252,7 @@ async def over_async(row, library):
         before = row.made
         try:
             await client.get(row.next_url)
-        except library.HTTPError as error:
+        except Exception as error:
             found["next"] = {"ok": False, "error": repr(error)}
         else:
             found["next"] = {"ok": True, "new_connection": row.made > before}
@@ -248,7 +285,7 @@ def over_sync(row, library):
                 found["phase"] = "body"
                 for piece in response.iter_bytes():
                     found["bytes"] += len(piece)
-        except library.HTTPError as raised:
+        except Exception as raised:  # two of asyncio's TLS and of socksio are none of the library
             error = raised
         account(found, client, began, error, response)
         if held is not None:
@@ -256,19 +293,22 @@ def over_sync(row, library):
         before = row.made
         try:
             client.get(row.next_url)
-        except library.HTTPError as error:
+        except Exception as error:
             found["next"] = {"ok": False, "error": repr(error)}
         else:
             found["next"] = {"ok": True, "new_connection": row.made > before}
     return found
 
 
-def no_such_name(monkeypatch):
+def no_such_name(monkeypatch, name):
+    error = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    if name == "dns_temporary":
+        error = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
     original = socket.getaddrinfo
 
     def getaddrinfo(host, *args, **kwargs):
         if host in ("nowhere.example", b"nowhere.example"):
-            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+            raise error
         return original(host, *args, **kwargs)
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
@@ -286,8 +326,8 @@ def test_the_reference_is_true(authorities, monkeypatch, name, library, mode):
     expected = ROWS["faults"][name]["results"][library][mode]
     with ExitStack() as stack:
         row = Row(name, authorities, stack)
-        if name == "dns_nxdomain":
-            no_such_name(monkeypatch)
+        if name.startswith("dns_"):
+            no_such_name(monkeypatch, name)
         if mode == "sync":
             found = over_sync(row, module)
         elif mode == "trio":
@@ -311,6 +351,29 @@ def test_a_status_that_is_no_number_is_a_bare_error(authorities, library):
         options = {"http2": True, "verify": authorities.client, "timeout": 5}
         with LIBRARIES[library].Client(**options) as client, pytest.raises(ValueError, match="abc"):
             client.get(f"https://127.0.0.1:{server.port}/")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_graceful_goaway(authorities, library):
+    """The stream that is not served is sent again; the library gives up the one that is."""
+    context = authorities.server("h2_fin")
+    module = LIBRARIES[library]
+    with Loopback(goes_away_gracefully, context=context, serve=HTTP2_OK) as server:
+
+        async def call(client, after):
+            await asyncio.sleep(after)
+            try:
+                return (await client.get(f"https://127.0.0.1:{server.port}/")).status_code
+            except module.RemoteProtocolError as error:
+                return str(error)
+
+        async def both():
+            async with module.AsyncClient(http2=True, verify=authorities.client) as client:
+                return await asyncio.gather(call(client, 0), call(client, 0.1))
+
+        found = asyncio.run(both())
+        assert found == [GRACEFUL, 200]
+        assert server.made == 2
 
 
 def test_at_least_a_third_of_the_rows_is_here():

@@ -1,0 +1,33 @@
+"""Heads and bodies that h11 would not write: what is wrong in them is the fault."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# The endings whose framing h11 would refuse to write.
+RAW = {"until_close": "plain", "bad_chunk": "bad size", "bad_chunk_end": "bad end"}
+
+
+def raw_head(status: int, reason: bytes, headers: Any, version: bytes = b"1.1") -> bytes:
+    """A response head as it is, whatever is in it."""
+    first = b"HTTP/%s %d %s" % (version, status, reason)
+    lines = [first, *(b"%s: %s" % pair for pair in headers)]
+    return b"\r\n".join(lines) + b"\r\n\r\n"
+
+
+def unframed(status: int, reason: bytes, headers: Any, *, chunked: bool) -> bytes:
+    """A response head without a length; its body is in chunks, or ends with the connection."""
+    framing = (b"content-length", b"transfer-encoding")
+    kept = [pair for pair in headers if pair[0].lower() not in framing]
+    if chunked:
+        kept.append((b"Transfer-Encoding", b"chunked"))
+    return raw_head(status, reason, kept)
+
+
+def raw_frame(how: str, data: bytes | None) -> bytes:
+    """A piece of the body, or its end (None), framed in one of the ways of `RAW`."""
+    if how == "plain":
+        return data or b""
+    if how == "bad end":
+        return b"" if data is None else b"%x\r\n%sXX" % (len(data), data)
+    return b"zz\r\n" if data is None else b"%x\r\n%s\r\n" % (len(data), data)
