@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .advice import in_syntax
 from .runners import home, neutral_fixture
 from .settings import SETTINGS
 
@@ -51,7 +52,8 @@ def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
     except AppNotFound as error:
         if error.__cause__ is not None:
             raise
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        told = in_syntax(request.config, str(error))
+        raise pytest.fail.Exception(told, pytrace=False) from None
 
 
 @neutral_fixture(scope=_app_scope)
@@ -85,7 +87,8 @@ async def asgi_client(
     state = _state(request)
     settings = state.settings
     if sentence := asgi_running.why_not(home(state.item), settings.app):
-        raise pytest.fail.Exception(f"{state.test}: {sentence}", pytrace=False)
+        told = in_syntax(request.config, f"{state.test}: {sentence}")
+        raise pytest.fail.Exception(told, pytrace=False)
     state.watching.on_loop()
     state.start_clock()
     state.find_app = lambda: asgi_running.app

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import exploring, markers, runners, settings
+from . import advice, exploring, markers, runners, settings, tracebacks
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -87,6 +87,7 @@ def _let_go(item: pytest.Item) -> None:
     """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
     from .state import STATE
 
+    tracebacks.restore(item)
     if STATE in item.stash:
         del item.stash[STATE]
     if exploring.EXPLORED in item.stash:
@@ -103,13 +104,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
+        tracebacks.shorten(item, state.user_code)
         if state.ours and (sentence := runners.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
         state.begin()
         exploring.begin(item, state)
     except pytest.UsageError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        told = advice.in_syntax(item.config, str(error))
+        raise pytest.fail.Exception(told, pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -195,6 +198,8 @@ def pytest_runtest_makereport(
         on_reports.tell_deadlock(state, call.excinfo.value)
     report = yield
     if state is not None:
+        if call.excinfo is not None:
+            tracebacks.correct_crash(item, report, call.excinfo)
         on_reports.carry(state, report)
     return report
 

@@ -14,6 +14,7 @@ import pytest
 
 from . import exploring, given_faults, guarding
 from . import settings as settings_table
+from .advice import in_syntax
 from .findings import Finding, FindingLog, swallowed_deadlock
 from .frames import UserCode
 from .lending import Lending
@@ -275,10 +276,10 @@ class TestState:
         found.extend(exploring.verdict(self, passed=passed and not ended))
         if self.deadlock and not self.deadlock_told:
             found.append(swallowed_deadlock(self.deadlock))
-        log = FindingLog()
+        self.log = FindingLog()
         for finding in found:
-            log.add(finding if finding.test else replace(finding, test=self.test))
-        self.log = log
+            allow = in_syntax(self.item.config, finding.allow)
+            self.log.add(replace(finding, test=finding.test or self.test, allow=allow))
 
     def news(self) -> list[Finding]:
         """The findings that no report has carried yet."""

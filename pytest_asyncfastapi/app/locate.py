@@ -62,7 +62,7 @@ def find_app(given: AppSpec | None, root: Path) -> Callable[..., Any]:
         '  - the marker @pytest.mark.asyncfastapi(app="..."), --asyncfastapi-app and '
         "asyncfastapi_app: not given\n"
         f"{places}\n"
-        'Fix: write asyncfastapi_app = "yourpackage.main:app" in your pytest configuration, or '
+        "Fix: write asyncfastapi_app = yourpackage.main:app in your pytest configuration, or "
         "define a fixture `asgi_app` in conftest.py that returns the app."
     )
 

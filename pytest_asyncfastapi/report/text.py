@@ -59,6 +59,14 @@ def finding(item: Finding) -> str:
     return "\n".join(lines)
 
 
+def is_told(item: Finding, shown: str) -> bool:
+    """Does a failure that is shown so tell this finding already?
+
+    It may be its text, or an exception with what happened and what to write instead.
+    """
+    return finding(item) in shown or (item.title in shown and item.remedy in shown)
+
+
 def _row(name: str, value: str) -> str:
     first, *rest = value.splitlines()
     pad = " " * (_WIDTH + 2)
