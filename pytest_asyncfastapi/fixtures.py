@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .advice import in_syntax
-from .runners import home, neutral_fixture
+from .claims import home
+from .neutral import neutral_fixture
 from .settings import SETTINGS
 
 if TYPE_CHECKING:

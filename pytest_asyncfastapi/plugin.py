@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import advice, exploring, markers, runners, settings, tracebacks
+from . import advice, claims, exploring, markers, runners, settings, tracebacks
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -65,7 +65,7 @@ def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> None:
     """Adopt coroutine tests that no runner claims."""
-    runners.adopt(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
+    claims.adopt(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -105,7 +105,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
         tracebacks.shorten(item, state.user_code)
-        if state.ours and (sentence := runners.why_not(item, state.settings.app_scope)):
+        if state.ours and (sentence := claims.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
         state.begin()
@@ -144,7 +144,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     state = item.stash[STATE]
     try:
         with in_body(state):
-            if runners.is_async_test(item):
+            if claims.is_async_test(item):
                 assert isinstance(item, pytest.Function)
                 with runners.guarded_body(item, state):
                     result = yield

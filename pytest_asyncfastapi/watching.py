@@ -36,7 +36,7 @@ class Watching:
 
     def _mode(self, given: str) -> str:
         """What `auto` means for this test."""
-        from .runners import is_async_test
+        from .claims import is_async_test
 
         if self._state.ours:
             return "warn" if given == "auto" else given

@@ -13,8 +13,11 @@ import respx
 from respx.router import Router
 
 from ..faults.rule import Where
-from .expected import UNSET, Expected, show_sent
+from .call_list import CallList
+from .differences import UNSET
+from .expected import Expected, show_sent
 from .nearest import show_route
+from .patterns import own_patterns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -119,6 +122,11 @@ class Route(respx.Route):
 
     _recorder: Recorder | None = None
 
+    def __init__(self, *patterns: Any, **lookups: Any) -> None:
+        own = own_patterns(lookups)
+        super().__init__(*patterns, *own, **lookups)
+        self.calls: CallList = CallList(self)  # type: ignore[assignment]
+
     def respond(self, status_code: int = 200, **options: Any) -> Route:
         """Answer every call with this (respx)."""
         return super().respond(status_code, **options)  # type: ignore[return-value]
@@ -155,16 +163,18 @@ class Route(respx.Route):
         params: Any = None,
         content: bytes | str | None = None,
         data: Mapping[str, Any] | None = None,
+        files: Any = None,
     ) -> None:
         """Fail unless the last call sent this.
 
-        `json`, `params`, `data` (a form) and `content` are compared as a
-        whole; of `headers` only those that are named.
+        `json`, `params`, `data` (a form), `files` (written as httpx takes them) and
+        `content` are compared as a whole; of `headers` only those that are named.
         """
         __tracebackhide__ = True
-        self._calls().last_with(
-            Expected(json=json, headers=headers, params=params, content=content, data=data)
+        expected = Expected(
+            json=json, headers=headers, params=params, content=content, data=data, files=files
         )
+        self._calls().last_with(expected)
 
     def assert_called_once_with(self, **expected: Any) -> None:
         """Fail unless there was exactly one call, and it sent this (see `assert_called_with`)."""

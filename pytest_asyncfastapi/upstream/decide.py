@@ -14,7 +14,7 @@ import httpx
 from ..activity import ACTIVITY
 from ..faults import Effect, Faults, NoTimeoutSet, Plan
 from ..findings import FindingLog, Location
-from . import messages
+from . import beside, messages
 from .errors import UnroutedCall
 from .peer import Script
 from .play import timeouts
@@ -168,6 +168,8 @@ class Judge:
         if router.reach(seen) is not None:
             return "router"
         if seen.url.host.lower() in self._passthrough or self._policy == "pass":
+            return "original"
+        if beside.answers(call.library.name, seen):
             return "original"
         if self._policy == "warn":
             self.log.add(self._finding(call, seen, router, where, "warning"))

@@ -17,6 +17,7 @@ from respx.models import Route, SideEffectError
 
 from ..findings import Finding, Location
 from .bodies import Replay
+from .call_list import CallList
 from .called import AssertingRouter
 from .errors import UpstreamExhausted
 from .fresh import fresh, loaded
@@ -75,6 +76,7 @@ class Upstream(Taping, AssertingRouter):
         self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
         super().__init__(assert_all_called=assert_all_called, base_url=base_url)
         self.routes: Routes = Routes()
+        self.calls: CallList = CallList(self)  # type: ignore[assignment]
 
     # What respx calls when routes change.
 

@@ -194,7 +194,7 @@ def test_times_are_virtual_where_the_clock_is(pytester):
     result.stdout.fnmatch_lines(
         [
             "E *GET https://pay.example/charge was called, but not with what is expected*",
-            "*json: the body is no JSON but*",
+            "*json: the body is not JSON but*",
             "*called at app.py:9 in buy: return (await client.get(*",
         ]
     )

@@ -1,0 +1,229 @@
+"""Which runner has a test: methods of every kind, marks without a plugin, unittest classes."""
+
+from __future__ import annotations
+
+import pytest
+
+APP = """
+import asyncio, anyio, signal
+from fastapi import FastAPI
+
+app = FastAPI()
+
+@app.get("/")
+async def root():
+    return 1
+
+@app.get("/hang")
+async def hang():
+    def expired(*_):
+        pytest.fail("Timeout")
+    import pytest
+    signal.signal(signal.SIGALRM, expired)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    await anyio.sleep(3600)
+"""
+ASKS = 'assert (await asgi_client.get("/")).json() == 1'
+
+
+def run(pytester: pytest.Pytester, test: str, *flags: str, ini: str = "") -> pytest.RunResult:
+    """One file of tests for the app above."""
+    pytester.makeini(f"[pytest]\nasyncfastapi_app = shop:app\n{ini}")
+    pytester.makepyfile(shop=APP, test_it=test)
+    return pytester.runpytest_inprocess("-q", *flags)
+
+
+def test_methods_of_every_kind(pytester: pytest.Pytester) -> None:
+    """Static, of the class, of the instance; with and without our fixtures; inherited."""
+    run(
+        pytester,
+        f"""
+        class TestIt:
+            @staticmethod
+            async def test_static(asgi_client):
+                {ASKS}
+
+            @staticmethod
+            async def test_static_alone():
+                pass
+
+            @classmethod
+            async def test_of_the_class(cls, asgi_client):
+                assert issubclass(cls, TestIt)
+                {ASKS}
+
+            async def test_method(self, asgi_client):
+                {ASKS}
+
+        class TestBelow(TestIt):
+            pass
+        """,
+    ).assert_outcomes(passed=8)
+
+
+def test_a_static_method_that_fails(pytester: pytest.Pytester) -> None:
+    """It is run, not passed over; and guarded as any other."""
+    result = run(
+        pytester,
+        """
+        import time
+
+        class TestIt:
+            @staticmethod
+            async def test_asserts(asgi_client):
+                assert (await asgi_client.get("/")).json() == 2
+
+            @staticmethod
+            async def test_blocks(asgi_client):
+                time.sleep(0.01)
+        """,
+    )
+    result.assert_outcomes(failed=2)
+    assert "blocking call: time.sleep(0.01)" in result.stdout.str()
+
+
+@pytest.mark.parametrize(("mark", "loop"), [("asyncio", "asyncio"), ("trio", "trio")])
+def test_a_mark_whose_plugin_is_gone(pytester: pytest.Pytester, mark: str, loop: str) -> None:
+    """The plugin was removed, its marks were left: the tests are run all the same."""
+    run(
+        pytester,
+        f"""
+        import pytest, sniffio
+
+        @pytest.mark.{mark}
+        async def test_it(asgi_client):
+            assert sniffio.current_async_library() == "{loop}"
+            {ASKS}
+
+        @pytest.mark.{mark}
+        async def test_alone():
+            assert sniffio.current_async_library() == "{loop}"
+        """,
+        *("-p", "no:asyncio", "-p", "no:trio", "-W", "ignore::pytest.PytestUnknownMarkWarning"),
+    ).assert_outcomes(passed=2)
+
+
+@pytest.mark.parametrize(
+    ("test", "flags", "ini", "told"),
+    [
+        (
+            "async def test_it(asgi_client): pass",
+            ("-p", "no:anyio"),
+            "",
+            "nothing runs it: anyio's pytest plugin, which would, is disabled (-p no:anyio).",
+        ),
+        (
+            "async def test_it(asgi_client): pass",
+            (),
+            "asyncfastapi_runner = off",
+            "nothing runs it: no runner claims it, and asyncfastapi_runner = off.",
+        ),
+        (
+            "import pytest\n@pytest.mark.asyncio\nasync def test_it(asgi_client): pass",
+            ("-p", "no:asyncio", "-W", "ignore::pytest.PytestUnknownMarkWarning"),
+            "asyncfastapi_runner = off",
+            "it is marked asyncio, but the plugin of that mark is not there",
+        ),
+        (
+            "def test_it(asgi_client): pass",
+            (),
+            "",
+            "is a plain `def` but uses the async fixture `asgi_client`",
+        ),
+        (
+            "import pytest, unittest\nclass TestIt(unittest.TestCase):\n"
+            "    @pytest.fixture(autouse=True)\n    def c(self, asgi_client): pass\n"
+            "    def test_it(self): pass",
+            (),
+            "",
+            "is a method of a unittest class, for which no runner sets up the async fixture "
+            "`asgi_client`",
+        ),
+        (
+            "import pytest, unittest\nclass TestIt(unittest.IsolatedAsyncioTestCase):\n"
+            "    @pytest.fixture(autouse=True)\n    def c(self, asgi_client): pass\n"
+            "    async def test_it(self): pass",
+            (),
+            "",
+            "is a method of a unittest class",
+        ),
+        (
+            "import pytest, unittest\nclass TestIt(unittest.TestCase):\n"
+            "    @pytest.fixture(autouse=True)\n    def c(self, upstream): pass\n"
+            "    async def test_it(self): pass",
+            (),
+            "",
+            "nothing runs it: unittest.TestCase runs no coroutines.",
+        ),
+    ],
+)
+def test_why_a_test_is_not_run(
+    pytester: pytest.Pytester, test: str, flags: tuple[str, ...], ini: str, told: str
+) -> None:
+    """One true sentence, and what to do."""
+    result = run(pytester, test, *flags, ini=ini)
+    result.assert_outcomes(errors=1)
+    printed = result.stdout.str()
+    assert told in printed
+    assert "Fix: " in printed
+
+
+def test_unittest_runs_its_own_coroutines(pytester: pytest.Pytester) -> None:
+    """With what is no async fixture, and with a client of its own."""
+    result = run(
+        pytester,
+        """
+        import unittest, httpx, pytest
+        from pytest_asyncfastapi import open_app
+        import shop
+
+        class TestIt(unittest.IsolatedAsyncioTestCase):
+            @pytest.fixture(autouse=True)
+            def mock(self, upstream, faults):
+                self.upstream, self.faults = upstream, faults
+
+            async def asyncSetUp(self):
+                self.client = await self.enterAsyncContext(open_app(shop.app))
+
+            async def test_client(self):
+                self.assertEqual((await self.client.get("/")).json(), 1)
+
+            async def test_upstream(self):
+                self.upstream.get("https://a.example/").respond(json=3)
+                self.faults.on("https://a.example/*").latency("2s")
+                async with httpx.AsyncClient() as client:
+                    self.assertEqual((await client.get("https://a.example/")).json(), 3)
+
+            async def test_unrouted(self):
+                async with httpx.AsyncClient() as client:
+                    with self.assertRaises(AssertionError):
+                        await client.get("https://b.example/")
+        """,
+    )
+    result.assert_outcomes(passed=2, failed=1)
+    assert "no route answers GET https://b.example/" in result.stdout.str()
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_a_signal_raises_ends_the_test_and_not_the_run(
+    pytester: pytest.Pytester, backend: str
+) -> None:
+    """As pytest-timeout does: the loop is left with the body inside, and fixtures end in it."""
+    pytester.makeini("[pytest]\nasyncfastapi_app = shop:app\n")
+    pytester.makeconftest(
+        f"import pytest\n@pytest.fixture\ndef anyio_backend(): return '{backend}'"
+    )
+    pytester.makepyfile(
+        shop=APP,
+        test_it=f"""
+        async def test_hang(asgi_client):
+            await asgi_client.get("/hang", timeout=None)
+
+        async def test_after(asgi_client):
+            {ASKS}
+        """,
+    )
+    result = pytester.runpytest_subprocess("-q", timeout=60)
+    result.assert_outcomes(passed=1, failed=1)
+    assert "Timeout" in result.stdout.str()
+    assert "never retrieved" not in result.stdout.str() + result.stderr.str()
