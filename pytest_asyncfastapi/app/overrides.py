@@ -6,6 +6,8 @@ app itself, behind ASGI wrappers (`.app`), and mounted sub-applications.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,7 +21,9 @@ class Overrides:
 
     A callable replaces the dependency as FastAPI's own `dependency_overrides`
     does; any other value is what the dependency gives. To give a callable as
-    the value, wrap it: `overrides[get_hash] = lambda: my_hash`.
+    the value, wrap it: `overrides[get_hash] = lambda: my_hash`. A mock of
+    `unittest.mock` is the value itself; one that has a `return_value` or a
+    `side_effect` is called instead of the dependency.
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:
@@ -38,7 +42,7 @@ class Overrides:
                 f"overrides[{dependency!r}]: the key must be the dependency itself, the callable "
                 "that is given to Depends()"
             )
-        override = value if callable(value) else _giving(value)
+        override = _override(value)
         for number, app in enumerate(self._apps):
             table = app.dependency_overrides
             self._before.setdefault((number, dependency), table.get(dependency, _MISSING))
@@ -79,6 +83,49 @@ class Overrides:
     def __repr__(self) -> str:
         names = [getattr(key[1], "__name__", repr(key[1])) for key in self._before]
         return f"<Overrides: {', '.join(sorted(set(names))) or 'none'}>"
+
+
+def _override(value: Any) -> Callable[..., Any]:
+    """The callable that takes the place of the dependency."""
+    mock: Any = sys.modules.get("unittest.mock")
+    is_mock = mock is not None and isinstance(value, mock.NonCallableMock)
+    if is_mock and not _is_configured(value, mock):
+        return _giving(value)
+    if not callable(value):
+        return _giving(value)
+    if not is_mock and not _takes_anything(value):
+        checked: Callable[..., Any] = value
+        return checked
+    # FastAPI would read `*args` and `**kwargs` as two query parameters.
+    if inspect.iscoroutinefunction(value):
+
+        async def asynchronous() -> Any:
+            return await value()
+
+        return asynchronous
+    return lambda: value()
+
+
+def _is_configured(value: Any, mock: Any) -> bool:
+    """Does a mock say what its call gives?"""
+    has = vars(value)
+    return has.get("_mock_return_value") is not mock.DEFAULT or bool(
+        has.get("_mock_side_effect") or has.get("_mock_wraps")
+    )
+
+
+def _takes_anything(value: Any) -> bool:
+    """Has it `*args` or `**kwargs`, and no other parameters?"""
+    if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
+        return False
+    try:
+        kinds = {each.kind for each in inspect.signature(value).parameters.values()}
+    except (TypeError, ValueError):
+        return False
+    return bool(kinds) and kinds <= {
+        inspect.Parameter.VAR_POSITIONAL,
+        inspect.Parameter.VAR_KEYWORD,
+    }
 
 
 def _giving(value: Any) -> Callable[[], Any]:
