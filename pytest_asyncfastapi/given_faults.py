@@ -13,6 +13,13 @@ import pytest
 if TYPE_CHECKING:
     from .faults import Faults
     from .options import Settings
+    from .state import TestState
+
+
+def asks(state: TestState) -> bool:
+    """Does a test ask for routes or faults before it begins?"""
+    asked = bool(state.fixtures & {"upstream", "faults"}) or bool(state.settings.fault)
+    return asked or state.item.get_closest_marker("faults") is not None
 
 
 def add(faults: Faults, settings: Settings, item: pytest.Item) -> None:

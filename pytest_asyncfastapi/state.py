@@ -254,9 +254,8 @@ class TestState:
                 raise pytest.UsageError(f"{self.test}: {error}") from None
         self.watching.begin()
         guarding.begin(self)
-        # Before the app starts, so that its clients share a TLS context from the first on.
-        asked = self.fixtures & {"upstream", "faults"} or self.settings.fault
-        if asked or self.item.get_closest_marker("faults") is not None:
+        if given_faults.asks(self):
+            # Before the app starts, so that its clients share a TLS context from the first on.
             _ = self.scope
 
     def collect(self, *, passed: bool, ended: bool = False) -> None:

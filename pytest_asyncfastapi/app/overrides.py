@@ -103,7 +103,11 @@ def _override(value: Any) -> Callable[..., Any]:
             return await value()
 
         return asynchronous
-    return lambda: value()
+
+    def plain() -> Any:
+        return value()
+
+    return plain
 
 
 def _is_configured(value: Any, mock: Any) -> bool:
@@ -122,10 +126,8 @@ def _takes_anything(value: Any) -> bool:
         kinds = {each.kind for each in inspect.signature(value).parameters.values()}
     except (TypeError, ValueError):
         return False
-    return bool(kinds) and kinds <= {
-        inspect.Parameter.VAR_POSITIONAL,
-        inspect.Parameter.VAR_KEYWORD,
-    }
+    anything = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}
+    return bool(kinds) and kinds <= anything
 
 
 def _giving(value: Any) -> Callable[[], Any]:

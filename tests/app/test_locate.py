@@ -68,7 +68,7 @@ def test_nothing_found_lists_every_place(tmp_path: Path) -> None:
     assert "pyproject.toml, [tool.fastapi] entrypoint: no pyproject.toml" in text
     assert "main.py: has no `app` and no `api`" in text
     assert "app/api.py: no such file" in text
-    assert 'Fix: write asyncfastapi_app = "yourpackage.main:app"' in text
+    assert "Fix: write asyncfastapi_app = yourpackage.main:app" in text
 
 
 @pytest.mark.parametrize(
