@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from . import app_choice
 from .advice import in_syntax
 from .claims import home
 from .neutral import neutral_fixture
@@ -51,9 +52,10 @@ def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
     try:
         return find_app(given, request.config.rootpath)
     except AppNotFound as error:
-        if error.__cause__ is not None:
+        sentence = in_syntax(request.config, str(error))
+        told = app_choice.told_once(request._pyfuncitem, sentence)
+        if told == sentence and error.__cause__ is not None:
             raise
-        told = in_syntax(request.config, str(error))
         raise pytest.fail.Exception(told, pytrace=False) from None
 
 
@@ -87,7 +89,7 @@ async def asgi_client(
 
     state = _state(request)
     settings = state.settings
-    if sentence := asgi_running.why_not(home(state.item), settings.app):
+    if sentence := asgi_running.why_not(home(state.item), settings.app, settings.app_scope):
         told = in_syntax(request.config, f"{state.test}: {sentence}")
         raise pytest.fail.Exception(told, pytrace=False)
     state.watching.on_loop()
@@ -127,7 +129,7 @@ def faults(request: pytest.FixtureRequest) -> Faults:
     """Faults on the app's calls, on those made to it (`.client`), and in its dependencies."""
     state = _state(request)
     if "asgi_app" in request.fixturenames:
-        state.find_app = lambda: request.getfixturevalue("asgi_app")
+        state.find_app = lambda: app_choice.ready(request.getfixturevalue("asgi_app"))
     return state.faults
 
 

@@ -38,7 +38,7 @@ def preload(library: LibraryName = "httpx") -> None:
 def client_class(library: LibraryName) -> Any:
     """`AsgiClient` of this library. Raises `ValueError` or `ImportError`, with the remedy."""
     if library not in LIBRARIES:
-        raise ValueError(f"client={library!r} is no library: write 'httpx' or 'httpx2'")
+        raise ValueError(f"client={library!r} must be one of httpx, httpx2")
     if find_spec(library) is None:
         raise ImportError(
             f"the client was asked to be one of {library}, which is not installed in this "
@@ -56,15 +56,17 @@ class RunningApp:
     run: Lifespan | None
     loop: object  # the one in which it was started
     home: str = ""  # the same in words
-    asked: str | None = None  # the app's name, where it was found by one
+    asked: Any = None  # the app's name, where it was found by one
 
-    def why_not(self, home: str, asked: str | None) -> str:
+    def why_not(self, home: str, asked: Any, scope: str = "module") -> str:
         """One sentence if a test in the loop `home` that asks for `asked` cannot use this run."""
         if asked != self.asked:
+            move = "move this test to a module of its own, " if scope == "module" else ""
             return (
-                f"this test asks for the app {asked!r}, but {self.asked!r} runs for all tests "
-                "around it (asyncfastapi_app_scope is wider than a test). Fix: move this test to "
-                "a module of its own, or set asyncfastapi_app_scope = function."
+                f"this test asks for the app {asked!r}, but {self.asked!r} runs for the whole "
+                f"{scope} (asyncfastapi_app_scope = {scope}). Fix: {move}set "
+                "asyncfastapi_app_scope = function, or open it in the test: "
+                "async with pytest_asyncfastapi.open_app(app) as client."
             )
         if self.loop is loop_identity():
             return ""
@@ -83,13 +85,14 @@ async def running_app(
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
     home: str = "",
-    asked: str | None = None,
+    asked: Any = None,
 ) -> AsyncIterator[RunningApp]:
     """Run the lifespan of `app` around the block; the shutdown runs whatever happens in it."""
     from .app.asgi2 import single_callable
+    from .app.factory import made
     from .app.lifespan import Lifespan
 
-    app = single_callable(app)
+    app = single_callable(await made(app))
     run: Lifespan | None = None
     if lifespan:
         run = Lifespan(app, startup_timeout=startup_timeout, shutdown_timeout=shutdown_timeout)

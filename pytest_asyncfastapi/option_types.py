@@ -16,7 +16,7 @@ def one_of(*words: str) -> Callable[[Any], str]:
 
     def parse(value: Any) -> str:
         if value not in words:
-            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+            raise ValueError(f"{value!r} must be one of {', '.join(words)}")
         return str(value)
 
     return parse
@@ -27,6 +27,15 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{value!r} is not a text")
     return value.strip()
+
+
+def app(value: Any) -> Any:
+    """An import string; in a marker, an app or what makes one."""
+    if callable(value):
+        return value
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise ValueError(f"{value!r} is neither a text such as 'pkg.mod:app' nor an app")
 
 
 def whole(value: Any) -> int:

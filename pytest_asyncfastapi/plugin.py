@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import advice, claims, exploring, markers, runners, settings, tracebacks
+from . import advice, app_choice, claims, exploring, markers, runners, settings, tracebacks
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -108,6 +108,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         if state.ours and (sentence := claims.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
+        app_choice.let_nearer_win(item)
         state.begin()
         exploring.begin(item, state)
     except pytest.UsageError as error:

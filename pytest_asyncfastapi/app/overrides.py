@@ -10,6 +10,8 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .factory import AsyncFactory
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -27,14 +29,23 @@ class Overrides:
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:
-        self._apps = list(apps_below(app, set()))
+        self._apps: list[Any] = []
         self._before: dict[tuple[int, Any], Any] = {}
+        self._early: dict[Any, Any] = {}  # given before an async factory has made the app
+        if isinstance(app, AsyncFactory):
+            app.when_made(self._attach)
+        else:
+            self._attach(app)
+
+    def _attach(self, app: Callable[..., Any]) -> None:
+        self._apps = list(apps_below(app, set()))
         if not self._apps:
             raise TypeError(
                 f"overrides needs a FastAPI app, and {app!r} is none (nor wraps or mounts one): "
                 "it has no dependency_overrides. Fix: replace what the app uses in another way, "
                 "such as monkeypatch or app.state."
             )
+        self.update(self._early)
 
     def __setitem__(self, dependency: Callable[..., Any], value: Any) -> None:
         if not callable(dependency):
@@ -42,6 +53,9 @@ class Overrides:
                 f"overrides[{dependency!r}]: the key must be the dependency itself, the callable "
                 "that is given to Depends()"
             )
+        if not self._apps:
+            self._early[dependency] = value
+            return
         override = _override(value)
         for number, app in enumerate(self._apps):
             table = app.dependency_overrides
@@ -49,18 +63,19 @@ class Overrides:
             table[dependency] = override
 
     def __getitem__(self, dependency: Callable[..., Any]) -> Any:
-        return self._apps[0].dependency_overrides[dependency]
+        return (self._apps[0].dependency_overrides if self._apps else self._early)[dependency]
 
     def __delitem__(self, dependency: Callable[..., Any]) -> None:
         """Put back what was there before this test overrode it."""
+        self._early.pop(dependency, None)
         keys = [key for key in self._before if key[1] == dependency]
-        if not keys:
+        if not keys and self._apps:
             raise KeyError(dependency)
         for key in keys:
             self._restore(key, self._before.pop(key))
 
     def __contains__(self, dependency: object) -> bool:
-        return any(key[1] == dependency for key in self._before)
+        return dependency in self._early or any(key[1] == dependency for key in self._before)
 
     def update(self, table: dict[Callable[..., Any], Any]) -> None:
         """Override several dependencies."""
@@ -69,6 +84,7 @@ class Overrides:
 
     def restore(self) -> None:
         """Put back everything, exactly."""
+        self._early.clear()
         while self._before:
             key, before = self._before.popitem()
             self._restore(key, before)
