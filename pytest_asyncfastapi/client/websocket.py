@@ -67,15 +67,25 @@ class WebSocket:
         if subprotocols:
             self._request.headers["sec-websocket-protocol"] = ", ".join(subprotocols)
         self._library = library_of(self._request)
-        self._exchange: SocketExchange
+        self._connected: SocketExchange | None = None
         self._told: ProtocolViolation | None = None
         self.response: Any = None
 
     def _make_exchange(
         self, scopes: ScopeBuilder, request: Any, plan: Impairment | None
     ) -> SocketExchange:
-        self._exchange = socket_exchange(scopes, request, plan)
-        return self._exchange
+        self._connected = socket_exchange(scopes, request, plan)
+        return self._connected
+
+    @property
+    def _exchange(self) -> SocketExchange:
+        if self._connected is None:
+            path = self._request.url.path
+            raise RuntimeError(
+                f"WS {path}: it is not connected. Write: async with "
+                f'asgi_client.websocket("{path}") as ws: ...'
+            )
+        return self._connected
 
     async def __aenter__(self) -> Self:
         """Connect. Raises `WebSocketRejected`, the app's own exception, or `ReadTimeout`."""
