@@ -102,6 +102,8 @@ class Judge:
         """
         if seen.url.scheme not in ("http", "https"):
             return Decision("answer", "original")  # the library itself refuses it
+        if router is not None and not router.should_mock(seen):
+            router = None
         plan = self._faults.decide(seen, *clock()) if len(self._faults) else None
         if plan is None:
             return self._unharmed(call, seen, router, where)

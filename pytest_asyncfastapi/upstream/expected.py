@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from . import multipart
 from .differences import UNSET, compare, in_fields, short
 from .nearest import show_url
+from .patterns import Equal, timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -34,12 +35,14 @@ class Expected:
         content: bytes | str | None = None,
         data: Mapping[str, Any] | None = None,
         files: Any = None,
+        timeout: Any = UNSET,
+        extensions: Mapping[str, Any] | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
             raise TypeError(
                 f"a call cannot be compared by {', '.join(map(repr, unknown))}: write json=, "
-                "headers=, params=, data=, files= or content="
+                "headers=, params=, data=, files=, content=, timeout= or extensions="
             )
         self.json = json
         self.headers = headers
@@ -47,6 +50,8 @@ class Expected:
         self.content = content.encode() if isinstance(content, str) else content
         self.data = data
         self.files = files
+        self.timeout = timeout
+        self.extensions = extensions
 
     def differences(self, request: httpx.Request) -> list[str]:
         """Each part that is not as expected, in words; empty where all is."""
@@ -57,6 +62,7 @@ class Expected:
             *self._data(request),
             *self._files(request),
             *self._content(request),
+            *self._extensions(request),
         ]
 
     def _headers(self, request: httpx.Request) -> Iterator[str]:
@@ -105,12 +111,18 @@ class Expected:
         if self.content is not None:
             yield from compare("content", request.content, self.content)
 
+    def _extensions(self, request: httpx.Request) -> Iterator[str]:
+        if self.timeout is not UNSET:
+            yield from Equal("timeout", timeouts(self.timeout)).differences(request)
+        if self.extensions is not None:
+            yield from Equal("extensions", self.extensions).differences(request)
+
     def __str__(self) -> str:
-        given = ("json", "headers", "params", "data", "files", "content")
+        unset = dict.fromkeys(("json", "timeout"), UNSET)
         return ", ".join(
-            f"{name}={getattr(self, name)!r}"
-            for name in given
-            if getattr(self, name) is not (UNSET if name == "json" else None)
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if value is not unset.get(name)
         )
 
 

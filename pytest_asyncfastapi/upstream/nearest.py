@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from respx.patterns import Lookup
 
-from .patterns import of_leaf
+from .patterns import body_differs
 from .table import leaves
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 # How much it says about two requests that they agree in this part.
 _WEIGHT = {"host": 8, "path": 4, "method": 2, "params": 1, "scheme": 1, "port": 1}
-_MOST = 4  # differences of a body that are shown
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
@@ -91,12 +90,8 @@ def _reason(leaf: Any, request: httpx.Request) -> str:
         return f"the params are {asked}, the route wants {leaf.value}"
     if key in ("headers", "cookies"):
         # Names only: values may be secrets.
-        value = leaf.value
-        names = value.keys() if hasattr(value, "keys") else [name for name, _ in value]
+        names = leaf.value.keys() if key == "headers" else [name for name, _ in leaf.value]
         return f"the {key} do not have what the route wants for {', '.join(sorted(names))}"
     if key:
-        found = of_leaf(leaf, request)
-        more = f"; {len(found) - _MOST} more" if len(found) > _MOST else ""
-        differences = f": {'; '.join(found[:_MOST])}{more}" if found else ""
-        return f"the {key} of the body differs from what the route wants{differences}"
+        return body_differs(leaf, key, request)
     return f"it does not match {leaf!r}"

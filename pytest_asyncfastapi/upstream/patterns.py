@@ -6,25 +6,27 @@ such a value cannot stand, or never matches. Everything else stays respx's.
 
 from __future__ import annotations
 
+import difflib
 import json as jsonlib
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import httpx
 from respx.patterns import JSON, Data, Lookup, Match, Pattern
 
 from .differences import UNSET, compare, in_fields
 from .multipart import fields, parts_of
 
-if TYPE_CHECKING:
-    import httpx
-
+_MOST = 4  # differences of a body that are shown
 _NAMED = ("data", "headers", "cookies")
+_EXTENSIONS = ("timeout", "extensions")  # what httpx hands on with a request
+_LOOKUPS = tuple(lookup.value for lookup in Lookup)
 _PLAIN = (str, bytes, int, float, bool, type(None))
 
 
 class Equal(Pattern):
     """A part of the request that equals a value, by `==` of the value.
 
-    Of headers and cookies those that are named.
+    Of headers, cookies, timeouts and extensions those that are named.
     """
 
     def __init__(self, key: str, value: Any, path: str = "") -> None:
@@ -39,6 +41,15 @@ class Equal(Pattern):
         """Does the request have it?"""
         return Match(not self.differences(request))
 
+    def reason(self, request: httpx.Request) -> str:
+        """Why it does not, for who looks for the nearest route."""
+        if self.key in ("headers", "cookies"):  # names only: values may be secrets
+            names = ", ".join(sorted(self.value))
+            return f"the {self.key} do not have what the route wants for {names}"
+        if self.key in _EXTENSIONS:
+            return "; ".join(self.differences(request))
+        return body_differs(self, self.key, request)
+
     def differences(self, request: httpx.Request) -> list[str]:
         """Where it does not, in words."""
         if self.key == "json":
@@ -47,12 +58,29 @@ class Equal(Pattern):
             return data_differences(request, self.value)
         if self.key == "content":
             return list(compare("content", request.content, self.value))
-        sent: Any = request.headers if self.key == "headers" else _cookies(request)
+        sent: Any = request.extensions
+        if self.key != "extensions":
+            sent = sent.get("timeout", {}) if self.key == "timeout" else request.headers
+        if self.key == "cookies":
+            sent = _cookies(request)
         return [
             line
             for name, value in self.value.items()
             for line in compare(f"{self.key}[{name!r}]", sent.get(name, UNSET), value)
         ]
+
+
+def check_lookups(lookups: dict[str, Any]) -> None:
+    """Refuse what no route can match by, in words."""
+    known = sorted({*Pattern.registry, *_EXTENSIONS, "url"})
+    for name in lookups:
+        key, _, rest = name.partition("__")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise TypeError(f"a route cannot match by {key!r}; {hint}It can by {', '.join(known)}")
+        if rest and key not in ("json", *_EXTENSIONS) and rest not in _LOOKUPS:
+            raise TypeError(f"{name!r}: {rest!r} must be one of {', '.join(_LOOKUPS)}")
 
 
 def own_patterns(lookups: dict[str, Any]) -> list[Pattern]:
@@ -63,11 +91,24 @@ def own_patterns(lookups: dict[str, Any]) -> list[Pattern]:
         path = rest.removesuffix("__eq") if rest != "eq" else ""
         if key == "json" and path != "contains" and not _is_json(value):
             found.append(Equal("json", lookups.pop(name), path))
+        elif key in _EXTENSIONS:
+            wanted = timeouts(value) if key == "timeout" and not path else value
+            found.append(Equal(key, {path: wanted} if path else wanted))
+            del lookups[name]
         elif key == "content" and not path and not isinstance(value, (str, bytes)):
             found.append(Equal("content", lookups.pop(name)))
         elif key in _NAMED and not path and isinstance(value, dict) and not _is_plain(value):
             found.append(Equal(key, lookups.pop(name)))
     return found
+
+
+def timeouts(value: Any) -> Any:
+    """The four budgets (s), of which each may be named; a number is all of them."""
+    if isinstance(value, dict):
+        return value
+    if isinstance(value, httpx.Timeout):
+        return value.as_dict()
+    return dict.fromkeys(("connect", "read", "write", "pool"), value)
 
 
 def _cookies(request: httpx.Request) -> dict[str, str]:
@@ -92,6 +133,14 @@ def _is_plain(value: Any) -> bool:
 
 
 # Why a body does not match
+
+
+def body_differs(leaf: Any, key: str, request: httpx.Request) -> str:
+    """The same as a reason, with the first few differences."""
+    found = of_leaf(leaf, request)
+    more = f"; {len(found) - _MOST} more" if len(found) > _MOST else ""
+    differences = f": {'; '.join(found[:_MOST])}{more}" if found else ""
+    return f"the {key} of the body differs from what the route wants{differences}"
 
 
 def of_leaf(leaf: Any, request: httpx.Request) -> list[str]:

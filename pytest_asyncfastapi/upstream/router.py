@@ -28,7 +28,7 @@ from .table import Match, RouteTable
 from .taping import Taping
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from ..frames import UserCode
     from .scope import UpstreamScope
@@ -50,7 +50,8 @@ class Upstream(Taping, AssertingRouter):
     `allow_unused_routes` switches off the failure for routes never called.
     `through_network` sends every routed call through the client's real pool, so
     that pool limits hold and a slow side effect meets the read timeout (a
-    coroutine side effect always goes that way).
+    coroutine side effect always goes that way). `should_mock` is asked for each request
+    whether it is to be mocked at all; the others really go out.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class Upstream(Taping, AssertingRouter):
         self._replays: dict[int, tuple[Any, Replay]] = {}
         self.allow_unused_routes = not assert_all_called
         self.through_network = False
+        self.should_mock: Callable[[httpx.Request], bool] = lambda request: True
         self.scope: UpstreamScope | None = None
         self._servings: list[Serving] = []
         self.tape: Recording | None = None
@@ -263,6 +265,8 @@ class Upstream(Taping, AssertingRouter):
     def assert_max_in_flight(self, n: int) -> None:
         """Fail if more than `n` calls were ever out at one time."""
         __tracebackhide__ = True
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise TypeError(f"assert_max_in_flight({n!r}): {n!r} is not a number of calls")
         if self.peak_in_flight <= n:
             return
         callers = "".join(f"\n  {line}" for line in self._recorder.callers()[:3])
@@ -279,7 +283,8 @@ class Upstream(Taping, AssertingRouter):
         return [
             (route, self._added.get(id(route)))
             for route in self.routes
-            if not route.called and id(route) not in self._reached
+            if not (route.called or getattr(route, "is_optional", False))
+            and id(route) not in self._reached
         ]
 
     def findings(self) -> list[Finding]:
@@ -290,7 +295,8 @@ class Upstream(Taping, AssertingRouter):
                 title=f"route never called: {show_route(route)}",
                 where=where,
                 why="the app did not make the call that the test prepared",
-                remedy="remove the route, or set upstream.allow_unused_routes = True",
+                remedy="remove the route, or add .optional() to it, or for all routes: "
+                "upstream.allow_unused_routes = True",
             )
             for route, where in self.unused()
         ]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..findings import Finding
-    from .called import Route
+    from .route import Route
     from .scope import UpstreamScope
     from .tapes import Recording
 
