@@ -160,11 +160,59 @@ async def client_of(
 
 @overload
 def open_app(
-    app: Callable[..., Any], *, client: Literal["httpx"] = ..., **options: Any
+    app: Callable[..., Any],
+    *,
+    client: Literal["httpx"] = ...,
+    lifespan: bool = ...,
+    startup_timeout: float = ...,
+    shutdown_timeout: float = ...,
+    base_url: str = ...,
+    root_path: str = ...,
+    client_address: tuple[str, int] = ...,
+    raise_app_exceptions: bool = ...,
+    background: bool = ...,
+    spec_version: str = ...,
+    extensions: tuple[str, ...] = ...,
+    timeout: float = ...,
+    headers: Any = ...,
+    cookies: Any = ...,
+    params: Any = ...,
+    auth: Any = ...,
+    follow_redirects: bool = ...,
+    max_redirects: int = ...,
+    event_hooks: Any = ...,
+    default_encoding: Any = ...,
+    unguarded: Callable[[], bool] = ...,
+    note: Callable[[str], None] | None = ...,
+    way_in: Callable[[Any], Impairment | None] | None = ...,
 ) -> AbstractAsyncContextManager[AsgiClient]: ...
 @overload
 def open_app(
-    app: Callable[..., Any], *, client: Literal["httpx2"], **options: Any
+    app: Callable[..., Any],
+    *,
+    client: Literal["httpx2"],
+    lifespan: bool = ...,
+    startup_timeout: float = ...,
+    shutdown_timeout: float = ...,
+    base_url: str = ...,
+    root_path: str = ...,
+    client_address: tuple[str, int] = ...,
+    raise_app_exceptions: bool = ...,
+    background: bool = ...,
+    spec_version: str = ...,
+    extensions: tuple[str, ...] = ...,
+    timeout: float = ...,
+    headers: Any = ...,
+    cookies: Any = ...,
+    params: Any = ...,
+    auth: Any = ...,
+    follow_redirects: bool = ...,
+    max_redirects: int = ...,
+    event_hooks: Any = ...,
+    default_encoding: Any = ...,
+    unguarded: Callable[[], bool] = ...,
+    note: Callable[[str], None] | None = ...,
+    way_in: Callable[[Any], Impairment | None] | None = ...,
 ) -> AbstractAsyncContextManager[AsgiClient2]: ...
 @asynccontextmanager
 async def open_app(
@@ -174,18 +222,41 @@ async def open_app(
     lifespan: bool = True,
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
-    **options: Any,
+    base_url: str = "http://testserver",
+    root_path: str = "",
+    client_address: tuple[str, int] = ("127.0.0.1", 50000),
+    raise_app_exceptions: bool = True,
+    background: bool = True,
+    spec_version: str = "2.3",
+    extensions: tuple[str, ...] = (),
+    timeout: float = DEFAULT_READ_TIMEOUT,
+    headers: Any = None,
+    cookies: Any = None,
+    params: Any = None,
+    auth: Any = None,
+    follow_redirects: bool = False,
+    max_redirects: int = 20,
+    event_hooks: Any = None,
+    default_encoding: Any = "utf-8",
+    unguarded: Callable[[], bool] = is_explored,
+    note: Callable[[str], None] | None = None,
+    way_in: Callable[[Any], Impairment | None] | None = None,
 ) -> AsyncIterator[Any]:
     """Start `app` (its lifespan runs to its `yield`) and give a client for it.
 
+    `app` may be a factory of the app too, async or not.
+
     The client is an `httpx.AsyncClient`, with `client="httpx2"` an `httpx2.AsyncClient`;
-    options that are not named here are its own (`headers`, `cookies`, `auth`, ...).
+    `headers`, `cookies`, `params`, `auth`, `follow_redirects`, `max_redirects`, `event_hooks`
+    and `default_encoding` are its own.
 
     - `base_url`, `root_path`, `client_address`: what the app sees in its scope.
     - `timeout`, in seconds (30), guards against an app that never answers: it bounds
       each wait for the app, as httpx's `read`. `unguarded` says when that guard is to
       stand back (under virtual time, where waiting costs nothing); a `timeout=` of a
       request's own always holds.
+    - `note` is told what a response has that harms nobody; `way_in` is asked for each request
+      whether anything goes wrong with it.
     - `raise_app_exceptions=False` gives what a server would send instead of the app's
       own exception; also for one request, in its `extensions`.
     - `background=False` returns the response before background tasks have run.
@@ -204,5 +275,27 @@ async def open_app(
         startup_timeout=startup_timeout,
         shutdown_timeout=shutdown_timeout,
     ) as running:
-        async with client_of(running, client=client, **options) as opened:
+        async with client_of(
+            running,
+            client=client,
+            base_url=base_url,
+            root_path=root_path,
+            client_address=client_address,
+            raise_app_exceptions=raise_app_exceptions,
+            background=background,
+            spec_version=spec_version,
+            extensions=extensions,
+            timeout=timeout,
+            headers=headers,
+            cookies=cookies,
+            params=params,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            max_redirects=max_redirects,
+            event_hooks=event_hooks,
+            default_encoding=default_encoding,
+            unguarded=unguarded,
+            note=note,
+            way_in=way_in,
+        ) as opened:
             yield opened

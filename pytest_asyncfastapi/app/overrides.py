@@ -63,14 +63,17 @@ class Overrides:
             table[dependency] = override
 
     def __getitem__(self, dependency: Callable[..., Any]) -> Any:
-        return (self._apps[0].dependency_overrides if self._apps else self._early)[dependency]
+        table = self._apps[0].dependency_overrides if self._apps else self._early
+        if dependency not in table:
+            raise KeyError(_not_overridden(dependency))
+        return table[dependency]
 
     def __delitem__(self, dependency: Callable[..., Any]) -> None:
         """Put back what was there before this test overrode it."""
         self._early.pop(dependency, None)
         keys = [key for key in self._before if key[1] == dependency]
         if not keys and self._apps:
-            raise KeyError(dependency)
+            raise KeyError(_not_overridden(dependency))
         for key in keys:
             self._restore(key, self._before.pop(key))
 
@@ -99,6 +102,10 @@ class Overrides:
     def __repr__(self) -> str:
         names = [getattr(key[1], "__name__", repr(key[1])) for key in self._before]
         return f"<Overrides: {', '.join(sorted(set(names))) or 'none'}>"
+
+
+def _not_overridden(dependency: Any) -> str:
+    return f"{getattr(dependency, '__name__', dependency)} is not overridden by this test"
 
 
 def _override(value: Any) -> Callable[..., Any]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._http import library_of
+from .._http import UNSET, library_of
 from ..units import seconds, show
 from .transport import MAKES_EXCHANGE
 from .websocket_errors import ABNORMAL, WebSocketClosed, WebSocketRejected
@@ -40,7 +40,7 @@ _HANDSHAKE = {
     # one would make two runs of a test differ.
     "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-_AS_REQUEST: Any = object()  # not given: as the handshake's `read` timeout
+_AS_REQUEST = UNSET  # as the handshake's `read` timeout
 
 
 class WebSocket:
@@ -56,12 +56,12 @@ class WebSocket:
         *,
         subprotocols: Sequence[str] = (),
         headers: Any = None,
-        auth: Any = _AS_REQUEST,
+        auth: Any = UNSET,
         **options: Any,
     ) -> None:
         self._client: Any = client
         self._core = client.asgi
-        self._auth = {} if auth is _AS_REQUEST else {"auth": auth}
+        self._auth = {} if auth is UNSET else {"auth": auth}
         self._request: Any = client.build_request("GET", url, headers=headers, **options)
         self._request.headers.update(_HANDSHAKE)
         if subprotocols:

@@ -116,6 +116,18 @@ class Faults:
         )
         return point
 
+    def add(self, text: str, *, optional: bool = False) -> FaultRule:
+        """Add a fault in one line, as the marker and the flag take it: `"pay.example: refused"`.
+
+        Raises `FaultSpecError`, which points at the character.
+        """
+        if not isinstance(text, str):
+            raise TypeError(
+                f"faults.add({text!r}): write the fault as text, such as "
+                'faults.add("https://pay.example/*: read_timeout, first=2")'
+            )
+        return self.add_spec(text, optional=optional, origin="")
+
     def add_spec(
         self, text: str | FaultSpec, *, optional: bool = False, origin: str = "marker"
     ) -> FaultRule:
