@@ -18,6 +18,16 @@ ABSENT: Any = object()
 TEST: ContextVar[Any] = ContextVar("asyncfastapi_test", default=None)
 
 
+# The same for who has no context of the body's: fixtures, and what they leave running. Of
+# several (a pytest inside a pytest) the last one.
+RUNNING: list[Any] = []
+
+
+def current_test() -> Any:
+    """The test that runs; None outside of pytest."""
+    return TEST.get() or (RUNNING[-1] if RUNNING else None)
+
+
 def changes(before: Context, after: Context) -> tuple[Change, ...]:
     """The variables that have another value in `after` than in `before`."""
     return tuple(

@@ -92,6 +92,7 @@ async def asgi_client(
     if sentence := asgi_running.why_not(home(state.item), settings.app, settings.app_scope):
         told = in_syntax(request.config, f"{state.test}: {sentence}")
         raise pytest.fail.Exception(told, pytrace=False)
+    state.overridden.meets(asgi_running.app)
     state.watching.on_loop()
     state.start_clock()
     state.find_app = lambda: asgi_running.app

@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from .context import current_test
 from .tasks import is_explored, loop_identity
 
 if TYPE_CHECKING:
@@ -158,6 +159,12 @@ async def client_of(
         await opened.aclose()
 
 
+def _of_the_test(request: Any) -> Impairment | None:
+    """What `faults.client` of the running test has for this request."""
+    test = current_test()
+    return None if test is None else test.client_fault(request)
+
+
 @overload
 def open_app(
     app: Callable[..., Any],
@@ -269,6 +276,8 @@ async def open_app(
     shut down; the shutdown runs whatever happens in the block.
     """
     preload(client)
+    if way_in is None:
+        way_in = _of_the_test
     async with running_app(
         app,
         lifespan=lifespan,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import advice, app_choice, claims, exploring, markers, runners, settings, tracebacks
+from . import advice, app_choice, claims, context, exploring, markers, runners, settings, tracebacks
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -88,6 +88,7 @@ def _let_go(item: pytest.Item) -> None:
     from .state import STATE
 
     tracebacks.restore(item)
+    context.RUNNING[:] = [state for state in context.RUNNING if state.item is not item]
     if STATE in item.stash:
         del item.stash[STATE]
     if exploring.EXPLORED in item.stash:
@@ -104,6 +105,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
+        context.RUNNING.append(state)
         tracebacks.shorten(item, state.user_code)
         if state.ours and (sentence := claims.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
@@ -125,6 +127,13 @@ def pytest_fixture_setup(
 
     runners.end_with_backend(fixturedef, request)
     state = request._pyfuncitem.stash.get(STATE, None)
+    if state is not None and (sentence := runners.why_not_now(fixturedef, state)):
+        refused = pytest.fail.Exception(sentence, pytrace=False)
+        # As pytest does itself, or else the next test that has this fixture fails too.
+        fixturedef.cached_result = (None, fixturedef.cache_key(request), (refused, None))
+        raise refused
+    if state is not None and fixturedef.scope == "function":
+        state.overridden.begin()
     with runners.in_its_loop(fixturedef, request):
         if state is None or fixturedef.scope == "function":
             return (yield)

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,27 @@ def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
     if old and runner_of(item) == "pytest-asyncio":
         return asyncio_plugin.in_old_loop(definition, request)
     return nullcontext()
+
+
+def why_not_now(definition: Any, state: TestState) -> str:
+    """One sentence if this fixture of ours is asked for where none can be set up."""
+    if not (state.in_body and is_neutral(definition.func) and _in_loop()):
+        return ""
+    name = definition.argname
+    return (
+        f"{state.test}: the async fixture `{name}` cannot be set up by request.getfixturevalue() "
+        f"in the body of an async test, whose event loop is running. Fix: write `{name}` as an "
+        "argument of the test or of a fixture; for another client in the body, use async with "
+        "pytest_asyncfastapi.open_app(app)."
+    )
+
+
+def _in_loop() -> bool:
+    """Does an event loop run, up the stack?"""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def end_with_backend(definition: Any, request: Any) -> None:

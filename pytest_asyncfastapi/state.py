@@ -18,6 +18,7 @@ from .advice import in_syntax
 from .findings import Finding, FindingLog, swallowed_deadlock
 from .frames import UserCode
 from .lending import Lending
+from .overrides_left import Watched
 from .settings import SETTINGS
 from .watching import Watching
 
@@ -86,6 +87,7 @@ class TestState:
         self.probe: Probe | None = None
         self.explored: list[Explored] = []
         self.lending = Lending(self)  # inside of the body
+        self.overridden = Watched(item.config)
 
     # The blocking guard
 
@@ -114,25 +116,9 @@ class TestState:
     def scope(self) -> UpstreamScope:
         """Upstream routing and faults of this test; active from the first use on."""
         if self._scope is None:
-            from .faults import Faults
-            from .upstream.scope import UpstreamScope
-
-            faults = Faults(self.settings.seed, self.test, user_code=self.user_code)
-            faults.needs_clock = self.want_clock
-            self._scope = UpstreamScope(
-                user_code=self.user_code,
-                faults=faults,
-                unrouted=self.settings.unrouted,
-                passthrough=self.settings.passthrough,
-                test=self.test,
-            )
+            self._scope = given_faults.open_scope(self)
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
-            self._scope.tapes = self.settings.tapes
-            self._scope.on_serve = self.stay_real
-            if self.recording is not None:
-                self._scope.recorder.count_from(self.recording.zeros)
-            faults.dependencies.changed = self.place_gates
-            given_faults.add(faults, self.settings, self.item)
+            given_faults.add(self._scope.faults, self.settings, self.item)
             self._scope.activate()
         return self._scope
 
@@ -143,11 +129,14 @@ class TestState:
 
     def way_in(self, request: Any) -> Impairment | None:
         """What goes wrong with this request of `asgi_client`, if anything does."""
-        plan: ClientPlan | None = None
         if self._scope is not None:
             self.place_gates()  # a dependency may have been overridden since
-            plan = self._scope.faults.client.decide(request)
+        plan = self.client_fault(request)
         return plan if self.probe is None else self.probe.plan(plan)
+
+    def client_fault(self, request: Any) -> ClientPlan | None:
+        """What `faults.client` has for this request; of clients of `open_app()` too."""
+        return None if self._scope is None else self._scope.faults.client.decide(request)
 
     def place_gates(self) -> None:
         """Put the faults of dependencies into the app, once both are known."""
@@ -272,6 +261,7 @@ class TestState:
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
+        found.extend(self.overridden.findings(self.test) if ended else ())
         found.extend(exploring.verdict(self, passed=passed and not ended))
         if self.deadlock and not self.deadlock_told:
             found.append(swallowed_deadlock(self.deadlock))

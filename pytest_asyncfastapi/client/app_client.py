@@ -129,6 +129,11 @@ class AppClient:
             request, stream=stream, auth=auth, follow_redirects=follow_redirects
         )
 
+    @property
+    def app_state(self) -> dict[str, Any]:
+        """What the lifespan has yielded: the state that each request sees a copy of."""
+        return self.asgi.scopes.state or {}
+
     def websocket(
         self,
         url: Any,
