@@ -130,7 +130,8 @@ def pytest_fixture_setup(
     if state is not None and (sentence := runners.why_not_now(fixturedef, state)):
         refused = pytest.fail.Exception(sentence, pytrace=False)
         # As pytest does itself, or else the next test that has this fixture fails too.
-        fixturedef.cached_result = (None, fixturedef.cache_key(request), (refused, None))
+        key = fixturedef.cache_key(request)  # type: ignore[arg-type]
+        fixturedef.cached_result = (None, key, (refused, None))
         raise refused
     if state is not None and fixturedef.scope == "function":
         state.overridden.begin()

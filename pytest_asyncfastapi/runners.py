@@ -56,7 +56,7 @@ def why_not_now(definition: Any, state: TestState) -> str:
     """One sentence if this fixture of ours is asked for where none can be set up."""
     if not (state.in_body and is_neutral(definition.func) and _in_loop()):
         return ""
-    name = definition.argname
+    name = definition.argname.replace("asgi_running", "asgi_client")  # what that one is for
     return (
         f"{state.test}: the async fixture `{name}` cannot be set up by request.getfixturevalue() "
         f"in the body of an async test, whose event loop is running. Fix: write `{name}` as an "
