@@ -128,3 +128,32 @@ def test_a_failure_in_words_has_no_remark_about_frames(pytester: pytest.Pytester
     printed = run(pytester, 'faults.on("https://pay.example/*").reset()')
     assert "fault never hit" in printed
     assert "traceback entries are hidden" not in printed
+
+
+def test_several_calls_of_one_line_are_all_named(pytester: pytest.Pytester) -> None:
+    """One finding, for it is one line; a call that is made twice is counted."""
+    printed = run(
+        pytester,
+        "for name in ['a', 'a', 'b', 'c']:\n"
+        "    with pytest.raises(AssertionError):\n"
+        "        await httpx.AsyncClient().get(f'https://{name}.example/')",
+        "--asyncfastapi-leaks=off",
+    )
+    lines = [line.strip() for line in printed.splitlines()]
+    assert "no route answers GET https://a.example/ (httpx) (x 2)" in lines
+    assert "also      no route answers GET https://b.example/ (httpx)" in lines
+    assert "no route answers GET https://c.example/ (httpx)" in lines
+
+
+def test_a_group_of_exceptions(pytester: pytest.Pytester) -> None:
+    """Each of them, without the frames between."""
+    printed = run(
+        pytester,
+        "import asyncio\n"
+        "async with asyncio.TaskGroup() as group:\n"
+        "    group.create_task(asgi_client.get('/call'))\n"
+        "    group.create_task(asgi_client.get('/boom'))",
+    )
+    assert "UnroutedCall: no route answers GET https://pay.example/rates" in printed
+    assert OURS not in printed
+    assert "httpx/_client.py" not in printed
