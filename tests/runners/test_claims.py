@@ -79,7 +79,7 @@ def test_a_static_method_that_fails(pytester: pytest.Pytester) -> None:
         """,
     )
     result.assert_outcomes(failed=2)
-    assert "blocking call: time.sleep(0.01)" in result.stdout.str()
+    assert "blocking call: time.sleep" in result.stdout.str()
 
 
 @pytest.mark.parametrize(("mark", "loop"), [("asyncio", "asyncio"), ("trio", "trio")])
