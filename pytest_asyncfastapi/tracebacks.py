@@ -57,7 +57,7 @@ def _shown(as_pytest: Callable[[Any], Any], users: UserCode, error: Any) -> Any:
     mine = [number for number, file in enumerate(all_files) if users.owns(file)]
     after_test = all_files[mine[0] :] if mine else all_files
     if not any(is_ours(file) and not file.endswith(_AROUND) for file in (*after_test, *files)):
-        return shown
+        return type(shown)(entry for entry in shown if not _passes_through(entry))
     # Of the frames below the last line of the user's, the last one may say why.
     through_us = not mine or any(is_ours(file) for file in all_files[mine[-1] :])
     last = max((n for n, file in enumerate(files) if users.owns(file)), default=-1)
@@ -75,6 +75,11 @@ def _shown(as_pytest: Callable[[Any], Any], users: UserCode, error: Any) -> Any:
             for number, entry in enumerate(kept)
         ]
     return type(shown)(kept)
+
+
+def _passes_through(entry: Any) -> bool:
+    """Is this one of our hooks, in which pytest goes on at the `yield`?"""
+    return _file(entry).endswith(_AROUND) and "yield" in str(entry.statement)
 
 
 def _says_why(file: str, users: UserCode) -> bool:

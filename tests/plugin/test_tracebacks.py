@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from _pytest._code import code
 
 APP = """
 import json
@@ -145,6 +146,9 @@ def test_several_calls_of_one_line_are_all_named(pytester: pytest.Pytester) -> N
     assert "no route answers GET https://c.example/ (httpx)" in lines
 
 
+@pytest.mark.skipif(
+    not hasattr(code, "_filter_tracebackexception"), reason="this pytest shows groups unfiltered"
+)
 def test_a_group_of_exceptions(pytester: pytest.Pytester) -> None:
     """Each of them, without the frames between."""
     printed = run(
@@ -157,3 +161,15 @@ def test_a_group_of_exceptions(pytester: pytest.Pytester) -> None:
     assert "UnroutedCall: no route answers GET https://pay.example/rates" in printed
     assert OURS not in printed
     assert "httpx/_client.py" not in printed
+
+
+def test_an_error_of_another_plugin(pytester: pytest.Pytester) -> None:
+    """It passes through our hooks, which have no part in it."""
+    pytester.makeconftest(
+        "import pytest\n@pytest.hookimpl(wrapper=True)\n"
+        "def pytest_runtest_call(item):\n    yield\n    raise RuntimeError('not ours')"
+    )
+    printed = run(pytester, "pass")
+    assert "RuntimeError: not ours" in printed
+    assert "conftest.py" in printed
+    assert OURS not in printed

@@ -33,7 +33,6 @@ CALL = 'await asgi_client.get("/up")'
 # What the body of a test does, and what it is told.
 BODIES = {
     # asgi_client
-    "r = asgi_client.get('/'); r.status_code": "'coroutine' object has no attribute 'status_code'",
     "await asgi_client.get('/', timeout='5s')": "timeout='5s': httpx takes seconds",
     "asgi_client.as_(token='x')": "as_() got an unexpected keyword argument 'token'",
     "ws = asgi_client.websocket('/ws'); await ws.receive()": "WS /ws: it is not connected. Write: "
