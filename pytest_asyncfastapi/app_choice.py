@@ -16,8 +16,10 @@ _TOLD = pytest.StashKey[dict[str, str]]()  # of the configuration: what was told
 def let_nearer_win(item: pytest.Item) -> None:
     """Take our own `asgi_app`, which reads the marker, where the marker is the nearer one."""
     request: Any = getattr(item, "_request", None)
-    found: Any = request is not None and request._arg2fixturedefs.get("asgi_app")
-    if not found or len(found) < 2:
+    if request is None:
+        return
+    found: Any = request._arg2fixturedefs.get("asgi_app") or ()
+    if len(found) < 2:
         return
     for node, mark in item.iter_markers_with_node("asyncfastapi"):
         if "app" in mark.kwargs and len(node.nodeid) >= len(found[-1].baseid):

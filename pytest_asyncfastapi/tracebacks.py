@@ -35,7 +35,7 @@ def shorten(item: pytest.Item, users: UserCode) -> None:
 
 def restore(item: pytest.Item) -> None:
     """Forget it: pytest keeps its items."""
-    item.__dict__.pop("_traceback_filter", None)
+    vars(item).pop("_traceback_filter", None)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def correct_crash(item: pytest.Item, report: pytest.TestReport, error: Any) -> None:

@@ -118,7 +118,7 @@ class Expected:
             yield from Equal("extensions", self.extensions).differences(request)
 
     def __str__(self) -> str:
-        unset = dict.fromkeys(("json", "timeout"), UNSET)
+        unset: dict[str, Any] = {"json": UNSET, "timeout": UNSET}
         return ", ".join(
             f"{name}={value!r}"
             for name, value in vars(self).items()
