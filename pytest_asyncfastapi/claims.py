@@ -7,6 +7,7 @@ given to anyio's runner.
 from __future__ import annotations
 
 import inspect
+import re
 import sys
 from typing import Any
 
@@ -16,6 +17,8 @@ from . import asyncio_plugin
 from .loop_scopes import why_narrow, words
 from .neutral import is_neutral
 
+_NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
+OUR_FIXTURES = frozenset(_NAMES.split())
 # Marks by which async tests are claimed, and the plugin that then runs them.
 _CLAIMS = {
     "anyio": "anyio",
@@ -151,6 +154,21 @@ def _unittest_case(item: pytest.Item) -> type | None:
 def _runs_itself(item: pytest.Item) -> bool:
     """Is this a method of a class that runs its own coroutines?"""
     return hasattr(_unittest_case(item), "asyncSetUp")
+
+
+def explain_scope(item: pytest.Item, report: pytest.TestReport) -> None:
+    """Say what to do where a wider fixture asks for one of ours; pytest says that it may not."""
+    told = str(report.longrepr)
+    found = re.search(r"ScopeMismatch: You tried to access the function scoped fixture (\w+)", told)
+    if found is not None and found[1] in OUR_FIXTURES:
+        report.sections.append(
+            (
+                "pytest-asyncfastapi",
+                f"`{found[1]}` is each test's own. Fix: give the fixture that asks for it the "
+                "scope of a test; or, for a client that lives longer, open it there: async with "
+                "pytest_asyncfastapi.open_app(app) as client.",
+            )
+        )
 
 
 def _double_claim(item: pytest.Item) -> str:

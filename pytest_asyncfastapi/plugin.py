@@ -210,7 +210,8 @@ def pytest_runtest_makereport(
     report = yield
     if state is not None:
         if call.excinfo is not None:
-            tracebacks.correct_crash(item, report, call.excinfo)
+            tracebacks.correct(item, report, call.excinfo)
+            claims.explain_scope(item, report)
         on_reports.carry(state, report)
     return report
 

@@ -15,6 +15,7 @@ import pytest
 from . import exploring, given_faults, guarding
 from . import settings as settings_table
 from .advice import in_syntax
+from .claims import OUR_FIXTURES
 from .findings import Finding, FindingLog, swallowed_deadlock
 from .frames import UserCode
 from .lending import Lending
@@ -38,9 +39,6 @@ if TYPE_CHECKING:
     from .report.on_reports import Carried
     from .upstream.record import Exchange
     from .upstream.scope import UpstreamScope
-
-_NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
-OUR_FIXTURES = frozenset(_NAMES.split())
 
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
 USER_CODE = pytest.StashKey[UserCode]()

@@ -38,8 +38,14 @@ def restore(item: pytest.Item) -> None:
     vars(item).pop("_traceback_filter", None)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def correct_crash(item: pytest.Item, report: pytest.TestReport, error: Any) -> None:
-    """Let the place of a failure in one line be a frame that is shown, too."""
+def correct(item: pytest.Item, report: pytest.TestReport, error: Any) -> None:
+    """Let the place of a failure in one line be a frame that is shown, too.
+
+    Where none is, the words of the exception are all there is to say.
+    """
+    for part, *_ in getattr(report.longrepr, "chain", ()):
+        if str(part.extraline).startswith("All traceback entries are hidden"):
+            part.extraline = None
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None or not is_ours(crash.path) or "_traceback_filter" not in item.__dict__:
         return

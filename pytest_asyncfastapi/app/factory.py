@@ -74,7 +74,13 @@ def app_of(target: Any, name: str, *, is_factory: bool = False) -> Callable[...,
 
 async def made(app: Any) -> Callable[..., Any]:
     """The same, where an event loop runs: an app and nothing that has yet to be made."""
-    found = app_of(app, getattr(app, "__qualname__", repr(app)))
+    if inspect.isawaitable(app):
+        app = await app  # an async factory that was called
+    try:
+        found = app_of(app, getattr(app, "__qualname__", repr(app)))
+    except NotAnApp as error:
+        advice = "" if "Fix: " in str(error) else ". Fix: return the app, from the fixture asgi_app"
+        raise NotAnApp(f"{error}{advice}") from None
     return await found.make() if isinstance(found, AsyncFactory) else found
 
 
