@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_asyncfastapi.advice import in_syntax
+
 APP = """
 import time
 from fastapi import FastAPI
@@ -18,7 +20,6 @@ TEST = "async def test_it(asgi_client):\n    await asgi_client.get('/')\n"
 FILES = {
     "pyproject.toml": ("[tool.pytest.ini_options]\n", 'asyncfastapi_app = "shop:app"\n'),
     "pytest.ini": ("[pytest]\n", "asyncfastapi_app = shop:app\n"),
-    "tox.ini": ("[pytest]\n", "asyncfastapi_app = shop:app\n"),
 }
 
 
@@ -42,48 +43,64 @@ def test_pasted_it_allows_what_was_found(pytester: pytest.Pytester, name: str) -
 
 
 @pytest.mark.parametrize(
-    ("name", "has", "told"),
+    ("name", "has", "text", "told"),
     [
         (
             "pyproject.toml",
             'asyncfastapi_allow_blocking = ["file@x"]\n',
+            "asyncfastapi_allow_blocking = sleep@shop",
             'add "sleep@shop" to asyncfastapi_allow_blocking',
         ),
         (
             "pytest.ini",
             "asyncfastapi_allow_blocking = file@x\n",
+            "asyncfastapi_allow_blocking = sleep@shop",
             "add sleep@shop to asyncfastapi_allow_blocking",
+        ),
+        (
+            "pytest.ini",
+            "asyncfastapi_passthrough = localhost\n",
+            "asyncfastapi_passthrough = a.example",
+            "add a.example to asyncfastapi_passthrough",
+        ),
+        (
+            "pyproject.toml",
+            "",
+            "Fix: set asyncfastapi_runner = off. Or (asyncio_mode = strict).",
+            'Fix: set asyncfastapi_runner = "off". Or (asyncio_mode = "strict").',
+        ),
+        (
+            "pytest.ini",
+            "",
+            "Fix: write asyncfastapi_app = yourpackage.main:app in it",
+            "Fix: write asyncfastapi_app = yourpackage.main:app in it",
+        ),
+        (
+            "pyproject.toml",
+            "",
+            "Fix: write asyncfastapi_app = yourpackage.main:app in it",
+            'Fix: write asyncfastapi_app = "yourpackage.main:app" in it',
         ),
     ],
 )
-def test_a_key_that_is_there_is_added_to(
-    pytester: pytest.Pytester, name: str, has: str, told: str
-) -> None:
-    """A key that stands twice would keep pytest from starting."""
-    pytester.makepyfile(shop=APP, test_it=TEST)
-    (pytester.path / name).write_text("".join(FILES[name]) + has)
-    assert intended(pytester) == told
-
-
-@pytest.mark.parametrize(
-    ("name", "told"),
-    [
-        ("pyproject.toml", 'asyncfastapi_app = "yourpackage.main:app"'),
-        ("pytest.ini", "asyncfastapi_app = yourpackage.main:app"),
-    ],
-)
-def test_a_sentence_has_it_too(pytester: pytest.Pytester, name: str, told: str) -> None:
-    """Here: no app was found."""
-    pytester.makepyfile(test_it=TEST)
-    (pytester.path / name).write_text(FILES[name][0])
-    found = pytester.runpytest_inprocess("-q")
-    found.assert_outcomes(errors=1)
-    assert f"Fix: write {told} in your pytest configuration" in found.stdout.str()
+def test_in_words(pytester: pytest.Pytester, name: str, has: str, text: str, told: str) -> None:
+    """A key that is there is added to: standing twice, it would keep pytest from starting."""
+    (pytester.path / name).write_text(FILES[name][0] + has)
+    assert in_syntax(pytester.parseconfigure(), text) == told
 
 
 def test_without_a_file_the_project_decides(pytester: pytest.Pytester) -> None:
     """A pyproject.toml that says nothing of pytest yet is where the line will go."""
-    pytester.makepyfile(test_it=TEST)
     (pytester.path / "pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n')
+    told = in_syntax(pytester.parseconfigure(), "asyncfastapi_app = shop:app")
+    assert told == 'asyncfastapi_app = "shop:app"'
+
+
+def test_what_a_test_is_told_is_in_the_syntax(pytester: pytest.Pytester) -> None:
+    """Here: no app was found."""
+    pytester.makepyfile(test_it=TEST)
+    (pytester.path / "pyproject.toml").write_text(FILES["pyproject.toml"][0])
     found = pytester.runpytest_inprocess("-q")
-    assert 'asyncfastapi_app = "yourpackage.main:app"' in found.stdout.str()
+    found.assert_outcomes(errors=1)
+    line = 'Fix: write asyncfastapi_app = "yourpackage.main:app" in your pytest configuration'
+    assert line in found.stdout.str()

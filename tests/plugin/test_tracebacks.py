@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from _pytest._code import code
 
@@ -28,18 +30,23 @@ async def invalid():
 OURS = "pytest_asyncfastapi/"
 
 
-def run(pytester: pytest.Pytester, body: str, *flags: str) -> str:
-    """What pytest prints of one test with this body."""
+def run(pytester: pytest.Pytester, bodies: dict[str, str], *flags: str) -> dict[str, str]:
+    """What is shown of each test with such a body, which fails; all that is printed as ""."""
     pytester.makeini("[pytest]\nasyncfastapi_app = shop:app")
     pytester.makepyfile(shop=APP)
-    pytester.makepyfile(
-        "import httpx, json, pytest\n"
-        "async def test_it(asgi_client, upstream, faults, clock):\n"
+    tests = [
+        f"async def test_{name}(asgi_client, upstream, faults, clock):\n"
         + "".join(f"    {line}\n" for line in body.splitlines())
+        for name, body in bodies.items()
+    ]
+    pytester.makepyfile(test_it="import httpx, json, pytest\n" + "\n".join(tests))
+    result = pytester.runpytest_inprocess("-q", "-p", "no:randomly", *flags)
+    result.assert_outcomes(failed=len(bodies))
+    printed = result.stdout.str()
+    parts = re.split(
+        r"^_+ test_(\w+) _+$", printed.partition("= pytest-asyncfastapi =")[0], flags=re.M
     )
-    result = pytester.runpytest_inprocess("-q", *flags)
-    result.assert_outcomes(failed=1)
-    return result.stdout.str()
+    return {"": printed, **dict(zip(parts[1::2], parts[2::2], strict=True))}
 
 
 def paths(printed: str) -> list[str]:
@@ -48,102 +55,69 @@ def paths(printed: str) -> list[str]:
     return [line.partition(":")[0] for line in lines if ".py:" in line and "::" not in line]
 
 
-@pytest.mark.parametrize("style", ["auto", "short", "line"])
-def test_a_call_without_a_route_shows_the_test_and_the_endpoint(
-    pytester: pytest.Pytester, style: str
-) -> None:
+CALL = 'await asgi_client.get("/call")'
+BODIES = {
+    "call": CALL,
+    "beside": f"with pytest.raises(BaseException):\n    {CALL}\nassert 1 == 2",
+    "boom": 'await asgi_client.get("/boom")',
+    "invalid": 'await asgi_client.get("/invalid")',
+    "fault": f'faults.on("https://pay.example/*").reset()\n{CALL}',
+    "plain": 'json.loads("{")',
+    "words": 'faults.on("https://pay.example/*").reset()',
+    "loop": "for name in ['a', 'a', 'b', 'c']:\n    with pytest.raises(AssertionError):\n"
+    "        await httpx.AsyncClient().get(f'https://{name}.example/')",
+}
+
+
+def names(shown: str) -> list[str]:
+    """The files of the frames that are shown."""
+    return [path.rpartition("/")[2] for path in paths(shown)]
+
+
+def test_which_frames_are_shown(pytester: pytest.Pytester) -> None:
     """Neither the client's frames, nor the framework's, nor the plugin's."""
-    printed = run(pytester, 'await asgi_client.get("/call")', f"--tb={style}")
-    shown = [path.rpartition("/")[2] for path in paths(printed)]
-    name = next(path.name for path in pytester.path.glob("test_*.py"))
-    assert shown == ([name, "shop.py"] if style != "line" else ["shop.py"])
-    assert OURS not in printed
-
-
-def test_a_call_without_a_route_is_told_once(pytester: pytest.Pytester) -> None:
-    """The exception says all that the finding has to say; the summary of the run counts it."""
-    printed = run(pytester, 'await asgi_client.get("/call")')
-    failure = printed.partition("= pytest-asyncfastapi =")[0]
+    shown = run(pytester, BODIES, "--asyncfastapi-leaks=off")
+    assert OURS not in shown[""]
+    assert names(shown["call"]) == ["test_it.py", "shop.py"]
+    # The exception says all that the finding has to say; the summary of the run counts it.
     title = "no route answers GET https://pay.example/rates (httpx)"
-    assert failure.count(title) == 1
-    assert "--asyncfastapi-passthrough=pay.example" in failure
-    assert "1 finding that fails tests" in printed
-
-
-def test_a_finding_beside_another_error_is_shown_still(pytester: pytest.Pytester) -> None:
-    """The test failed for its own reason; what the app swallowed stands beside it."""
-    printed = run(
-        pytester,
-        'with pytest.raises(BaseException):\n    await asgi_client.get("/call")\nassert 1 == 2',
-    )
-    assert printed.partition("= pytest-asyncfastapi =")[0].count("no route answers GET") == 1
-
-
-@pytest.mark.parametrize("flags", [("--tb=long",), ("--full-trace",)])
-def test_all_frames_for_who_asks(pytester: pytest.Pytester, flags: tuple[str, ...]) -> None:
-    """Somebody who looks for a fault of the plugin's has them all."""
-    printed = run(pytester, 'await asgi_client.get("/call")', *flags)
-    assert OURS in printed
-    assert "httpx/_client.py" in printed
-
-
-def test_where_a_library_raised_below_the_app(pytester: pytest.Pytester) -> None:
-    """The frames between the user's line and the place that raised are the app's own affair."""
-    printed = run(pytester, 'await asgi_client.get("/boom")')
-    shown = [path.rpartition("/")[2] for path in paths(printed)]
-    assert shown[1] == "shop.py"
-    assert shown[-1] == "decoder.py"
-    assert OURS not in printed
-    assert "starlette" not in printed
-
-
-def test_where_the_framework_raised(pytester: pytest.Pytester) -> None:
-    """No line of the user's is below: of the framework, the place that raised is shown."""
-    printed = run(pytester, 'await asgi_client.get("/invalid")')
-    shown = paths(printed)
-    assert len(shown) == 2
-    assert shown[1].endswith("fastapi/routing.py")
-    assert OURS not in printed
-
-
-def test_a_fault_is_raised_at_the_call(pytester: pytest.Pytester) -> None:
-    """Its real error has passed through the client's pool and the network in memory."""
-    printed = run(
-        pytester,
-        'faults.on("https://pay.example/*").reset()\nawait asgi_client.get("/call")',
-    )
-    assert "httpx.ReadError" in printed
-    assert OURS not in printed
-    assert [path.rpartition("/")[2] for path in paths(printed)][-1] == "shop.py"
-
-
-def test_a_traceback_without_the_plugin_is_pytests_own(pytester: pytest.Pytester) -> None:
-    """A library that the test calls itself: nothing is taken away."""
-    printed = run(pytester, 'json.loads("{")')
-    shown = [path.rpartition("/")[2] for path in paths(printed)]
-    assert shown[1:] == ["__init__.py", "decoder.py", "decoder.py"]
-
-
-def test_a_failure_in_words_has_no_remark_about_frames(pytester: pytest.Pytester) -> None:
-    """`pytest.fail(..., pytrace=False)`, as findings are told."""
-    printed = run(pytester, 'faults.on("https://pay.example/*").reset()')
-    assert "fault never hit" in printed
-    assert "traceback entries are hidden" not in printed
-
-
-def test_several_calls_of_one_line_are_all_named(pytester: pytest.Pytester) -> None:
-    """One finding, for it is one line; a call that is made twice is counted."""
-    printed = run(
-        pytester,
-        "for name in ['a', 'a', 'b', 'c']:\n"
-        "    with pytest.raises(AssertionError):\n"
-        "        await httpx.AsyncClient().get(f'https://{name}.example/')",
-        "--asyncfastapi-leaks=off",
-    )
-    lines = [line.strip() for line in printed.splitlines()]
+    assert shown["call"].count(title) == 1
+    assert "--asyncfastapi-passthrough=pay.example" in shown["call"]
+    # The test failed for its own reason; what the app swallowed stands beside it.
+    assert shown["beside"].count(title) == 1
+    # Below the user's line: of a library that it calls, the place that raised.
+    assert names(shown["boom"])[1] == "shop.py"
+    assert names(shown["boom"])[-1] == "decoder.py"
+    assert "starlette" not in shown["boom"]
+    # No line of the user's is below: of the framework, the place that raised.
+    assert len(names(shown["invalid"])) == 2
+    assert paths(shown["invalid"])[1].endswith("fastapi/routing.py")
+    # A fault's real error has passed through the client's pool and the network in memory.
+    assert "httpx.ReadError" in shown["fault"]
+    assert names(shown["fault"])[-1] == "shop.py"
+    # A library that the test calls itself: nothing is taken away.
+    assert names(shown["plain"])[1:] == ["__init__.py", "decoder.py", "decoder.py"]
+    assert "fault never hit" in shown["words"]
+    assert "traceback entries are hidden" not in shown[""]
+    # One finding for one line; a call that is made twice is counted.
+    lines = [line.strip() for line in shown["loop"].splitlines()]
     assert "no route answers GET https://a.example/ (httpx) (x 2)" in lines
     assert "also      no route answers GET https://b.example/ (httpx)" in lines
     assert "no route answers GET https://c.example/ (httpx)" in lines
+
+
+def test_a_failure_in_one_line(pytester: pytest.Pytester) -> None:
+    """Its place is the app's."""
+    shown = run(pytester, {"call": CALL}, "--tb=line")[""]
+    assert names(shown) == ["shop.py"]
+    assert OURS not in shown
+
+
+def test_all_frames_for_who_asks(pytester: pytest.Pytester) -> None:
+    """Somebody who looks for a fault of the plugin's has them all."""
+    shown = run(pytester, {"call": CALL}, "--tb=long")[""]
+    assert OURS in shown
+    assert "httpx/_client.py" in shown
 
 
 @pytest.mark.skipif(
@@ -151,16 +125,16 @@ def test_several_calls_of_one_line_are_all_named(pytester: pytest.Pytester) -> N
 )
 def test_a_group_of_exceptions(pytester: pytest.Pytester) -> None:
     """Each of them, without the frames between."""
-    printed = run(
-        pytester,
+    body = (
         "import asyncio\n"
         "async with asyncio.TaskGroup() as group:\n"
         "    group.create_task(asgi_client.get('/call'))\n"
-        "    group.create_task(asgi_client.get('/boom'))",
+        "    group.create_task(asgi_client.get('/boom'))"
     )
-    assert "UnroutedCall: no route answers GET https://pay.example/rates" in printed
-    assert OURS not in printed
-    assert "httpx/_client.py" not in printed
+    shown = run(pytester, {"group": body})["group"]
+    assert "UnroutedCall: no route answers GET https://pay.example/rates" in shown
+    assert OURS not in shown
+    assert "httpx/_client.py" not in shown
 
 
 def test_an_error_of_another_plugin(pytester: pytest.Pytester) -> None:
@@ -169,7 +143,7 @@ def test_an_error_of_another_plugin(pytester: pytest.Pytester) -> None:
         "import pytest\n@pytest.hookimpl(wrapper=True)\n"
         "def pytest_runtest_call(item):\n    yield\n    raise RuntimeError('not ours')"
     )
-    printed = run(pytester, "pass")
-    assert "RuntimeError: not ours" in printed
-    assert "conftest.py" in printed
-    assert OURS not in printed
+    shown = run(pytester, {"it": "pass"})["it"]
+    assert "RuntimeError: not ours" in shown
+    assert "conftest.py" in shown
+    assert OURS not in shown

@@ -81,24 +81,33 @@ LEAVES = {
 }
 
 
-@pytest.mark.parametrize("case", LEAVES)
-def test_overrides_that_a_test_leaves(pytester: pytest.Pytester, case: str) -> None:
+def test_overrides_that_a_test_leaves(pytester: pytest.Pytester) -> None:
     """A warning, where the tests that follow have the same app."""
-    body, fixture, found = LEAVES[case]
-    if fixture == "own":
-        fixture = "@pytest.fixture\ndef asgi_app(): return shop.create_app()\n"
-        body = "app = asgi_app; " + body
-    result = run(
-        pytester,
-        f"{fixture}\n"
-        "async def test_first(asgi_client): pass\n"
-        f"async def test_it(asgi_client, asgi_app, overrides):\n    {body or 'pass'}\n",
-    )
-    result.assert_outcomes(passed=2)
-    printed = result.stdout.str()
-    assert (f"{LEFT}get_db" in printed) is found
-    if found and "fixture" not in case:
-        assert "seen in test_it.py::test_it" in printed
+    files = {}
+    for number, (body, fixture, _) in enumerate(LEAVES.values()):
+        mark = f"pytestmark = pytest.mark.asyncfastapi(app='shop_{number}:app')"
+        if fixture == "own":
+            mark = ""
+            fixture = "@pytest.fixture\ndef asgi_app(): return shop.create_app()\n"
+            body = "app = asgi_app; " + body
+        files[f"shop_{number}"] = APP
+        files[f"test_{number}"] = (
+            f"import pytest, shop_{number} as shop\n"
+            f"{mark}\n{fixture}\n"
+            "async def test_first(asgi_client): pass\n"
+            f"async def test_it(asgi_client, asgi_app, overrides):\n    {body or 'pass'}\n"
+        )
+    pytester.makepyfile(**files)
+    done = pytester.inline_run("-q", "-p", "no:randomly")
+    done.assertoutcome(passed=2 * len(LEAVES))
+    told: dict[str, list[str]] = {}
+    for report in done.getreports("pytest_runtest_logreport"):
+        for item in getattr(report, "asyncfastapi", {}).get("findings", ()):
+            told.setdefault(report.nodeid.partition("::")[0], []).append(item["title"])
+    for number, (case, (_, _, found)) in enumerate(LEAVES.items()):
+        assert set(told.get(f"test_{number}.py", ())) == ({f"{LEFT}get_db"} if found else set()), (
+            case
+        )
 
 
 def test_client_faults_of_a_client_that_the_test_opens(pytester: pytest.Pytester) -> None:
@@ -135,30 +144,28 @@ async def test_none(admin):
     ).assert_outcomes(passed=3)
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
-@pytest.mark.parametrize("name", ["asgi_client", "clock"])
-def test_an_async_fixture_by_its_name_in_the_body(
-    pytester: pytest.Pytester, name: str, backend: str
-) -> None:
+def test_an_async_fixture_by_its_name_in_the_body(pytester: pytest.Pytester) -> None:
     """One sentence; one that is set up already is given, and a plain one too."""
     result = run(
         pytester,
-        f"""
-@pytest.fixture
-def anyio_backend():
-    return "{backend}"
+        """
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request):
+    return request.param
 
-async def test_late(request, upstream):
-    request.getfixturevalue("{name}")
+@pytest.mark.parametrize("name", ["asgi_client", "clock"])
+async def test_late(request, upstream, name):
+    request.getfixturevalue(name)
 
-async def test_early(request, {name}):
-    assert request.getfixturevalue("{name}") is {name}
+@pytest.mark.parametrize("name", ["asgi_client", "clock"])
+async def test_early(request, asgi_client, clock, name):
+    assert request.getfixturevalue(name) in (asgi_client, clock)
     request.getfixturevalue("upstream").get("https://a.example").optional()
 """,
     )
-    result.assert_outcomes(passed=1, failed=1)
+    result.assert_outcomes(passed=4, failed=4)
     printed = result.stdout.str()
-    assert (
-        f"the async fixture `{name}` cannot be set up by request.getfixturevalue() in the body"
-    ) in printed
+    for name in ("asgi_client", "clock"):
+        told = f"the async fixture `{name}` cannot be set up by request.getfixturevalue() in the"
+        assert printed.count(told) == 2
     assert "pytest_asyncfastapi/" not in printed

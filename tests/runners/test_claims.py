@@ -82,90 +82,93 @@ def test_a_static_method_that_fails(pytester: pytest.Pytester) -> None:
     assert "blocking call: time.sleep" in result.stdout.str()
 
 
-@pytest.mark.parametrize(("mark", "loop"), [("asyncio", "asyncio"), ("trio", "trio")])
-def test_a_mark_whose_plugin_is_gone(pytester: pytest.Pytester, mark: str, loop: str) -> None:
+def test_a_mark_whose_plugin_is_gone(pytester: pytest.Pytester) -> None:
     """The plugin was removed, its marks were left: the tests are run all the same."""
-    run(
-        pytester,
+    tests = [
         f"""
-        import pytest, sniffio
+@pytest.mark.{name}
+async def test_{name}(asgi_client):
+    assert sniffio.current_async_library() == "{name}"
+    {ASKS}
 
-        @pytest.mark.{mark}
-        async def test_it(asgi_client):
-            assert sniffio.current_async_library() == "{loop}"
-            {ASKS}
+@pytest.mark.{name}
+async def test_{name}_alone():
+    assert sniffio.current_async_library() == "{name}"
+"""
+        for name in ("asyncio", "trio")
+    ]
+    flags = ("-p", "no:asyncio", "-p", "no:trio", "-W", "ignore::pytest.PytestUnknownMarkWarning")
+    run(pytester, "import pytest, sniffio\n" + "".join(tests), *flags).assert_outcomes(passed=4)
 
-        @pytest.mark.{mark}
-        async def test_alone():
-            assert sniffio.current_async_library() == "{loop}"
+
+def test_why_a_test_is_not_run(pytester: pytest.Pytester) -> None:
+    """One true sentence, and what to do."""
+    result = run(
+        pytester,
+        """
+        import pytest, unittest
+
+        def test_plain(asgi_client): pass
+
+        class TestPlain(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def client(self, asgi_client): pass
+
+            def test_it(self): pass
+
+        class TestIsolated(unittest.IsolatedAsyncioTestCase):
+            @pytest.fixture(autouse=True)
+            def client(self, asgi_client): pass
+
+            async def test_it(self): pass
+
+        class TestCoroutine(unittest.TestCase):
+            @pytest.fixture(autouse=True)
+            def mock(self, upstream): pass
+
+            async def test_it(self): pass
         """,
-        *("-p", "no:asyncio", "-p", "no:trio", "-W", "ignore::pytest.PytestUnknownMarkWarning"),
-    ).assert_outcomes(passed=2)
+    )
+    result.assert_outcomes(errors=4)
+    lines = [line for line in result.outlines if "Fix: " in line]
+    for line, told in zip(
+        lines,
+        [
+            "test_it.py::test_plain is a plain `def` but uses the async fixture `asgi_client`",
+            "test_it.py::TestPlain::test_it is a method of a unittest class, for which no runner",
+            "test_it.py::TestIsolated::test_it is a method of a unittest class",
+            "nothing runs it: unittest.TestCase runs no coroutines.",
+        ],
+        strict=True,
+    ):
+        assert told in line
 
 
 @pytest.mark.parametrize(
-    ("test", "flags", "ini", "told"),
+    ("mark", "flags", "ini", "told"),
     [
         (
-            "async def test_it(asgi_client): pass",
+            "",
             ("-p", "no:anyio"),
             "",
             "nothing runs it: anyio's pytest plugin, which would, is disabled (-p no:anyio).",
         ),
         (
-            "async def test_it(asgi_client): pass",
-            (),
-            "asyncfastapi_runner = off",
-            "nothing runs it: no runner claims it, and asyncfastapi_runner = off.",
-        ),
-        (
-            "import pytest\n@pytest.mark.asyncio\nasync def test_it(asgi_client): pass",
+            "@pytest.mark.asyncio",
             ("-p", "no:asyncio", "-W", "ignore::pytest.PytestUnknownMarkWarning"),
             "asyncfastapi_runner = off",
             "it is marked asyncio, but the plugin of that mark is not there",
         ),
-        (
-            "def test_it(asgi_client): pass",
-            (),
-            "",
-            "is a plain `def` but uses the async fixture `asgi_client`",
-        ),
-        (
-            "import pytest, unittest\nclass TestIt(unittest.TestCase):\n"
-            "    @pytest.fixture(autouse=True)\n    def c(self, asgi_client): pass\n"
-            "    def test_it(self): pass",
-            (),
-            "",
-            "is a method of a unittest class, for which no runner sets up the async fixture "
-            "`asgi_client`",
-        ),
-        (
-            "import pytest, unittest\nclass TestIt(unittest.IsolatedAsyncioTestCase):\n"
-            "    @pytest.fixture(autouse=True)\n    def c(self, asgi_client): pass\n"
-            "    async def test_it(self): pass",
-            (),
-            "",
-            "is a method of a unittest class",
-        ),
-        (
-            "import pytest, unittest\nclass TestIt(unittest.TestCase):\n"
-            "    @pytest.fixture(autouse=True)\n    def c(self, upstream): pass\n"
-            "    async def test_it(self): pass",
-            (),
-            "",
-            "nothing runs it: unittest.TestCase runs no coroutines.",
-        ),
     ],
 )
-def test_why_a_test_is_not_run(
-    pytester: pytest.Pytester, test: str, flags: tuple[str, ...], ini: str, told: str
+def test_why_nothing_runs_a_test(
+    pytester: pytest.Pytester, mark: str, flags: tuple[str, ...], ini: str, told: str
 ) -> None:
-    """One true sentence, and what to do."""
+    """By a flag, by a setting (test_matrix has it without a mark), by both."""
+    test = f"import pytest\n{mark}\nasync def test_it(asgi_client): pass"
     result = run(pytester, test, *flags, ini=ini)
     result.assert_outcomes(errors=1)
-    printed = result.stdout.str()
-    assert told in printed
-    assert "Fix: " in printed
+    assert told in result.stdout.str()
 
 
 def test_unittest_runs_its_own_coroutines(pytester: pytest.Pytester) -> None:

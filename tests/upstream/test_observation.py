@@ -227,33 +227,32 @@ async def soon():
 """
 
 
-@pytest.mark.parametrize(
-    ("path", "backend"),
-    [("gather", "asyncio"), ("tasks", "asyncio"), ("soon", "asyncio"), ("soon", "trio")],
-)
 @pytest.mark.parametrize("watched", ["auto", "off"])
 def test_a_call_in_a_task_of_its_own_has_the_line_that_made_the_task(
-    pytester: pytest.Pytester, path: str, backend: str, watched: str
+    pytester: pytest.Pytester, watched: str
 ) -> None:
     """The coroutine is the client's: no line of the app is on its stack."""
-    pytester.makeconftest(
-        f"import pytest\n@pytest.fixture\ndef anyio_backend(): return '{backend}'"
-    )
     pytester.makepyfile(
         app=GATHERED,
         test_it=f"""
         import pytest
 
+        @pytest.fixture
+        def anyio_backend(request): return request.param
+
         @pytest.mark.asyncfastapi(app="app:app", leaks="{watched}", threads="{watched}",
                                   blocking="{watched}")
-        async def test_it(asgi_client, upstream):
+        @pytest.mark.parametrize(("path", "anyio_backend"), [
+            ("gather", "asyncio"), ("tasks", "asyncio"), ("soon", "asyncio"), ("soon", "trio"),
+        ], indirect=["anyio_backend"])
+        async def test_it(asgi_client, upstream, path):
             upstream.get("https://pay.example/").respond(200)
-            await asgi_client.get("/{path}")
+            await asgi_client.get("/" + path)
             places = [call.where for call in upstream.exchanges]
             assert len(places) == 2
             for place in places:
-                assert place.function == "{path}"
+                assert place.function == path
                 assert place.source.endswith("# HERE")
         """,
     )
-    pytester.runpytest_inprocess("-q").assert_outcomes(passed=1)
+    pytester.runpytest_inprocess("-q").assert_outcomes(passed=4)
