@@ -17,6 +17,8 @@ async def root():
     time.sleep(0.01)
 """
 TEST = "async def test_it(asgi_client):\n    await asgi_client.get('/')\n"
+# pytest-asyncio warns without it, while pytest is configured.
+QUIET = ("-o", "asyncio_default_fixture_loop_scope=function")
 FILES = {
     "pyproject.toml": ("[tool.pytest.ini_options]\n", 'asyncfastapi_app = "shop:app"\n'),
     "pytest.ini": ("[pytest]\n", "asyncfastapi_app = shop:app\n"),
@@ -86,13 +88,13 @@ def test_pasted_it_allows_what_was_found(pytester: pytest.Pytester, name: str) -
 def test_in_words(pytester: pytest.Pytester, name: str, has: str, text: str, told: str) -> None:
     """A key that is there is added to: standing twice, it would keep pytest from starting."""
     (pytester.path / name).write_text(FILES[name][0] + has)
-    assert in_syntax(pytester.parseconfigure(), text) == told
+    assert in_syntax(pytester.parseconfigure(*QUIET), text) == told
 
 
 def test_without_a_file_the_project_decides(pytester: pytest.Pytester) -> None:
     """A pyproject.toml that says nothing of pytest yet is where the line will go."""
     (pytester.path / "pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n')
-    told = in_syntax(pytester.parseconfigure(), "asyncfastapi_app = shop:app")
+    told = in_syntax(pytester.parseconfigure(*QUIET), "asyncfastapi_app = shop:app")
     assert told == 'asyncfastapi_app = "shop:app"'
 
 

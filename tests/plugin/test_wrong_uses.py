@@ -88,6 +88,8 @@ BODIES = {
     # the others
     "await clock.advance(-1)": "-1 is not a duration: it must be 0 or more",
     "clock.elapsed()": "'float' object is not callable",
+    "with blocking.allow(): pass": "blocking.allow() allows nothing: write allow(",
+    "upstream.record(3)": "upstream.record(3): give the path of a tape",
     "with blocking.allow('noise@shop'): pass": "'noise@shop' is not an allow rule",
     "await load(asgi_client.get('/'), n=3)": "load() got one request that is under way already",
     "await load(lambda: asgi_client.get('/'), n=0)": "load(n=0): n is a whole number, 1 or more",
