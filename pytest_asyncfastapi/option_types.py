@@ -106,7 +106,7 @@ def share(value: Any) -> tuple[int, int]:
     """One share of several: `"2/4"`."""
     number, slash, total = str(value).partition("/")
     if not (slash and number.strip().isdigit() and total.strip().isdigit()):
-        raise ValueError(f"{value!r} is no share, such as 2/4")
+        raise ValueError(f"{value!r} is not a share, such as 2/4")
     if not 1 <= int(number) <= int(total):
         raise ValueError(f"{value!r}: there is no share {number} of {total}")
     return int(number), int(total)
@@ -116,5 +116,5 @@ def token(value: Any) -> str:
     """The name of one point of a sweep: `"faults:3:reset"`."""
     given = text(value)
     if given.count(":") < 1 or given.startswith(":"):
-        raise ValueError(f"{given!r} is no token of a report, such as faults:3:reset")
+        raise ValueError(f"{given!r} is not a token of a report, such as faults:3:reset")
     return given

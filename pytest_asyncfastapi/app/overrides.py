@@ -41,7 +41,7 @@ class Overrides:
         self._apps = list(apps_below(app, set()))
         if not self._apps:
             raise TypeError(
-                f"overrides needs a FastAPI app, and {app!r} is none (nor wraps or mounts one): "
+                f"overrides needs a FastAPI app, and {app!r} is not one (nor wraps or mounts one): "
                 "it has no dependency_overrides. Fix: replace what the app uses in another way, "
                 "such as monkeypatch or app.state."
             )
