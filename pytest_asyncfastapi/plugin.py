@@ -135,14 +135,23 @@ def pytest_fixture_setup(
         raise refused
     if state is not None and fixturedef.scope == "function":
         state.overridden.begin()
-    with runners.in_its_loop(fixturedef, request):
-        if state is None or fixturedef.scope == "function":
-            return (yield)
-        before = state.watching.exempt(True)
-        try:
-            return (yield)
-        finally:
-            state.watching.exempt(before)
+    try:
+        with runners.in_its_loop(fixturedef, request):
+            if state is None or fixturedef.scope == "function":
+                return (yield)
+            before = state.watching.exempt(True)
+            try:
+                return (yield)
+            finally:
+                state.watching.exempt(before)
+    except BaseException:
+        runners.leave_fixture()
+        raise
+
+
+def pytest_fixture_post_finalizer() -> None:
+    """Whatever its end has raised, the next fixture can end."""
+    runners.leave_fixture()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

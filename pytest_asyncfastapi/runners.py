@@ -65,6 +65,29 @@ def why_not_now(definition: Any, state: TestState) -> str:
     )
 
 
+def leave_fixture() -> None:
+    """After an error: if a signal has raised it, end the async fixture that the loop still has.
+
+    anyio's runner has one task for all tests; as long as it waits there, nobody comes
+    after it. On asyncio; on trio a fixture that hangs is not ended.
+    """
+    runner = getattr(sys.modules.get("anyio.pytest_plugin"), "_current_runner", None)
+    task = getattr(runner, "_runner_task", None)
+    if task is None or task.done() or task.get_loop().is_running():
+        return
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    future = None if frame is None else frame.f_locals.get("future")
+    if future is None or future.done():
+        return  # it waits for the next one
+    waits = task
+    while hasattr(waits, "get_coro"):
+        waits = waits._fut_waiter
+    if waits is not None and not waits.done():
+        # Not cancelled, which would end the runner's task with it.
+        waits.set_exception(pytest.fail.Exception("ended by a signal"))
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
 def _in_loop() -> bool:
     """Does an event loop run, up the stack?"""
     asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")

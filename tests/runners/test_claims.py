@@ -14,14 +14,17 @@ app = FastAPI()
 async def root():
     return 1
 
-@app.get("/hang")
-async def hang():
+async def stuck():
     def expired(*_):
         pytest.fail("Timeout")
     import pytest
     signal.signal(signal.SIGALRM, expired)
     signal.setitimer(signal.ITIMER_REAL, 0.2)
     await anyio.sleep(3600)
+
+@app.get("/hang")
+async def hang():
+    await stuck()
 """
 ASKS = 'assert (await asgi_client.get("/")).json() == 1'
 
@@ -207,26 +210,52 @@ def test_unittest_runs_its_own_coroutines(pytester: pytest.Pytester) -> None:
     assert "no route answers GET https://b.example/" in result.stdout.str()
 
 
-@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+@pytest.mark.parametrize(
+    ("backend", "outcome"),
+    [("asyncio", {"passed": 4, "failed": 1, "errors": 2}), ("trio", {"passed": 1, "failed": 1})],
+)
 def test_what_a_signal_raises_ends_the_test_and_not_the_run(
-    pytester: pytest.Pytester, backend: str
+    pytester: pytest.Pytester, backend: str, outcome: dict[str, int]
 ) -> None:
-    """As pytest-timeout does: the loop is left with the body inside, and fixtures end in it."""
+    """As pytest-timeout does: the loop is left with the body inside, and fixtures end in it.
+
+    On asyncio a fixture that hangs is ended, too.
+    """
     pytester.makeini("[pytest]\nasyncfastapi_app = shop:app\n")
     pytester.makeconftest(
         f"import pytest\n@pytest.fixture\ndef anyio_backend(): return '{backend}'"
     )
-    pytester.makepyfile(
-        shop=APP,
-        test_it=f"""
-        async def test_hang(asgi_client):
-            await asgi_client.get("/hang", timeout=None)
+    body = f"""
+import asyncio, pytest, shop
 
-        async def test_after(asgi_client):
-            {ASKS}
-        """,
-    )
-    result = pytester.runpytest_subprocess("-q", timeout=60)
-    result.assert_outcomes(passed=1, failed=1)
+async def test_hang(asgi_client):
+    await asgi_client.get("/hang", timeout=None)
+
+async def test_after(asgi_client):
+    {ASKS}
+"""
+    fixtures = f"""
+@pytest.fixture
+async def begins(asgi_client):
+    await asyncio.create_task(shop.stuck())
+
+@pytest.fixture
+async def ends(asgi_client):
+    yield
+    await shop.stuck()
+
+async def test_begins(begins): pass
+
+async def test_after_begins(asgi_client):
+    {ASKS}
+
+async def test_ends(ends): pass
+
+async def test_after_ends(asgi_client):
+    {ASKS}
+"""
+    pytester.makepyfile(shop=APP, test_it=body + (fixtures if backend == "asyncio" else ""))
+    result = pytester.runpytest_subprocess("-q", "-p", "no:randomly", timeout=60)
+    result.assert_outcomes(**outcome)
     assert "Timeout" in result.stdout.str()
     assert "never retrieved" not in result.stdout.str() + result.stderr.str()
