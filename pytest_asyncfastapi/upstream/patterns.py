@@ -11,10 +11,10 @@ import json as jsonlib
 from typing import Any
 
 import httpx
-from respx.patterns import JSON, Data, Lookup, Match, Pattern
+from respx.patterns import JSON, Content, Data, Files, Lookup, Match, Pattern
 
-from .differences import UNSET, compare, in_fields
-from .multipart import fields, parts_of
+from .differences import UNSET, compare, in_fields, short
+from .multipart import fields, in_files, parts_of
 
 _MOST = 4  # differences of a body that are shown
 _NAMED = ("data", "headers", "cookies")
@@ -55,7 +55,10 @@ class Equal(Pattern):
         if self.key == "json":
             return json_differences(request, self.value, self.path)
         if self.key == "data":
-            return data_differences(request, self.value)
+            found = data_differences(request, self.value)
+            if self.path == "contains":
+                found = [line for line in found if not line.endswith(", not expected")]
+            return found
         if self.key == "content":
             return list(compare("content", request.content, self.value))
         sent: Any = request.extensions
@@ -97,8 +100,8 @@ def own_patterns(lookups: dict[str, Any]) -> list[Pattern]:
             del lookups[name]
         elif key == "content" and not path and not isinstance(value, (str, bytes)):
             found.append(Equal("content", lookups.pop(name)))
-        elif key in _NAMED and not path and isinstance(value, dict) and not _is_plain(value):
-            found.append(Equal(key, lookups.pop(name)))
+        elif key in _NAMED and path in ("", "contains") and _has_matchers(value):
+            found.append(Equal(key, lookups.pop(name), path))
     return found
 
 
@@ -122,6 +125,10 @@ def _is_json(value: Any) -> bool:
     except (TypeError, ValueError):
         return False
     return True
+
+
+def _has_matchers(value: Any) -> bool:
+    return isinstance(value, dict) and not _is_plain(value)
 
 
 def _is_plain(value: Any) -> bool:
@@ -151,6 +158,13 @@ def of_leaf(leaf: Any, request: httpx.Request) -> list[str]:
         return json_differences(request, jsonlib.loads(leaf.value), leaf.path or "")
     if isinstance(leaf, Data) and leaf.lookup is Lookup.EQUAL:
         return data_differences(request, {name: list(leaf.value[name]) for name in leaf.value})
+    if isinstance(leaf, Content) and leaf.lookup is Lookup.EQUAL:
+        return [f"sent {short(request.content)!r}, expected {short(leaf.value)!r}"]
+    if isinstance(leaf, Files):
+        expected = [(name, file) for name, files in leaf.value.items() for file in files]
+        found = list(in_files(parts_of(request) or [], expected))
+        exact = leaf.lookup is Lookup.EQUAL
+        return [line for line in found if exact or not line.endswith(", not expected")]
     return []
 
 

@@ -232,6 +232,9 @@ def test_a_route_that_a_fault_covered_is_used(scope, upstream, faults):
         ({"json": {"a": ANY}}, {"json": {}}, "json['a']: not sent, expected <ANY>"),
         ({"json": {}}, {"content": b"{"}, "the body is not JSON"),
         ({"data": {"a": "1"}}, {"data": {"a": "2"}}, "data['a']: sent '2', expected '1'"),
+        ({"content": b"ab"}, {"content": b"ac"}, "wants: sent 'ac', expected 'ab'"),
+        ({"files": {"f": b"x"}}, {"files": {"f": b"y"}}, "files['f'] content: sent b'y', exp"),
+        ({"files": {"f": b"x"}}, {"json": 1}, "files['f']: not sent, expected"),
         ({"json": {"a": list("xyzuvw")}}, {"json": {"a": list("123456")}}, "; 2 more"),
     ],
 )
@@ -251,6 +254,12 @@ def test_how_the_body_differs_from_what_the_route_wants(upstream, wants, sent, d
         ({"json": pytest.approx(0.1)}, {"json": 0.1 + 1e-12}, {"json": 0.2}),
         ({"data": {"a": ANY}}, {"data": {"a": "1"}}, {"data": {"a": "1", "b": "2"}}),
         ({"headers": {"X-Key": ANY}}, {"headers": {"x-key": "1"}}, {"headers": {"y": "1"}}),
+        (
+            {"headers__contains": {"X-Key": ANY}},
+            {"headers": {"x-key": "1"}},
+            {"headers": {"y": "1"}},
+        ),
+        ({"data__contains": {"a": ANY}}, {"data": {"a": "1", "b": "2"}}, {"data": {"b": "2"}}),
         ({"cookies": {"id": ANY}}, {"cookies": {"id": "1"}}, {"cookies": {"of": "1"}}),
         ({"params": {"q": ANY}}, {"params": {"q": "1"}}, {"params": {"r": "1"}}),
     ],
