@@ -102,8 +102,7 @@ class Judge:
         """
         if seen.url.scheme not in ("http", "https"):
             return Decision("answer", "original")  # the library itself refuses it
-        if router is not None and not router.should_mock(seen):
-            router = None
+        router = _asked(router, seen)
         plan = self._faults.decide(seen, *clock()) if len(self._faults) else None
         if plan is None:
             return self._unharmed(call, seen, router, where)
@@ -120,6 +119,7 @@ class Judge:
         now: tuple[float, str],
     ) -> Decision:
         """Decide as the client connects once more for this call; raises as `decide` does."""
+        router = _asked(router, seen)
         plan = self._faults.decide_again(seen, plan, *now)
         if not plan.struck:
             return replace(self._unharmed(call, seen, router, where), plan=plan)
@@ -221,6 +221,11 @@ class Judge:
         """Log a stalled call that nothing ends; gives the error for the app."""
         self.log.add(messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
         return NoTimeoutSet(phase, messages.show_request(seen), where)
+
+
+def _asked(router: Upstream | None, seen: httpx.Request) -> Upstream | None:
+    """The router, where this request is to be mocked at all."""
+    return router if router is not None and router.should_mock(seen) else None
 
 
 def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:
