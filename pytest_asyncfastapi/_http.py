@@ -7,12 +7,13 @@ Whatever we raise or return must be of the library that made the request.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 LibraryName = Literal["httpx", "httpx2"]
+UNSET: Any = object()  # an argument that was not given, where None says something
 
 
 def library_of(thing: object) -> ModuleType:

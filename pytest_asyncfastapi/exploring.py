@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import runners
+from . import claims
 from .settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def _by_flag(settings: Settings, kind: str) -> bool:
 
 
 def _why_not(item: pytest.Item, kind: str) -> str:
-    if not runners.is_async_test(item):
+    if not claims.is_async_test(item):
         return "a sweep needs an `async def` test"
     names = getattr(item, "fixturenames", ())
     if kind != "schedules" and "asgi_client" not in names:
@@ -200,7 +200,7 @@ def split(metafunc: pytest.Metafunc) -> None:
     item: Any = metafunc.definition
     if settings.shards < 2 or settings.replay or not is_wanted(item, settings):
         return
-    if not runners.is_async_test(item):
+    if not claims.is_async_test(item):
         return
     if not (_marked(item, "schedules") or "asgi_client" in metafunc.fixturenames):
         return

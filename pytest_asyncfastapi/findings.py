@@ -105,6 +105,10 @@ def swallowed_deadlock(report: str) -> Finding:
     )
 
 
+# Of these each title says something of its own, although one line made them all.
+_EACH = ("unrouted",)
+
+
 class FindingLog:
     """The findings of one test, in order; repeats at one place are folded into the worst."""
 
@@ -116,6 +120,10 @@ class FindingLog:
         known = self._by_place.get(finding.place)
         if known is None:
             self._by_place[finding.place] = finding
+            return
+        if finding.kind in _EACH and finding.title != known.title:
+            also = dict.fromkeys([*known.data.get("also", ()), finding.title])
+            self._by_place[finding.place] = replace(known, data={**known.data, "also": [*also]})
             return
         worse = finding if finding.weight > known.weight else known
         same = finding.data.get("name") == known.data.get("name")

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .runners import home, neutral_fixture
+from . import app_choice
+from .advice import in_syntax
+from .claims import home
+from .neutral import neutral_fixture
 from .settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -50,9 +53,11 @@ def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
     try:
         return find_app(given, request.config.rootpath)
     except AppNotFound as error:
-        if error.__cause__ is not None:
+        sentence = in_syntax(request.config, str(error))
+        told = app_choice.told_once(request._pyfuncitem, sentence)
+        if told == sentence and error.__cause__ is not None:
             raise
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        raise pytest.fail.Exception(told, pytrace=False) from None
 
 
 @neutral_fixture(scope=_app_scope)
@@ -85,8 +90,10 @@ async def asgi_client(
 
     state = _state(request)
     settings = state.settings
-    if sentence := asgi_running.why_not(home(state.item), settings.app):
-        raise pytest.fail.Exception(f"{state.test}: {sentence}", pytrace=False)
+    if sentence := asgi_running.why_not(home(state.item), settings.app, settings.app_scope):
+        told = in_syntax(request.config, f"{state.test}: {sentence}")
+        raise pytest.fail.Exception(told, pytrace=False)
+    state.overridden.meets(asgi_running.app)
     state.watching.on_loop()
     state.start_clock()
     state.find_app = lambda: asgi_running.app
@@ -130,7 +137,7 @@ def faults(request: pytest.FixtureRequest) -> Faults:
     """Faults on the app's calls, on those made to it (`.client`), and in its dependencies."""
     state = _state(request)
     if "asgi_app" in request.fixturenames:
-        state.find_app = lambda: request.getfixturevalue("asgi_app")
+        state.find_app = lambda: app_choice.ready(request.getfixturevalue("asgi_app"))
     return state.faults
 
 

@@ -11,6 +11,7 @@ import ast
 import functools
 import linecache
 import os
+import sys
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +43,12 @@ def is_stdlib(filename: str) -> bool:
     if filename.startswith("<"):
         return True
     return not is_installed(filename) and os.path.realpath(filename).startswith(_STDLIB)
+
+
+# Where an event loop takes the next step of a task.
+_LOOPS = ("asyncio.base_events", "trio._core._run")
+_STEPS = ("_run_once", "run_forever", "unrolled_run")
+_SCRIPTS = os.path.join(sys.prefix, "Scripts" if os.name == "nt" else "bin") + os.sep
 
 
 @functools.lru_cache(maxsize=256)
@@ -96,7 +103,9 @@ class UserCode:
         return self.owns(frame.f_code.co_filename)
 
     def _owns(self, filename: str) -> bool:
-        if filename.startswith(_OURS) or is_installed(filename) or is_stdlib(filename):
+        if filename.startswith((_OURS, _SCRIPTS)):  # such as bin/pytest
+            return False
+        if is_installed(filename) or is_stdlib(filename):
             return False
         return os.path.isabs(filename) or os.path.exists(filename)
 
@@ -143,6 +152,22 @@ class UserCode:
                 frame.f_code.co_filename
             ):
                 return frame
+            frame = frame.f_back
+        return None
+
+    def caller(self, frame: FrameType | None) -> FrameType | None:
+        """The first of the user's frames, up to the event loop that takes this step.
+
+        Beyond it stands whoever runs the loop, and has called nothing here.
+        """
+        known = self.owned
+        while frame is not None:
+            names = frame.f_globals
+            if known.get(names.get("__file__", "")) is not False:
+                if self.owns(frame.f_code.co_filename):
+                    return frame
+            elif names.get("__name__") in _LOOPS and frame.f_code.co_name in _STEPS:
+                return None
             frame = frame.f_back
         return None
 

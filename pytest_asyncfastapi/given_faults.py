@@ -13,6 +13,37 @@ import pytest
 if TYPE_CHECKING:
     from .faults import Faults
     from .options import Settings
+    from .state import TestState
+    from .upstream.scope import UpstreamScope
+
+
+def asks(state: TestState) -> bool:
+    """Does a test ask for routes or faults before it begins?"""
+    asked = bool(state.fixtures & {"upstream", "faults"}) or bool(state.settings.fault)
+    return asked or state.item.get_closest_marker("faults") is not None
+
+
+def open_scope(state: TestState) -> UpstreamScope:
+    """Routes and faults for this test; not active yet."""
+    from .faults import Faults
+    from .upstream.scope import UpstreamScope
+
+    settings = state.settings
+    faults = Faults(settings.seed, state.test, user_code=state.user_code)
+    faults.needs_clock = state.want_clock
+    scope = UpstreamScope(
+        user_code=state.user_code,
+        faults=faults,
+        unrouted=settings.unrouted,
+        passthrough=settings.passthrough,
+        test=state.test,
+    )
+    scope.tapes = settings.tapes
+    scope.on_serve = state.stay_real
+    if state.recording is not None:
+        scope.recorder.count_from(state.recording.zeros)
+    faults.dependencies.changed = state.place_gates
+    return scope
 
 
 def add(faults: Faults, settings: Settings, item: pytest.Item) -> None:

@@ -13,6 +13,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from .context import current_test
 from .tasks import is_explored, loop_identity
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def preload(library: LibraryName = "httpx") -> None:
 def client_class(library: LibraryName) -> Any:
     """`AsgiClient` of this library. Raises `ValueError` or `ImportError`, with the remedy."""
     if library not in LIBRARIES:
-        raise ValueError(f"client={library!r} is no library: write 'httpx' or 'httpx2'")
+        raise ValueError(f"client={library!r} must be one of httpx, httpx2")
     if find_spec(library) is None:
         raise ImportError(
             f"the client was asked to be one of {library}, which is not installed in this "
@@ -56,15 +57,17 @@ class RunningApp:
     run: Lifespan | None
     loop: object  # the one in which it was started
     home: str = ""  # the same in words
-    asked: str | None = None  # the app's name, where it was found by one
+    asked: Any = None  # the app's name, where it was found by one
 
-    def why_not(self, home: str, asked: str | None) -> str:
+    def why_not(self, home: str, asked: Any, scope: str = "module") -> str:
         """One sentence if a test in the loop `home` that asks for `asked` cannot use this run."""
         if asked != self.asked:
+            move = "move this test to a module of its own, " if scope == "module" else ""
             return (
-                f"this test asks for the app {asked!r}, but {self.asked!r} runs for all tests "
-                "around it (asyncfastapi_app_scope is wider than a test). Fix: move this test to "
-                "a module of its own, or set asyncfastapi_app_scope = function."
+                f"this test asks for the app {asked!r}, but {self.asked!r} runs for the whole "
+                f"{scope} (asyncfastapi_app_scope = {scope}). Fix: {move}set "
+                "asyncfastapi_app_scope = function, or open it in the test: "
+                "async with pytest_asyncfastapi.open_app(app) as client."
             )
         if self.loop is loop_identity():
             return ""
@@ -83,13 +86,14 @@ async def running_app(
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
     home: str = "",
-    asked: str | None = None,
+    asked: Any = None,
 ) -> AsyncIterator[RunningApp]:
     """Run the lifespan of `app` around the block; the shutdown runs whatever happens in it."""
     from .app.asgi2 import single_callable
+    from .app.factory import made
     from .app.lifespan import Lifespan
 
-    app = single_callable(app)
+    app = single_callable(await made(app))
     run: Lifespan | None = None
     if lifespan:
         run = Lifespan(app, startup_timeout=startup_timeout, shutdown_timeout=shutdown_timeout)
@@ -157,13 +161,67 @@ async def client_of(
         await opened.aclose()
 
 
+def _of_the_test(request: Any) -> Impairment | None:
+    """What `faults.client` of the running test has for this request."""
+    test = current_test()
+    return None if test is None else test.client_fault(request)
+
+
 @overload
 def open_app(
-    app: Callable[..., Any], *, client: Literal["httpx"] = ..., **options: Any
+    app: Callable[..., Any],
+    *,
+    client: Literal["httpx"] = ...,
+    lifespan: bool = ...,
+    startup_timeout: float = ...,
+    shutdown_timeout: float = ...,
+    base_url: str = ...,
+    root_path: str = ...,
+    client_address: tuple[str, int] = ...,
+    raise_app_exceptions: bool = ...,
+    background: bool = ...,
+    spec_version: str = ...,
+    extensions: tuple[str, ...] = ...,
+    timeout: float = ...,
+    headers: Any = ...,
+    cookies: Any = ...,
+    params: Any = ...,
+    auth: Any = ...,
+    follow_redirects: bool = ...,
+    max_redirects: int = ...,
+    event_hooks: Any = ...,
+    default_encoding: Any = ...,
+    unguarded: Callable[[], bool] = ...,
+    note: Callable[[str], None] | None = ...,
+    way_in: Callable[[Any], Impairment | None] | None = ...,
 ) -> AbstractAsyncContextManager[AsgiClient]: ...
 @overload
 def open_app(
-    app: Callable[..., Any], *, client: Literal["httpx2"], **options: Any
+    app: Callable[..., Any],
+    *,
+    client: Literal["httpx2"],
+    lifespan: bool = ...,
+    startup_timeout: float = ...,
+    shutdown_timeout: float = ...,
+    base_url: str = ...,
+    root_path: str = ...,
+    client_address: tuple[str, int] = ...,
+    raise_app_exceptions: bool = ...,
+    background: bool = ...,
+    spec_version: str = ...,
+    extensions: tuple[str, ...] = ...,
+    timeout: float = ...,
+    headers: Any = ...,
+    cookies: Any = ...,
+    params: Any = ...,
+    auth: Any = ...,
+    follow_redirects: bool = ...,
+    max_redirects: int = ...,
+    event_hooks: Any = ...,
+    default_encoding: Any = ...,
+    unguarded: Callable[[], bool] = ...,
+    note: Callable[[str], None] | None = ...,
+    way_in: Callable[[Any], Impairment | None] | None = ...,
 ) -> AbstractAsyncContextManager[AsgiClient2]: ...
 @asynccontextmanager
 async def open_app(
@@ -173,18 +231,41 @@ async def open_app(
     lifespan: bool = True,
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
-    **options: Any,
+    base_url: str = "http://testserver",
+    root_path: str = "",
+    client_address: tuple[str, int] = ("127.0.0.1", 50000),
+    raise_app_exceptions: bool = True,
+    background: bool = True,
+    spec_version: str = "2.3",
+    extensions: tuple[str, ...] = (),
+    timeout: float = DEFAULT_READ_TIMEOUT,
+    headers: Any = None,
+    cookies: Any = None,
+    params: Any = None,
+    auth: Any = None,
+    follow_redirects: bool = False,
+    max_redirects: int = 20,
+    event_hooks: Any = None,
+    default_encoding: Any = "utf-8",
+    unguarded: Callable[[], bool] = is_explored,
+    note: Callable[[str], None] | None = None,
+    way_in: Callable[[Any], Impairment | None] | None = None,
 ) -> AsyncIterator[Any]:
     """Start `app` (its lifespan runs to its `yield`) and give a client for it.
 
+    `app` may be a factory of the app too, async or not.
+
     The client is an `httpx.AsyncClient`, with `client="httpx2"` an `httpx2.AsyncClient`;
-    options that are not named here are its own (`headers`, `cookies`, `auth`, ...).
+    `headers`, `cookies`, `params`, `auth`, `follow_redirects`, `max_redirects`, `event_hooks`
+    and `default_encoding` are its own.
 
     - `base_url`, `root_path`, `client_address`: what the app sees in its scope.
     - `timeout`, in seconds (30), guards against an app that never answers: it bounds
       each wait for the app, as httpx's `read`. `unguarded` says when that guard is to
       stand back (under virtual time, where waiting costs nothing); a `timeout=` of a
       request's own always holds.
+    - `note` is told what a response has that harms nobody; `way_in` is asked for each request
+      whether anything goes wrong with it.
     - `raise_app_exceptions=False` gives what a server would send instead of the app's
       own exception; also for one request, in its `extensions`.
     - `background=False` returns the response before background tasks have run.
@@ -197,11 +278,35 @@ async def open_app(
     shut down; the shutdown runs whatever happens in the block.
     """
     preload(client)
+    if way_in is None:
+        way_in = _of_the_test
     async with running_app(
         app,
         lifespan=lifespan,
         startup_timeout=startup_timeout,
         shutdown_timeout=shutdown_timeout,
     ) as running:
-        async with client_of(running, client=client, **options) as opened:
+        async with client_of(
+            running,
+            client=client,
+            base_url=base_url,
+            root_path=root_path,
+            client_address=client_address,
+            raise_app_exceptions=raise_app_exceptions,
+            background=background,
+            spec_version=spec_version,
+            extensions=extensions,
+            timeout=timeout,
+            headers=headers,
+            cookies=cookies,
+            params=params,
+            auth=auth,
+            follow_redirects=follow_redirects,
+            max_redirects=max_redirects,
+            event_hooks=event_hooks,
+            default_encoding=default_encoding,
+            unguarded=unguarded,
+            note=note,
+            way_in=way_in,
+        ) as opened:
             yield opened

@@ -16,7 +16,7 @@ def one_of(*words: str) -> Callable[[Any], str]:
 
     def parse(value: Any) -> str:
         if value not in words:
-            raise ValueError(f"{value!r} is none of {', '.join(words)}")
+            raise ValueError(f"{value!r} must be one of {', '.join(words)}")
         return str(value)
 
     return parse
@@ -27,6 +27,15 @@ def text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{value!r} is not a text")
     return value.strip()
+
+
+def app(value: Any) -> Any:
+    """An import string; in a marker, an app or what makes one."""
+    if callable(value):
+        return value
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise ValueError(f"{value!r} is neither a text such as 'pkg.mod:app' nor an app")
 
 
 def whole(value: Any) -> int:
@@ -97,7 +106,7 @@ def share(value: Any) -> tuple[int, int]:
     """One share of several: `"2/4"`."""
     number, slash, total = str(value).partition("/")
     if not (slash and number.strip().isdigit() and total.strip().isdigit()):
-        raise ValueError(f"{value!r} is no share, such as 2/4")
+        raise ValueError(f"{value!r} is not a share, such as 2/4")
     if not 1 <= int(number) <= int(total):
         raise ValueError(f"{value!r}: there is no share {number} of {total}")
     return int(number), int(total)
@@ -107,5 +116,5 @@ def token(value: Any) -> str:
     """The name of one point of a sweep: `"faults:3:reset"`."""
     given = text(value)
     if given.count(":") < 1 or given.startswith(":"):
-        raise ValueError(f"{given!r} is no token of a report, such as faults:3:reset")
+        raise ValueError(f"{given!r} is not a token of a report, such as faults:3:reset")
     return given

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .option_types import allow as _allow
+from .option_types import app as _app
 from .option_types import category as _category
 from .option_types import count as _count
 from .option_types import fault as _fault
@@ -35,7 +36,7 @@ Mode = Literal["fail", "raise", "warn", "off"]
 class Settings:
     """What the user has chosen; the fields are the names of the options."""
 
-    app: str | None = None
+    app: Any = None  # a text; in a marker also an app, or its factory
     app_scope: Literal["function", "module", "session"] = "function"
     client: LibraryName = "httpx"
     runner: str = "auto"
@@ -109,7 +110,7 @@ class Option:
 
 
 OPTIONS = (
-    Option("app", "the app under test: 'pkg.mod:app', or 'pkg.mod:create_app()'", _text),
+    Option("app", "the app under test: 'pkg.mod:app', or a factory 'pkg.mod:create_app'", _app),
     Option(
         "app_scope",
         "how long one run of the app lives: function (default), module or session; `asgi_client` "

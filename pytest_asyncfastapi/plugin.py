@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import exploring, fixture_order, markers, runners, settings
+from . import (
+    advice,
+    app_choice,
+    claims,
+    context,
+    exploring,
+    fixture_order,
+    markers,
+    runners,
+    settings,
+    tracebacks,
+)
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -65,7 +76,7 @@ def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> None:
     """Adopt coroutine tests that no runner claims."""
-    runners.adopt(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
+    claims.adopt(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -87,6 +98,8 @@ def _let_go(item: pytest.Item) -> None:
     """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
     from .state import STATE
 
+    tracebacks.restore(item)
+    context.RUNNING[:] = [state for state in context.RUNNING if state.item is not item]
     if STATE in item.stash:
         del item.stash[STATE]
     if exploring.EXPLORED in item.stash:
@@ -103,14 +116,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
-        if state.ours and (sentence := runners.why_not(item, state.settings.app_scope)):
+        context.RUNNING.append(state)
+        tracebacks.shorten(item, state.user_code)
+        if state.ours and (sentence := claims.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
+        app_choice.let_nearer_win(item)
         fixture_order.settle(item)
         state.begin()
         exploring.begin(item, state)
     except pytest.UsageError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+        told = advice.in_syntax(item.config, str(error))
+        raise pytest.fail.Exception(told, pytrace=False) from None
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -122,14 +139,31 @@ def pytest_fixture_setup(
 
     runners.end_with_backend(fixturedef, request)
     state = request._pyfuncitem.stash.get(STATE, None)
-    with runners.in_its_loop(fixturedef, request):
-        if state is None or fixturedef.scope == "function":
-            return (yield)
-        before = state.watching.exempt(True)
-        try:
-            return (yield)
-        finally:
-            state.watching.exempt(before)
+    if state is not None and (sentence := runners.why_not_now(fixturedef, state)):
+        refused = pytest.fail.Exception(sentence, pytrace=False)
+        # As pytest does itself, or else the next test that has this fixture fails too.
+        key = fixturedef.cache_key(request)  # type: ignore[arg-type]
+        fixturedef.cached_result = (None, key, (refused, None))
+        raise refused
+    if state is not None and fixturedef.scope == "function":
+        state.overridden.begin()
+    try:
+        with runners.in_its_loop(fixturedef, request):
+            if state is None or fixturedef.scope == "function":
+                return (yield)
+            before = state.watching.exempt(True)
+            try:
+                return (yield)
+            finally:
+                state.watching.exempt(before)
+    except BaseException:
+        runners.leave_fixture()
+        raise
+
+
+def pytest_fixture_post_finalizer() -> None:
+    """Whatever its end has raised, the next fixture can end."""
+    runners.leave_fixture()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -142,7 +176,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     state = item.stash[STATE]
     try:
         with in_body(state):
-            if runners.is_async_test(item):
+            if claims.is_async_test(item):
                 assert isinstance(item, pytest.Function)
                 with runners.guarded_body(item, state):
                     result = yield
@@ -196,6 +230,9 @@ def pytest_runtest_makereport(
         on_reports.tell_deadlock(state, call.excinfo.value)
     report = yield
     if state is not None:
+        if call.excinfo is not None:
+            tracebacks.correct(item, report, call.excinfo)
+            claims.explain_scope(item, report)
         on_reports.carry(state, report)
     return report
 

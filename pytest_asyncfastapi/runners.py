@@ -1,201 +1,40 @@
-"""Who runs this coroutine? The only module that knows anyio, pytest-asyncio, pytest-trio.
+"""Our async fixtures and the guards around the body, under every runner.
 
 - Our async fixtures are *neutral*: each is handed to the runner of the test
   that asks for it, since neither standard way of writing one suits both.
-- A coroutine test that no runner claims (an orphan, which plain pytest would
-  fail) is given to anyio's runner, on asyncio.
-- The guards sit around the body, in the body's own task, under every runner.
+- The guards sit around the body, in the body's own task.
 """
 
 from __future__ import annotations
 
 import functools
-import inspect
+import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import asyncio_plugin
-from .loop_scopes import why_narrow, words
+from .claims import runner_of
+from .neutral import NEUTRAL, is_neutral
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .state import TestState
 
-# Marks by which async tests are claimed, ours and other people's.
-_CLAIMS = ("anyio", "asyncio", "trio", "asyncio_cooperative", "gen_test", "inlineCallbacks")
-_neutral: list[Any] = []
-
-
-def neutral_fixture(scope: Any = "function") -> Callable[[Callable[..., Any]], Any]:
-    """An async generator fixture that every runner can run; `scope` as in `pytest.fixture`."""
-
-    def declare(function: Callable[..., Any]) -> Any:
-        _neutral.append(function)
-        return pytest.fixture(scope=scope)(function)
-
-    return declare
-
-
-def is_neutral(function: Any) -> bool:
-    """Was this fixture function declared by `neutral_fixture`?"""
-    return any(function is known for known in _neutral)
-
-
-def test_function(obj: Any) -> Any:
-    """The function that the user wrote, below hypothesis's wrapper."""
-    hypothesis = getattr(obj, "hypothesis", None)
-    return obj if hypothesis is None else getattr(hypothesis, "inner_test", obj)
-
-
-test_function.__test__ = False  # type: ignore[attr-defined]
-
-
-def is_async_test(item: pytest.Item) -> bool:
-    """Is the body of this test a coroutine function?"""
-    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(
-        test_function(item.obj)
-    )
-
-
-# Orphans: coroutine tests that nobody runs
-
-
-def adopt(collector: pytest.Module | pytest.Class, name: str, obj: object, mode: str) -> None:
-    """Give a coroutine test that no runner claims to anyio's runner."""
-    config = collector.config
-    if mode == "off" or not config.pluginmanager.has_plugin("anyio"):
-        return
-    if not collector.istestfunction(obj, name):
-        return
-    function = test_function(obj)
-    if not inspect.iscoroutinefunction(function) or _claimed(collector, obj):
-        return
-    pytest.mark.usefixtures("anyio_backend")(obj)
-    definitions = collector.session._fixturemanager.getfixturedefs("anyio_backend", collector)
-    # A project that defines `anyio_backend` itself has said what it wants; else once, on
-    # asyncio, with no suffix in the test's name.
-    if definitions and definitions[-1].func.__module__ == "anyio.pytest_plugin":
-        pytest.mark.parametrize(
-            "anyio_backend", ["asyncio"], ids=[pytest.HIDDEN_PARAM], scope="session"
-        )(obj)
-
-
-def _claimed(collector: pytest.Module | pytest.Class, obj: Any) -> bool:
-    own = {mark.name for mark in getattr(obj, "pytestmark", ())}
-    if own & set(_CLAIMS) or any(collector.get_closest_marker(name) for name in _CLAIMS):
-        return True
-    if "anyio_backend" in inspect.signature(obj).parameters:
-        return True
-    config = collector.config
-    return (
-        _ini_or_flag(config, "anyio_mode") == "auto"
-        or _ini_or_flag(config, "asyncio_mode") == "auto"
-        or _ini_or_flag(config, "trio_mode") is True
-    )
-
-
-def _ini_or_flag(config: pytest.Config, name: str) -> Any:
-    """An option of another plugin, or None where that plugin is not there."""
-    flag = config.getoption(name, default=None)
-    if flag is not None:
-        return getattr(flag, "value", flag)
-    try:
-        return config.getini(name)
-    except (ValueError, KeyError):
-        return None
-
-
-# Which runner has it
-
-
-def runner_of(item: pytest.Item) -> str:
-    """`pytest-asyncio`, `pytest-trio`, `anyio`, or `""` for a test that is not async."""
-    if not is_async_test(item):
-        return ""
-    if item.get_closest_marker("trio") is not None and item.config.pluginmanager.has_plugin("trio"):
-        return "pytest-trio"
-    if asyncio_plugin.claims(item):
-        return "pytest-asyncio"
-    return "anyio" if "anyio_backend" in getattr(item, "fixturenames", ()) else ""
-
-
-def home(item: pytest.Item) -> str:
-    """The event loop of this test in words, for messages."""
-    return words(item, runner_of(item))
-
-
-def why_not(item: pytest.Item, app_scope: str = "function") -> str:
-    """One sentence if this test cannot work with our fixtures, else an empty text."""
-    return (
-        _double_claim(item)
-        or _sync_test(item)
-        or _not_run(item)
-        or (asyncio_plugin.why_unknown(item) if runner_of(item) == "pytest-asyncio" else "")
-        or why_narrow(item, runner_of(item), app_scope)
-    )
-
-
-def _double_claim(item: pytest.Item) -> str:
-    """One sentence if two runners claim this test, else an empty text."""
-    claims = []
-    if is_async_test(item) and asyncio_plugin.claims(item):
-        auto = _ini_or_flag(item.config, "asyncio_mode") == "auto"
-        claims.append("pytest-asyncio (asyncio_mode = auto)" if auto else "@pytest.mark.asyncio")
-    if item.get_closest_marker("anyio") is not None:
-        claims.append("@pytest.mark.anyio")
-    elif claims and _ini_or_flag(item.config, "anyio_mode") == "auto":
-        claims.append("anyio (anyio_mode = auto)")
-    if item.get_closest_marker("trio") is not None and item.config.pluginmanager.has_plugin("trio"):
-        claims.append("pytest-trio (@pytest.mark.trio or trio_mode)")
-    if len(claims) < 2:
-        return ""
-    return (
-        f"{item.nodeid} is claimed by two runners, {' and '.join(claims)}: its fixtures and its "
-        "body would run in different event loops. Fix: keep one of them (remove the mark, or set "
-        "asyncio_mode = strict)."
-    )
-
-
-def _sync_test(item: pytest.Item) -> str:
-    """One sentence if a plain `def` test asks for one of our async fixtures."""
-    if is_async_test(item) or "anyio_backend" in getattr(item, "fixturenames", ()):
-        return ""
-    info = getattr(item, "_fixtureinfo", None)
-    for name, definitions in info.name2fixturedefs.items() if info else ():
-        if definitions and is_neutral(definitions[-1].func):
-            return (
-                f"{item.nodeid} is a plain `def` but uses the async fixture `{name}`. "
-                "Fix: make the test `async def`, and await what the fixture gives."
-            )
-    return ""
-
-
-def _not_run(item: pytest.Item) -> str:
-    """One sentence if an async test with our fixtures has no runner at all."""
-    if not is_async_test(item) or runner_of(item):
-        return ""
-    return (
-        f"{item.nodeid} is `async def` but no runner claims it, and asyncfastapi_runner is off "
-        "(or anyio's plugin is disabled). Fix: set asyncfastapi_runner = auto, or mark the test "
-        "with @pytest.mark.anyio or @pytest.mark.asyncio."
-    )
-
-
 # Neutral fixtures
 
 
 def keep_fixtures(session: pytest.Session) -> None:
     """Before collection: an old pytest-asyncio is not to wrap our fixtures for the whole run."""
-    asyncio_plugin.keep_from_old(session, _neutral)
+    asyncio_plugin.keep_from_old(session, NEUTRAL)
 
 
 def lend_fixtures(item: pytest.Item) -> None:
     """Mark our fixtures as pytest-asyncio's own, for its tests, in the test's loop scope."""
     theirs = runner_of(item) == "pytest-asyncio"
-    for function in _neutral:
+    for function in NEUTRAL:
         if theirs:
             function._force_asyncio_fixture = True
             function._loop_scope = asyncio_plugin.loop_scope(item)
@@ -213,6 +52,50 @@ def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
     return nullcontext()
 
 
+def why_not_now(definition: Any, state: TestState) -> str:
+    """One sentence if this fixture of ours is asked for where none can be set up."""
+    if not (state.in_body and is_neutral(definition.func) and _in_loop()):
+        return ""
+    name = definition.argname.replace("asgi_running", "asgi_client")  # what that one is for
+    return (
+        f"{state.test}: the async fixture `{name}` cannot be set up by request.getfixturevalue() "
+        f"in the body of an async test, whose event loop is running. Fix: write `{name}` as an "
+        "argument of the test or of a fixture; for another client in the body, use async with "
+        "pytest_asyncfastapi.open_app(app)."
+    )
+
+
+def leave_fixture() -> None:
+    """After an error: if a signal has raised it, end the async fixture that the loop still has.
+
+    anyio's runner has one task for all tests; as long as it waits there, nobody comes
+    after it. On asyncio; on trio a fixture that hangs is not ended.
+    """
+    runner = getattr(sys.modules.get("anyio.pytest_plugin"), "_current_runner", None)
+    task = getattr(runner, "_runner_task", None)
+    if task is None or task.done() or task.get_loop().is_running():
+        return
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    future = None if frame is None else frame.f_locals.get("future")
+    if future is None or future.done():
+        return  # it waits for the next one
+    waits = task
+    while hasattr(waits, "get_coro"):
+        waits = waits._fut_waiter
+    if waits is not None and not waits.done():
+        # Not cancelled, which would end the runner's task with it.
+        waits.set_exception(pytest.fail.Exception("ended by a signal"))
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _in_loop() -> bool:
+    """Does an event loop run, up the stack?"""
+    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True
+    return trio is not None and bool(trio.lowlevel.in_trio_run())
+
+
 def end_with_backend(definition: Any, request: Any) -> None:
     """Tear a wide neutral fixture down before anyio's backend changes below it.
 
@@ -220,7 +103,7 @@ def end_with_backend(definition: Any, request: Any) -> None:
     this, tests on trio would go on in the asyncio loop that the fixture holds open.
     """
     # By name: anyio has put its wrapper around the function already.
-    ours = any(definition.argname == function.__name__ for function in _neutral)
+    ours = any(definition.argname == function.__name__ for function in NEUTRAL)
     wide = ours and definition.scope != "function" and "anyio_backend" in request.fixturenames
     if wide and runner_of(request._pyfuncitem) == "anyio":
         backend = request._get_active_fixturedef("anyio_backend")
@@ -234,20 +117,19 @@ def end_with_backend(definition: Any, request: Any) -> None:
 def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
     """Put our wrapper around the coroutine of the test while it is called, and take it off."""
     hypothesis = getattr(item.obj, "hypothesis", None)
-    if hypothesis is not None:
-        original = hypothesis.inner_test
-        hypothesis.inner_test = _wrapped(original, state)
-        try:
-            yield
-        finally:
-            hypothesis.inner_test = original
-        return
-    original = item.obj
-    item.obj = _wrapped(original, state)
+    owner, name = (item, "obj") if hypothesis is None else (hypothesis, "inner_test")
+    original = getattr(owner, name)
+    setattr(owner, name, _wrapped(original, state))
     try:
         yield
+    except BaseException:
+        # A signal (pytest-timeout's, Ctrl-C) has left the loop with the body inside: fixtures
+        # that end in the same loop would wait for it for ever.
+        if state.on_deadlock is not None:
+            state.on_deadlock("")
+        raise
     finally:
-        item.obj = original
+        setattr(owner, name, original)
 
 
 def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
@@ -292,18 +174,22 @@ def _deadlock_fails(state: TestState) -> Iterator[None]:
 def _cancelled_on_asyncio(state: TestState, task: Any) -> Iterator[None]:
     import asyncio
 
+    cancelled = False
+
     def on_deadlock(text: str) -> None:
-        state.deadlock = text
+        nonlocal cancelled
+        cancelled, state.deadlock = True, text
         task.cancel()
 
     state.on_deadlock = on_deadlock
     try:
         yield
     except asyncio.CancelledError:
-        if not state.deadlock:
+        if not cancelled:
             raise
         task.uncancel()
-        raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False) from None
+        if state.deadlock:
+            raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False) from None
     finally:
         state.on_deadlock = None
 
@@ -312,9 +198,14 @@ def _cancelled_on_asyncio(state: TestState, task: Any) -> Iterator[None]:
 def _cancelled_on_trio(state: TestState) -> Iterator[None]:
     import trio
 
+    token = trio.lowlevel.current_trio_token()
+
     def on_deadlock(text: str) -> None:
         state.deadlock = text
-        scope.cancel()
+        if text:
+            scope.cancel()
+        else:  # from outside the run
+            token.run_sync_soon(scope.cancel)
 
     state.on_deadlock = on_deadlock
     try:

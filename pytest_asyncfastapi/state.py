@@ -14,9 +14,12 @@ import pytest
 
 from . import exploring, given_faults, guarding
 from . import settings as settings_table
+from .advice import in_syntax
+from .claims import OUR_FIXTURES
 from .findings import Finding, FindingLog, swallowed_deadlock
 from .frames import UserCode
 from .lending import Lending
+from .overrides_left import Watched
 from .settings import SETTINGS
 from .watching import Watching
 
@@ -36,9 +39,6 @@ if TYPE_CHECKING:
     from .report.on_reports import Carried
     from .upstream.record import Exchange
     from .upstream.scope import UpstreamScope
-
-_NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
-OUR_FIXTURES = frozenset(_NAMES.split())
 
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
 USER_CODE = pytest.StashKey[UserCode]()
@@ -85,6 +85,7 @@ class TestState:
         self.probe: Probe | None = None
         self.explored: list[Explored] = []
         self.lending = Lending(self)  # inside of the body
+        self.overridden = Watched(item.config)
 
     # The blocking guard
 
@@ -113,25 +114,9 @@ class TestState:
     def scope(self) -> UpstreamScope:
         """Upstream routing and faults of this test; active from the first use on."""
         if self._scope is None:
-            from .faults import Faults
-            from .upstream.scope import UpstreamScope
-
-            faults = Faults(self.settings.seed, self.test, user_code=self.user_code)
-            faults.needs_clock = self.want_clock
-            self._scope = UpstreamScope(
-                user_code=self.user_code,
-                faults=faults,
-                unrouted=self.settings.unrouted,
-                passthrough=self.settings.passthrough,
-                test=self.test,
-            )
+            self._scope = given_faults.open_scope(self)
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
-            self._scope.tapes = self.settings.tapes
-            self._scope.on_serve = self.stay_real
-            if self.recording is not None:
-                self._scope.recorder.count_from(self.recording.zeros)
-            faults.dependencies.changed = self.place_gates
-            given_faults.add(faults, self.settings, self.item)
+            given_faults.add(self._scope.faults, self.settings, self.item)
             self._scope.activate()
         return self._scope
 
@@ -142,11 +127,14 @@ class TestState:
 
     def way_in(self, request: Any) -> Impairment | None:
         """What goes wrong with this request of `asgi_client`, if anything does."""
-        plan: ClientPlan | None = None
         if self._scope is not None:
             self.place_gates()  # a dependency may have been overridden since
-            plan = self._scope.faults.client.decide(request)
+        plan = self.client_fault(request)
         return plan if self.probe is None else self.probe.plan(plan)
+
+    def client_fault(self, request: Any) -> ClientPlan | None:
+        """What `faults.client` has for this request; of clients of `open_app()` too."""
+        return None if self._scope is None else self._scope.faults.client.decide(request)
 
     def place_gates(self) -> None:
         """Put the faults of dependencies into the app, once both are known."""
@@ -253,9 +241,8 @@ class TestState:
                 raise pytest.UsageError(f"{self.test}: {error}") from None
         self.watching.begin()
         guarding.begin(self)
-        # Before the app starts, so that its clients share a TLS context from the first on.
-        asked = self.fixtures & {"upstream", "faults"} or self.settings.fault
-        if asked or self.item.get_closest_marker("faults") is not None:
+        if given_faults.asks(self):
+            # Before the app starts, so that its clients share a TLS context from the first on.
             _ = self.scope
 
     def collect(self, *, passed: bool, ended: bool = False) -> None:
@@ -272,14 +259,15 @@ class TestState:
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
+        found.extend(self.overridden.findings(self.test) if ended else ())
         failed = not passed and not ended
         found.extend(exploring.verdict(self, passed=passed and not ended, failed=failed))
         if self.deadlock and not self.deadlock_told:
             found.append(swallowed_deadlock(self.deadlock))
-        log = FindingLog()
+        self.log = FindingLog()
         for finding in found:
-            log.add(finding if finding.test else replace(finding, test=self.test))
-        self.log = log
+            allow = in_syntax(self.item.config, finding.allow)
+            self.log.add(replace(finding, test=finding.test or self.test, allow=allow))
 
     def news(self) -> list[Finding]:
         """The findings that no report has carried yet."""

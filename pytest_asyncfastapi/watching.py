@@ -13,6 +13,8 @@ from dataclasses import asdict
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+from . import given_faults
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
@@ -36,7 +38,7 @@ class Watching:
 
     def _mode(self, given: str) -> str:
         """What `auto` means for this test."""
-        from .runners import is_async_test
+        from .claims import is_async_test
 
         if self._state.ours:
             return "warn" if given == "auto" else given
@@ -50,8 +52,8 @@ class Watching:
         wanted = any(self._mode(mode) != "off" for mode in asked)
         if wanted or names or settings.timeout:
             self.open()
-        elif self._state.guard_mode != "off":
-            self.open(tasks_only=True)
+        elif self._state.guard_mode != "off" or given_faults.asks(self._state):
+            self.open(tasks_only=True)  # a call is placed by who created its task
 
     def open(self, *, tasks_only: bool = False) -> ConcurrencyWatch:
         """The watch; begun if it was not, or only for the creators of tasks."""

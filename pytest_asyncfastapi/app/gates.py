@@ -45,8 +45,8 @@ class Gates:
         rules = list(self._faults)
         if rules and not self._apps:
             raise TypeError(
-                f"faults.dependency() needs a FastAPI app, and {self._name} is none (nor wraps or "
-                "mounts one): it has no dependencies"
+                f"faults.dependency() needs a FastAPI app, and {self._name} is not one (nor wraps "
+                "or mounts one): it has no dependencies"
             )
         for target in {id(rule.target): self._resolved(rule.target) for rule in rules}.values():
             for app in self._apps:

@@ -14,6 +14,8 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .factory import NotAnApp, app_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
@@ -29,9 +31,12 @@ class AppNotFound(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AppSpec:
-    """An import string, `pkg.mod:app` or `pkg.mod:create_app()`, and who gave it."""
+    """An import string, `pkg.mod:app` or `pkg.mod:create_app()`, and who gave it.
 
-    text: str
+    Or the app itself, or its factory.
+    """
+
+    text: Any
     origin: str
 
 
@@ -41,6 +46,8 @@ def find_app(given: AppSpec | None, root: Path) -> Callable[..., Any]:
     Raises `AppNotFound`; an exception inside the app's own module stays itself,
     as the cause.
     """
+    if given is not None and not isinstance(given.text, str):
+        return _made(given.text, f"app={_named(given.text)} (from {given.origin})")
     if given is not None:
         return load(given, root)
     looked: list[str] = []
@@ -62,7 +69,7 @@ def find_app(given: AppSpec | None, root: Path) -> Callable[..., Any]:
         '  - the marker @pytest.mark.asyncfastapi(app="..."), --asyncfastapi-app and '
         "asyncfastapi_app: not given\n"
         f"{places}\n"
-        'Fix: write asyncfastapi_app = "yourpackage.main:app" in your pytest configuration, or '
+        "Fix: write asyncfastapi_app = yourpackage.main:app in your pytest configuration, or "
         "define a fixture `asgi_app` in conftest.py that returns the app."
     )
 
@@ -96,7 +103,7 @@ def _in_module(path: Path, root: Path, looked: list[str]) -> Callable[..., Any] 
     for name in _NAMES:
         app = getattr(imported, name, None)
         if callable(app):
-            return _checked(app, f"{module}:{name}")
+            return _made(app, f"'{module}:{name}'")
     looked.append(f"{relative.as_posix()}: has no `app` and no `api`")
     return None
 
@@ -120,11 +127,7 @@ def load(spec: AppSpec, root: Path) -> Callable[..., Any]:
                 f"has no {path!r}. {_suggestion(target)}"
             )
         target = getattr(target, part)
-    if is_factory:
-        if not callable(target):
-            raise AppNotFound(f"{spec.text!r} (from {spec.origin}): {path!r} cannot be called")
-        target = target()
-    return _checked(target, spec.text)
+    return _made(target, f"{spec.text!r} (from {spec.origin})", is_factory=is_factory)
 
 
 def _import(spec: AppSpec, module: str, base: Path) -> Any:
@@ -168,11 +171,14 @@ def _looks_like_app(value: Any) -> bool:
     return callable(value) and hasattr(value, "routes")
 
 
-def _checked(app: Any, text: str) -> Callable[..., Any]:
-    if not callable(app):
-        raise AppNotFound(
-            f"{text!r} is a {type(app).__name__}, not an ASGI app: it cannot be called with "
-            "(scope, receive, send). Fix: name the FastAPI (or other ASGI) object."
-        )
-    checked: Callable[..., Any] = app
-    return checked
+def _made(target: Any, name: str, *, is_factory: bool = False) -> Callable[..., Any]:
+    try:
+        return app_of(target, name, is_factory=is_factory)
+    except NotAnApp as error:
+        text = str(error)
+        advice = "" if "Fix: " in text else " Fix: name the FastAPI (or other ASGI) object."
+        raise AppNotFound(f"{text}.{advice}") from None
+
+
+def _named(target: Any) -> str:
+    return getattr(target, "__qualname__", None) or repr(target)

@@ -37,7 +37,7 @@ def load(path: Path) -> frozenset[Key]:
         raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise ValueError(
-            f"{str(path)!r} is no baseline. Fix: give another file, or write it anew with "
+            f"{str(path)!r} is not a baseline. Fix: give another file, or write it anew with "
             f"update:{path.name}"
         ) from None
 

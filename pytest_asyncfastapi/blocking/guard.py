@@ -135,6 +135,8 @@ class BlockingGuard:
     @contextmanager
     def allow(self, *what: str, reason: str = "") -> Iterator[None]:
         """Allow what these rules say, for what is called or started inside the block."""
+        if not what:
+            raise TypeError('blocking.allow() allows nothing: write allow("open", reason="...")')
         rules = [AllowRule(item, reason, "allow()") for item in what]
         self._given += rules
         WITNESSES.steps.cut()

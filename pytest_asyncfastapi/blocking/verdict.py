@@ -203,5 +203,9 @@ def text(found: Finding) -> str:
         lines.append(f"  at {found.where}: {found.where.source}")
     if found.activity:
         lines.append(f"  in {found.activity}")
-    lines += [f"  {found.why}; instead: {found.remedy}", f"  if it is intended: {found.allow}"]
+    setting, _, rule = found.allow.partition(" = ")
+    lines += [
+        f"  {found.why}; instead: {found.remedy}",
+        f"  if it is intended: --{setting.replace('_', '-')}={rule}",
+    ]
     return "\n".join(lines)

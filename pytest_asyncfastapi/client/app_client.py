@@ -10,11 +10,13 @@ from __future__ import annotations
 import datetime
 from typing import TYPE_CHECKING, Any
 
+from .._http import UNSET
 from ..stopwatch import perf_counter
 from .redirects import Sending, leads_away
 from .transport import EXTENSION, Core
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import ModuleType
     from typing import Self
 
@@ -22,7 +24,17 @@ if TYPE_CHECKING:
     from .websocket import WebSocket
 
 _KNOWN_URLS = 512
-_AS_PARENT: Any = object()  # not given: as the client (or the parent) has it
+_AS_PARENT = UNSET  # as the client (or the parent) has it
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """Those that are given; `auth=None` and `timeout=None` say something."""
+    means_none = ("auth", "timeout")
+    return {
+        name: value
+        for name, value in options.items()
+        if value is not UNSET and (value is not None or name in means_none)
+    }
 
 
 class AppClient:
@@ -120,17 +132,55 @@ class AppClient:
             request, stream=stream, auth=auth, follow_redirects=follow_redirects
         )
 
-    def websocket(self, url: Any, **options: Any) -> WebSocket:
+    @property
+    def app_state(self) -> dict[str, Any]:
+        """What the lifespan has yielded: the state that each request sees a copy of."""
+        return self.asgi.scopes.state or {}
+
+    def websocket(
+        self,
+        url: Any,
+        *,
+        subprotocols: Sequence[str] = (),
+        headers: Any = None,
+        params: Any = None,
+        cookies: Any = None,
+        auth: Any = UNSET,
+        timeout: Any = UNSET,
+        extensions: Any = None,
+    ) -> WebSocket:
         """Connect with `async with client.websocket("/ws") as ws`; see `WebSocket`."""
         from .websocket import WebSocket
 
-        return WebSocket(self, url, **options)
+        options = given(params=params, cookies=cookies, timeout=timeout, extensions=extensions)
+        return WebSocket(
+            self, url, subprotocols=subprotocols, headers=headers, auth=auth, **options
+        )
 
-    def sse(self, url: Any, **options: Any) -> EventStream:
+    def sse(
+        self,
+        url: Any,
+        *,
+        method: str = "GET",
+        headers: Any = None,
+        params: Any = None,
+        cookies: Any = None,
+        json: Any = None,
+        content: Any = None,
+        data: Any = None,
+        auth: Any = UNSET,
+        follow_redirects: Any = UNSET,
+        timeout: Any = UNSET,
+        extensions: Any = None,
+    ) -> EventStream:
         """Read events with `async with client.sse("/events") as events`; see `EventStream`."""
         from .sse import EventStream
 
-        return EventStream(self, url, **options)
+        options = given(params=params, cookies=cookies, json=json, content=content, data=data)
+        options |= given(
+            auth=auth, follow_redirects=follow_redirects, timeout=timeout, extensions=extensions
+        )
+        return EventStream(self, url, method=method, headers=headers, **options)
 
     def _is_plain(self, request: Any, auth: Any, follow_redirects: Any) -> bool:
         client: Any = self

@@ -114,6 +114,11 @@ class EventStream:
 
     async def __anext__(self) -> ServerSentEvent:
         while not self._ready:
+            if self.response is None:
+                raise RuntimeError(
+                    "this event stream is not open. Write: async with "
+                    'asgi_client.sse("/events") as events: async for event in events: ...'
+                )
             self._ready.extend(self._parser.feed(await anext(self._chunks)))
         return self._ready.popleft()
 

@@ -267,6 +267,8 @@ class Core:
     def read_timeout(self, request: Any) -> float | None:
         """How long this request waits for each thing that the app sends, in seconds."""
         timeout: float | None = request.extensions.get("timeout", {}).get("read")
+        if isinstance(timeout, str):
+            raise TypeError(f"timeout={timeout!r}: httpx takes seconds, as in timeout=5")
         # By identity: a request's own `timeout=` is another object, and always holds.
         if timeout is self._guard and self._unguarded():
             return None

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._http import library_of
+from .._http import UNSET, library_of
 from ..units import seconds, show
 from .transport import MAKES_EXCHANGE
 from .websocket_errors import ABNORMAL, WebSocketClosed, WebSocketRejected
@@ -40,7 +40,7 @@ _HANDSHAKE = {
     # one would make two runs of a test differ.
     "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
 }
-_AS_REQUEST: Any = object()  # not given: as the handshake's `read` timeout
+_AS_REQUEST = UNSET  # as the handshake's `read` timeout
 
 
 class WebSocket:
@@ -56,26 +56,36 @@ class WebSocket:
         *,
         subprotocols: Sequence[str] = (),
         headers: Any = None,
-        auth: Any = _AS_REQUEST,
+        auth: Any = UNSET,
         **options: Any,
     ) -> None:
         self._client: Any = client
         self._core = client.asgi
-        self._auth = {} if auth is _AS_REQUEST else {"auth": auth}
+        self._auth = {} if auth is UNSET else {"auth": auth}
         self._request: Any = client.build_request("GET", url, headers=headers, **options)
         self._request.headers.update(_HANDSHAKE)
         if subprotocols:
             self._request.headers["sec-websocket-protocol"] = ", ".join(subprotocols)
         self._library = library_of(self._request)
-        self._exchange: SocketExchange
+        self._connected: SocketExchange | None = None
         self._told: ProtocolViolation | None = None
         self.response: Any = None
 
     def _make_exchange(
         self, scopes: ScopeBuilder, request: Any, plan: Impairment | None
     ) -> SocketExchange:
-        self._exchange = socket_exchange(scopes, request, plan)
-        return self._exchange
+        self._connected = socket_exchange(scopes, request, plan)
+        return self._connected
+
+    @property
+    def _exchange(self) -> SocketExchange:
+        if self._connected is None:
+            path = self._request.url.path
+            raise RuntimeError(
+                f"WS {path}: it is not connected. Write: async with "
+                f'asgi_client.websocket("{path}") as ws: ...'
+            )
+        return self._connected
 
     async def __aenter__(self) -> Self:
         """Connect. Raises `WebSocketRejected`, the app's own exception, or `ReadTimeout`."""

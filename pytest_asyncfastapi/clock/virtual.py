@@ -51,7 +51,7 @@ class VirtualClock:
 
     def __init__(self, *, freeze_bound: float = 10.0, policy: Policy = "freeze") -> None:
         if policy not in ("freeze", "flow"):
-            raise ValueError(f"policy={policy!r} is none of freeze, flow")
+            raise ValueError(f"policy={policy!r} must be one of freeze, flow")
         self.freeze_bound = freeze_bound
         self.policy: Policy = policy
         self.on_deadlock: Callable[[str], None] | None = None

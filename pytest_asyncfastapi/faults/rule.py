@@ -44,7 +44,7 @@ class Where:
     """The requests a rule covers: a URL glob, a respx route or a respx pattern.
 
     In a glob only `*` is special. A glob without a query covers any query, as
-    a respx route does.
+    a respx route does; one without a scheme begins with a host, `"pay.example"`.
     """
 
     def __init__(self, pattern: Any) -> None:
@@ -54,7 +54,7 @@ class Where:
         if isinstance(pattern, str):
             self.text = pattern
             self._query = "?" in pattern
-            self._glob = re.compile(re.escape(pattern).replace(r"\*", ".*") + r"\Z", re.DOTALL)
+            self._glob = re.compile(_glob(pattern), re.DOTALL)
             return
         self._matcher = getattr(pattern, "pattern", pattern)
         if not callable(getattr(self._matcher, "match", None)) or isinstance(pattern, re.Pattern):
@@ -70,6 +70,22 @@ class Where:
             return bool(self._matcher.match(request))
         url = str(request.url)
         return self._glob.match(url if self._query else url.partition("?")[0]) is not None
+
+
+def _glob(pattern: str) -> str:
+    """The regular expression of a glob; of one without a scheme it is that of its host too."""
+    if not pattern:
+        raise ValueError(
+            "'' does not say where: write a URL glob ('https://pay.example/*'), or '*'"
+        )
+    whole = re.escape(pattern).replace(r"\*", ".*")
+    if "://" in pattern:
+        return rf"{whole}\Z"
+    host, slash, path = pattern.partition("/")
+    named = re.escape(host).replace(r"\*", "[^/]*") or "[^/]+"
+    port = "" if ":" in host else r"(?::\d+)?"
+    rest = re.escape(slash + path).replace(r"\*", ".*") or "(?:/.*)?"
+    return rf"(?:{whole}|\w+://{named}{port}{rest})\Z"
 
 
 class FaultRule:

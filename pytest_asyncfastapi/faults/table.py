@@ -16,6 +16,7 @@ from .builder import FaultPoint
 from .client import ClientFaults
 from .dependency import PREFIX, DependencyFaults, DependencyPoint
 from .effect import Effect, together
+from .forgotten import Forgotten
 from .grammar import FaultSpec, parse, raised
 from .plan import Plan, unused
 from .rule import FaultRule, Where
@@ -45,6 +46,7 @@ class Faults:
         self._own: list[FaultRule] = []
         self._given: list[FaultRule] = []
         self._same: dict[str, int] = {}
+        self._forgotten = Forgotten()
         self._client: ClientFaults | None = None
         self._dependencies: DependencyFaults | None = None
         self._lasting: int | None = None  # how many of its own rules outlive a `renew()`
@@ -72,12 +74,36 @@ class Faults:
 
     def dependency(self, dependency: Any) -> DependencyPoint:
         """Say in which dependency of the app: `faults.dependency(get_db).latency("2s")`."""
-        return self.dependencies.at(dependency)
+        point = self.dependencies.at(dependency)
+        call = f"faults.dependency({getattr(dependency, '__name__', dependency)})"
+        watched: DependencyPoint = self._forgotten.watch(
+            call, self.user_code, lambda add: DependencyPoint(dependency, add), point._add
+        )
+        return watched
 
     def on(self, pattern: Any) -> FaultPoint:
         """Say where: a URL glob (`"*"` is every call), a respx route or pattern."""
         where = Where(pattern)
-        return FaultPoint(where.text, lambda effect, optional: self._add(where, effect, optional))
+        call = f"faults.on({where.text!r})"
+        point: FaultPoint = self._forgotten.watch(
+            call,
+            self.user_code,
+            lambda add: FaultPoint(where.text, add),
+            lambda effect, optional: self._add(where, effect, optional),
+        )
+        return point
+
+    def add(self, text: str, *, optional: bool = False) -> FaultRule:
+        """Add a fault in one line, as the marker and the flag take it: `"pay.example: refused"`.
+
+        Raises `FaultSpecError`, which points at the character.
+        """
+        if not isinstance(text, str):
+            raise TypeError(
+                f"faults.add({text!r}): write the fault as text, such as "
+                'faults.add("https://pay.example/*: read_timeout, first=2")'
+            )
+        return self.add_spec(text, optional=optional, origin="")
 
     def give(self, pattern: Any, effect: Effect, *, origin: str) -> FaultRule:
         """Add a rule that need not strike and that the test has not written; where as for `on`."""
@@ -267,6 +293,7 @@ class Faults:
         """The rules that should have struck and never did."""
         # A draw that spared every call is luck, not a mistake: the rule was asked.
         return [
+            *self._forgotten.findings(self.test),
             *(self._client.findings() if self._client is not None else ()),
             *(self._dependencies.findings() if self._dependencies is not None else ()),
             *(

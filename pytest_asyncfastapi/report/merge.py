@@ -37,10 +37,11 @@ def read(path: str) -> Plain:
     except OSError as error:
         raise MergeError(f"{path}: cannot be read: {error.strerror}") from None
     except ValueError as error:
-        raise MergeError(f"{path}: is no JSON: {error}") from None
+        raise MergeError(f"{path}: is not JSON: {error}") from None
     if not isinstance(report, dict) or report.get("format") != "pytest-asyncfastapi":
         raise MergeError(
-            f"{path}: is no report of pytest-asyncfastapi; write one with --asyncfastapi-json=FILE"
+            f"{path}: is not a report of pytest-asyncfastapi; write one with "
+            "--asyncfastapi-json=FILE"
         )
     if report.get("version") != VERSION:
         raise MergeError(

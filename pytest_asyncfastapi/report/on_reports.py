@@ -102,7 +102,7 @@ def carry(state: TestState, report: pytest.TestReport) -> None:
     setattr(report, ATTRIBUTE, payload)
     shown = str(report.longrepr)
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.
-    unseen = [finding for finding in fresh if text.finding(finding) not in shown]
+    unseen = [finding for finding in fresh if not text.is_told(finding, shown)]
     if unseen and report.failed:
         report.sections.append(("pytest-asyncfastapi", text.findings(unseen)))
 

@@ -123,7 +123,7 @@ def _checked(flag: str, here: Path, given: str) -> Path:
         if path.is_dir():
             raise IsADirectoryError("it is a folder")
         if path.parent.exists() and not path.parent.is_dir():
-            raise NotADirectoryError(f"{path.parent.name} is no folder")
+            raise NotADirectoryError(f"{path.parent.name} is not a folder")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.open("a", encoding="utf-8").close()
         if fresh:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..findings import Finding, Location
 
 _WIDTH = 10
+_MOST = 5
 
 
 def failure(errors: Sequence[Finding], *, phase: str = "call", seed: str = "") -> str:
@@ -49,6 +50,9 @@ def finding(item: Finding) -> str:
     if item.created:
         lines.append(_row("created", item.created))
     seen = "seen by" if item.kind == "blocking" else "detail"
+    if also := item.data.get("also"):
+        more = [f"and {len(also) - _MOST} more"] if len(also) > _MOST else []
+        lines.append(_row("also", "\n".join([*also[:_MOST], *more])))
     for name, value in (("why", item.why), (seen, item.evidence), ("fix", item.remedy)):
         if value:
             lines.append(_row(name, _wrapped(value)))
@@ -57,6 +61,15 @@ def finding(item: Finding) -> str:
     if item.allow:
         lines.append(_row("intended?", item.allow))
     return "\n".join(lines)
+
+
+def is_told(item: Finding, shown: str) -> bool:
+    """Does a failure that is shown so tell this finding already?
+
+    It may be its text, or an exception with what happened and what to write instead.
+    """
+    parts = (item.title, item.remedy, *item.data.get("also", ()))
+    return finding(item) in shown or all(part in shown for part in parts)
 
 
 def _row(name: str, value: str) -> str:

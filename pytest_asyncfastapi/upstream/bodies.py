@@ -7,7 +7,10 @@ the second call reads the same bytes, still chunk by chunk. `Body` and
 
 from __future__ import annotations
 
+import json as jsonlib
+import os
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -16,6 +19,11 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+_PIECE = 1 << 16
+_ASYNC_ONLY = (
+    "this route's body is an async generator, and a sync client asked for it: give bytes or a "
+    "plain generator"
+)
 # The two classes that httpx wraps a generator in; both refuse a second reader.
 ONE_SHOT = ("IteratorByteStream", "AsyncIteratorByteStream")
 
@@ -55,10 +63,7 @@ class Replay(httpx.SyncByteStream, httpx.AsyncByteStream):
             return False
         if self._sync is None:
             if not hasattr(self._source, "__iter__"):
-                raise TypeError(
-                    "this route's body is an async generator, and a sync client asked for it: "
-                    "give bytes or a plain generator"
-                )
+                raise TypeError(_ASYNC_ONLY)
             self._sync = iter(self._source)
         for chunk in self._sync:
             self._chunks.append(chunk)
@@ -87,6 +92,55 @@ class Replay(httpx.SyncByteStream, httpx.AsyncByteStream):
             return True
         self._done = True
         return False
+
+
+class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """A body that arrives in these pieces, for sync and async clients.
+
+    A piece is text, bytes, or something that becomes a line of JSON.
+    """
+
+    def __init__(self, source: Any) -> None:
+        once = hasattr(source, "__next__") or hasattr(source, "__anext__")
+        self._source = Replay(source) if once else source
+
+    def __iter__(self) -> Iterator[bytes]:
+        if not hasattr(self._source, "__iter__"):
+            raise TypeError(_ASYNC_ONLY)
+        for piece in self._source:
+            yield _encoded(piece)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        if hasattr(self._source, "__aiter__"):
+            async for piece in self._source:
+                yield _encoded(piece)
+        else:
+            for piece in self._source:
+                yield _encoded(piece)
+
+
+def _encoded(piece: Any) -> bytes:
+    if isinstance(piece, (bytes, bytearray, memoryview)):
+        return bytes(piece)
+    text = piece if isinstance(piece, str) else jsonlib.dumps(piece, separators=(",", ":")) + "\n"
+    return text.encode()
+
+
+def as_stream(value: Any) -> Any:
+    """The body that `respond(stream=...)` means. Raises `TypeError`."""
+    if isinstance(value, (httpx.SyncByteStream, httpx.AsyncByteStream)):
+        return value
+    if isinstance(value, os.PathLike):
+        content = Path(value).read_bytes()
+        return Pieces([content[at : at + _PIECE] for at in range(0, len(content), _PIECE)])
+    if isinstance(value, (str, bytes)) or not (
+        hasattr(value, "__iter__") or hasattr(value, "__aiter__")
+    ):
+        raise TypeError(
+            f"respond(stream={value!r}): give the pieces of the body as a list or a generator, or "
+            "the path of a file (pathlib.Path)"
+        )
+    return Pieces(value)
 
 
 class Body:

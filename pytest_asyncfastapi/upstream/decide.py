@@ -14,7 +14,7 @@ import httpx
 from ..activity import ACTIVITY
 from ..faults import Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
 from ..findings import FindingLog, Location
-from . import messages
+from . import beside, messages
 from .deliver import body_of, prepared_by
 from .errors import UnroutedCall
 from .peer import Script
@@ -121,6 +121,7 @@ class Judge:
         """
         if seen.url.scheme not in ("http", "https"):
             return Decision("answer", "original")  # the library itself refuses it
+        router = _asked(router, seen)
         # Counts as called, even if a budget cuts it off before the route has answered.
         match = None if router is None else router.reach(seen)
         plan = None
@@ -141,6 +142,7 @@ class Judge:
         now: tuple[float, str],
     ) -> Decision:
         """Decide as the client connects once more for this call; raises as `decide` does."""
+        router = _asked(router, seen)
         match = None if router is None else router.reach(seen)
         plan = self._faults.decide_again(seen, plan, *now, self._setting(call, seen, match))
         if not plan.struck:
@@ -205,6 +207,8 @@ class Judge:
             return "router"
         if seen.url.host.lower() in self._passthrough or self._policy == "pass":
             return "original"
+        if beside.answers(call.library.name, seen):
+            return "original"
         if self._policy == "warn":
             self.log.add(self._finding(call, seen, router, where, "warning"))
             return "original"
@@ -260,6 +264,11 @@ class Judge:
         """Log a stalled call that nothing ends; gives the error for the app."""
         self.log.add(messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
         return NoTimeoutSet(phase, messages.show_request(seen), where)
+
+
+def _asked(router: Upstream | None, seen: httpx.Request) -> Upstream | None:
+    """The router, where this request is to be mocked at all."""
+    return router if router is not None and router.should_mock(seen) else None
 
 
 def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:

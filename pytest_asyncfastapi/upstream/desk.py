@@ -41,7 +41,7 @@ _NOT_SERVED = {
     "pool_timeout": "a pool belongs to the client: use .latency(...) and more calls than it has",
     "pool_exhausted": "a pool belongs to the client: use .latency(...) and more calls than it has",
     "tls_error": "the served socket speaks plain HTTP",
-    "proxy_error": "the served socket is no proxy",
+    "proxy_error": "the served socket is not a proxy",
 }
 
 
@@ -213,7 +213,7 @@ def _checked(base: str) -> str:
     url = httpx.URL(base)
     if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
         raise ValueError(
-            f"{base!r} is no base URL: write the upstream's own, as in "
+            f"{base!r} is not a base URL: write the upstream's own, as in "
             'upstream.serve("https://pay.example")'
         )
     return base

@@ -1,8 +1,7 @@
 """What a test expects a call to have sent, and how a sent one differs from it.
 
-`json`, `params`, `data` and `content` are compared as a whole, `headers` only
-for the names that are given. Anything with an `==` of its own may stand in
-(`unittest.mock.ANY`, `pytest.approx`). Asserts nothing.
+`json`, `params`, `data`, `files` and `content` are compared as a whole, `headers` only
+for the names that are given. Asserts nothing.
 """
 
 from __future__ import annotations
@@ -11,15 +10,17 @@ import json as jsonlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-import httpx
-
+from . import multipart
+from .differences import UNSET, compare, in_fields, short
 from .nearest import show_url
+from .patterns import Equal, timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-UNSET: Any = type("Unset", (), {"__repr__": lambda self: "..."})()
-_LONG = 200
+    import httpx
+
+_FORM = "application/x-www-form-urlencoded"
 
 
 class Expected:
@@ -33,12 +34,24 @@ class Expected:
         params: Any = None,
         content: bytes | str | None = None,
         data: Mapping[str, Any] | None = None,
+        files: Any = None,
+        timeout: Any = UNSET,
+        extensions: Mapping[str, Any] | None = None,
+        **unknown: Any,
     ) -> None:
+        if unknown:
+            raise TypeError(
+                f"a call cannot be compared by {', '.join(map(repr, unknown))}: write json=, "
+                "headers=, params=, data=, files=, content=, timeout= or extensions="
+            )
         self.json = json
         self.headers = headers
         self.params = params
         self.content = content.encode() if isinstance(content, str) else content
         self.data = data
+        self.files = files
+        self.timeout = timeout
+        self.extensions = extensions
 
     def differences(self, request: httpx.Request) -> list[str]:
         """Each part that is not as expected, in words; empty where all is."""
@@ -47,17 +60,19 @@ class Expected:
             *self._params(request),
             *self._json(request),
             *self._data(request),
+            *self._files(request),
             *self._content(request),
+            *self._extensions(request),
         ]
 
     def _headers(self, request: httpx.Request) -> Iterator[str]:
         for name, value in (self.headers or {}).items():
             sent = request.headers.get(name, UNSET)
-            yield from _compare(f"headers[{name!r}]", sent, value)
+            yield from compare(f"headers[{name!r}]", sent, value)
 
     def _params(self, request: httpx.Request) -> Iterator[str]:
         if self.params is not None:
-            yield from _fields("params", request.url.params.multi_items(), self.params)
+            yield from in_fields("params", request.url.params.multi_items(), self.params)
 
     def _json(self, request: httpx.Request) -> Iterator[str]:
         if self.json is UNSET:
@@ -65,88 +80,57 @@ class Expected:
         try:
             sent = jsonlib.loads(request.content)
         except ValueError:
-            yield f"json: the body is no JSON but {_short(request.content)}"
+            yield f"json: the body is not JSON but {short(request.content)}"
             return
-        yield from _compare("json", sent, self.json)
+        yield from compare("json", sent, self.json)
 
     def _data(self, request: httpx.Request) -> Iterator[str]:
         if self.data is None:
             return
+        parts = multipart.parts_of(request)
         kind = request.headers.get("content-type", "")
-        if not kind.startswith("application/x-www-form-urlencoded"):
-            yield f"data: the body is no form but {kind or 'without a content-type'}"
+        if parts is not None:
+            yield from in_fields("data", multipart.fields(parts), self.data)
+        elif kind.startswith(_FORM):
+            sent = parse_qsl(request.content.decode(), keep_blank_values=True)
+            yield from in_fields("data", sent, self.data)
+        else:
+            yield f"data: the body is not a form but {kind or 'without a content-type'}"
+
+    def _files(self, request: httpx.Request) -> Iterator[str]:
+        if self.files is None:
             return
-        sent = parse_qsl(request.content.decode(), keep_blank_values=True)
-        yield from _fields("data", sent, self.data)
+        parts = multipart.parts_of(request)
+        if parts is None:
+            kind = request.headers.get("content-type", "") or "without a content-type"
+            yield f"files: the body is not multipart but {kind}"
+        else:
+            yield from multipart.in_files(parts, self.files)
 
     def _content(self, request: httpx.Request) -> Iterator[str]:
         if self.content is not None:
-            yield from _compare("content", request.content, self.content)
+            yield from compare("content", request.content, self.content)
+
+    def _extensions(self, request: httpx.Request) -> Iterator[str]:
+        if self.timeout is not UNSET:
+            yield from Equal("timeout", timeouts(self.timeout)).differences(request)
+        if self.extensions is not None:
+            yield from Equal("extensions", self.extensions).differences(request)
 
     def __str__(self) -> str:
-        given = ("json", "headers", "params", "data", "content")
+        unset: dict[str, Any] = {"json": UNSET, "timeout": UNSET}
         return ", ".join(
-            f"{name}={getattr(self, name)!r}"
-            for name in given
-            if getattr(self, name) is not (UNSET if name == "json" else None)
+            f"{name}={value!r}"
+            for name, value in vars(self).items()
+            if value is not unset.get(name)
         )
 
 
 def show_sent(request: httpx.Request) -> str:
     """A request in one line, with the beginning of its body."""
-    body = f" {_short(request.content)}" if request.content else ""
+    parts = multipart.parts_of(request)
+    if parts is not None:
+        body = f" form {', '.join(map(str, parts))}"
+    else:
+        body = f" {short(request.content)}" if request.content else ""
     return f"{request.method} {show_url(request.url)}{body}"
-
-
-def _short(content: bytes) -> str:
-    text = content.decode("utf-8", "backslashreplace")
-    return text if len(text) <= _LONG else f"{text[:_LONG]}... ({len(content)} bytes)"
-
-
-def _fields(name: str, sent: list[tuple[str, str]], expected: Any) -> Iterator[str]:
-    """Two sets of fields, of which each may have several values, in any order of the fields."""
-    has: dict[str, Any] = {}
-    for key, value in sent:
-        has.setdefault(key, []).append(value)
-    wants: dict[str, Any] = {}
-    if isinstance(expected, dict):
-        wants = {key: _values(value) for key, value in expected.items()}
-    else:
-        for key, value in httpx.QueryParams(expected).multi_items():
-            wants.setdefault(key, []).append(value)
-    for key in [*wants, *(key for key in has if key not in wants)]:
-        yield from _compare(
-            f"{name}[{key!r}]", _single(has.get(key, UNSET)), _single(wants.get(key, UNSET))
-        )
-
-
-def _values(value: Any) -> Any:
-    """As httpx writes them."""
-    if isinstance(value, (list, tuple)):
-        return [text for item in value for text in _values(item)]
-    if value is None or isinstance(value, (bool, str, int, float)):
-        return [str(httpx.QueryParams({"x": value})["x"])]
-    return [value]  # unittest.mock.ANY and the like
-
-
-def _single(values: Any) -> Any:
-    return values[0] if isinstance(values, list) and len(values) == 1 else values
-
-
-def _compare(path: str, sent: Any, expected: Any) -> Iterator[str]:
-    """Where the two differ, down to the smallest part."""
-    if sent is UNSET or expected is UNSET:
-        if sent is UNSET and expected is not UNSET:
-            yield f"{path}: not sent, expected {expected!r}"
-        elif expected is UNSET and sent is not UNSET:
-            yield f"{path}: sent {sent!r}, not expected"
-    elif expected == sent:
-        return
-    elif isinstance(sent, dict) and isinstance(expected, dict):
-        for key in [*expected, *(key for key in sent if key not in expected)]:
-            yield from _compare(f"{path}[{key!r}]", sent.get(key, UNSET), expected.get(key, UNSET))
-    elif isinstance(sent, list) and isinstance(expected, list) and len(sent) == len(expected):
-        for index, (mine, theirs) in enumerate(zip(sent, expected, strict=True)):
-            yield from _compare(f"{path}[{index}]", mine, theirs)
-    else:
-        yield f"{path}: sent {sent!r}, expected {expected!r}"

@@ -43,7 +43,7 @@ def unrouted(
         why="the test would reach the real network",
         remedy=suggestion(request),
         evidence=evidence,
-        allow=f'asyncfastapi_passthrough = "{request.url.host}"',
+        allow=f"asyncfastapi_passthrough = {request.url.host}",
         severity=severity,
         test=test,
     )
@@ -104,4 +104,7 @@ def text_of(finding: Finding) -> str:
         lines.append(f"  called at {finding.where} in {finding.where.function}{source}")
     lines += [f"  {line}" for line in finding.evidence.splitlines()]
     lines += [f"  because {finding.why}", f"  write: {finding.remedy}"]
+    setting, _, value = finding.allow.partition(" = ")
+    if value:
+        lines.append(f"  or let it out: --{setting.replace('_', '-')}={value}")
     return "\n".join(lines)

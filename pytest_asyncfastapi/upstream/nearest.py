@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from respx.patterns import Lookup
 
+from .patterns import body_differs
 from .table import leaves
 
 if TYPE_CHECKING:
@@ -92,5 +93,5 @@ def _reason(leaf: Any, request: httpx.Request) -> str:
         names = leaf.value.keys() if key == "headers" else [name for name, _ in leaf.value]
         return f"the {key} do not have what the route wants for {', '.join(sorted(names))}"
     if key:
-        return f"the {key} of the body differs from what the route wants"
+        return body_differs(leaf, key, request)
     return f"it does not match {leaf!r}"

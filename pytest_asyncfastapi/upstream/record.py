@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
+from ..births import current_birth
 from ..faults import NO_POOL, InFlight
 from ..faults.effect import DELAYS
 from ..stopwatch import monotonic
@@ -211,13 +212,24 @@ class Recorder:
                 self._out.leave(call.pool)
 
     def where(self, frame: FrameType) -> Location | None:
-        """The innermost line of the user's own code above `frame`."""
+        """The innermost line of the user's own code above `frame`, or that made this task.
+
+        A task whose coroutine is a library's, such as `client.get(...)` in `gather()`, has
+        no line of the user's on its stack.
+        """
         if self._user_code is None:
             return None
-        mine = self._user_code.innermost(frame)
-        if mine is None:
-            return None
-        code, line = mine.f_code, mine.f_lineno
+        mine = self._user_code.caller(frame)
+        birth = current_birth() if mine is None else None
+        while birth is not None and birth.code is None:
+            birth = birth.parent
+        if birth is not None and birth.code is not None:
+            code, line = birth.code, birth.line
+        else:  # or whoever runs the loop: a plain test, with `asyncio.run(...)`
+            mine = mine or self._user_code.innermost(frame)
+            if mine is None:
+                return None
+            code, line = mine.f_code, mine.f_lineno
         known = self._known.get((id(code), line))
         if known is None:
             known = self._known[id(code), line] = (code, self._user_code.location(code, line))

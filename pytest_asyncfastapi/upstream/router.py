@@ -17,6 +17,7 @@ from respx.models import Route, SideEffectError
 
 from ..findings import Finding, Location
 from .bodies import Replay
+from .call_list import CallList
 from .called import AssertingRouter
 from .deliver import prepared_by
 from .errors import UpstreamExhausted
@@ -29,7 +30,7 @@ from .table import Match, RouteTable
 from .taping import Taping
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from ..frames import UserCode
     from .scope import UpstreamScope
@@ -51,7 +52,8 @@ class Upstream(Taping, AssertingRouter):
     `allow_unused_routes` switches off the failure for routes never called.
     `through_network` sends every routed call through the client's real pool, so
     that pool limits hold and a slow side effect meets the read timeout (a
-    coroutine side effect always goes that way).
+    coroutine side effect always goes that way). `should_mock` is asked for each request
+    whether it is to be mocked at all; the others really go out.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Upstream(Taping, AssertingRouter):
         self._replays: dict[int, tuple[Any, Replay]] = {}
         self.allow_unused_routes = not assert_all_called
         self.through_network = False
+        self.should_mock: Callable[[httpx.Request], bool] = lambda request: True
         self.scope: UpstreamScope | None = None
         self._servings: list[Serving] = []
         self.tape: Recording | None = None
@@ -77,6 +80,7 @@ class Upstream(Taping, AssertingRouter):
         self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
         super().__init__(assert_all_called=assert_all_called, base_url=base_url)
         self.routes: Routes = Routes()
+        self.calls: CallList = CallList(self)  # type: ignore[assignment]
 
     # What respx calls when routes change.
 
@@ -268,6 +272,8 @@ class Upstream(Taping, AssertingRouter):
     def assert_max_in_flight(self, n: int) -> None:
         """Fail if more than `n` calls were ever out at one time."""
         __tracebackhide__ = True
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise TypeError(f"assert_max_in_flight({n!r}): {n!r} is not a number of calls")
         if self.peak_in_flight <= n:
             return
         callers = "".join(f"\n  {line}" for line in self._recorder.callers()[:3])
@@ -284,7 +290,8 @@ class Upstream(Taping, AssertingRouter):
         return [
             (route, self._added.get(id(route)))
             for route in self.routes
-            if not route.called and id(route) not in self._reached
+            if not (route.called or getattr(route, "is_optional", False))
+            and id(route) not in self._reached
         ]
 
     def findings(self) -> list[Finding]:
@@ -295,7 +302,8 @@ class Upstream(Taping, AssertingRouter):
                 title=f"route never called: {show_route(route)}",
                 where=where,
                 why="the app did not make the call that the test prepared",
-                remedy="remove the route, or set upstream.allow_unused_routes = True",
+                remedy="remove the route, or add .optional() to it, or for all routes: "
+                "upstream.allow_unused_routes = True",
             )
             for route, where in self.unused()
         ]

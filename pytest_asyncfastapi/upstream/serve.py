@@ -214,7 +214,7 @@ class _Connection:
                 try:
                     event = parser.next_event()
                 except h11.RemoteProtocolError as error:
-                    self._socket.sendall(_worded(400, f"this is no HTTP/1.1 request: {error}"))
+                    self._socket.sendall(_worded(400, f"this is not an HTTP/1.1 request: {error}"))
                     return None, b""
                 if event is h11.NEED_DATA:
                     break

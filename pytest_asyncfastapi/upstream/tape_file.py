@@ -95,12 +95,14 @@ def load(path: Path, shown: str) -> tuple[list[dict[str, Any]], Secrets]:
     except FileNotFoundError:
         raise TapeError(f"there is no tape {shown}: {again}") from None
     except UnicodeDecodeError:
-        raise TapeError(f"{shown} is no tape but binary data: {again}") from None
+        raise TapeError(f"{shown} is not a tape but binary data: {again}") from None
     except jsonlib.JSONDecodeError as error:
         place = f"{shown}:{error.lineno}:{error.colno}"
-        raise TapeError(f"{place} is no JSON ({error.msg}): correct it there, or {again}") from None
+        raise TapeError(
+            f"{place} is not JSON ({error.msg}): correct it there, or {again}"
+        ) from None
     if not isinstance(tape, dict) or tape.get("format") != FORMAT:
-        raise TapeError(f'{shown} is no tape (it has no "format": "{FORMAT}"): {again}')
+        raise TapeError(f'{shown} is not a tape (it has no "format": "{FORMAT}"): {again}')
     if tape.get("version") != VERSION:
         raise TapeError(
             f"{shown} is a tape of version {tape.get('version')}, and this is version {VERSION}: "

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from .called import Route
+    from .route import Route
     from .router import Upstream
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ..findings import Finding
-    from .called import Route
+    from .route import Route
     from .scope import UpstreamScope
     from .tapes import Recording
 
@@ -41,6 +41,8 @@ class Taping(Router):
         """
         if isinstance(request, (str, os.PathLike)):
             return self._record_to(request, **options)
+        if not hasattr(request, "url"):
+            raise TypeError(f"upstream.record({request!r}): give the path of a tape")
         return super().record(request, **options)
 
     def _record_to(

@@ -68,7 +68,7 @@ def test_nothing_found_lists_every_place(tmp_path: Path) -> None:
     assert "pyproject.toml, [tool.fastapi] entrypoint: no pyproject.toml" in text
     assert "main.py: has no `app` and no `api`" in text
     assert "app/api.py: no such file" in text
-    assert 'Fix: write asyncfastapi_app = "yourpackage.main:app"' in text
+    assert "Fix: write asyncfastapi_app = yourpackage.main:app" in text
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_nothing_found_lists_every_place(tmp_path: Path) -> None:
         ("a:b c", "does not name an app"),
         ("nowhere.at_all:app", "there is no module 'nowhere'"),
         ("located_c:missing", "was imported, but it has no 'missing'"),
-        ("located_c:number", "'located_c:number' is a int, not an ASGI app"),
-        ("located_c:number()", "'number' cannot be called"),
+        ("located_c:number", "'located_c:number' (from the flag) is a int, not an ASGI app"),
+        ("located_c:number()", "is a int, not an ASGI app"),
         ("located_needs:app", "needs 'not_installed_thing', which is not installed"),
         ("located_broken:app", "importing 'located_broken' failed with KeyError: 'TOKEN'"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from unittest import mock
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -89,3 +90,63 @@ def test_wrong_use_is_a_sentence() -> None:
         Overrides(bare)
     with pytest.raises(TypeError, match="the key must be the dependency itself"):
         Overrides(make_app())["get_user"] = 1  # type: ignore[index]
+
+
+class Users:
+    """Something that a dependency gives."""
+
+    def name(self) -> str:
+        """Of the current user."""
+        return "real"
+
+
+def get_users() -> Users:
+    return Users()
+
+
+MOCKS: list[tuple[str, Any]] = [
+    ("a value", lambda: _named(mock.MagicMock())),
+    ("a value with a spec", lambda: _named(mock.MagicMock(spec=Users))),
+    ("an instance", lambda: _named(mock.create_autospec(Users, instance=True))),
+    ("an async value", lambda: _named(mock.AsyncMock(name=mock.Mock()))),
+    ("called", lambda: mock.Mock(return_value=_named(mock.Mock()))),
+    ("awaited", lambda: mock.AsyncMock(return_value=_named(mock.Mock()))),
+    ("a side effect", lambda: mock.Mock(side_effect=lambda: _named(mock.Mock()))),
+    ("a function that takes anything", lambda: lambda *args, **kwargs: _named(mock.Mock())),
+]
+
+
+def _named(users: Any) -> Any:
+    users.name = mock.Mock(return_value="ann")
+    return users
+
+
+@pytest.mark.parametrize("make", [make for _, make in MOCKS], ids=[name for name, _ in MOCKS])
+async def test_a_mock_is_an_override(make: Any) -> None:
+    """FastAPI would ask the caller for the query parameters `args` and `kwargs`."""
+    app = FastAPI()
+
+    @app.get("/me")
+    async def me(users: Annotated[Any, Depends(get_users)]) -> str:
+        name: str = users.name()
+        return name
+
+    overrides = Overrides(app)
+    given = make()
+    overrides[get_users] = given
+    async with open_app(app) as client:
+        response = await client.get("/me")
+        assert (response.status_code, response.json()) == (200, "ann")
+        if isinstance(given, mock.Mock) and given.call_count:
+            given.assert_called_once_with()
+    overrides.restore()
+    assert app.dependency_overrides == {}
+
+
+async def test_a_mock_that_raises() -> None:
+    """Its side effect is the dependency's."""
+    app = make_app()
+    Overrides(app)[get_user] = mock.Mock(side_effect=KeyError("gone"))
+    async with open_app(app) as client:
+        with pytest.raises(KeyError, match="gone"):
+            await client.get("/me")

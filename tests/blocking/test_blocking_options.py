@@ -139,7 +139,7 @@ def test_a_file_that_is_no_baseline(pytester: pytest.Pytester) -> None:
     (pytester.path / "known.json").write_text("[]")
     result = pytester.runpytest("--asyncfastapi-blocking-baseline=known.json")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "known.json' is no baseline. Fix: give another file" in result.stderr.str()
+    assert "known.json' is not a baseline. Fix: give another file" in result.stderr.str()
 
 
 @WORKERS

@@ -237,7 +237,7 @@ async def test_wrong(asgi_client): pass
         "Fix: write asyncfastapi_app_scope in the configuration, or give "
         "--asyncfastapi-app-scope."
     ) in text
-    assert "(client='httpx3'): 'httpx3' is none of httpx, httpx2" in text
+    assert "(client='httpx3'): 'httpx3' must be one of httpx, httpx2" in text
 
 
 def test_another_app_by_marker_under_a_wide_scope(pytester: pytest.Pytester) -> None:
@@ -252,8 +252,9 @@ async def test_other(asgi_client): pass
     result.assert_outcomes(passed=1, errors=1)
     assert (
         "test_it.py::test_other: this test asks for the app 'other:app', but 'myapp:app' runs for "
-        "all tests around it (asyncfastapi_app_scope is wider than a test). Fix: move this test "
-        "to a module of its own, or set asyncfastapi_app_scope = function."
+        "the whole module (asyncfastapi_app_scope = module). Fix: move this test to a module of "
+        "its own, set asyncfastapi_app_scope = function, or open it in the test: async with "
+        "pytest_asyncfastapi.open_app(app) as client."
     ) in result.stdout.str()
 
 
@@ -289,7 +290,7 @@ def test_httpx2_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         "the client was asked to be one of httpx2, which is not installed in this environment. "
         "Fix: pip install 'pytest-asyncfastapi[httpx2]', or set asyncfastapi_client = httpx."
     )
-    with pytest.raises(ValueError, match="client='requests' is no library: write 'httpx' or"):
+    with pytest.raises(ValueError, match="client='requests' must be one of httpx, httpx2"):
         opening.client_class("requests")  # type: ignore[arg-type]
 
 

@@ -61,7 +61,7 @@ def test_off_does_not_take_the_fixture_away(project: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("flag", "sentence"),
     [
-        ("--asyncfastapi-clock=slow", "'slow' is none of auto, freeze, flow, off"),
+        ("--asyncfastapi-clock=slow", "'slow' must be one of auto, freeze, flow, off"),
         ("--asyncfastapi-freeze-bound=soon", "'soon' is not a duration"),
     ],
 )

@@ -261,10 +261,10 @@ def test_the_points_are_plain_data_on_the_report(project) -> None:
     ("flag", "sentence"),
     [
         ("--asyncfastapi-shard=4/2", "*'4/2': there is no share 4 of 2*"),
-        ("--asyncfastapi-shard=4", "*'4' is no share, such as 2/4*"),
+        ("--asyncfastapi-shard=4", "*'4' is not a share, such as 2/4*"),
         ("--asyncfastapi-shards=0", "*'0' is less than 1*"),
-        ("--asyncfastapi-replay=x", "*'x' is no token of a report, such as faults:3:reset*"),
-        ("--asyncfastapi-sweep=x", "*'x' is none of off, faults, disconnect*"),
+        ("--asyncfastapi-replay=x", "*'x' is not a token of a report, such as faults:3:reset*"),
+        ("--asyncfastapi-sweep=x", "*'x' must be one of off, faults, disconnect*"),
     ],
 )
 def test_a_wrong_option_stops_the_run_with_a_sentence(project, flag: str, sentence: str) -> None:

@@ -33,6 +33,17 @@ def struck(faults, n, request=None):
         ("https://pay.example/char", URL, False),
         ("https://payXexample/*", URL, False),
         ("https://x:8000/*", "https://x:8000/a", True),
+        ("pay.example", URL, True),
+        ("pay.example", "http://pay.example:8080/", True),
+        ("pay.example", "https://pay.example.evil/", False),
+        ("pay.example", "https://mail.example/?to=pay.example", False),
+        ("pay.example:443", URL, False),
+        ("pay.example:8080", "http://pay.example:8080/x", True),
+        ("*.example", URL, True),
+        ("pay.*/char*", URL, True),
+        ("pay.example/c", URL, False),
+        ("/charge", URL, True),
+        ("https*", URL, True),
     ],
 )
 def test_a_glob_covers(pattern, url, covered):

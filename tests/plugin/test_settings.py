@@ -10,17 +10,17 @@ from pytest_asyncfastapi.options import OPTIONS
 @pytest.mark.parametrize(
     ("flag", "words"),
     [
-        ("--asyncfastapi-blocking=loud", "'loud' is none of auto, fail, raise, warn, off"),
-        ("--asyncfastapi-blocking-profile=x", "'x' is none of default, strict"),
-        ("--asyncfastapi-runner=x", "'x' is none of auto, off"),
-        ("--asyncfastapi-unrouted=x", "'x' is none of fail, warn, pass"),
+        ("--asyncfastapi-blocking=loud", "'loud' must be one of auto, fail, raise, warn, off"),
+        ("--asyncfastapi-blocking-profile=x", "'x' must be one of default, strict"),
+        ("--asyncfastapi-runner=x", "'x' must be one of auto, off"),
+        ("--asyncfastapi-unrouted=x", "'x' must be one of fail, warn, pass"),
         ("--asyncfastapi-seed=x", "'x' is not a whole number"),
         ("--asyncfastapi-client-timeout=soon", "'soon' is not a duration"),
         ("--asyncfastapi-startup-timeout=-1", "'-1' is not a duration"),
         ("--asyncfastapi-allow-blocking=noise@shop", "'noise@shop' is not an allow rule"),
         ("--asyncfastapi-blocking-category=noise=off", "'noise=off' is not CATEGORY=WORD"),
         ("--asyncfastapi-blocking-category=file=loud", "fail, warn or off"),
-        ("--asyncfastapi-app= ", "' ' is not a text"),
+        ("--asyncfastapi-app= ", "' ' is neither a text such as 'pkg.mod:app' nor an app"),
         ("--asyncfastapi-fault=https://x.example/*: explode", "explode"),
     ],
 )
@@ -36,7 +36,7 @@ def test_a_wrong_flag_stops_the_run(pytester: pytest.Pytester, flag: str, words:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("asyncfastapi_blocking = loud", "asyncfastapi_blocking in tox.ini: 'loud' is none of"),
+        ("asyncfastapi_blocking = loud", "asyncfastapi_blocking in tox.ini: 'loud' must be one of"),
         ("asyncfastapi_seed = many", "asyncfastapi_seed in tox.ini: 'many' is not a whole number"),
         ("asyncfastapi_fault = nonsense", "asyncfastapi_fault in tox.ini:"),
     ],
@@ -67,7 +67,7 @@ def test_a_wrong_type_in_native_toml(pytester: pytest.Pytester) -> None:
     [
         ("asyncfastapi('x')", "takes keywords only"),
         ("asyncfastapi(bloking='off')", "has no argument 'bloking'; did you mean 'blocking'?"),
-        ("asyncfastapi(blocking='loud')", "(blocking='loud'): 'loud' is none of"),
+        ("asyncfastapi(blocking='loud')", "(blocking='loud'): 'loud' must be one of"),
         ("allow_blocking()", "takes what is allowed as text"),
         ("allow_blocking('open', why='x')", "takes what is allowed as text"),
         ("allow_blocking('noise@shop')", "@pytest.mark.allow_blocking:"),

@@ -243,7 +243,7 @@ def test_sweeps_are_passed_on(told: Any, project: pytest.Pytester) -> None:
 @pytest.mark.parametrize("option", ["json", "html", "trace", "sarif"])
 @pytest.mark.parametrize(
     ("path", "words"),
-    [(".", "it is a folder"), ("pytest.ini/report", "pytest.ini is no folder")],
+    [(".", "it is a folder"), ("pytest.ini/report", "pytest.ini is not a folder")],
 )
 def test_a_bad_path_is_one_sentence_at_the_start(
     pytester: pytest.Pytester, option: str, path: str, words: str

@@ -98,8 +98,8 @@ def test_what_does_not_fit_is_refused(shares: list[str], capsys: Any, tmp_path: 
     cases = {
         "other.json": (json.dumps(other), "was written by pytest-asyncfastapi 9.9 and one.json by"),
         "newer.json": (json.dumps(newer), "newer.json: has version 2 of the format"),
-        "plain.json": ("{}", "plain.json: is no report of pytest-asyncfastapi; write one with"),
-        "text.json": ("no", "text.json: is no JSON"),
+        "plain.json": ("{}", "plain.json: is not a report of pytest-asyncfastapi; write one with"),
+        "text.json": ("no", "text.json: is not JSON"),
     }
     for name, (text, sentence) in cases.items():
         with open(name, "w", encoding="utf-8") as file:

@@ -116,8 +116,8 @@ def test_a_call_cut_off_by_a_fault_is_told(upstream, faults):
 @pytest.mark.parametrize(
     ("sent", "expected", "difference"),
     [
-        ({"content": b"{"}, {"json": 1}, "json: the body is no JSON but {"),
-        ({"json": 1}, {"data": {"a": 1}}, "data: the body is no form but application/json"),
+        ({"content": b"{"}, {"json": 1}, "json: the body is not JSON but {"),
+        ({"json": 1}, {"data": {"a": 1}}, "data: the body is not a form but application/json"),
         ({"content": b"a"}, {"content": b"b"}, "content: sent b'a', expected b'b'"),
         ({"json": [1, 2]}, {"json": [1, 3]}, "json[1]: sent 2, expected 3"),
         ({"json": [1, 2]}, {"json": [1]}, "json: sent [1, 2], expected [1]"),
@@ -151,3 +151,96 @@ def test_a_respx_route_of_ones_own_is_still_taken(upstream):
     assert httpx.get(URL).status_code == 204
     assert route.called
     upstream.assert_called_once("GET", URL)
+
+
+def test_the_assertions_of_calls_are_those_of_the_route(upstream):
+    """`route.calls` and `upstream.calls` are lists, and no mocks that were never called."""
+    route = upstream.post(URL).respond(200)
+    route.calls.assert_not_called()
+    charge(5)
+    for calls in (route.calls, upstream.calls):
+        calls.assert_called_once()
+        calls.assert_called_once_with(json={"amount": 5, "to": ANY})
+        with pytest.raises(AssertionError, match="sent 5, expected 6"):
+            calls.assert_called_with(json={"amount": 6, "to": ANY})
+        with pytest.raises(AssertionError, match="was not to be called"):
+            calls.assert_not_called()
+        assert (calls.called, calls.call_count) == (True, 1)
+        assert calls.last is calls[-1]
+    upstream.calls.assert_any_call("POST", URL)
+    upstream.reset()
+    assert not route.calls
+    with pytest.raises(IndexError, match="no call was answered"):
+        _ = route.calls.last
+
+
+@pytest.mark.parametrize("name", ["call_args", "assert_has_calls", "called_once", "mock_calls"])
+def test_what_a_mock_has_and_a_list_of_calls_has_not(upstream, name):
+    """Refused in words, and never something that is true by itself."""
+    route = upstream.post(URL).respond(200)
+    charge(5)
+    with pytest.raises(AttributeError, match=f"calls has no '{name}': it is a list of calls"):
+        getattr(route.calls, name)
+
+
+def test_a_word_that_is_unknown(upstream):
+    """A part of a call that cannot be compared."""
+    route = upstream.post(URL).respond(200)
+    charge(5)
+    with pytest.raises(TypeError, match="cannot be compared by 'jsn': write json=, headers="):
+        route.assert_called_once_with(jsn={})
+
+
+def test_the_fields_and_files_of_a_multipart_form(upstream):
+    """Written as httpx takes them; the file name and the type count where they are given."""
+    route = upstream.post(URL).respond(200)
+    report = b"a\r\n--b\r\n\x00\xff"
+    httpx.post(
+        URL,
+        data={"kind": "invoice", "tag": ["x", "y"]},
+        files={"scan": ("a b.pdf", report, "application/pdf"), "note": b"n"},
+    )
+    route.assert_called_with(
+        data={"kind": "invoice", "tag": ["x", "y"]},
+        files={"scan": ("a b.pdf", report, "application/pdf"), "note": b"n"},
+    )
+    route.assert_called_with(files={"scan": report, "note": ANY})
+    with pytest.raises(AssertionError, match=r"form kind='invoice', .*'a b.pdf' \(10 bytes\)"):
+        route.assert_called_with(data={})
+    route.assert_called_with(files=[("note", ("upload", ANY)), ("scan", ("a b.pdf", io(report)))])
+
+
+def io(content):
+    """A file that was read to its end, as httpx leaves it."""
+    import io
+
+    file = io.BytesIO(content)
+    file.read()
+    return file
+
+
+@pytest.mark.parametrize(
+    ("expected", "difference"),
+    [
+        ({"data": {"a": "2"}}, "data['a']: sent '1', expected '2'"),
+        ({"files": {"f": b"y"}}, "files['f'] content: sent b'x', expected b'y'"),
+        ({"files": {"f": ("g.txt", b"x")}}, "files['f'] filename: sent 'f.txt', expected 'g.txt'"),
+        ({"files": {}}, "files['f']: sent 'f.txt', not expected"),
+        ({"files": {"f": b"x", "g": b""}}, "files['g']: not sent, expected b''"),
+    ],
+)
+def test_what_differs_in_a_multipart_form(upstream, expected, difference):
+    """One line for each part."""
+    route = upstream.post(URL).respond(200)
+    httpx.post(URL, data={"a": "1"}, files={"f": ("f.txt", b"x")})
+    with pytest.raises(AssertionError) as caught:
+        route.assert_called_with(**expected)
+    assert str(caught.value).splitlines()[1].strip() == difference
+
+
+def test_a_body_that_is_not_multipart(upstream):
+    """What it is instead."""
+    route = upstream.post(URL).respond(200)
+    charge(1)
+    with pytest.raises(AssertionError, match="the body is not multipart but application/json"):
+        route.assert_called_with(files={"f": b""})

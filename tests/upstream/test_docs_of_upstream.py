@@ -38,6 +38,13 @@ async def items():
             raise HTTPException(503) from None
 
 
+@app.get("/report")
+async def report():
+    async with httpx.AsyncClient(timeout=5) as client:
+        async with client.stream("GET", "https://stock.example/report") as response:
+            return len([line async for line in response.aiter_lines()])
+
+
 class Database:
     async def execute(self, statement):
         return []
@@ -91,4 +98,4 @@ def test_every_python_block_runs(pytester: pytest.Pytester) -> None:
     pytester.makeini(pages.INI + "asyncfastapi_app = shop:app\nfilterwarnings = error\n")
     result = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=tests)
-    assert tests == 6
+    assert tests == 8

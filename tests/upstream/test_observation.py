@@ -194,8 +194,65 @@ def test_times_are_virtual_where_the_clock_is(pytester):
     result.stdout.fnmatch_lines(
         [
             "E *GET https://pay.example/charge was called, but not with what is expected*",
-            "*json: the body is no JSON but*",
+            "*json: the body is not JSON but*",
             "*called at app.py:9 in buy: return (await client.get(*",
         ]
     )
     assert "called.py" not in result.stdout.str()
+
+
+GATHERED = """
+import asyncio, anyio, httpx
+from fastapi import FastAPI
+
+app = FastAPI()
+URL = "https://pay.example/"
+
+@app.get("/gather")
+async def gather():
+    async with httpx.AsyncClient() as http:
+        await asyncio.gather(http.get(URL), http.get(URL))  # HERE
+
+@app.get("/tasks")
+async def tasks():
+    async with httpx.AsyncClient() as http, asyncio.TaskGroup() as group:
+        for _ in range(2):
+            group.create_task(http.get(URL))  # HERE
+
+@app.get("/soon")
+async def soon():
+    async with httpx.AsyncClient() as http, anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(http.get, URL)  # HERE
+"""
+
+
+@pytest.mark.parametrize("watched", ["auto", "off"])
+def test_a_call_in_a_task_of_its_own_has_the_line_that_made_the_task(
+    pytester: pytest.Pytester, watched: str
+) -> None:
+    """The coroutine is the client's: no line of the app is on its stack."""
+    pytester.makepyfile(
+        app=GATHERED,
+        test_it=f"""
+        import pytest
+
+        @pytest.fixture
+        def anyio_backend(request): return request.param
+
+        @pytest.mark.asyncfastapi(app="app:app", leaks="{watched}", threads="{watched}",
+                                  blocking="{watched}")
+        @pytest.mark.parametrize(("path", "anyio_backend"), [
+            ("gather", "asyncio"), ("tasks", "asyncio"), ("soon", "asyncio"), ("soon", "trio"),
+        ], indirect=["anyio_backend"])
+        async def test_it(asgi_client, upstream, path):
+            upstream.get("https://pay.example/").respond(200)
+            await asgi_client.get("/" + path)
+            places = [call.where for call in upstream.exchanges]
+            assert len(places) == 2
+            for place in places:
+                assert place.function == path
+                assert place.source.endswith("# HERE")
+        """,
+    )
+    pytester.runpytest_inprocess("-q").assert_outcomes(passed=4)

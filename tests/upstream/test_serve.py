@@ -219,7 +219,7 @@ def test_no_http_is_answered_in_words(upstream, server):
     """Bytes that are no request get a 400."""
     with socket.create_connection(("127.0.0.1", int(server.url.rpartition(":")[2])), 5) as wire:
         wire.sendall(b"nonsense\r\n\r\n")
-        assert b"this is no HTTP/1.1 request" in wire.recv(65536)
+        assert b"this is not an HTTP/1.1 request" in wire.recv(65536)
 
 
 def test_an_upload_that_asks_first(upstream, server):
@@ -280,7 +280,7 @@ def test_the_only_origin_needs_no_name(upstream):
 @pytest.mark.parametrize("base", ["pay.example", "ftp://pay.example", "https://pay.example/?a=1"])
 def test_a_base_that_is_none_is_a_sentence(upstream, base):
     """The base is a URL without a query."""
-    with pytest.raises(ValueError, match="is no base URL: write the upstream's own"):
+    with pytest.raises(ValueError, match="is not a base URL: write the upstream's own"):
         upstream.serve(base)
 
 

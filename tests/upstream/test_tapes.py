@@ -221,10 +221,10 @@ def test_unused_calls_of_a_tape(new_scope, real, tape):
     ("content", "sentence"),
     [
         (None, r"there is no tape .*pay\.json: record it with upstream\.record"),
-        (b'{"format": \n', r"pay\.json:2:1 is no JSON \(Expecting value\): correct it there, or"),
-        (b"\xff\xfe\x00", "is no tape but binary data: record it"),
-        (b"[]", r"is no tape \(it has no "),
-        (b'{"log": {}}', r"is no tape \(it has no "),
+        (b'{"format": \n', r"pay\.json:2:1 is not JSON \(Expecting value\): correct it there, or"),
+        (b"\xff\xfe\x00", "is not a tape but binary data: record it"),
+        (b"[]", r"is not a tape \(it has no "),
+        (b'{"log": {}}', r"is not a tape \(it has no "),
         (b'{"format": "pytest-asyncfastapi tape", "version": 0}', "of version 0, and this is"),
         (b'{"format": "pytest-asyncfastapi tape", "version": 1}', "call 1 is damaged"),
         (

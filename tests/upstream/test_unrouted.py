@@ -2,6 +2,7 @@ import asyncio
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from unittest.mock import ANY
 
 import anyio
 import httpx
@@ -215,3 +216,71 @@ def test_a_route_that_a_fault_covered_is_used(scope, upstream, faults):
     with pytest.raises(httpx.ConnectError):
         httpx.get(URL)
     assert scope.findings() == []
+
+
+@pytest.mark.parametrize(
+    ("wants", "sent", "differs"),
+    [
+        (
+            {"json": {"cents": 5, "to": "ann"}},
+            {"json": {"cents": 6, "iban": "x"}},
+            "json['cents']: sent 6, expected 5; json['to']: not sent, expected 'ann'; "
+            "json['iban']: sent 'x', not expected",
+        ),
+        ({"json__to__0": "ann"}, {"json": {"to": ["bob"]}}, "sent 'bob', expected 'ann'"),
+        ({"json__to": "ann"}, {"json": {"of": 1}}, "json['to']: not sent, expected 'ann'"),
+        ({"json": {"a": ANY}}, {"json": {}}, "json['a']: not sent, expected <ANY>"),
+        ({"json": {}}, {"content": b"{"}, "the body is not JSON"),
+        ({"data": {"a": "1"}}, {"data": {"a": "2"}}, "data['a']: sent '2', expected '1'"),
+        ({"content": b"ab"}, {"content": b"ac"}, "wants: sent 'ac', expected 'ab'"),
+        ({"files": {"f": b"x"}}, {"files": {"f": b"y"}}, "files['f'] content: sent b'y', exp"),
+        ({"files": {"f": b"x"}}, {"json": 1}, "files['f']: not sent, expected"),
+        ({"json": {"a": list("xyzuvw")}}, {"json": {"a": list("123456")}}, "; 2 more"),
+    ],
+)
+def test_how_the_body_differs_from_what_the_route_wants(upstream, wants, sent, differs):
+    """As `assert_called_with` shows it; a few differences are enough."""
+    upstream.post(URL, **wants).respond(200)
+    with pytest.raises(UnroutedCall) as caught:
+        httpx.post(URL, **sent)
+    assert differs in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wants", "sent", "other"),
+    [
+        ({"json": {"a": ANY, "b": 1}}, {"json": {"a": [], "b": 1}}, {"json": {"a": 1, "b": 2}}),
+        ({"json__a__b": ANY}, {"json": {"a": {"b": None}}}, {"json": {"a": {}}}),
+        ({"json": pytest.approx(0.1)}, {"json": 0.1 + 1e-12}, {"json": 0.2}),
+        ({"data": {"a": ANY}}, {"data": {"a": "1"}}, {"data": {"a": "1", "b": "2"}}),
+        ({"headers": {"X-Key": ANY}}, {"headers": {"x-key": "1"}}, {"headers": {"y": "1"}}),
+        (
+            {"headers__contains": {"X-Key": ANY}},
+            {"headers": {"x-key": "1"}},
+            {"headers": {"y": "1"}},
+        ),
+        ({"data__contains": {"a": ANY}}, {"data": {"a": "1", "b": "2"}}, {"data": {"b": "2"}}),
+        ({"cookies": {"id": ANY}}, {"cookies": {"id": "1"}}, {"cookies": {"of": "1"}}),
+        ({"params": {"q": ANY}}, {"params": {"q": "1"}}, {"params": {"r": "1"}}),
+    ],
+)
+def test_a_value_that_only_compares_stands_in(upstream, wants, sent, other):
+    """`unittest.mock.ANY` and the like, in every part of a route."""
+    route = upstream.post(URL, **wants).respond(200)
+    cookies = sent.pop("cookies", None)
+    with httpx.Client(cookies=cookies) as client:
+        client.post(URL, **sent)
+    assert route.call_count == 1
+    cookies = other.pop("cookies", None)
+    with httpx.Client(cookies=cookies) as client, pytest.raises(UnroutedCall):
+        client.post(URL, **other)
+
+
+def test_two_routes_that_differ_in_such_a_value_are_two(upstream):
+    """And the same one again is the same route."""
+    first = upstream.post(URL, json={"a": ANY}).respond(201)
+    second = upstream.post(URL, json={"b": ANY}).respond(202)
+    assert upstream.post(URL, json={"a": ANY}).respond(203) is first
+    assert httpx.post(URL, json={"a": 1}).status_code == 203
+    assert httpx.post(URL, json={"b": 1}).status_code == 202
+    assert second.call_count == 1
