@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .method_faults import MethodFaults, replace
 from .overrides import apps_below
 
 if TYPE_CHECKING:
@@ -131,35 +132,19 @@ class Gates:
                         f"{type(value).__name__}, has no method of that name"
                     )
                 if getattr(original, _MARK, None) is None:
-                    setattr(value, name, self._faulty(target, name, original))
-                    undo.callback(vars(value).pop, name, None)
+                    undo.callback(replace(value, name, self._faulty(target, name, original)))
             yield
 
     def _faulty(self, target: Any, name: str, original: Any) -> Any:
-        def begin() -> Any:
-            strike = self._strike(self._rules(target, name))
-            strike.leave()
-            return strike
+        def strike(*, spared: bool = False) -> Any:
+            rules = self._rules(target, name)
+            if spared:
+                rules = [rule for rule in rules if not rule.spare()]
+            found = self._strike(rules)
+            found.leave()
+            return found
 
-        @functools.wraps(original)
-        async def slow(*args: Any, **kwargs: Any) -> Any:
-            strike = begin()
-            if strike.delay:
-                await anyio.sleep(strike.delay)
-            if strike.error is not None:
-                raise strike.error
-            return await original(*args, **kwargs)
-
-        @functools.wraps(original)
-        def held(*args: Any, **kwargs: Any) -> Any:
-            strike = begin()
-            if strike.delay:
-                time.sleep(strike.delay)  # as a sync driver: whoever calls it is held
-            if strike.error is not None:
-                raise strike.error
-            return original(*args, **kwargs)
-
-        faulty = slow if inspect.iscoroutinefunction(original) else held
+        faulty = MethodFaults(strike, original).wrapped()
         setattr(faulty, _MARK, original)
         return faulty
 
