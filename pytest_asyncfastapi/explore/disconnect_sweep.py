@@ -11,10 +11,13 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import anyio
+
 from ..findings import Finding
 from . import problems
 from .answers import Cut, Mode
 from .grouped import grouped
+from .memory_database import is_memory_database
 from .points import Result, Run
 from .probe import Probe
 from .problems import Problem
@@ -41,8 +44,11 @@ _WHY = {
     "hung": "the server cannot get rid of this request",
     "failed": "a client that goes away is no error, and its cleanup must not fail",
     "cleanup cut off": "the rest of the cleanup did not run",
+    "cancel swallowed": "whoever cancels it (a timeout, a server that shuts down) is not obeyed",
+    "database gone": "so nothing can be said of the app after this cut",
 }
 # What a cleanup that was cut off leaves behind; a broken invariant counts all the same.
+_ECHOES = (RuntimeError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
 _FOLLOWS = ("leak", "stuck", "broken afterwards", "failed", "teardown")
 _ASYNC_WITH = "`async with lock:`, so that it is given back whatever happens"
 _SHIELD = (
@@ -58,6 +64,10 @@ _REMEDIES = {
     "cleanup that awaits (`with anyio.CancelScope(shield=True):`)",
     "broken afterwards": "give back what it holds in `async with` or `finally:`, shielded where "
     "that awaits (`with anyio.CancelScope(shield=True):`)",
+    "cancel swallowed": "catch `Exception`, which a cancellation is not; or raise it again after "
+    "the cleanup: `except asyncio.CancelledError: ...; raise`",
+    "database gone": "test with a database in a file (`tmp_path`), or with one shared connection: "
+    "`poolclass=StaticPool`",
     "hung": "do not catch the cancellation; bound what must run after it with "
     "`anyio.move_on_after(5, shield=True)`",
 }
@@ -85,6 +95,8 @@ class DisconnectPoint:
             cut=self.cut,
             stepped=True,
             again=lambda answer: asked.again and answer.cut,
+            setup=asked.setup,
+            times=self.sweep.times,
         )
 
     def judge(self, run: Run, clean: Run) -> Result:
@@ -100,14 +112,39 @@ class DisconnectPoint:
             worst = found[0]
             worst = replace(worst, detail=detail, where=worst.where or answer.cut_at)
             return self._result(worst.verdict, answer, worst, bad=True)
-        if answer.cut_off:
-            line = answer.cut_off[0]
-            detail = f"it was waiting at {line} when it was cancelled again: {line.source}"
-            problem = Problem("cleanup cut off", detail, line, _SHIELD)
+        for problem in self._listed(run, clean, answer):
             return self._result(problem.verdict, answer, problem)
         return self._result("ok", answer)
 
+    def _listed(self, run: Run, clean: Run, answer: Answer) -> Iterator[Problem]:
+        """What may be meant, or is not the app's: it does not fail the test."""
+        if answer.cut_off:
+            line = answer.cut_off[0]
+            detail = f"it was waiting at {line} when it was cancelled again: {line.source}"
+            yield Problem("cleanup cut off", detail, line, _SHIELD)
+        if answer.swallowed:
+            yield Problem(
+                "cancel swallowed",
+                f"{answer.label} was cancelled before its response began, and answered "
+                f"{answer.status}: its caller waits on, and so does a server that shuts down",
+                answer.cut_at,
+            )
+        for again in _served_no_more(run, clean):
+            if is_memory_database(again.error):
+                yield Problem(
+                    "database gone",
+                    f"{again.label}, sent once more, finds no table: an SQLite database in memory "
+                    "ends with its connection, and the cancelled one was closed",
+                    answer.cut_at,
+                )
+
     def _problems(self, run: Run, clean: Run, answer: Answer) -> Iterator[Problem]:
+        if answer.hung:
+            yield Problem(
+                "hung",
+                f"{answer.label} caught every cancellation, and was ended by force",
+                answer.cut_at,
+            )
         yield from problems.of_findings(run, clean)
         yield from problems.of_the_end(run, clean)
         for lock in run.state.probe.held:
@@ -167,15 +204,19 @@ class DisconnectSweep:
         self.asked = asked
         self.test = test
         self._required = required
+        self.times: list[float] = []  # seconds that each request took in the clean run
 
     def prepare(self, state: Any) -> None:
         """Count the steps of the clean run."""
         state.want_clock()
-        state.probe = Probe(state, invariant=self.asked.invariant, stepped=True)
+        state.probe = Probe(
+            state, invariant=self.asked.invariant, stepped=True, setup=self.asked.setup
+        )
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[DisconnectPoint]:
         """Every suspension of every request, in every way."""
         probe = clean.state.probe
+        self.times = [answer.duration for answer in probe.answers.all]
         # On trio there is no other way than for good.
         modes: list[Mode] = [mode for mode in _MODES if mode in self.asked.modes]
         if probe.on_trio and "cancel" in modes:
@@ -194,7 +235,11 @@ class DisconnectSweep:
     def _control(self, state: Any) -> None:
         state.want_clock()
         state.probe = Probe(
-            state, invariant=self.asked.invariant, stepped=True, again=lambda answer: True
+            state,
+            invariant=self.asked.invariant,
+            stepped=True,
+            again=lambda answer: True,
+            setup=self.asked.setup,
         )
 
     def following(self, point: Any, run: Run) -> tuple[()]:
@@ -227,15 +272,22 @@ class DisconnectSweep:
 
 def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:
     """Is the same request still answered, after the one that was cut?"""
-    first = clean.state.probe.answers.all
+    for again in _served_no_more(run, clean):
+        if is_memory_database(again.error):
+            continue
+        why = f": {problems.told(again.error)}" if again.error is not None else ""
+        yield Problem(
+            "broken afterwards", f"{again.label}, sent once more, is answered {again.status}{why}"
+        )
+
+
+def _served_no_more(run: Run, clean: Run) -> Iterator[Answer]:
+    """The requests that fail when they are sent once more, and do not after a clean run."""
+    control = problems.afterwards(clean)
     for number, again in run.state.probe.afterwards.items():
-        well = number < len(first) and first[number].status < 500
+        well = number in control and control[number].status < 500
         if well and again.complete and again.status >= 500:
-            why = f": {problems.told(again.error)}" if again.error is not None else ""
-            yield Problem(
-                "broken afterwards",
-                f"{again.label}, sent once more, is answered {again.status}{why}",
-            )
+            yield again
 
 
 def _title(results: Sequence[Result]) -> str:
@@ -268,6 +320,8 @@ def _is_cancel(error: BaseException) -> bool:
 
     if isinstance(error, BaseExceptionGroup):
         return all(_is_cancel(inner) for inner in error.exceptions)
+    if _is_frameworks(error):
+        return True
     trio = sys.modules.get("trio")
     kinds = (asyncio.CancelledError, *((trio.Cancelled,) if trio is not None else ()))
     # Starlette's word for it, and the client room's.
@@ -276,3 +330,17 @@ def _is_cancel(error: BaseException) -> bool:
         "ClientDisconnected",
         "WebSocketDisconnect",
     )
+
+
+def _is_frameworks(error: BaseException) -> bool:
+    """Is it what Starlette's middleware raises where the app below it was cancelled?
+
+    Nearly every app has one, and its code cannot do anything about it.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None or type(error).__module__.partition(".")[0] not in ("builtins", "anyio"):
+        return False
+    module = trace.tb_frame.f_globals.get("__name__", "")
+    return module == "starlette.middleware.base" and isinstance(error, _ECHOES)

@@ -229,8 +229,8 @@ def _struck(run: Run) -> Made | None:
 
 def _answered(run: Run, made: Made | None) -> str:
     """What the caller of the struck call got: `"502"`, or `"raised"` where nothing came."""
-    answers = run.state.probe.answers.all
-    if made is not None and made.answer in answers:
+    answers: list[Answer] = run.state.probe.answers.all
+    if made is not None and made.answer is not None and made.answer in answers:
         answers = [made.answer]
     for answer in answers:
         if answer.error is not None and not _is_late(answer):

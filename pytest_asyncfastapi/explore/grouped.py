@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 LISTED = (
     *("masked", "lost background task", "unexpected data", "unsafe retry"),
-    *("cleanup cut off", "cancel swallowed"),
+    *("cleanup cut off", "cancel swallowed", "database gone"),
 )
 
 

@@ -141,8 +141,11 @@ class Probe:
                 return await body(*args, **kwargs)
             finally:
                 # Not where the test itself is being cancelled: nothing can be awaited there.
-                if not isinstance(sys.exc_info()[1], (*_cancelled(), GeneratorExit)):
-                    await self.after_body()
+                try:
+                    if not isinstance(sys.exc_info()[1], (*_cancelled(), GeneratorExit)):
+                        await self.after_body()
+                finally:
+                    self.end()
 
         return run
 

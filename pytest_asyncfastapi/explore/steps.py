@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..await_chains import user_lines
 from ..ending import close, keep_for_ever
+from ..stopwatch import thread_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 _MANY = 100_000  # suspensions after which counting on would only cost time
 _LOOKS = 50  # cancellations in a row at which it is asked where they meet it
-_PATIENCE = 500  # cancellations after which it will not end by itself
+_PATIENCE = 500  # cancellations, and
+_PATIENCE_CPU = 1.0  # seconds of CPU time since the first, after which it will not end by itself
 
 
 class Stepped:
@@ -40,6 +42,7 @@ class Stepped:
         self._then: Callable[[], None] | None = None
         self._looks = 0
         self.cancelled = 0
+        self._first_cancel = 0.0
         self.hung = False
         self.count = 0
         self.cut_off: list[Location] = []
@@ -75,9 +78,13 @@ class Stepped:
             except BaseException as thrown:
                 error = thrown
             self._note_cancel(error, value)
-            if self.cancelled > _PATIENCE:
+            if self.cancelled > _PATIENCE and self._is_hung():
                 self.hung = True
                 return None
+
+    def _is_hung(self) -> bool:
+        """A cleanup that waits for a database's thread meets thousands of cancellations too."""
+        return thread_time() - self._first_cancel > _PATIENCE_CPU
 
     def end_by_force(self) -> None:
         """End the coroutine, which is not awaited any more."""
@@ -96,6 +103,8 @@ class Stepped:
         if not isinstance(error, cancelled()):
             self._looks = 0
             return
+        if not self.cancelled:
+            self._first_cancel = thread_time()
         self.cancelled += 1
         if self.cancelled == 1 or self._looks >= _LOOKS:
             return

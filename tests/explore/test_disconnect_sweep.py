@@ -134,6 +134,19 @@ def test_a_lock_that_is_still_held_is_found(project) -> None:
     project(sound, ONE).runpytest().assert_outcomes(passed=1)
 
 
+def test_the_locks_of_asyncio_are_as_they_were_after_a_sweep(project) -> None:
+    """Each run listens to them, and puts back what was there."""
+    tests = (
+        ONE
+        + """
+def test_after():
+    import asyncio
+    assert asyncio.Lock.acquire.__module__ == "asyncio.locks"
+"""
+    )
+    project(SOUND, tests).runpytest().assert_outcomes(passed=2)
+
+
 def test_a_task_that_outlives_its_request_is_found(project) -> None:
     """Started, and given up with the request that waited for it."""
     app = """
