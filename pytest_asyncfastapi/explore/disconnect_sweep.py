@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..findings import Finding
-from . import problems
+from . import disconnect_words, problems
 from .answers import Cut, Mode
 from .grouped import grouped
 from .memory_database import is_memory_database
@@ -30,47 +30,9 @@ if TYPE_CHECKING:
 
 KIND = "disconnect"
 _MODES: tuple[Mode, ...] = ("leave", "cancel", "cancel_always")
-_IN_WORDS = {
-    "leave": "the client leaves",
-    "cancel": "the handler is cancelled",
-    "cancel_always": "the handler is cancelled for good",
-}
-_WHY = {
-    "side effect": "a client that goes away at the wrong moment leaves something half done",
-    "leak": "every client that goes away leaves something behind, until there is no more",
-    "lock held": "everybody who needs it waits for ever",
-    "stuck": "one client that goes away stops the app for everybody",
-    "broken afterwards": "what it held (a connection, a transaction) is in the way of others",
-    "hung": "the server cannot get rid of this request",
-    "failed": "a client that goes away is no error, and its cleanup must not fail",
-    "cleanup cut off": "the rest of the cleanup did not run",
-    "cancel swallowed": "whoever cancels it (a timeout, a server that shuts down) is not obeyed",
-    "database gone": "so nothing can be said of the app after this cut",
-}
 # What a cleanup that was cut off leaves behind; a broken invariant counts all the same.
-_ECHOES = (RuntimeError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
 _FOLLOWS = ("leak", "stuck", "broken afterwards", "failed", "teardown")
-_ASYNC_WITH = "`async with lock:`, so that it is given back whatever happens"
-_SHIELD = (
-    "shield cleanup that awaits: `with anyio.CancelScope(shield=True):` (or "
-    "`with anyio.move_on_after(5, shield=True):`) around it"
-)
-# What to write, where the problem itself does not say it.
-_REMEDIES = {
-    "side effect": "make it one step (a single transaction), or undo what is done so far: "
-    "`try: ... except BaseException: undo it; raise`; what awaits there needs a shield "
-    "(`with anyio.CancelScope(shield=True):`)",
-    "failed": "what is raised while it cleans up hides the cancellation: let it pass, and shield "
-    "cleanup that awaits (`with anyio.CancelScope(shield=True):`)",
-    "broken afterwards": "give back what it holds in `async with` or `finally:`, shielded where "
-    "that awaits (`with anyio.CancelScope(shield=True):`)",
-    "cancel swallowed": "catch `Exception`, which a cancellation is not; or raise it again after "
-    "the cleanup: `except asyncio.CancelledError: ...; raise`",
-    "database gone": "test with a database in a file (`tmp_path`), or with one shared connection: "
-    "`poolclass=StaticPool`",
-    "hung": "do not catch the cancellation; bound what must run after it with "
-    "`anyio.move_on_after(5, shield=True)`",
-}
+_ECHOES = (RuntimeError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
 
 
 @dataclass(eq=False)
@@ -121,7 +83,7 @@ class DisconnectPoint:
         if answer.cut_off:
             line = answer.cut_off[0]
             detail = f"it was waiting at {line} when it was cancelled again: {line.source}"
-            yield Problem("cleanup cut off", detail, line, _SHIELD)
+            yield Problem("cleanup cut off", detail, line, disconnect_words.SHIELD)
         if answer.swallowed:
             yield Problem(
                 "cancel swallowed",
@@ -150,7 +112,7 @@ class DisconnectPoint:
         for lock in run.state.probe.held:
             if lock not in clean.state.probe.held:
                 told = f"{lock.what} taken at {lock.where} is still held"
-                yield Problem("lock held", told, lock.where, _ASYNC_WITH)
+                yield Problem("lock held", told, lock.where, disconnect_words.ASYNC_WITH)
         yield from _afterwards(run, clean)
         if answer.error is not None and not _is_cancel(answer.error):
             yield Problem(
@@ -174,7 +136,7 @@ class DisconnectPoint:
     ) -> Result:
         problem = problem or Problem(verdict, "")
         where = problem.where
-        remedy = problem.remedy or _REMEDIES.get(verdict, "")
+        remedy = problem.remedy or disconnect_words.REMEDIES.get(verdict, "")
         data: dict[str, Any] = {"remedy": remedy} if remedy else {}
         if where is not None:
             data["where"] = [where.path, where.line, where.function, where.source]
@@ -259,7 +221,7 @@ class DisconnectSweep:
             from .fault_findings import broken_before
 
             return [broken_before(self.test, probe.broken)]
-        return grouped(self.test, "disconnect sweep", done, _title, _WHY)
+        return grouped(self.test, "disconnect sweep", done, _title, disconnect_words.WHY)
 
     def about(self, clean: Run) -> dict[str, Any]:
         """The requests and how often each suspends."""
@@ -292,7 +254,9 @@ def _served_no_more(run: Run, clean: Run) -> Iterator[Answer]:
 
 def _title(results: Sequence[Result]) -> str:
     first = results[0]
-    modes = ", ".join(_IN_WORDS[mode] for mode in dict.fromkeys(r.column for r in results))
+    modes = ", ".join(
+        disconnect_words.IN_WORDS[mode] for mode in dict.fromkeys(r.column for r in results)
+    )
     at = dict.fromkeys(r.data["cut_at"] for r in results if r.data.get("cut_at"))
     places = ", ".join([*at][:3]) + (f" and {len(at) - 3} more" if len(at) > 3 else "")
     return f"{first.verdict} when {modes} at {places or 'await ' + first.row}"

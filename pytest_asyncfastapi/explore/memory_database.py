@@ -1,35 +1,48 @@
 """Recognises that a database in memory is gone: SQLite's ends with its connection.
 
-Knows errors and SQLAlchemy's engines by their attributes; imports neither.
+Knows errors, and SQLAlchemy's engines by their attributes; imports neither.
 """
 
 from __future__ import annotations
 
-import gc
-import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _GONE = "no such table"
+_MOST = 20  # errors of a chain
 
 
 def is_memory_database(error: BaseException | None) -> bool:
-    """Is it SQLite's word for a table that went with its database, and is there such a database?"""
-    return _says_gone(error) and any(_in_memory(engine) for engine in _engines())
+    """Is it SQLite's word for a table that went with its database in memory?"""
+    chain = list(_chain(error))
+    return any(_says_gone(each) for each in chain) and any(
+        _in_memory(engine) for each in chain for engine in _engines(each)
+    )
 
 
-def _says_gone(error: BaseException | None) -> bool:
-    seen = 0
-    while error is not None and seen < 20:
-        if type(error).__module__ == "sqlite3" and _GONE in str(error):
-            return True
-        error, seen = error.__cause__ or getattr(error, "orig", None) or error.__context__, seen + 1
-    return False
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    for _ in range(_MOST):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
 
 
-def _engines() -> list[Any]:
-    """Every engine of the process: it is asked for rarely, and after an error."""
-    kind = getattr(sys.modules.get("sqlalchemy.engine.base"), "Engine", None)
-    return [] if kind is None else [item for item in gc.get_objects() if isinstance(item, kind)]
+def _says_gone(error: BaseException) -> bool:
+    return type(error).__module__ == "sqlite3" and _GONE in str(error)
+
+
+def _engines(error: BaseException) -> Iterator[Any]:
+    """The engines of SQLAlchemy that the error has passed."""
+    trace = error.__traceback__
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__", "").startswith("sqlalchemy.engine"):
+            engine = getattr(trace.tb_frame.f_locals.get("self"), "engine", None)
+            if hasattr(engine, "url"):
+                yield engine
+        trace = trace.tb_next
 
 
 def _in_memory(engine: Any) -> bool:

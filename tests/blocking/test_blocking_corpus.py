@@ -42,7 +42,9 @@ def test_what_blocks_is_found(case: Case, backend: str) -> None:
     verdict = watched(case, backend)
     reason = remainder(case.name, backend)
     if reason:
-        assert not verdict.right, f"found, strike it off the remainders: {verdict} ({reason})"
+        # One that waits longer than it should is found by the length of its step: by luck.
+        found = verdict.right and all(watched(case, backend).right for _ in range(3))
+        assert not found, f"found, strike it off the remainders: {verdict} ({reason})"
         return
     assert verdict.found, verdict
     assert verdict.named or not verdict.placed, verdict

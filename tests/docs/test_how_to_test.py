@@ -20,7 +20,12 @@ def test_every_answer_holds(pytester: pytest.Pytester) -> None:
 @pytest.mark.parametrize(
     ("sound", "broken", "test", "told"),
     [
-        ("(httpx.HTTPError, ValueError)", "httpx.HTTPError", "price_or", "*meets bad_json"),
+        (
+            "(httpx.HTTPError, ValueError)",
+            "httpx.HTTPError",
+            "price_or",
+            "*meets bad_json, no_body",
+        ),
         ("timeout=5)", "timeout=None)", "silent", "no read timeout is set on GET https://price*"),
         ("except BaseException:", "except Exception:", "seat_is", "*side effect when * cancelled*"),
         ("await asyncio.sleep(1)\n", "time.sleep(0.01)\n", "lines", "blocking call: time.sleep*"),

@@ -9,6 +9,7 @@ MARKED = """
 async def test_it(asgi_client):
     assert (await asgi_client.get("/")).status_code == 200
 """
+CANCELLED = MARKED.replace("sweep", 'sweep(modes="cancel")')
 LOGIN = """
 users = []
 
@@ -168,7 +169,7 @@ async def index():
 
 
 def test_a_database_in_memory_that_went_with_its_connection_is_no_error(project) -> None:
-    result = project(DATABASE.format(path=":memory:", drop="pass"), MARKED).runpytest()
+    result = project(DATABASE.format(path=":memory:", drop="pass"), CANCELLED).runpytest()
     result.assert_outcomes(passed=1)
     result.stdout.no_fnmatch_line("*sweep: broken afterwards*")
 
@@ -179,7 +180,7 @@ def test_a_table_that_the_app_has_dropped_is_broken_afterwards(project, tmp_path
         'await session.execute(text("create table users (id integer)"))'
     )
     path = tmp_path / "shop.db"
-    result = project(DATABASE.format(path=path, drop=drop), MARKED).runpytest()
+    result = project(DATABASE.format(path=path, drop=drop), CANCELLED).runpytest()
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*disconnect sweep: broken afterwards when *"])
 

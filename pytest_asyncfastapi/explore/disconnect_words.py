@@ -1,0 +1,42 @@
+"""What a disconnect sweep says of each verdict: why it matters, and what to write."""
+
+from __future__ import annotations
+
+IN_WORDS = {
+    "leave": "the client leaves",
+    "cancel": "the handler is cancelled",
+    "cancel_always": "the handler is cancelled for good",
+}
+WHY = {
+    "side effect": "a client that goes away at the wrong moment leaves something half done",
+    "leak": "every client that goes away leaves something behind, until there is no more",
+    "lock held": "everybody who needs it waits for ever",
+    "stuck": "one client that goes away stops the app for everybody",
+    "broken afterwards": "what it held (a connection, a transaction) is in the way of others",
+    "hung": "the server cannot get rid of this request",
+    "failed": "a client that goes away is no error, and its cleanup must not fail",
+    "cleanup cut off": "the rest of the cleanup did not run",
+    "cancel swallowed": "whoever cancels it (a timeout, a server that shuts down) is not obeyed",
+    "database gone": "so nothing can be said of the app after this cut",
+}
+ASYNC_WITH = "`async with lock:`, so that it is given back whatever happens"
+SHIELD = (
+    "shield cleanup that awaits: `with anyio.CancelScope(shield=True):` (or "
+    "`with anyio.move_on_after(5, shield=True):`) around it"
+)
+# What to write, where the problem itself does not say it.
+REMEDIES = {
+    "side effect": "make it one step (a single transaction), or undo what is done so far: "
+    "`try: ... except BaseException: undo it; raise`; what awaits there needs a shield "
+    "(`with anyio.CancelScope(shield=True):`)",
+    "failed": "what is raised while it cleans up hides the cancellation: let it pass, and shield "
+    "cleanup that awaits (`with anyio.CancelScope(shield=True):`)",
+    "broken afterwards": "give back what it holds in `async with` or `finally:`, shielded where "
+    "that awaits (`with anyio.CancelScope(shield=True):`)",
+    "cancel swallowed": "catch `Exception`, which a cancellation is not; or raise it again after "
+    "the cleanup: `except asyncio.CancelledError: ...; raise`",
+    "database gone": "test with a database in a file (`tmp_path`), or with one shared connection: "
+    "`poolclass=StaticPool`",
+    "hung": "do not catch the cancellation; bound what must run after it with "
+    "`anyio.move_on_after(5, shield=True)`",
+}
