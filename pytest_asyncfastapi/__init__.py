@@ -15,7 +15,13 @@ if TYPE_CHECKING:
     from .app.overrides import Overrides
     from .blocking.guard import BlockingGuard
     from .blocking.records import BlockingCall, BlockingCallError
-    from .client.errors import AppStillRunning, ClientDisconnected, LoopMismatch, ProtocolViolation
+    from .client.errors import (
+        AppStillRunning,
+        ClientDisconnected,
+        LoopMismatch,
+        ProtocolViolation,
+        RedirectedAway,
+    )
     from .client.sse import EventStream, NotAnEventStream
     from .client.sse_parser import ServerSentEvent
     from .client.websocket import WebSocket
@@ -75,6 +81,7 @@ __all__ = [
     "Overrides",
     "PoolReport",
     "ProtocolViolation",
+    "RedirectedAway",
     "Route",
     "ScheduleFailure",
     "ServerSentEvent",
@@ -126,6 +133,7 @@ _HOMES = {
     "Overrides": "app.overrides",
     "PoolReport": "concurrency.thread_report",
     "ProtocolViolation": "client.errors",
+    "RedirectedAway": "client.errors",
     "Route": "upstream.route",
     "ScheduleFailure": "explore.schedules",
     "ServerSentEvent": "client.sse_parser",

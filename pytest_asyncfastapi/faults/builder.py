@@ -7,7 +7,7 @@ Each verb adds one rule and returns it, so that a schedule can follow:
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from . import values
 from .delay import Distribution, delay
@@ -19,6 +19,20 @@ if TYPE_CHECKING:
     from .rule import FaultRule
 
 Duration = float | str | Distribution
+# What is one of a few words; the lists of `effect.py`, which a test compares.
+DnsError = Literal["unknown", "temporary"]
+TlsError = Literal[
+    "untrusted", "hostname", "self_signed", "expired", "not_yet_valid", "client_certificate",
+    "unknown_name", "plain_http", "eof", "reset", "stall", "version",
+]  # fmt: skip
+Http2Code = Literal[
+    "no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout",
+    "stream_closed", "frame_size_error", "refused_stream", "cancel", "compression_error",
+    "connect_error", "enhance_your_calm", "inadequate_security", "http_1_1_required",
+]  # fmt: skip
+ProxyError = Literal[
+    407, 502, 503, 504, "407", "502", "503", "504", "eof", "refused", "stall"
+]  # fmt: skip
 
 
 class FaultPoint:
@@ -125,11 +139,11 @@ class FaultPoint:
         """Refuse the connection (nothing listens)."""
         return self._end("refused", optional)
 
-    def dns_error(self, kind: str = "unknown", *, optional: bool = False) -> FaultRule:
+    def dns_error(self, kind: DnsError = "unknown", *, optional: bool = False) -> FaultRule:
         """Fail to resolve the host name: `"unknown"`, or `"temporary"` (EAI_AGAIN)."""
         return self._add(Effect(ending="dns_error", detail=values.dns_error(kind)), optional)
 
-    def tls_error(self, kind: str = "untrusted", *, optional: bool = False) -> FaultRule:
+    def tls_error(self, kind: TlsError = "untrusted", *, optional: bool = False) -> FaultRule:
         """Fail the handshake.
 
         By a certificate that is `untrusted`, `self_signed`, `expired`, `not_yet_valid` or for
@@ -138,7 +152,7 @@ class FaultPoint:
         """
         return self._add(Effect(ending="tls_error", detail=values.tls_error(kind)), optional)
 
-    def proxy_error(self, kind: int | str, *, optional: bool = False) -> FaultRule:
+    def proxy_error(self, kind: ProxyError, *, optional: bool = False) -> FaultRule:
         """Fail at the client's proxy: 407, 502, 503, 504, eof, refused, stall."""
         return self._add(Effect(ending="proxy_error", detail=values.proxy_error(kind)), optional)
 
@@ -181,7 +195,11 @@ class FaultPoint:
     # HTTP/2. Over HTTP/1.1, where the stream is the connection: a reset, a close.
 
     def reset_stream(
-        self, *, after_bytes: int | None = None, code: str = "", optional: bool = False
+        self,
+        *,
+        after_bytes: int | None = None,
+        code: Http2Code | Literal[""] = "",
+        optional: bool = False,
     ) -> FaultRule:
         """Reset the request's own stream, before the answer or in its body; others go on.
 
@@ -196,7 +214,7 @@ class FaultPoint:
         return self._end("refused_stream", optional)
 
     def goaway(
-        self, *, graceful: bool = False, code: str = "", optional: bool = False
+        self, *, graceful: bool = False, code: Http2Code | Literal[""] = "", optional: bool = False
     ) -> FaultRule:
         """Say GOAWAY before this request is taken, and close the connection at once.
 

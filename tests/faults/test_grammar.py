@@ -1,8 +1,9 @@
 import re
+from typing import get_args
 
 import pytest
 
-from pytest_asyncfastapi.faults import Effect, Faults, FaultSpecError, parse
+from pytest_asyncfastapi.faults import Effect, Faults, FaultSpecError, builder, effect, parse
 from pytest_asyncfastapi.faults.grammar import WORDS
 
 ALWAYS = (None, None, False)
@@ -167,3 +168,11 @@ def test_a_bad_value_of_a_word(text, problem):
     """The same in the grammar."""
     with pytest.raises(FaultSpecError, match=re.escape(problem)):
         parse(text)
+
+
+def test_the_types_of_the_verbs_are_the_words_that_are_known() -> None:
+    """An editor completes what the plugin takes, and nothing else."""
+    assert get_args(builder.DnsError) == effect.DNS_ERRORS
+    assert set(get_args(builder.TlsError)) == set(effect.TLS_ERRORS)
+    assert {str(word) for word in get_args(builder.ProxyError)} == set(effect.PROXY_ERRORS)
+    assert get_args(builder.Http2Code) == effect.CODES
