@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Annotated
 
 from fastapi import Depends, FastAPI
-from tortoise import Model, Tortoise, connections, fields
+from tortoise import Model, connections, fields
 from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.contrib.fastapi import RegisterTortoise
 
 from .common import NoteIn, database_url, prepare, within_budget
 
@@ -28,10 +29,10 @@ def tortoise_url(url: str) -> str:
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    await Tortoise.init(db_url=tortoise_url(database_url()), modules={"models": [__name__]})
-    await Tortoise.generate_schemas()
-    yield
-    await Tortoise.close_connections()
+    # Not `Tortoise.init()`: it sets a context variable, which no request of a server sees.
+    url, models = tortoise_url(database_url()), {"models": [__name__]}
+    async with RegisterTortoise(app, db_url=url, modules=models, generate_schemas=True):
+        yield
 
 
 async def get_session() -> BaseDBAsyncClient:
