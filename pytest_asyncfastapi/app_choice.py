@@ -1,4 +1,4 @@
-"""Which app a test has, where several are named, and that a missing one is told once a run.
+"""Which app a test has, where several are named, and that a missing one is reported once a run.
 
 `app=` of a marker and the fixture `asgi_app` may both say it: the nearer to the test
 wins, the marker where both stand at one place.

@@ -89,7 +89,7 @@ def strike_off(task: asyncio.Task[Any]) -> None:
 
 
 def _leave_scopes(task: asyncio.Task[Any]) -> None:
-    """A cancelled scope of anyio's would cancel it at each step of the loop, for ever."""
+    """A cancelled scope of anyio's would go on cancelling it at each step of the loop."""
     from anyio._backends import _asyncio as backend
 
     state = getattr(backend, "_task_states", {}).get(task)

@@ -126,7 +126,7 @@ async def client_of(
 ) -> AsyncIterator[Any]:
     """A client for an app that runs already; see `open_app` for the options.
 
-    `note` is told what a response has that harms nobody; `way_in` is asked for each
+    `note` is called with what a response has that harms nobody; `way_in` is asked for each
     request whether anything goes wrong with it, `outside` for a redirect to another
     origin whether somebody else answers it.
     """
@@ -264,8 +264,8 @@ async def open_app(
       each wait for the app, as httpx's `read`. `unguarded` says when that guard is to
       stand back (under virtual time, where waiting costs nothing); a `timeout=` of a
       request's own always holds.
-    - `note` is told what a response has that harms nobody; `way_in` is asked for each request
-      whether anything goes wrong with it.
+    - `note` is called with what a response has that harms nobody; `way_in` is asked for each
+      request whether anything goes wrong with it.
     - `raise_app_exceptions=False` gives what a server would send instead of the app's
       own exception; also for one request, in its `extensions`.
     - `background=False` returns the response before background tasks have run.

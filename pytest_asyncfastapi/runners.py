@@ -124,7 +124,7 @@ def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
         yield
     except BaseException:
         # A signal (pytest-timeout's, Ctrl-C) has left the loop with the body inside: fixtures
-        # that end in the same loop would wait for it for ever.
+        # that end in the same loop would wait for it without end.
         if state.on_deadlock is not None:
             state.on_deadlock("")
         raise

@@ -1,6 +1,6 @@
 """An app, or what makes one: `create_app`, `async def create_app()`, a class.
 
-A factory is told from an app by how it can be called: an ASGI app needs its `scope`,
+A factory is recognised by how it can be called: an ASGI app needs its `scope`,
 a factory needs nothing.
 """
 

@@ -145,12 +145,7 @@ def _is_asynchronous(method: Callable[..., Any]) -> bool:
     if inspect.isasyncgenfunction(method):
         return True
     owner = type(getattr(method, "__self__", None))
-    names = (name for kind in owner.__mro__ for name in vars(kind))
-    return _has_async(owner, names)
-
-
-def _has_async(owner: type[Any], names: Any) -> bool:
-    for name in names:
+    for name in {name for kind in owner.__mro__ for name in vars(kind)}:
         made = inspect.getattr_static(owner, name, None)
         if name in _ASYNC or inspect.iscoroutinefunction(made) or inspect.isasyncgenfunction(made):
             return True

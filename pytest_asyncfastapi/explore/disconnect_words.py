@@ -10,7 +10,7 @@ IN_WORDS = {
 WHY = {
     "side effect": "a client that goes away at the wrong moment leaves something half done",
     "leak": "every client that goes away leaves something behind, until there is no more",
-    "lock held": "everybody who needs it waits for ever",
+    "lock held": "everybody who needs it waits without end",
     "stuck": "one client that goes away stops the app for everybody",
     "broken afterwards": "what it held (a connection, a transaction) is in the way of others",
     "hung": "the server cannot get rid of this request",

@@ -60,7 +60,7 @@ class Probe:
 
     `invariant` is asked after the body, with the test's fixtures by name. `again` says
     which requests are sent once more; `times` has the seconds that each took in the clean
-    run. `calls` is told where the body begins and ends. Requests before the body count with
+    run. `calls` is notified where the body begins and ends. Requests before the body count with
     `setup` only. `point` is that of the run, for the invariant.
     """
 

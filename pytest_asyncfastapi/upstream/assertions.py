@@ -1,7 +1,7 @@
 """What an assertion about calls says, for a route and for `upstream`.
 
 What counts are respx's `calls`; one that a fault cut off before a route answered is only
-told of.
+reported.
 """
 
 from __future__ import annotations

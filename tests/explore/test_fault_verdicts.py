@@ -99,7 +99,7 @@ def test_an_error_with_a_json_body_is_taken_for_data(project) -> None:
 
 
 def test_json_of_another_shape_is_listed(project) -> None:
-    """Each point that ends in a KeyError is told, and does not fail the test."""
+    """Each point that ends in a KeyError is reported, and does not fail the test."""
     app = PRICE.replace("READ", '{"n": (await http.get(URL)).raise_for_status().json()["n"]}')
     result = project(app, GET).runpytest()
     result.assert_outcomes(passed=1)

@@ -23,7 +23,7 @@ def no_token(): raise KeyError("TOKEN")
 
 async def silent(scope, receive, send): pass
 """
-# What the fixture `asgi_app` returns, and what is told; nothing where the test passes.
+# What the fixture `asgi_app` returns, and the message; none where the test passes.
 APPS = {
     "None": "None is a NoneType, not an ASGI app: it cannot be called with (scope, receive, send). "
     "Fix: return the app, from the fixture asgi_app",

@@ -30,7 +30,7 @@ async def ws(socket: WebSocket):
 UP = 'upstream.get("https://a.example/x")'
 ON = 'faults.on("*")'
 CALL = 'await asgi_client.get("/up")'
-# What the body of a test does, and what it is told.
+# What the body of a test does, and the message it gets.
 BODIES = {
     # asgi_client
     "await asgi_client.get('/', timeout='5s')": "timeout='5s': httpx takes seconds",
@@ -100,7 +100,7 @@ BODIES = {
     "threads.assert_exhausted()": "no attribute 'assert_exhausted'",
 }
 FIXTURES = "asgi_client, upstream, faults, clock, blocking, load, threads, overrides"
-# Marks, and what a test with one is told.
+# Marks, and the message a test with one gets.
 MARKS = {
     "asyncfastapi('shop:app')": "@pytest.mark.asyncfastapi takes keywords only",
     "asyncfastapi(blockin='off')": "has no argument 'blockin'; did you mean 'blocking'?",

@@ -100,7 +100,7 @@ def test_a_body_in_pieces(upstream, library, mode, source):
 
 
 def test_a_body_from_an_async_generator(upstream):
-    """For async clients; a sync one is told so."""
+    """For async clients; a sync one gets a sentence that says so."""
     upstream.get(URL).respond(200, stream=generated())
 
     async def read():
