@@ -73,6 +73,9 @@ class StepWatch:
         self._hub = hub
         self.threshold = 0.05
         self.on_thread: Callable[[], None] | None = None  # the profile tap attaches here
+        self._live = False
+        self._switch: Callable[[bool], None] | None = None  # of what is in the loop's step
+        self._trio: TrioSteps | None = None
         self._undo: list[Callable[[], None]] = []
         self._watchdog: threading.Thread | None = None
         self._awake = threading.Event()
@@ -80,10 +83,16 @@ class StepWatch:
     def start(self, threshold: float) -> None:
         """Begin to time steps; those older than `threshold` seconds are judged."""
         self.threshold = self._hub.threshold = threshold
-        if self._undo:
+        if self._live:
             return
-        self._undo = [self._wrap_handle(), activity.watch_borders(self.cut)]
-        self._undo += [make_room(), mind_collections(self._hub), *self._wrap_trio()]
+        if self._switch is not None and not self._is_in_place():
+            self.stop()
+        if self._switch is None:
+            self._wrap_handle()
+            self._undo += [activity.watch_borders(self.cut), make_room()]
+            self._undo += [mind_collections(self._hub)]
+        self._wrap_trio()
+        self._turn(True)
         self._hub.cell()
         if self._watchdog is None or not self._watchdog.is_alive():
             self._watchdog = threading.Thread(
@@ -92,16 +101,35 @@ class StepWatch:
             self._watchdog.start()
         self._awake.set()
 
+    def rest(self) -> None:
+        """Time nothing for now, but leave everything in place: another test begins soon.
+
+        CPython 3.13 caches the attributes of a class only until it was changed a thousand times.
+        """
+        self._turn(False)
+
     def stop(self) -> None:
         """Put everything back; the watchdog goes to sleep."""
+        self._turn(False)
         self._awake.clear()
+        self._switch = None
         undo, self._undo = self._undo, []
         for action in undo:
             action()
 
+    def _turn(self, on: bool) -> None:
+        self._live = on
+        if self._trio is not None:
+            self._trio.live = on
+        if self._switch is not None:
+            self._switch(on)
+
     def is_armed(self) -> bool:
         """Is the loop's step still ours to time?"""
-        return bool(self._undo) and asyncio.events.Handle._run.__module__ == __name__
+        return self._live and self._is_in_place()
+
+    def _is_in_place(self) -> bool:
+        return asyncio.events.Handle._run.__module__ == __name__
 
     def cut(self) -> None:
         """End the slice here and begin another: the calling thread's activity changes."""
@@ -122,22 +150,22 @@ class StepWatch:
             now = kernel.perf_counter()
         cell.start = now
 
-    def _wrap_handle(self) -> Callable[[], None]:
+    def _wrap_handle(self) -> None:
         handle: Any = asyncio.events.Handle
         original = handle._run
         hub, clock, watch = self._hub, kernel.perf_counter, self
-        local, live = hub.local, True
+        live = False
         kinds, entries = hub.catalog.kinds, hub.catalog.entries
 
         # Some microseconds between two awaits are all that a step takes: what is not done
         # for each of them is what makes the guard cheap.
         def _run(self: Any) -> None:
+            if not live:
+                original(self)
+                return
             try:
-                cell = local.cell
+                cell = hub.local.cell
             except AttributeError:
-                if not live:
-                    original(self)
-                    return
                 cell = hub.cell()
             if cell.start:
                 watch._run_inside(cell, self)
@@ -145,7 +173,7 @@ class StepWatch:
             cell.start = now = clock()
             if now > cell.stale:
                 watch.late(cell)
-            if type(self._callback) in kinds and self._callback in entries and live:
+            if type(self._callback) in kinds and self._callback in entries:
                 watch._no_frame_calls(self)
             try:
                 original(self)
@@ -158,15 +186,16 @@ class StepWatch:
                 if cell.dirty:
                     watch.clean(cell)
 
-        handle._run = _run
+        def switch(on: bool) -> None:
+            nonlocal live
+            live = on  # for whoever wrapped it after us, too
 
         def undo() -> None:
-            nonlocal live
-            live = False  # for whoever wrapped it after us
             if handle._run is _run:
                 handle._run = original
 
-        return undo
+        handle._run, self._switch = _run, switch
+        self._undo.append(undo)
 
     def _run_inside(self, cell: Cell, handle: Any) -> None:
         """A step of a loop that runs inside a step of another one: each has its own start."""
@@ -205,12 +234,12 @@ class StepWatch:
         if self.on_thread is not None:
             self.on_thread()
 
-    def _wrap_trio(self) -> list[Callable[[], None]]:
+    def _wrap_trio(self) -> None:
         runs: Any = sys.modules.get("trio._core._run")
         original = getattr(runs, "setup_runner", None)
-        if original is None:
-            return []
-        instrument = TrioSteps(self._hub, self)
+        if original is None or self._trio is not None:
+            return
+        instrument = self._trio = TrioSteps(self._hub, self)
 
         def setup_runner(*args: Any, **kwargs: Any) -> Any:
             runner = original(*args, **kwargs)
@@ -218,12 +247,12 @@ class StepWatch:
             return runner
 
         def undo() -> None:
-            instrument.live = False
+            self._trio = None
             if runs.setup_runner is setup_runner:
                 runs.setup_runner = original
 
         runs.setup_runner = setup_runner
-        return [undo]
+        self._undo.append(undo)
 
     def close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
         """Judge a slice that was too long; on its own thread, right after it."""
@@ -317,4 +346,4 @@ class StepWatch:
             samples[-1] = Sample(stack, asleep)
 
     def __repr__(self) -> str:
-        return f"<StepWatch: {'on' if self._undo else 'off'}, {self.threshold} s>"
+        return f"<StepWatch: {'on' if self._live else 'off'}, {self.threshold} s>"

@@ -17,7 +17,7 @@ class TrioSteps:
     def __init__(self, hub: Hub, watch: StepWatch) -> None:
         self._hub = hub
         self._watch = watch
-        self.live = True
+        self.live = False
 
     def before_task_step(self, task: Any) -> None:
         """A step begins."""
