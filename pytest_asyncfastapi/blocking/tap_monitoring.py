@@ -44,6 +44,7 @@ _TOOL, _OWN_TOOL = "pytest-asyncfastapi", "pytest-asyncfastapi: your code"
 # 0-2 and 5 belong to debuggers, coverage, profilers and optimisers.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 _MOST_CODES = 20_000
+_OFTEN = 20
 
 
 class MonitoringTap:
@@ -55,6 +56,7 @@ class MonitoringTap:
         self._tool: int | None = None
         self._sites = CallSites(hub.catalog, hub.aside)
         self._told: dict[tuple[int, int], int] = {}
+        self._often: dict[tuple[int, int], int] = {}  # calls of a site that may change
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
         self._own = OwnCode()
@@ -111,7 +113,7 @@ class MonitoringTap:
         self._told.clear()
         self._lines.forget()
         self._by_name.clear()
-        self._sites.rest()
+        self._often.clear()
 
     def stop(self) -> None:
         """Stop listening and give the tool ids back."""
@@ -141,11 +143,21 @@ class MonitoringTap:
         disable, running = _monitoring().DISABLE, on_loop
         getframe, told, overhead = sys._getframe, self._told, OVERHEAD
         owned, silent, handed_over = self._owned, silent_file, self._hand_over
+        often = self._often
 
         def deaf(code: CodeType) -> object:
             if own:
                 self._own.deaf[identity(code)] = code
             return disable
+
+        def deaf_if_often(code: CodeType, offset: int) -> object:
+            # To switch a site on again, all others of its function are switched on with it.
+            if own:
+                site = (identity(code), offset)
+                often[site] = times = often.get(site, 0) + 1
+                if times < _OFTEN:
+                    return None
+            return deaf(code)
 
         def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
             code: CodeType, offset: int, callee: Any, arg0: Any
@@ -185,13 +197,15 @@ class MonitoringTap:
                         return None if sites.of_library(code, callee, kind) else disable
                     if sites.of_user(code, offset, callee, kind):
                         return None
-                    return disable if sites.is_plain(code, callee, kind) else deaf(code)
+                    if sites.is_plain(code, callee, kind):
+                        return disable
+                    return deaf_if_often(code, offset)
             if not mine and (silent(code.co_filename) or is_brief(entry, code)):
                 return disable
             if not hub.listeners:
                 return None
             if entry.judge == "wait":
-                if judge(entry, arg0) is None:  # a free lock: not even worth asking for the loop
+                if not running() or judge(entry, arg0) is None:  # a free lock, say
                     return None
             elif entry.judge in _BY_OPERAND:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
