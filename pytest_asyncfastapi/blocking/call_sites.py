@@ -199,14 +199,16 @@ def called_names(code: CodeType) -> dict[int, str]:
     loads: dict[tuple[int | None, int | None], str] = {}
     found: dict[int, str] = {}
     extended = 0
-    for index, (line, _, column, _) in enumerate(code.co_positions()):
-        what = _OPCODES[raw[2 * index]]
+    offset = -2
+    for (line, _, column, _), op in zip(code.co_positions(), raw[::2], strict=False):
+        offset += 2
+        what = _OPCODES[op]
         if not what:
             continue
-        arg = raw[2 * index + 1] | extended << 8
+        arg = raw[offset + 1] | extended << 8
         extended = arg if what == "extended" else 0
         if what == "call":
-            found[2 * index] = loads.get((line, column), "")
+            found[offset] = loads.get((line, column), "")
         elif what != "extended":
             arg >>= _SHIFTS.get(what, 0)
             fixed = what != "load" and arg < len(names)

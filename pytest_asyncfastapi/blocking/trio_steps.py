@@ -22,15 +22,21 @@ class TrioSteps:
     def before_task_step(self, task: Any) -> None:
         """A step begins."""
         if self.live:
-            cell = self._hub.cell()
+            try:
+                cell = self._hub.local.cell
+            except AttributeError:
+                cell = self._hub.cell()
             cell.start = now = kernel.perf_counter()
             if now > cell.stale:
                 self._watch.late(cell)
 
     def after_task_step(self, task: Any) -> None:
         """A step ended."""
-        cell = self._hub.local.__dict__.get("cell")
-        if cell is None or not cell.start:
+        try:
+            cell = self._hub.local.cell
+        except AttributeError:
+            return
+        if not cell.start:
             return
         now = kernel.perf_counter()
         cell.add_step(now - cell.start)
