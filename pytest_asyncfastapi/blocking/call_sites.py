@@ -109,10 +109,10 @@ class CallSites:
         name = getattr(callee, "__name__", "")
         if name in self._methods() and not isinstance(callee, type):
             # The method of another object next time; a function of a module stays what it is.
-            if (kind is FunctionType and not _is_method(callee)) or _is_later(callee, kind):
-                return False
-            self._methods_at.add(site)
-            return True
+            stays = (kind is not FunctionType or _is_method(callee)) and not _is_later(callee, kind)
+            if stays:
+                self._methods_at.add(site)
+            return stays
         known = self._known.get(identity(code))
         if known is None:
             if site not in self._once:

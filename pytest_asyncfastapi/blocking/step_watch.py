@@ -75,7 +75,7 @@ class StepWatch:
         self.on_thread: Callable[[], None] | None = None  # the profile tap attaches here
         self._live = False
         self._switch: Callable[[bool], None] | None = None  # of what is in the loop's step
-        self._trio: TrioSteps | None = None
+        self._trio = TrioSteps(hub, self)
         self._undo: list[Callable[[], None]] = []
         self._watchdog: threading.Thread | None = None
         self._awake = threading.Event()
@@ -91,7 +91,7 @@ class StepWatch:
             self._wrap_handle()
             self._undo += [activity.watch_borders(self.cut), make_room()]
             self._undo += [mind_collections(self._hub)]
-        self._wrap_trio()
+        self._trio.install()
         self._turn(True)
         self._hub.cell()
         if self._watchdog is None or not self._watchdog.is_alive():
@@ -113,14 +113,13 @@ class StepWatch:
         self._turn(False)
         self._awake.clear()
         self._switch = None
+        self._trio.remove()
         undo, self._undo = self._undo, []
         for action in undo:
             action()
 
     def _turn(self, on: bool) -> None:
-        self._live = on
-        if self._trio is not None:
-            self._trio.live = on
+        self._live = self._trio.live = on
         if self._switch is not None:
             self._switch(on)
 
@@ -233,26 +232,6 @@ class StepWatch:
         cell.clean()
         if self.on_thread is not None:
             self.on_thread()
-
-    def _wrap_trio(self) -> None:
-        runs: Any = sys.modules.get("trio._core._run")
-        original = getattr(runs, "setup_runner", None)
-        if original is None or self._trio is not None:
-            return
-        instrument = self._trio = TrioSteps(self._hub, self)
-
-        def setup_runner(*args: Any, **kwargs: Any) -> Any:
-            runner = original(*args, **kwargs)
-            runner.instruments.add_instrument(instrument)
-            return runner
-
-        def undo() -> None:
-            self._trio = None
-            if runs.setup_runner is setup_runner:
-                runs.setup_runner = original
-
-        runs.setup_runner = setup_runner
-        self._undo.append(undo)
 
     def close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
         """Judge a slice that was too long; on its own thread, right after it."""
