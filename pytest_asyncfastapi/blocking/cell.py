@@ -114,10 +114,11 @@ class Cell:
     def note(self, figures: kernel.Snapshot | None) -> None:
         """Keep the thread's newest figures."""
         self.last = figures
-        self.stale = (kernel.perf_counter() if figures is None else figures.at) + self.hub.threshold
+        read = kernel.perf_counter() if figures is None else figures.at
+        self.stale = read + self.hub.threshold / 2
 
     def refresh(self) -> None:
-        """Read the figures on the thread itself: the watchdog had no turn for too long."""
+        """Read the figures, on the thread itself."""
         self.busy = True
         self.note((self.last is None and kernel.begun()) or self.figures.snapshot())
         self.pages = kernel.pages_read()

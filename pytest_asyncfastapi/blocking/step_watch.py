@@ -2,8 +2,8 @@
 
 Each step is timed by two readings of the clock, and cut where one request
 ends and another begins. A watchdog thread looks at steps that are old
-already: it samples the stack, and notes the thread's figures now and then, so
-that a step can be judged by what it cost and not by how long it took.
+already, and samples the stack. The thread's figures are read as a step begins,
+now and then, so that a step can be judged by what it cost and not by how long it took.
 """
 
 from __future__ import annotations
@@ -208,7 +208,10 @@ class StepWatch:
             cell.resume(outer, took if took > self.threshold else 0.0)
 
     def late(self, cell: Cell) -> None:
-        """The first step, or the watchdog had no turn for long: read the thread's figures now."""
+        """The first step, or none has begun for long: read the thread's figures now.
+
+        By the thread itself, which is several times as quick as to have the watchdog read them.
+        """
         cell.start = 0.0
         cell.on_loop = True
         if self.on_thread is not None:
@@ -296,21 +299,17 @@ class StepWatch:
 
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
-        old = started and now - started >= self.threshold / 2 and not (cell.pending or cell.busy)
-        frame = sys._current_frames().get(cell.ident) if old else None
+        if not started or now - started < self.threshold / 2 or cell.pending or cell.busy:
+            return
+        frame = sys._current_frames().get(cell.ident)
         # First of all: the thread moves on as soon as this one waits for anything.
         stack = spots(frame) if frame is not None else []
         before = cell.last
-        if started and started != cell.sampled_slice:
+        if started != cell.sampled_slice:
             cell.base, cell.samples, cell.sampled_slice = before, [], started
             before = None
         samples = cell.samples
-        if not stack or not started or len(samples) >= _MOST_SAMPLES:
-            figures = cell.figures.since(before)
-            # Read too late, they would hide what the step has cost so far.
-            late = figures is not None and figures.at - started >= self.threshold / 2
-            if not started or not late or cell.start != started:
-                cell.note(figures)
+        if not stack or len(samples) >= _MOST_SAMPLES:
             return
         # Kept at once: each reading below may wait for the GIL until the step is over.
         samples.append(Sample(stack, ""))
