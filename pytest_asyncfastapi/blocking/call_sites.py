@@ -121,7 +121,8 @@ class CallSites:
             known = self._read(code)
         written = known[1].get(offset, name)
         # A variable, or a C function under another name than its own: an alias, mostly.
-        aliased = not written or (written != name and callee.__module__ == "builtins")
+        module = getattr(callee, "__module__", "")  # a method of an object has none
+        aliased = not written or (written != name and module == "builtins")
         return aliased and not _is_later(callee, kind)
 
     def _read(self, code: CodeType) -> tuple[CodeType, dict[int, str]]:

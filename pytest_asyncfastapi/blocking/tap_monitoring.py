@@ -13,12 +13,7 @@ anew in the user's own code only, which has a tool of its own (`tap_own.py`).
 from __future__ import annotations
 
 import sys
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    MethodType,
-)
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from ..frames import identity
@@ -143,7 +138,7 @@ class MonitoringTap:
         disable, running = _monitoring().DISABLE, on_loop
         getframe, told, overhead = sys._getframe, self._told, OVERHEAD
         owned, silent, handed_over = self._owned, silent_file, self._hand_over
-        often = self._often
+        often, hears_wait, off_loop = self._often, self._own.hears_wait, self._own.off_loop
 
         def deaf(code: CodeType) -> object:
             if own:
@@ -195,17 +190,21 @@ class MonitoringTap:
                 if entry is None:
                     if not mine:
                         return None if sites.of_library(code, callee, kind) else disable
+                    if hears_wait(code):
+                        return disable
                     if sites.of_user(code, offset, callee, kind):
                         return None
                     if sites.is_plain(code, callee, kind):
                         return disable
                     return deaf_if_often(code, offset)
-            if not mine and (silent(code.co_filename) or is_brief(entry, code)):
+            if not mine and (silent(code.co_filename) or is_brief(entry, code) or hears_wait(code)):
                 return disable
             if not hub.listeners:
                 return None
             if entry.judge == "wait":
-                if not running() or judge(entry, arg0) is None:  # a free lock, say
+                if not running():
+                    return off_loop(code) if own else None
+                if judge(entry, arg0) is None:  # a free lock, say
                     return None
             elif entry.judge in _BY_OPERAND:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
