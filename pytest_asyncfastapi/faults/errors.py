@@ -25,7 +25,7 @@ class FaultSpecError(ValueError):
 
 
 class NoTimeoutSet(AssertionError):
-    """A fault stalls a call that has no budget for it: it would hang for ever.
+    """A fault stalls a call that has no budget for it: it would never end.
 
     Not an error of httpx, so that code which handles those does not eat it.
     """
@@ -35,7 +35,7 @@ class NoTimeoutSet(AssertionError):
         self.where = where
         place = f" at {where}" if where is not None else ""
         super().__init__(
-            f"no {phase} timeout is set on this call{place}: it would hang for ever\n"
+            f"no {phase} timeout is set on this call{place}: it would never end\n"
             f"  the call: {request}\n"
             "  a fault holds it back, and only the client's own timeout can end it\n"
             "  write: httpx.AsyncClient(timeout=5), or timeout= on this call"

@@ -61,7 +61,7 @@ def unused(rule: FaultRule, test: str) -> Finding:
         kind="unused-fault",
         title=f"fault never hit: {rule}",
         where=rule.added,
-        why="the test did not meet the fault that it is about",
+        why="the fault that the test is about did not happen",
         remedy="correct the pattern or the schedule, or mark it: .optional() / ', optional'",
         evidence=f"{calls}; it was given by {rule.origin or 'the test'}",
         test=test,

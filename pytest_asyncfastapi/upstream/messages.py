@@ -58,10 +58,10 @@ def no_timeout(
         remedy = "leave timeout=None out (the client's own holds), or write timeout=5"
     return Finding(
         kind="no-timeout",
-        title=f"no {phase} timeout is set on {show_request(request)}: it would hang for ever",
+        title=f"no {phase} timeout is set on {show_request(request)}: it would never end",
         where=where,
         activity=activity,
-        why="an upstream that stops answering holds the request, and its connection, for ever",
+        why="an upstream that stops answering holds the request and its connection without limit",
         remedy=remedy,
         test=test,
     )
@@ -106,5 +106,5 @@ def text_of(finding: Finding) -> str:
     lines += [f"  because {finding.why}", f"  write: {finding.remedy}"]
     setting, _, value = finding.allow.partition(" = ")
     if value:
-        lines.append(f"  or let it out: --{setting.replace('_', '-')}={value}")
+        lines.append(f"  or allow it: --{setting.replace('_', '-')}={value}")
     return "\n".join(lines)
