@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from ..activity import ACTIVITY
-from ..faults import Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
+from ..faults import SOCKS, Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
 from ..findings import FindingLog, Location
 from . import beside, messages
 from .deliver import body_of, prepared_by
@@ -171,6 +171,8 @@ class Judge:
     ) -> Decision:
         effect = plan.effect
         budget = effect.stalled_budget(http2=call.http2)
+        if effect.ending == "proxy_error" and budget is not None and call.handshakes_unbounded:
+            raise Unbounded(SOCKS, plan)
         if budget is not None and timeouts(call).get(budget) is None:
             raise Unbounded(budget, plan)
         if effect.waits_for_pool:

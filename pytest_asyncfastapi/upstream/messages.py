@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from ..faults import SOCKS, budget_for, no_budget
 from ..findings import Finding, Location
 from .nearest import nearest, show_route, show_url, suggestion
 
@@ -53,12 +54,12 @@ def no_timeout(
     request: httpx.Request, phase: str, where: Location | None, activity: str, test: str
 ) -> Finding:
     """A call that nothing would ever end."""
-    remedy = "httpx.AsyncClient(timeout=5), or timeout= on this call"
-    if where is not None and "timeout=None" in where.source:
+    remedy = budget_for(phase)
+    if phase != SOCKS and where is not None and "timeout=None" in where.source:
         remedy = "leave timeout=None out (the client's own holds), or write timeout=5"
     return Finding(
         kind="no-timeout",
-        title=f"no {phase} timeout is set on {show_request(request)}: it would never end",
+        title=no_budget(phase, show_request(request)),
         where=where,
         activity=activity,
         why="an upstream that stops answering holds the request and its connection without limit",

@@ -286,7 +286,7 @@ def test_no_such_method_is_a_sentence(gated) -> None:
         (lambda f: f.dependency(Prefix), "give the dependency itself"),
         (lambda f: f.dependency(plain).latency("soon"), "'soon' is not a duration"),
         (lambda f: f.dependency(plain).raises("boom"), "'boom' cannot be raised: give an"),
-        (lambda f: f.dependency(plain).raises(OSError, at="end"), "at='end' must be one of enter, exit"),
+        (lambda f: f.dependency(plain).raises(OSError, at="end"), "at='end' must be one of enter"),
         (lambda f: f.dependency(plain).on("a b"), r"must have the name of a method, as in \.on"),
         (lambda f: f.dependency(plain).on("x").raises(OSError, at="exit"), "a method has no exit"),
     ],

@@ -1,7 +1,10 @@
 """A client behind a SOCKS5 proxy meets its routes and its faults."""
 
 import anyio
+import httpx
 import pytest
+
+from pytest_asyncfastapi import NoTimeoutSet
 
 pytest.importorskip("socksio")
 
@@ -60,3 +63,35 @@ def test_a_socks_proxy_that_refuses(faults, library, mode, proxy, kind, said):
     with pytest.raises(library.ProxyError, match=said):
         fetch(library, mode, proxy=proxy)
     assert fetch(library, mode, proxy=proxy)[0].text == "ok"
+
+
+def test_a_socks_proxy_that_stalls(scope, faults, library, mode):
+    """httpcore 1.0 has no timeout for the handshake, httpcore2 has."""
+    faults.on("*").proxy_error("stall")
+    if library is not httpx:
+        with pytest.raises(library.ReadTimeout):
+            fetch(library, mode, proxy=WITH_PASSWORD, timeout=0.05)
+        return
+    with pytest.raises(NoTimeoutSet, match=r"anyio\.fail_after\(5\) around the call"):
+        fetch(library, mode, proxy=WITH_PASSWORD, timeout=0.05)
+    (finding,) = scope.findings()
+    assert finding.kind == "no-timeout"
+    assert finding.title == (
+        "no timeout covers the SOCKS5 handshake of GET https://up.example/: it would never end"
+    )
+    assert "client.get(url)" in finding.where.source
+
+
+def test_a_timeout_around_the_call_ends_a_socks_proxy_that_stalls(scope, faults):
+    """The app's own bound, as the message says."""
+    scope.patience = lambda: 60  # as under virtual time
+    faults.on("*").proxy_error("stall")
+
+    async def run():
+        async with httpx.AsyncClient(proxy=SOCKS, trust_env=False) as client:
+            with anyio.fail_after(0.05):
+                await client.get("https://up.example/")
+
+    with pytest.raises(TimeoutError):
+        anyio.run(run)
+    assert scope.findings() == []
