@@ -77,7 +77,7 @@ TLS_ERRORS: dict[str, str] = {
     "stall": "the server never answers the handshake",
     "version": "there is no TLS version in common",
 }
-PROXY_ERRORS = ("407", "502", "503", "504", "eof", "refused", "stall")
+PROXY_ERRORS = ("407", "502", "503", "504", "eof", "refused", "stall", "tls")
 DNS_ERRORS = ("unknown", "temporary")
 # What is changed of an answer or a connection, without being its end.
 CHANGES: dict[str, str] = {
@@ -199,7 +199,7 @@ class Effect:
 
     def powerless(self, setting: Setting) -> str:
         """Why it can have no effect on such a call, in words; empty where it can."""
-        key = (setting.proxied, setting.uploads, setting.http2, setting.body)
+        key = (setting.proxy, setting.uploads, setting.http2, setting.body)
         why = self._reasons.get(key)
         if why is None:
             why = self._reasons[key] = reason(self, setting)

@@ -29,7 +29,9 @@ def reason(effect: Effect, setting: Setting) -> str:
 
 
 def _reasons(effect: Effect, setting: Setting) -> Iterator[tuple[bool, str]]:
-    yield effect.ending == "proxy_error" and not setting.proxied, "no proxy is used"
+    if effect.ending == "proxy_error":
+        yield not setting.proxy, "no proxy is used"
+        yield effect.detail == "tls" and setting.proxy != "https", "the proxy is not https://"
     yield effect.no_http2 and not setting.http2, "the client does not speak HTTP/2 there"
     if not setting.uploads:
         sent = effect.at == "upload" or effect.ending == "early_answer"

@@ -157,7 +157,7 @@ class Judge:
             body = "" if answer is None else body_of(answer)
             if seen.method == "HEAD":
                 body = "none"
-        return Setting(call.proxied, bool(seen.content), call.http2, body, call.pool)
+        return Setting(call.proxy, bool(seen.content), call.http2, body, call.pool)
 
     def _harmed(
         self,

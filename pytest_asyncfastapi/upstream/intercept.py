@@ -63,15 +63,15 @@ class Call:
         return identity(self.transport), limit
 
     @property
-    def proxied(self) -> bool:
-        """Does the client go through a proxy?"""
-        return hasattr(getattr(self.transport, "_pool", None), "_proxy_url")
+    def proxy(self) -> str:
+        """The scheme of the client's proxy; empty where there is none."""
+        url = getattr(getattr(self.transport, "_pool", None), "_proxy_url", None)
+        return "" if url is None else str(url.scheme, "ascii")
 
     @property
     def handshakes_unbounded(self) -> bool:
         """Does it wait for a SOCKS proxy's handshake without a timeout, as in httpcore 1.0?"""
-        url = getattr(getattr(self.transport, "_pool", None), "_proxy_url", None)
-        if not getattr(url, "scheme", b"").startswith(b"socks"):
+        if not self.proxy.startswith("socks"):
             return False
         begin = self.library.core_part("_async.socks_proxy")._init_socks5_connection
         return not any("timeout" in name for name in inspect.signature(begin).parameters)

@@ -38,7 +38,8 @@ class Script:
     agrees on; `number` is what an HTTP/2 request carries, and `context` where
     its answer is made. `again()` gives the script of the next attempt to
     connect, or nothing where that one goes to the real network; `attempted`, which all
-    scripts of a call share, is filled once it has got that far.
+    scripts of a call share, is filled once it has got that far. With `proxy_tls` the first
+    TLS handshake of a connection is the one with an https:// proxy.
     """
 
     answer: Callable[[], Any]
@@ -49,6 +50,7 @@ class Script:
     again: Callable[[], Script | None] | None = None
     attempted: list[bool] = field(default_factory=list)
     ready: Callable[[], Any] | None = None
+    proxy_tls: bool = False
 
 
 # Which script applies to the call that is being sent in this context.
