@@ -38,7 +38,8 @@ def _reasons(effect: Effect, setting: Setting) -> Iterator[tuple[bool, str]]:
         yield sent or _is_only(effect, upload_rate=0.0), "the request has no body"
     if setting.http2:
         of_http1 = {"connection_close": False, "http10": False}
-        yield _is_only(effect, **of_http1), "the client speaks HTTP/2"
+        resets = (effect.ending, effect.detail) == ("early_answer", "reset")
+        yield resets or _is_only(effect, **of_http1), "the client speaks HTTP/2"
     yield setting.body == "none" and _only_in_body(effect), "the answer has no body"
     yield setting.body == "empty" and _only_paces_body(effect), "the answer's body is empty"
 

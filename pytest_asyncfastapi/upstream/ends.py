@@ -9,26 +9,19 @@ sync clients.) Knows no HTTP client library.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import ssl
 import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .alerts import certificate_required
+from .alerts import certificate_required, connection_reset
 from .moment import now, suspend
 from .peer import SCRIPT
 
 if TYPE_CHECKING:
     from .http2_ends import AsyncStreams
     from .peer import Peer, Script
-
-
-def connection_reset() -> ConnectionResetError:
-    """The error that the operating system gives for an RST."""
-    return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 def reset_in_upload(peer: Peer, script: Script | None) -> bool:

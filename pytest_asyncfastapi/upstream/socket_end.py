@@ -11,8 +11,8 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from .alerts import certificate_required
-from .ends import connection_reset, reset_in_upload
+from .alerts import certificate_required, connection_reset
+from .ends import reset_in_upload
 from .peer import SCRIPT
 
 if TYPE_CHECKING:
