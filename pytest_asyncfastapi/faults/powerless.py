@@ -32,7 +32,7 @@ def _reasons(effect: Effect, setting: Setting) -> Iterator[tuple[bool, str]]:
     if effect.ending == "proxy_error":
         yield not setting.proxy, "no proxy is used"
         yield effect.detail == "tls" and setting.proxy != "https", "the proxy is not https://"
-    yield effect.no_http2 and not setting.http2, "the client does not speak HTTP/2 there"
+    yield effect.no_http2 and setting.http2 is False, "the client does not speak HTTP/2 there"
     if not setting.uploads:
         sent = effect.at == "upload" or effect.ending == "early_answer"
         yield sent or _is_only(effect, upload_rate=0.0), "the request has no body"

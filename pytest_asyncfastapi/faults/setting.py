@@ -26,7 +26,7 @@ class Setting:
 
     proxy: str = "https"
     uploads: bool = True
-    http2: bool = False
+    http2: bool | None = None  # not known
     body: Literal["", "none", "empty"] = ""
     pool: Pool = NO_POOL
 

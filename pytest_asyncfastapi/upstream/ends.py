@@ -120,8 +120,7 @@ class _Async:
         """Take what the client writes; raises `ConnectionResetError` on RST."""
         script = SCRIPT.get()
         stops_reading = script is not None and script.effect.ending == "write_timeout"
-        # Over HTTP/2 the client waits by itself: its window is not opened.
-        if stops_reading and not self._peer.is_http2(data):
+        if stops_reading and not self._peer.reads_anyway(data):
             await anyio.sleep_forever()
         if reset_in_upload(self._peer, script) or self._peer.answers_early():
             raise connection_reset()

@@ -112,9 +112,15 @@ class Peer:
         self._out += early_head(effect)
         return True
 
-    def is_http2(self, data: bytes) -> bool:
-        """Does the client speak HTTP/2, now that it says this?"""
-        return self.http2 is not None or (not self._begun and data[: len(_PREFACE)] == _PREFACE)
+    def reads_anyway(self, data: bytes) -> bool:
+        """Is this read by a server that stops reading: HTTP/2, or a SOCKS proxy's handshake?
+
+        Over HTTP/2 the client waits by itself: its window is not opened.
+        """
+        if self.http2 is not None or self._socks is not None:
+            return True
+        head = bytes(data[: len(_PREFACE)])
+        return not self._begun and (head == _PREFACE or Socks.begins(head))
 
     def hear_plain(self, data: bytes) -> bool:
         """Take what is HTTP/1.1; anything else is left for `hear`."""

@@ -41,7 +41,7 @@ class SocketEnd:
         """Send to the peer; it takes everything, or nothing, or what its rate lets it take."""
         script = SCRIPT.get()
         stops_reading = script is not None and script.effect.ending == "write_timeout"
-        if stops_reading and not self._peer.is_http2(data):
+        if stops_reading and not self._peer.reads_anyway(data):
             wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         if reset_in_upload(self._peer, script) or self._peer.answers_early():
             self._peer.ended = True

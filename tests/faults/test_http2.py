@@ -502,3 +502,13 @@ def test_a_slow_upload_here_is_held_frame_by_frame(scope, faults, library, write
     outcome, elapsed = virtually(run)
     assert outcome == ("ok" if write == 5.0 else "timed out")
     assert 4.0 <= elapsed < 4.1 if write == 5.0 else elapsed < 2
+
+
+def test_http2_that_is_not_offered_counts_as_struck(scope, faults, library, mode):
+    """The client speaks HTTP/1.1, on each call."""
+    scope.router.get(URL).respond(text="ok")
+    rule = faults.on("*").no_http2()
+    found = fetch(library, mode, "", "")
+    assert [response.http_version for response in found] == ["HTTP/1.1"] * 2
+    assert rule.hits == 2
+    assert scope.findings() == []

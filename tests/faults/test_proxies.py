@@ -92,6 +92,13 @@ def test_a_socks_proxy_that_stalls(scope, faults, library, mode):
     assert "client.get(url)" in finding.where.source
 
 
+def test_a_server_behind_a_socks_proxy_that_stops_reading(faults, library, mode):
+    """The proxy reads its handshake; what follows meets the client's write budget."""
+    faults.on("*").write_timeout()
+    with pytest.raises(library.WriteTimeout):
+        fetch(library, mode, timeout=0.05)
+
+
 def test_a_timeout_around_the_call_ends_a_socks_proxy_that_stalls(scope, faults):
     """The app's own bound, as the message says."""
     scope.patience = lambda: 60  # as under virtual time
