@@ -91,6 +91,7 @@ async def test_an_async_client(kind: str) -> None:
             async with aclosing(response.aiter_raw()) as chunks:
                 await anext(chunks)
                 pieces = shop.sent
+                assert b"".join([chunk async for chunk in chunks]) in (b"", b"piece")
         try:
             await client.get("/late", timeout=0.01)
         except library.ReadTimeout:
