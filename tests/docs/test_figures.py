@@ -107,3 +107,27 @@ def test_the_peers_of_the_guard() -> None:
     for tool, found, swallowed, alarms in rows:
         more = f", and {swallowed} that the app swallowed" if swallowed != "0" else ""
         assert f"| {tool} | {found}{more} | {alarms} |" in page
+
+
+def test_how_many_examples_there_are() -> None:
+    """Projects in all, and suites of other tools."""
+    examples = [path for path in (pages.ROOT / "examples").iterdir() if path.is_dir()]
+    assert len(examples) == 5
+    assert "Five small projects" in said("docs/index.md")
+    suites = list((pages.ROOT / "examples/migrate/before").glob("test_*.py"))
+    assert len(suites) == 5
+    assert "`examples/migrate` has a suite for each of five of them" in said("README.md")
+
+
+@pytest.mark.parametrize("plugin", ["no:asyncfastapi", "asyncfastapi"])
+def test_strict_configuration_needs_the_plugin(pytester: pytest.Pytester, plugin: str) -> None:
+    """The last of the README's limits, and its opposite."""
+    pytester.makeini("[pytest]\nstrict = true\nasyncfastapi_app = shop:app\n")
+    pytester.makepyfile("def test_plain(): pass")
+    flags = () if plugin == "asyncfastapi" else ("-p", plugin)
+    result = pytester.runpytest_subprocess("-q", "-p", "no:asyncio", *flags)
+    if flags:
+        result.stderr.fnmatch_lines(["*Unknown config option: asyncfastapi_app*"])
+        assert result.ret != 0
+    else:
+        result.assert_outcomes(passed=1)
