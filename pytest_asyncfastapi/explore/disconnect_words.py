@@ -10,9 +10,9 @@ IN_WORDS = {
 WHY = {
     "side effect": "a client that goes away at the wrong moment leaves something half done",
     "leak": "each client that leaves uses up one more, until none is left",
-    "lock held": "everybody who needs it waits without end",
+    "lock held": "every request that needs it waits without limit",
     "stuck": "one client that goes away stops the app for everybody",
-    "broken afterwards": "what it held (a connection, a transaction) is in the way of others",
+    "broken afterwards": "what it held (a connection, a transaction) blocks others",
     "hung": "the server cannot get rid of this request",
     "failed": "a client that leaves is normal, and the cleanup must not fail",
     "cleanup cut off": "the rest of the cleanup did not run",

@@ -121,7 +121,7 @@ def nothing_to_sweep(test: str, only: str, before: int) -> Finding:
         kind="sweep.nothing",
         title=f"fault sweep: the test makes no upstream call{which}",
         why="the sweep has nothing to strike, and would always be green",
-        remedy="take the sweep away, or let the test reach the call (httpx and httpx2 are seen)",
+        remedy="remove the sweep, or let the test reach the call (httpx and httpx2 are seen)",
         test=test,
     )
 

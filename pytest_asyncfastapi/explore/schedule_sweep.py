@@ -255,8 +255,8 @@ def _refused(test: str, why: str) -> Finding:
         kind="schedules.refused",
         title=f"no other order could be tried: {why}",
         why="what has not been run has not been tested",
-        remedy="run this test on asyncio's own loop (anyio_backend = 'asyncio'), or take the "
-        "marker off",
+        remedy="run this test on asyncio's own loop (anyio_backend = 'asyncio'), or remove "
+        "the marker",
         test=test,
     )
 
