@@ -6,7 +6,6 @@ other's. Every room is imported when the test first needs it.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from . import exploring, given_faults, guarding
 from . import settings as settings_table
 from .advice import in_syntax
 from .claims import OUR_FIXTURES
+from .context import in_trio
 from .findings import Finding, FindingLog, swallowed_deadlock
 from .frames import UserCode
 from .lending import Lending
@@ -84,6 +84,8 @@ class TestState:
         # Exploring: what listens in this run, and what the runs before it came to.
         self.probe: Probe | None = None
         self.explored: list[Explored] = []
+        self._seen: dict[str, list[Finding]] = {}  # what the rooms saw by the end of a phase
+        self.repeated = False
         self.lending = Lending(self)  # inside of the body
         self.overridden = Watched(item.config)
 
@@ -210,7 +212,7 @@ class TestState:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            if not (required or _in_trio()):
+            if not (required or in_trio()):
                 return
             loop = None
         try:
@@ -247,6 +249,20 @@ class TestState:
 
     def collect(self, *, passed: bool, ended: bool = False) -> None:
         """Move what the rooms have seen so far into the log; `ended` when it is all."""
+        phase = "teardown" if ended else "call"
+        if not self.repeated:
+            self._seen[phase] = self._see(passed=passed, ended=ended)
+        found = [*self._seen.get(phase, ())]
+        failed = not passed and not ended
+        found.extend(exploring.verdict(self, passed=passed and not ended, failed=failed))
+        if self.deadlock and not self.deadlock_told:
+            found.append(swallowed_deadlock(self.deadlock))
+        self.log = FindingLog()
+        for finding in found:
+            allow = in_syntax(self.item.config, finding.allow)
+            self.log.add(replace(finding, test=finding.test or self.test, allow=allow))
+
+    def _see(self, *, passed: bool, ended: bool) -> list[Finding]:
         found: list[Finding] = []
         if self.guard is not None:
             found.extend(guarding.sorted_out(self, self.guard))
@@ -260,14 +276,13 @@ class TestState:
             found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
         found.extend(self.overridden.findings(self.test) if ended else ())
-        failed = not passed and not ended
-        found.extend(exploring.verdict(self, passed=passed and not ended, failed=failed))
-        if self.deadlock and not self.deadlock_told:
-            found.append(swallowed_deadlock(self.deadlock))
-        self.log = FindingLog()
-        for finding in found:
-            allow = in_syntax(self.item.config, finding.allow)
-            self.log.add(replace(finding, test=finding.test or self.test, allow=allow))
+        return found
+
+    def repeat(self) -> None:
+        """The phases of this run, which has ended, are reported again, with what came of it."""
+        self.repeated = self.passed = True
+        self.deadlock_told = False
+        self.reported, self.carried = [], None
 
     def news(self) -> list[Finding]:
         """The findings that no report has carried yet."""
@@ -306,11 +321,6 @@ class TestState:
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
-
-
-def _in_trio() -> bool:
-    trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def state_of(item: pytest.Item) -> TestState:
