@@ -264,6 +264,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         guarding.silence()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A replay that fits no test has failed."""
+    config = session.config
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    chosen = config.stash[settings.SETTINGS]
+    if not chosen.replay or terminal is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    from . import whole_run
+
+    if any(finding.severity == "error" for finding in whole_run.findings(terminal, config)):
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """The findings by place, like --durations."""
@@ -282,4 +296,5 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     )
     found, notes = on_reports.gather(terminalreporter)
     notes += whole_run.notes(terminalreporter, config)
+    found += whole_run.findings(terminalreporter, config)
     terminal.write_summary(terminalreporter, (found, notes))

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .explore.probe import Probe
     from .faults import Faults
     from .faults.client import ClientPlan
+    from .faults.rule import FaultRule
     from .options import Mode
     from .recording import Recording
     from .report.on_reports import Carried
@@ -79,6 +80,7 @@ class TestState:
         self.watching = Watching(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
+        self.given_rules: dict[str, FaultRule] = {}  # the faults of the whole run
         self.find_app: Callable[[], Any] = lambda: None
         self._gates: Gates | None = None
         # Exploring: what listens in this run, and what the runs before it came to.
@@ -118,7 +120,7 @@ class TestState:
         if self._scope is None:
             self._scope = given_faults.open_scope(self)
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
-            given_faults.add(self._scope.faults, self.settings, self.item)
+            self.given_rules = given_faults.add(self._scope.faults, self.settings, self.item)
             self._scope.activate()
         return self._scope
 
@@ -293,7 +295,7 @@ class TestState:
 
     def told_run(self) -> dict[str, Any]:
         """What only the reports of all tests together can judge, as plain data."""
-        return guarding.told(self)
+        return {**guarding.told(self), **given_faults.told(self)}
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
