@@ -67,6 +67,9 @@ def _asked(settings: Settings) -> Iterator[tuple[str, str]]:
 
 
 def _nothing(sweep: dict[str, Any]) -> str:
+    points = sweep["points"]
+    if points and all(point["verdict"] == "not reached" for point in points):
+        return "what the first run left keeps the app from its calls in all others"
     return str((sweep.get("about") or {}).get("nothing", ""))
 
 

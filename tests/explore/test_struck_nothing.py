@@ -57,6 +57,18 @@ def told(result) -> str:
             "are not seen)",
         ),
         (
+            "--asyncfastapi-sweep=faults",
+            CALLS.replace(
+                "    async with",
+                "    if hasattr(app, 'rows'):\n        return app.rows\n    async with",
+            ).replace(
+                "return (await http.get(URL)).raise_for_status().json()",
+                "app.rows = (await http.get(URL)).raise_for_status().json()",
+            ),
+            TEST,
+            "in 1 test: what the first run left keeps the app from its calls in all others",
+        ),
+        (
             "--asyncfastapi-sweep=disconnect",
             HOME,
             QUIET,
