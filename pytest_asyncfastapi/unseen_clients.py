@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from .frames import UserCode
 
 LIBRARIES = (
-    *("aiohttp", "requests", "urllib3", "niquests", "curl_cffi", "pycurl", "primp", "wreq"),
-    *("botocore", "boto3", "aiobotocore", "aioboto3", "grpc", "grpclib", "tornado", "treq"),
+    *("niquests", "curl_cffi", "pycurl", "primp", "wreq", "pyreqwest"),
+    *("grpc", "grpclib", "tornado", "treq"),
 )
 _known: dict[int, tuple[str, ...]] = {}  # by how many modules are imported
 
 
 def in_users_code(users: UserCode) -> tuple[str, ...]:
-    """`("shop/payments.py uses aiohttp",)`: the modules of the user that have such a library."""
+    """`("shop/payments.py uses grpc",)`: the modules of the user that have such a library."""
     count = len(sys.modules)
     if count not in _known:
         _known.clear()
@@ -30,11 +30,13 @@ def in_users_code(users: UserCode) -> tuple[str, ...]:
 
 def _look(users: UserCode) -> list[str]:
     found = []
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
         file = getattr(module, "__file__", None)
+        if name.partition(".")[0] in LIBRARIES:  # its own parts
+            continue
         if isinstance(file, str) and users.owns(file):
-            names = dict.fromkeys(_library(value) for value in list(vars(module).values()))
-            found += [f"{users.show(file)} uses {name}" for name in names if name]
+            used = dict.fromkeys(_library(value) for value in list(vars(module).values()))
+            found += [f"{users.show(file)} uses {library}" for library in used if library]
     return found
 
 

@@ -47,14 +47,14 @@ def told(result) -> str:
             "--asyncfastapi-sweep=faults",
             HOME,
             QUIET,
-            "in 1 test: no call of httpx or httpx2 was made",
+            "in 1 test: no call of httpx, httpx2, aiohttp or urllib3 was made",
         ),
         (
             "--asyncfastapi-sweep=faults",
-            "import requests\n" + HOME,
+            "import pycurl\n" + HOME,
             QUIET,
-            "in 1 test: no call of httpx or httpx2 was made (shopapp.py uses requests, whose calls "
-            "are not seen)",
+            "in 1 test: no call of httpx, httpx2, aiohttp or urllib3 was made (shopapp.py uses "
+            "pycurl, whose calls are not seen)",
         ),
         (
             "--asyncfastapi-sweep=faults",
@@ -97,7 +97,7 @@ def told(result) -> str:
             "--asyncfastapi-fault=https://up.example/*: refused",
             HOME,
             QUIET,
-            "no call of httpx or httpx2 was made",
+            "no call of httpx, httpx2, aiohttp or urllib3 was made",
         ),
         (
             "--asyncfastapi-fault=https://up.example/*: truncated",
@@ -111,7 +111,9 @@ def told(result) -> str:
 )
 def test_what_struck_nothing_is_said(project, flag: str, app: str, tests: str, reason: str) -> None:
     """A warning at the end; the tests keep their results."""
-    result = project(app, tests).runpytest(flag)
+    pytester = project(app, tests)
+    pytester.makepyfile(pycurl="class Curl: pass")
+    result = pytester.runpytest(flag)
     result.assert_outcomes(passed=1)
     assert f"warn {flag.partition('=')[0]}=" in told(result)
     assert f"struck nothing in the whole run: {reason}" in told(result)
