@@ -243,7 +243,11 @@ class ScheduleSweep:
 
     def about(self, clean: Run) -> dict[str, Any]:
         """What the ordinary order was."""
-        return {"decisions": clean.state.probe.body.decisions}
+        probe = clean.state.probe
+        told: dict[str, Any] = {"decisions": probe.body.decisions}
+        if probe.refused or not probe.body.decisions:
+            told["nothing"] = probe.refused or "no two tasks were ready at the same time"
+        return told
 
 
 def _trace(result: Result) -> str:
