@@ -91,7 +91,7 @@ def told(result) -> str:
             "--asyncfastapi-fault=https://up.example/*: refused, after=3",
             CALLS,
             TEST,
-            "it saw 1 call and spared them",
+            "its schedule selected none of the calls that it saw: 1",
         ),
         (
             "--asyncfastapi-fault=https://up.example/*: refused",
