@@ -92,7 +92,7 @@ def _job_of(frame: FrameType) -> Callable[[], Iterator[Any]] | None:
         return lambda: _awaiting(_asyncio_future(job))
     if (module, name) == ("trio._threads", "worker_fn"):
         register = frame.f_locals.get("task_register", ())
-        return lambda: (task for task in register if task is not None)
+        return lambda: _suspended(register)
     return None
 
 
@@ -106,6 +106,17 @@ def _waiting_for(job: Callable[[], Iterator[Any]]) -> Any:
             return None
         time.sleep(_POLL)
     return None
+
+
+def _suspended(register: Any) -> Iterator[Any]:
+    """The task of trio's in this register, once it stands at its `await`."""
+    for task in register:
+        for _ in range(_POLLS):
+            if task is None or not task.coro.cr_running:
+                break
+            time.sleep(_POLL)
+        if task is not None:
+            yield task
 
 
 def _asyncio_future(job: Any) -> Any:

@@ -205,7 +205,7 @@ def test_a_rule_shows_the_words_that_made_it(words):
         ("*: tls_error=^old", "'old' is not a TLS error: write untrusted, hostname,"),
         (
             "*: proxy_error=^404",
-            "'404' is not a proxy error: write 407, 502, 503, 504, eof, refused or stall",
+            "'404' is not a proxy error: write 407, 502, 503, 504, eof",
         ),
         ("*: proxy_error^", "'proxy_error' needs which (proxy_error=503)"),
         ("*: latency=1s, ^head=2s", "'head' is said twice"),
