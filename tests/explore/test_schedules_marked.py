@@ -173,6 +173,7 @@ def test_the_flag_does_not_fail_tests_on_trio(pytester: pytest.Pytester) -> None
         async def test_a(anyio_backend_name):
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(anyio.sleep, 0)
+                tasks.start_soon(anyio.sleep, 0)
         """
     )
     flags = ("-q", "-p", "no:asyncio", "-p", "no:trio", "--asyncfastapi-schedules=2")
