@@ -181,7 +181,6 @@ def test_the_flag_does_not_fail_tests_on_trio(pytester: pytest.Pytester) -> None
     result.assert_outcomes(passed=2)
     result.stdout.fnmatch_lines(["*warn*no other order could be tried: trio chooses the order*"])
     assert "struck nothing" not in result.stdout.str()
-    result.assert_outcomes(failed=1)
 
 
 @pytest.mark.parametrize(
