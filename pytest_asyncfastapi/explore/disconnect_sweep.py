@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 KIND = "disconnect"
 _MODES: tuple[Mode, ...] = ("leave", "cancel", "cancel_always")
 # What a cleanup that was cut off leaves behind; a broken invariant counts all the same.
-_FOLLOWS = ("leak", "stuck", "broken afterwards", "failed", "teardown")
+_FOLLOWS = ("leak", "stuck", "not given back", "broken afterwards", "failed", "teardown")
 _ECHOES = (RuntimeError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
 
 
@@ -109,10 +109,7 @@ class DisconnectPoint:
             )
         yield from problems.of_findings(run, clean)
         yield from problems.of_the_end(run, clean)
-        for lock in run.state.probe.held:
-            if lock not in clean.state.probe.held:
-                told = f"{lock.what} taken at {lock.where} is still held"
-                yield Problem("lock held", told, lock.where, disconnect_words.ASYNC_WITH)
+        yield from _held(run.state.probe, clean.state.probe)
         yield from _afterwards(run, clean)
         if answer.error is not None and not _is_cancel(answer.error):
             yield Problem(
@@ -230,6 +227,19 @@ class DisconnectSweep:
             "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
             "columns": list(self.asked.modes),
         }
+
+
+def _held(probe: Probe, clean: Probe) -> Iterator[Problem]:
+    """The locks that are not released, and what was taken from a pool and not put back."""
+    for lock in probe.held:
+        if lock not in clean.held:
+            told = f"{lock.what} taken at {lock.where} is still held"
+            yield Problem("lock held", told, lock.where, disconnect_words.ASYNC_WITH)
+    for lost in probe.missing:
+        # What a consumer takes from a queue of jobs is put back in no run.
+        if lost.where in clean.returned and lost not in clean.missing:
+            told = f"what was taken from a {lost.what} at {lost.where} is not put back"
+            yield Problem("not given back", told, lost.where)
 
 
 def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:

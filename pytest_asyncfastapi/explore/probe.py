@@ -25,6 +25,7 @@ from .steps import cancelled as _cancelled
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..findings import Location
     from .answers import Cut
     from .calls import Calls
 
@@ -94,7 +95,9 @@ class Probe:
         self.client: Any = None
         self._leaver = Leaver(self.answers)
         self._locks = HeldLocks(state.user_code) if stepped else None
-        self.held: list[Held] = []
+        self.held: list[Held] = []  # locks
+        self.missing: list[Held] = []  # what was taken from a pool
+        self.returned: set[Location] = set()  # lines that have put back what they took
         self.on_trio = False
 
     def join(self, client: Any) -> None:
@@ -157,7 +160,8 @@ class Probe:
             await _calm()
         self._enter("over")
         if self._locks is not None:
-            self.held = self._locks.held()
+            self.held, self.missing = self._locks.held(), self._locks.missing()
+            self.returned = self._locks.returned
         await self._ask_invariant()
         await self._ask_again()
         self.reached_end = True
