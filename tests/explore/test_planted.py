@@ -418,7 +418,7 @@ FOUND_IN_THE_STOCKROOM = {
     "desk": ("disconnect sweep: lock held when*", "await app.state.desks.acquire()"),
     "token": ("race: *", 'await app.state.http.post("https://up.example/token")'),
     "pay": ("race: *", 'await app.state.http.post("https://up.example/pay")'),
-    "sell": ("race: *", "async with app.state.lock:"),
+    "sell": ("race: *", "in hops (from sell:"),
     "order": ("race: *", "await session.execute(text("),
     "limited": ("race: *", "await asyncio.sleep(0)"),
 }
