@@ -10,6 +10,7 @@ IN_WORDS = {
 WHY = {
     "side effect": "a client that goes away at the wrong moment leaves something half done",
     "leak": "every client that goes away leaves something behind, until there is no more",
+    "cleanup not run": "every client that goes away leaves something behind, until there is no more",
     "lock held": "everybody who needs it waits without end",
     "not given back": "each client that goes away takes one out of the pool, until it is empty",
     "stuck": "one client that goes away stops the app for everybody",
@@ -17,6 +18,7 @@ WHY = {
     "hung": "the server cannot get rid of this request",
     "failed": "a client that goes away is no error, and its cleanup must not fail",
     "cleanup cut off": "the rest of the cleanup did not run",
+    "lost background task": "nobody does what it was to do, and nobody is told",
     "cancel swallowed": "whoever cancels it (a timeout, a server that shuts down) is not obeyed",
     "database gone": "so nothing can be said of the app after this cut",
 }

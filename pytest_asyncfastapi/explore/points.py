@@ -8,10 +8,11 @@ neither pytest nor how anything is injected.
 from __future__ import annotations
 
 import json
-import traceback
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
+
+from .left import forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -76,15 +77,8 @@ class Run:
 
     def let_go(self) -> None:
         """Forget what the frames of its errors hold: a connection that keeps a database locked."""
-        waiting: list[BaseException | None] = list(self.errors.values())
-        seen: set[int] = set()
-        while waiting:
-            error = waiting.pop()
-            if error is None or id(error) in seen:
-                continue
-            seen.add(id(error))
-            traceback.clear_frames(error.__traceback__)
-            waiting += [error.__cause__, error.__context__, *getattr(error, "exceptions", ())]
+        for error in self.errors.values():
+            forget_frames(error)
 
     def new_findings(self, clean: Run, *, without: Iterable[str] = ()) -> list[Finding]:
         """What the rooms saw in this run and not in the clean one."""
