@@ -22,6 +22,7 @@ _WHY = {
     "side effect": "a failed request has changed something all the same",
     "cached failure": "one bad answer of the upstream's outlives the outage",
     "no timeout": "a silent upstream holds the request and its connection as long as it likes",
+    "cleanup not run": "every failure leaves something behind, until there is no more",
     "leak": "every failure leaves something behind, until there is no more",
     "masked": "the caller cannot tell this answer from a good one",
     "lost background task": "the caller has been told that all is well, and nobody will do it",
