@@ -57,7 +57,7 @@ def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
         return None
     from .explore.schedule_sweep import ScheduleSweep
 
-    return ScheduleSweep(asked, item.nodeid)
+    return ScheduleSweep(asked, item.nodeid, required=_marked(item, "schedules"))
 
 
 # Every way to explore: what its tokens begin with, the marker, and what makes it.

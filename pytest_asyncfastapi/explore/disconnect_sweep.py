@@ -7,15 +7,13 @@ every await from there on (as the cancel scopes of anyio and trio do).
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 from ..findings import Finding
 from . import disconnect_words, problems
 from .answers import Cut, Mode
+from .cut_errors import is_cancel
 from .grouped import grouped
 from .memory_database import is_memory_database
 from .points import Result, Run
@@ -31,8 +29,10 @@ if TYPE_CHECKING:
 KIND = "disconnect"
 _MODES: tuple[Mode, ...] = ("leave", "cancel", "cancel_always")
 # What a cleanup that was cut off leaves behind; a broken invariant counts all the same.
-_FOLLOWS = ("leak", "stuck", "broken afterwards", "failed", "teardown")
-_ECHOES = (RuntimeError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
+_FOLLOWS = (
+    *("leak", "cleanup not run", "not given back", "stuck"),
+    *("broken afterwards", "failed", "teardown"),
+)
 
 
 @dataclass(eq=False)
@@ -91,6 +91,7 @@ class DisconnectPoint:
                 f"{answer.status}: its caller waits on, and so does a server that shuts down",
                 answer.cut_at,
             )
+        yield from problems.of_tasks(run, clean)
         for again in _served_no_more(run, clean):
             if is_memory_database(again.error):
                 yield Problem(
@@ -109,12 +110,10 @@ class DisconnectPoint:
             )
         yield from problems.of_findings(run, clean)
         yield from problems.of_the_end(run, clean)
-        for lock in run.state.probe.held:
-            if lock not in clean.state.probe.held:
-                told = f"{lock.what} taken at {lock.where} is still held"
-                yield Problem("lock held", told, lock.where, disconnect_words.ASYNC_WITH)
+        yield from _held(run.state.probe, clean.state.probe)
+        yield from problems.of_generators(run, clean)
         yield from _afterwards(run, clean)
-        if answer.error is not None and not _is_cancel(answer.error):
+        if answer.error is not None and not is_cancel(answer.error):
             yield Problem(
                 "failed",
                 f"{answer.label} raised {problems.told(answer.error)} as it was cut",
@@ -236,6 +235,19 @@ class DisconnectSweep:
         return {**told, "nothing": waits}
 
 
+def _held(probe: Probe, clean: Probe) -> Iterator[Problem]:
+    """The locks that are not released, and what was taken from a pool and not put back."""
+    for lock in probe.held:
+        if lock not in clean.held:
+            told = f"{lock.what} taken at {lock.where} is still held"
+            yield Problem("lock held", told, lock.where, disconnect_words.ASYNC_WITH)
+    for lost in probe.missing:
+        # What a consumer takes from a queue of jobs is put back in no run.
+        if lost.where in clean.returned and lost not in clean.missing:
+            told = f"what was taken from a {lost.what} at {lost.where} is not put back"
+            yield Problem("not given back", told, lost.where)
+
+
 def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:
     """Is the same request still answered, after the one that was cut?"""
     for again in _served_no_more(run, clean):
@@ -280,35 +292,3 @@ def _cut_answer(cut: Cut, run: Run) -> Answer | None:
     answers = run.state.probe.answers.all
     answer = answers[cut.request - 1] if cut.request <= len(answers) else None
     return answer if answer is not None and answer.cut else None
-
-
-def _is_cancel(error: BaseException) -> bool:
-    """Is it only the echo of having been cut: a cancellation, a client that is gone?"""
-    import asyncio
-
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_cancel(inner) for inner in error.exceptions)
-    if _is_frameworks(error):
-        return True
-    trio = sys.modules.get("trio")
-    kinds = (asyncio.CancelledError, *((trio.Cancelled,) if trio is not None else ()))
-    # Starlette's word for it, and the client room's.
-    return isinstance(error, kinds) or type(error).__name__ in (
-        "ClientDisconnect",
-        "ClientDisconnected",
-        "WebSocketDisconnect",
-    )
-
-
-def _is_frameworks(error: BaseException) -> bool:
-    """Is it what Starlette's middleware raises where the app below it was cancelled?
-
-    Nearly every app has one, and its code cannot do anything about it.
-    """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or type(error).__module__.partition(".")[0] not in ("builtins", "anyio"):
-        return False
-    module = trace.tb_frame.f_globals.get("__name__", "")
-    return module == "starlette.middleware.base" and isinstance(error, _ECHOES)

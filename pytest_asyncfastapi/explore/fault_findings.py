@@ -22,6 +22,7 @@ _WHY = {
     "side effect": "a failed request has changed something all the same",
     "cached failure": "one bad answer of the upstream's outlives the outage",
     "no timeout": "a silent upstream holds the request and its connection as long as it likes",
+    "cleanup not run": "each failure uses up one more, until none is left",
     "leak": "each failure uses up one more, until none is left",
     "masked": "the caller cannot tell this answer from a good one",
     "lost background task": "the caller has received a success, and the work is not done",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..findings import Finding
 from ..units import show
+from .left import forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -73,6 +74,11 @@ class Run:
     def error(self) -> BaseException | None:
         """What went wrong first."""
         return next(iter(self.errors.values()), None)
+
+    def let_go(self) -> None:
+        """Forget what the frames of its errors hold: a connection that keeps a database locked."""
+        for error in self.errors.values():
+            forget_frames(error)
 
     def new_findings(self, clean: Run, *, without: Iterable[str] = ()) -> list[Finding]:
         """What the rooms saw in this run and not in the clean one."""

@@ -68,7 +68,8 @@ class Stepped:
                 yielded = coroutine.throw(error) if error is not None else coroutine.send(value)
             except StopIteration as stop:
                 return stop.value
-            error = None
+            finally:
+                error = None  # else this frame and the error would keep each other
             self._suspended()
             try:
                 value = yield yielded
