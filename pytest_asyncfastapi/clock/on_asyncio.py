@@ -93,8 +93,8 @@ def _check(loop: Any) -> None:
     if not hasattr(getattr(loop, "_selector", None), "get_map"):
         name = f"{type(loop).__module__}.{type(loop).__qualname__}"
         raise ClockError(
-            f"virtual time needs asyncio's own event loop; {name} (uvloop?) hides when it is "
-            "idle: remove it for this test or don't ask for `clock`"
+            f"virtual time needs asyncio's own event loop; {name} (uvloop?) does not show "
+            "when it is idle: remove it for this test or don't ask for `clock`"
         )
     other = getattr(loop._selector.select, "__self__", None)
     if isinstance(other, VirtualSelect) and other.on:

@@ -283,7 +283,7 @@ def _nothing(test: str) -> Finding:
         kind="sweep.nothing",
         title="disconnect sweep: no request of the test ever waits",
         why="the sweep has nothing to cut, and would always be green",
-        remedy="take the sweep away, or send the request by `asgi_client`",
+        remedy="remove the sweep, or send the request with `asgi_client`",
         test=test,
     )
 

@@ -89,7 +89,7 @@ def of_the_end(run: Run, clean: Run) -> Iterator[Problem]:
     """The run hung, the invariant does not hold, or the app serves no more."""
     probe = run.state.probe
     if run.state.deadlock:
-        yield Problem("hung", "everybody waits for somebody: " + _first(run.state.deadlock))
+        yield Problem("hung", "every task waits for another: " + _first(run.state.deadlock))
     elif _still_running(run):
         yield Problem("hung", _first(str(_still_running(run))))
     if probe.broken is not None:

@@ -183,7 +183,7 @@ class Within:
         if replay:
             point = exploration.point(replay, clean)
             if point is None:
-                raise ValueError(f"replay={replay!r} is no point of this scenario")
+                raise ValueError(f"replay={replay!r} is not a point of this scenario")
             points = [point]
         else:
             points = list(exploration.points(clean, explored.results))

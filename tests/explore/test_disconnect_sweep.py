@@ -298,7 +298,7 @@ def test_a_test_without_an_await_has_nothing_to_cut(project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("modes=['go']", "modes='go' is none of leave, cancel, cancel_always"),
+        ("modes=['go']", "modes='go' must be one of leave, cancel, cancel_always"),
         ("mode='leave'", "disconnect_sweep has no argument 'mode'; did you mean 'modes'? *"),
     ],
 )
