@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..faults.table import SWEEP
 from . import fault_findings, injected
 from .calls import Calls, Target, plain
 from .fault_verdict import judge
@@ -115,7 +116,7 @@ class FaultSweep:
         calls = Calls(recorder, setup=self.asked.setup)
         id, reach = (None, "") if point is None else (point.made.id, point.reach)
         target = Target(calls, id, reach)
-        state.faults.give(target, effect, origin="the sweep")
+        state.faults.give(target, effect, origin=SWEEP)
         state.want_clock()
         return calls, target
 
