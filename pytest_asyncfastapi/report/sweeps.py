@@ -117,7 +117,7 @@ def _matrix(sweep: dict[str, Any]) -> list[str]:
         if any((row, name) in cells for name in columns):
             shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
             lines.append(f"  {row:>4}{shown}".rstrip())
-    struck = {re.match(r"\d+", row).group() for row, _ in cells}  # type: ignore[union-attr]
+    struck = {row.partition("+")[0] for row, _ in cells}
     for row, call in rows.items():
         if row not in struck:
             continue

@@ -105,6 +105,50 @@ def test_a_cleanup_that_is_cut_off_is_listed_apart(project) -> None:
     )
 
 
+LOOP = """
+held = []
+
+async def hop():
+    await asyncio.sleep(0)
+
+@app.post("/")
+async def hold():
+    for _ in range(30):
+        await hop()
+    await hop()
+    await asyncio.sleep(1)
+"""
+
+
+def test_of_equal_awaits_three_are_cut(project) -> None:
+    """The first, middle and last of those at one line, called from one line; the rest is told."""
+    tests = """
+@pytest.mark.disconnect_sweep
+async def test_hold(asgi_client):
+    for _ in range(5):
+        await asgi_client.post("/")
+"""
+    result = project(LOOP, tests).runpytest("-v")
+    result.assert_outcomes(passed=1)
+    # Of 150, 5 and 5 awaits three each, in three ways.
+    result.stdout.fnmatch_lines(
+        ["disconnect sweep of test_it.py::test_hold: 27 points, 0 bad, *",
+         "  POST / -> 200: 32 awaits (29 equal to others not cut)"]
+    )  # fmt: skip
+
+
+def test_an_await_that_is_not_sampled_can_be_replayed(project) -> None:
+    """By its token, which counts all of them."""
+    tests = """
+@pytest.mark.disconnect_sweep
+async def test_hold(asgi_client):
+    await asgi_client.post("/")
+"""
+    result = project(LOOP, tests).runpytest("-v", "--asyncfastapi-replay=disconnect:1.7:leave")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["disconnect sweep of test_it.py::test_hold: 1 points, 0 bad, *"])
+
+
 LOCKED = """
 lock = asyncio.Lock()
 held = []
