@@ -225,8 +225,6 @@ def _forget(item: Any) -> None:
     item.user_properties.clear()
 
 
-
-
 def _let_go(run: Run) -> None:
     """Collect what a failed run has left; a warning of it would be the next run's failure."""
     run.let_go()
