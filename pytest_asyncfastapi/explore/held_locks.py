@@ -140,5 +140,6 @@ def _locks() -> Iterator[Any]:
     """The classes that are heard."""
     yield from (asyncio.Lock, asyncio.Semaphore)
     backend = sys.modules.get("anyio._backends._asyncio")
-    if hasattr(backend, "Semaphore"):
-        yield backend.Semaphore
+    semaphore = getattr(backend, "Semaphore", None)
+    if semaphore is not None:
+        yield semaphore
