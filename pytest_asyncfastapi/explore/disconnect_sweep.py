@@ -234,7 +234,7 @@ class DisconnectSweep:
         """The requests, how often each suspends, and how many of these places are not tried."""
         answers = clean.state.probe.answers.all
         tried = Counter(request for request, _ in _sampled(answers))
-        return {
+        told: dict[str, Any] = {
             "left_out": {
                 str(n): answer.steps - tried[n]
                 for n, answer in enumerate(answers, 1)
@@ -243,6 +243,10 @@ class DisconnectSweep:
             "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
             "columns": list(self.asked.modes),
         }
+        if any(answer.steps for answer in answers):
+            return told
+        waits = "no request of `asgi_client` ever waits" if answers else "no request was made"
+        return {**told, "nothing": waits}
 
 
 def _sampled(answers: Sequence[Answer]) -> list[tuple[int, int]]:

@@ -10,7 +10,7 @@ IN_WORDS = {
 WHY = {
     "side effect": "a client that goes away at the wrong moment leaves something half done",
     "leak": "every client that goes away leaves something behind, until there is no more",
-    "cleanup not run": "what it holds is not given back, and each such client adds to it",
+    "cleanup not run": "each client that goes away leaves something behind, until there is no more",
     "lock held": "everybody who needs it waits without end",
     "not given back": "each client that goes away takes one out of the pool, until it is empty",
     "stuck": "one client that goes away stops the app for everybody",

@@ -139,7 +139,6 @@ class HeldLocks:
 def _locks() -> Iterator[Any]:
     """The classes that are heard."""
     yield from (asyncio.Lock, asyncio.Semaphore)
-    backend = sys.modules.get("anyio._backends._asyncio")
-    semaphore = getattr(backend, "Semaphore", None)
-    if semaphore is not None:
-        yield semaphore
+    backend: Any = sys.modules.get("anyio._backends._asyncio")
+    if hasattr(backend, "Semaphore"):
+        yield backend.Semaphore
