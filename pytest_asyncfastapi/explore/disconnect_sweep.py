@@ -7,6 +7,7 @@ every await from there on (as the cancel scopes of anyio and trio do).
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ from .answers import Cut, Mode
 from .cut_errors import is_cancel
 from .grouped import grouped
 from .memory_database import is_memory_database
-from .points import Result, Run
+from .points import Result, Run, sampled
 from .probe import Probe
 from .problems import Problem
 
@@ -175,7 +176,10 @@ class DisconnectSweep:
         )
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[DisconnectPoint]:
-        """Every suspension of every request, in every way."""
+        """Every suspension of every request, in every way; of many equal ones some."""
+        return self._cuts(clean, _sampled(clean.state.probe.answers.all))
+
+    def _cuts(self, clean: Run, places: list[tuple[int, int]]) -> list[DisconnectPoint]:
         probe = clean.state.probe
         self.times = [answer.duration for answer in probe.answers.all]
         # On trio there is no other way than for good.
@@ -184,8 +188,7 @@ class DisconnectSweep:
             modes.remove("cancel")
         return [
             DisconnectPoint(self, Cut(request, step, mode))
-            for request, answer in enumerate(probe.answers.all, 1)
-            for step in range(1, answer.steps + 1)
+            for request, step in places
             for mode in modes
         ]
 
@@ -208,8 +211,13 @@ class DisconnectSweep:
         return ()
 
     def point(self, token: str, clean: Run) -> DisconnectPoint | None:
-        """The point of this token."""
-        return next((p for p in self.points(clean, ()) if p.token == token), None)
+        """The point of this token, sampled or not."""
+        places = [
+            (request, step)
+            for request, answer in enumerate(clean.state.probe.answers.all, 1)
+            for step in range(1, answer.steps + 1)
+        ]
+        return next((p for p in self._cuts(clean, places) if p.token == token), None)
 
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
         """The bad points by what is wrong and where, and the cleanups that were cut off."""
@@ -223,9 +231,15 @@ class DisconnectSweep:
         return grouped(self.test, "disconnect sweep", done, _title, disconnect_words.WHY)
 
     def about(self, clean: Run) -> dict[str, Any]:
-        """The requests and how often each suspends."""
+        """The requests, how often each suspends, and how many of these places are not tried."""
         answers = clean.state.probe.answers.all
+        tried = Counter(request for request, _ in _sampled(answers))
         told: dict[str, Any] = {
+            "left_out": {
+                str(n): answer.steps - tried[n]
+                for n, answer in enumerate(answers, 1)
+                if answer.steps > tried[n]
+            },
             "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
             "columns": list(self.asked.modes),
         }
@@ -233,6 +247,18 @@ class DisconnectSweep:
             return told
         waits = "no request of `asgi_client` ever waits" if answers else "no request was made"
         return {**told, "nothing": waits}
+
+
+def _sampled(answers: Sequence[Answer]) -> list[tuple[int, int]]:
+    """The suspensions to cut at, as request and step: of equal ones the first, middle and last.
+
+    Equal are those of the same endpoint with the same lines above them, to the innermost.
+    """
+    groups: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+    for request, answer in enumerate(answers, 1):
+        for step, place in enumerate(answer.places, 1):
+            groups[(answer.endpoint, place)].append((request, step))
+    return sorted(each for group in groups.values() for each in sampled(group))
 
 
 def _held(probe: Probe, clean: Probe) -> Iterator[Problem]:

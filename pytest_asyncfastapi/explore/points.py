@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..findings import Finding
 from ..units import show
@@ -18,6 +18,9 @@ from .left import forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+
+_Each = TypeVar("_Each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +220,15 @@ class Explored:
             # A copy is plain: the labels of recorded requests are more than text.
             **({"about": deepcopy(self.about)} if self.about else {}),
         }
+
+
+# Equal calls, or equal awaits, that are all tried; of more the first, middle and last are.
+ALL = 3
+
+
+def sampled(group: Sequence[_Each]) -> Sequence[_Each]:
+    """Those of a group of equals that are worth a run."""
+    return group if len(group) <= ALL else (group[0], group[len(group) // 2], group[-1])
 
 
 NOT_JUDGED = "not judged"

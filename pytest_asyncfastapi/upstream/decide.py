@@ -234,8 +234,7 @@ class Judge:
         match: Match | None,
     ) -> Decision:
         if router is not None and match is not None:
-            # Where there are faults, calls wait for connections: those that none strikes too.
-            play = len(self._faults) > 0 or router.needs_network(match[0])
+            play = self._faults.fill_pools or router.needs_network(match[0])
             return Decision("play" if play else "answer", "router", match=match)
         return Decision("answer", self._source(call, seen, router, where))
 

@@ -196,6 +196,53 @@ print({point.verdict for point in report.points}, report)
 """
 
 
+RESET = """
+prices, ready = [], asyncio.Event()
+
+@app.post("/fill")
+async def fill():
+    await asyncio.sleep(0)
+    async with httpx.AsyncClient(timeout=5) as http:
+        prices[:] = [(await http.get(URL)).raise_for_status().json()["n"]]
+
+@app.get("/")
+async def price():
+    await asyncio.sleep(0)
+    return prices[0]
+"""
+FILL = 'lambda: asgi_client.post("/fill")'
+
+
+@pytest.mark.parametrize("setup", ["False", "True"])
+def test_calls_of_reset_are_struck_where_that_is_asked_for(swept, setup: str) -> None:
+    """As those of fixtures are with the marker."""
+    result = swept(
+        RESET,
+        f"""
+report = await explore_faults({GET}, faults=["500"], reset={FILL}, setup={setup}, check=False)
+print("struck:", [point.token for point in report.points])
+print("found:", report.findings[0].title)
+""",
+    )
+    tokens = "['faults:1:500']" if setup == "True" else "[]"
+    assert f"struck: {tokens}" in result.stdout.str()
+    found = "unhandled when GET *" if setup == "True" else "the test makes no upstream call"
+    result.stdout.fnmatch_lines([f"found: fault sweep: {found}"])
+
+
+@pytest.mark.parametrize(("setup", "requests"), [("False", "GET /"), ("True", "POST /fill, GET /")])
+def test_requests_of_reset_are_cut_where_that_is_asked_for(swept, setup: str, requests) -> None:
+    result = swept(
+        RESET,
+        f"""
+report = await explore_disconnects({GET}, reset={FILL}, setup={setup}, check=False)
+cut = dict.fromkeys(point.data["activity"] for point in report.points)
+print("cut:", ", ".join(cut), len(report.bad))
+""",
+    )
+    result.stdout.fnmatch_lines([f"cut: {requests} *"])
+
+
 def test_an_invariant_finds_what_a_fault_leaves(swept) -> None:
     """It may raise or return False; `reset` makes new what all runs share."""
     result = swept(ORDERS.replace("ROLLBACK", "pass"), CHECKED)
