@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from ..ending import end_below
+from ..await_chains import user_lines
+from ..ending import below, end_below
 from ..tasks import current_task
 from .calls import CALLER
 from .steps import Stepped, cancelled
@@ -183,7 +184,7 @@ class Answers:
                 if cut.mode == "cancel" and _is_shielded(task, scope):
                     stepped.at(stepped.count + 1, cut_now)  # it has said: not here
                     return
-                answer.cut, answer.cut_at, started = True, stepped.where(), answer.started
+                answer.cut, answer.cut_at, started = True, self._where(stepped), answer.started
                 if cut.mode == "leave":
                     if not answer.complete:
                         leave()
@@ -210,6 +211,13 @@ class Answers:
                     stepped.end_by_force()
         if answer.cut and not answer.complete:
             leave()
+
+    def _where(self, stepped: Stepped) -> Location | None:
+        """The user's line that it waits at; below middleware the handler has a task of its own."""
+        if (where := stepped.where()) is not None:
+            return where
+        lines = (user_lines(task, self._user_code) for task in below(current_task()))
+        return next((found[-1] for found in lines if found), None)
 
 
 def _nobody() -> None:

@@ -76,6 +76,37 @@ def test_what_middleware_of_starlette_raises_when_it_is_cut_is_not_the_apps(proj
     result.stdout.no_fnmatch_line("*No response returned*")
 
 
+SEATED = """
+from starlette.middleware.base import BaseHTTPMiddleware
+
+class Plain(BaseHTTPMiddleware):
+    pass
+
+seats = []
+app.add_middleware(Plain, dispatch=lambda request, call_next: call_next(request))
+
+@app.get("/")
+async def index():
+    seats.append(1)
+    await asyncio.sleep(1)
+    seats.clear()
+"""
+
+
+def test_below_middleware_the_line_of_the_handler_is_named(project) -> None:
+    """Its task is another one than that which is cut."""
+    tests = """
+def nobody_sits():
+    assert shopapp.seats == []
+""" + MARKED.replace("sweep", "sweep(invariant=nobody_sits)")
+    result = project(SEATED, tests).runpytest()
+    result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(
+        ["disconnect sweep: side effect when the client leaves, * at shopapp.py:*",
+         "              await asyncio.sleep(1)"]
+    )  # fmt: skip
+
+
 def test_what_middleware_of_the_app_raises_when_it_is_cut_is(project) -> None:
     app = MIDDLEWARE.format(before="pass", caught="raise LookupError('no session') from None")
     result = project(app, MARKED).runpytest()
