@@ -8,7 +8,6 @@ knows nothing of categories' severities, guards or pytest.
 
 from __future__ import annotations
 
-import opcode
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ..frames import UserCode, identity, is_stdlib
 from .borders import RUNS, WRAPPERS, is_border, outside
 from .catalog import Named, find_named
+from .operands import enters_with
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -274,9 +274,4 @@ def import_statement(stack: list[Spot]) -> list[Spot]:
 
 def at_with_statement(spot: Spot) -> bool:
     """Does this frame stand at the entry of a `with` block (a lock, mostly)?"""
-    return _opname(spot.code, spot.lasti) in ("BEFORE_WITH", "LOAD_SPECIAL")
-
-
-def _opname(code: CodeType, offset: int) -> str:
-    raw = code.co_code
-    return opcode.opname[raw[offset]] if 0 <= offset < len(raw) else ""
+    return enters_with(spot.code, spot.lasti)
