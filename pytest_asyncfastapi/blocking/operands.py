@@ -33,9 +33,8 @@ _LONGEST_CHAIN = 6
 # the instruction that begins to.
 _COMPREHENSION = ("SWAP", "BUILD_LIST", "BUILD_SET", "BUILD_MAP", "LOAD_FAST_AND_CLEAR")
 # From Python 3.14 on `a[b]` is one of the binary operators.
-_SUBSCRIPT = next(
-    (n for n, (name, _) in enumerate(getattr(opcode, "_nb_ops", ())) if name == "NB_SUBSCR"), -1
-)
+_OPERATORS: Any = getattr(opcode, "_nb_ops", ())
+_SUBSCRIPT = next((n for n, (name, _) in enumerate(_OPERATORS) if name == "NB_SUBSCR"), -1)
 _COMMON: tuple[Any, ...] = tuple(getattr(opcode, "_common_constants", ()))
 
 

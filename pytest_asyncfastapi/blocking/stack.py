@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
+_FROZEN = "<frozen "  # of the standard library: in which modules it is, differs by version
 
 # The loop itself and what it is made of: their calls are the loop's own business.
 _ASYNC = frozenset({"asyncio", "anyio", "trio", "uvloop", "sniffio", "winloop"})
@@ -75,6 +76,8 @@ def _kind(filename: str) -> tuple[str, str]:
 
 
 def _top(filename: str) -> str:
+    if filename.startswith(_FROZEN):
+        return filename[len(_FROZEN) : -1].partition(".")[0]
     for mark in ("site-packages" + os.sep, "dist-packages" + os.sep, _LIBRARY):
         _, found, rest = filename.rpartition(mark)
         if found:

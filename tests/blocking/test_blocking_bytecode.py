@@ -6,8 +6,12 @@ import ast
 import asyncio.base_events
 import concurrent.futures.thread
 import dis
+import io
 import json.decoder
 import logging
+import os
+import select
+import socket
 import subprocess
 import sys
 import textwrap
@@ -239,3 +243,84 @@ def test_the_entry_of_a_block(lock: str) -> None:
     names["f"](Lock(), Lock(), {"x": Lock()})
     assert stands <= {True, False}
     assert True in stands
+
+
+# What the guard makes of it
+
+HANDLERS = {"harmless": len, "blocks": os.fsync}
+
+
+def pick(key: str) -> Any:
+    return HANDLERS[key]
+
+
+def by_item(key: str, argument: Any) -> None:
+    HANDLERS[key](argument)
+
+
+def by_result(key: str, argument: Any) -> None:
+    pick(key)(argument)
+
+
+def by_variable_item(key: str, argument: Any) -> None:
+    handlers = [len, os.fsync]
+    handlers[key == "blocks"](argument)
+
+
+def by_choice(key: str, argument: Any) -> None:
+    (len if key == "harmless" else os.fsync)(argument)
+
+
+@only_monitoring
+@pytest.mark.parametrize("call", [by_item, by_result, by_variable_item, by_choice])
+def test_a_callee_that_blocks_later(watch, call, tmp_path) -> None:
+    """One call site, whose first callees are harmless: it goes on being listened to."""
+    with (tmp_path / "file").open("w") as file:
+
+        async def endpoint() -> None:
+            for key in ("harmless", "harmless", "blocks"):
+                call(key, "text" if key == "harmless" else file.fileno())
+
+        guard = watch(endpoint, profile="strict")
+    assert [found.name for found in guard.calls] == ["os.fsync"]
+    assert guard.calls[0].where.line == call.__code__.co_firstlineno + (
+        2 if call is by_variable_item else 1
+    )
+
+
+@only_monitoring
+def test_files_in_containers(watch, tmp_path) -> None:
+    """By constant keys, small or not; of a mock file nothing is said."""
+    (tmp_path / "file").write_text("a\n")
+    with (tmp_path / "file").open("r+") as file:
+        files, table, fakes = [file], {"x": file}, [io.StringIO("a\n")]
+
+        async def endpoint() -> None:
+            for _ in files[0]:
+                pass
+            for _ in table["x"]:
+                pass
+            print("a", file=files[0])
+            for _ in fakes[0]:
+                pass
+            print("a", file=fakes[0])
+
+        guard = watch(endpoint, profile="strict")
+    first = endpoint.__code__.co_firstlineno
+    assert sorted({found.where.line - first for found in guard.calls}) == [1, 3, 5]
+
+
+def test_polls_are_no_waits(watch) -> None:
+    """`select(..., 0)`, whatever instruction loads the 0; a time to wait is one."""
+    left, right = socket.socketpair()
+    with left, right:
+
+        async def endpoint() -> None:
+            select.select([left], [], [], 0)
+            select.select([left], [], [], 0.0)
+            select.select([left], [], [], False)
+            select.select([left], [], [], 0.01)
+
+        guard = watch(endpoint, profile="strict")
+    first = endpoint.__code__.co_firstlineno
+    assert [found.where.line - first for found in guard.calls] == [4]
