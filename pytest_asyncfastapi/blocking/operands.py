@@ -138,6 +138,12 @@ def enters_with(code: CodeType, offset: int) -> bool:
     return name in ("BEFORE_WITH", "LOAD_SPECIAL")
 
 
+def only_loads(code: CodeType, offset: int) -> bool:
+    """Does the instruction at this offset load a name or an attribute, and nothing else?"""
+    raw = code.co_code
+    return 0 <= offset < len(raw) and opcode.opname[raw[offset]].startswith("LOAD_")
+
+
 def _before(raw: bytes, unit: int) -> tuple[int, str, int] | None:
     """The instruction that ends before a code unit: its own first unit, name and argument."""
     unit -= 1
