@@ -13,6 +13,7 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = [
     "tests",
+    "newest",
     "oldest",
     "oldest_httpx",
     "old_runners",
@@ -26,7 +27,9 @@ nox.options.sessions = [
     "docs",
 ]
 
-PYTHONS = ["3.11", "3.12", "3.13"]
+NEWEST = ["3.14", "3.15"]
+PYTHONS = ["3.11", "3.12", "3.13", *NEWEST]
+PACKAGE = ".[httpx2,trio,fastapi]"
 
 
 def install(session: nox.Session, *extras: str, group: str | None = "test") -> None:
@@ -44,6 +47,22 @@ def tests(session: nox.Session) -> None:
     """Everything, on each Python."""
     install(session, "httpx2", "trio", "fastapi")
     session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", *session.posargs)
+
+
+@nox.session(python=False)
+@nox.parametrize("version", NEWEST)
+def newest(session: nox.Session, version: str) -> None:
+    """Everything, on Pythons that this system has no package of, where they can be had."""
+    if shutil.which(f"python{version}"):
+        session.skip(f"python{version} is here: see tests-{version}")
+    pythons = ("sh", ".ci/pythons", ".nox/sid")
+    wheels = ("--editable", PACKAGE, "--group", "test")
+    made = session.run(*pythons, "venv", version, *wheels, silent=True, success_codes=[0, 75])
+    if "cannot be had" in str(made):
+        session.skip(str(made).strip())
+    python, each = f"/venv/{version}/bin/python", ("--timeout", "120")
+    every = ("-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", *each, *session.posargs)
+    session.run(*pythons, "run", python, *every, env={"PYTHONDONTWRITEBYTECODE": ""})
 
 
 @nox.session(python="3.13")
