@@ -12,6 +12,7 @@ import time
 import pytest
 
 from pytest_asyncfastapi.blocking import kernel
+from tests.blocking.conftest import needs_figures
 
 NEW = sys.version_info >= (3, 12)
 only_monitoring = pytest.mark.skipif(not NEW, reason="sys.monitoring is new in 3.12")
@@ -153,6 +154,7 @@ def run_inside(seconds: float, how: str) -> None:
         asyncio.events._set_running_loop(outer)
 
 
+@needs_figures
 @pytest.mark.skipif(sys.version_info >= (3, 14), reason="CPython 3.14 refuses such loops itself")
 @pytest.mark.parametrize("how", ["asyncio.run", "run_until_complete"])
 def test_a_loop_inside_a_step_holds_the_outer_loop(watch, how):

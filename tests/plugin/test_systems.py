@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import os
+import socket
+import sys
+import threading
 import time
 
 import pytest
 
 from pytest_asyncfastapi import systems
 from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, kernel
+from pytest_asyncfastapi.clock import sockets
 from pytest_asyncfastapi.frames import UserCode
 
 WITHOUT = "asyncfastapi: this system has no /proc"
@@ -26,6 +32,40 @@ def test_the_header_says_once_what_is_not_watched(
     pytester.makepyfile("def test_it(): pass")
     lines = pytester.runpytest_inprocess().outlines
     assert sum(line.startswith(WITHOUT) for line in lines) == said
+
+
+@pytest.mark.parametrize(("answer", "known"), [("us", True), ("other", False), ("", False)])
+def test_the_other_end_of_a_unix_socket_on_macos(
+    monkeypatch: pytest.MonkeyPatch, answer: str, known: bool
+) -> None:
+    """Asked by an option of its own; what the system refuses is not known."""
+
+    class Socket:
+        def getsockopt(self, level: int, option: int) -> int:
+            assert (level, option) == (0, 2)
+            if not answer:
+                raise OSError
+            return os.getpid() if answer == "us" else 1
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delattr(socket, "SO_PEERCRED", raising=False)
+    assert sockets._is_mine(Socket()) is known  # type: ignore[arg-type]
+
+
+def test_a_busy_machine_is_no_wait_there(other_system, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A datagram that takes 5 ms to send: nobody counts how often the thread slept."""
+    sends = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receives = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sends, receives:
+        receives.bind(("127.0.0.1", 0))
+        ticks = itertools.count()
+        monkeypatch.setattr(kernel, "perf_counter", lambda: next(ticks) * 0.005)
+
+        async def send() -> None:
+            sends.settimeout(1)
+            sends.sendto(b"x", receives.getsockname())
+
+        assert judged(send) == []
 
 
 @pytest.fixture
@@ -52,8 +92,6 @@ def judged(function) -> list[str]:
         with guard:
             asyncio.run(function())
         found.extend(guard.findings())
-
-    import threading
 
     thread = threading.Thread(target=run)
     thread.start()
