@@ -14,6 +14,7 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = [
     "tests",
     "newest",
+    "portable",
     "oldest",
     "oldest_httpx",
     "old_runners",
@@ -63,6 +64,15 @@ def newest(session: nox.Session, version: str) -> None:
     python, each = f"/venv/{version}/bin/python", ("--timeout", "120")
     every = ("-m", "pytest", "-n", "3", "--dist", "worksteal", "-q", *each, *session.posargs)
     session.run(*pythons, "run", python, *every, env={"PYTHONDONTWRITEBYTECODE": ""})
+
+
+@nox.session(python="3.13")
+def portable(session: nox.Session) -> None:
+    """As on macOS: without what Linux alone tells of threads and sockets; a simulation."""
+    install(session, "httpx2", "trio", "fastapi")
+    env = {"PORTABLE": "darwin", "PYTHONPATH": ".", "PYTEST_ADDOPTS": "-p tests.portable"}
+    rooms = [f"tests/{name}" for name in ("blocking", "clock", "concurrency", "plugin")]
+    session.run("pytest", "-n", "3", "-q", *(session.posargs or rooms), env=env)
 
 
 @nox.session(python="3.13")

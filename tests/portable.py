@@ -39,6 +39,11 @@ for _path in GONE[SYSTEM].split():
     if hasattr(MODULES[_module], _name):
         delattr(MODULES[_module], _name)
 if SYSTEM == "win32":
+    _pair = getattr(socket, "_fallback_socketpair", None)
+    if _pair is None:
+        socket.AF_UNIX = socket.AddressFamily.AF_UNIX  # asyncio's own pipe is made of it
+    else:
+        socket.socketpair = _pair  # as on Windows: of two loopback sockets
     for _name in ("resource", "fcntl", "termios", "pwd", "grp"):
         sys.modules[_name] = None  # type: ignore[assignment]
 else:

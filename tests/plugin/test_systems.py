@@ -6,9 +6,11 @@ import asyncio
 import itertools
 import os
 import socket
+import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -123,3 +125,60 @@ def test_short_steps_are_nothing_there(other_system) -> None:
             await asyncio.sleep(0)
 
     assert judged(steps) == []
+
+
+IMPORTS = """
+import importlib, pkgutil
+import tests.portable
+import pytest_asyncfastapi
+
+names = [info.name for info in pkgutil.walk_packages(pytest_asyncfastapi.__path__,
+                                                     "pytest_asyncfastapi.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+
+import anyio
+import httpx
+from pytest_asyncfastapi import open_app
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, kernel
+from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi.frames import UserCode
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await anyio.sleep(20)
+    await anyio.to_thread.run_sync(len, "")
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+async def main():
+    clock = VirtualClock()
+    async with open_app(app) as client:
+        clock.install()
+        assert (await client.get("/")).status_code == 204
+        assert clock.time() == 20.0
+        clock.uninstall()
+
+with BlockingGuard(BlockingPolicy(), UserCode("."), test="test_it") as guard:
+    anyio.run(main)
+assert guard.findings() == [] and guard.not_watched == ""
+assert kernel._rusage is None and not kernel._PROC
+print(len(names), "modules")
+"""
+
+
+@pytest.mark.parametrize("name", ["darwin", "win32"])
+def test_every_module_is_imported_and_an_app_answers_there(name: str) -> None:
+    """What Linux alone has is taken away first: a simulation, on the libraries of this system."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS],
+        env={**os.environ, "PORTABLE": name},
+        cwd=Path(__file__).parent.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" modules\n")
