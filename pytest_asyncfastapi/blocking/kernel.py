@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PROC = sys.platform == "linux"
+# Without it nobody waits for it, and the frames of a thread that runs cannot be read.
+GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 perf_counter = stopwatch.perf_counter
 thread_time = stopwatch.thread_time
 process_time = stopwatch.process_time

@@ -289,7 +289,7 @@ class StepWatch:
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
         old = started and now - started >= self.threshold / 2 and not (cell.pending or cell.busy)
-        frame = sys._current_frames().get(cell.ident) if old else None
+        frame = sys._current_frames().get(cell.ident) if old and kernel.GIL else None
         # First of all: the thread moves on as soon as this one waits for anything.
         stack = spots(frame) if frame is not None else []
         before = cell.last

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncfastapi import systems
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, kernel
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, hub, kernel
 from pytest_asyncfastapi.clock import sockets
 from pytest_asyncfastapi.frames import UserCode
 
@@ -84,9 +84,9 @@ def computes(seconds: float) -> None:
         sum(range(2000))
 
 
-def judged(function) -> list[str]:
+def judged(function, threshold: float = 0.05) -> list[str]:
     """The lines of what is found, relative to the function's first."""
-    policy = BlockingPolicy(profile="strict", step_threshold=0.05, cpu_threshold=0.05)
+    policy = BlockingPolicy(profile="strict", step_threshold=threshold, cpu_threshold=0.05)
     guard = BlockingGuard(policy, UserCode(__file__), test="test_it")
     found = []
 
@@ -114,6 +114,37 @@ def test_computing_is_found_there(other_system) -> None:
 
     assert judged(at_once) == ["cpu"]
     assert judged(later) == ["cpu"]
+
+
+def test_without_a_gil_no_frames_of_a_running_thread_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Computing is found by its figures, as far as they go: the endpoint, if not the line."""
+    monkeypatch.setattr(kernel, "GIL", False)
+    monkeypatch.setattr(sys, "_current_frames", lambda: pytest.fail("frames were read"))
+
+    async def works() -> None:
+        await asyncio.sleep(0)
+        computes(0.12)
+
+    assert judged(works) == ["cpu"]
+
+
+@pytest.mark.parametrize(("gil", "found"), [(False, 1), (True, 0)])
+def test_without_a_gil_a_wait_is_one_beside_a_thread_that_computes(
+    monkeypatch: pytest.MonkeyPatch, gil: bool, found: int
+) -> None:
+    """With a GIL it may be what the wait was for."""
+    monkeypatch.setattr(kernel, "GIL", gil)
+    monkeypatch.setattr(hub.HUB, "of_others", itertools.count().__next__)
+
+    async def waits() -> None:
+        threading.Timer(0.1, child.stdin.close).start()
+        os.waitpid(child.pid, 0)
+
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        # The step watch, which would see it too, has no say.
+        assert len(judged(waits, threshold=60.0)) == found
 
 
 def test_short_steps_are_nothing_there(other_system) -> None:
