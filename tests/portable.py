@@ -19,10 +19,14 @@ from contextlib import suppress
 SYSTEM = os.environ.get("PORTABLE", "darwin")
 FIRST = (
     "asyncio ctypes multiprocessing.pool multiprocessing.synchronize platform resource selectors "
-    "ssl subprocess tempfile webbrowser anyio._backends._asyncio anyio._backends._trio trio httpx "
-    "httpx2 h2.connection fastapi starlette.testclient hypothesis uvicorn xdist time_machine "
-    "aiohttp uvloop psycopg grpc bcrypt argon2 sqlalchemy.ext.asyncio aiosqlite coverage"
+    "ssl subprocess tempfile webbrowser anyio._backends._asyncio trio httpx h2.connection"
 ).split()
+if "pytest" in sys.modules:  # the whole suite follows
+    FIRST += (
+        "anyio._backends._trio httpx2 fastapi starlette.testclient hypothesis uvicorn xdist "
+        "time_machine aiohttp uvloop psycopg grpc bcrypt argon2 sqlalchemy.ext.asyncio aiosqlite "
+        "coverage"
+    ).split()
 # Not what the standard library itself needs on this system.
 GONE = {
     "darwin": "time.pthread_getcpuclockid socket.SO_PEERCRED",
