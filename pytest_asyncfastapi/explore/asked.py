@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -141,6 +142,33 @@ def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
         raise ValueError(f"seeds={found.seeds!r} is no number of schedules; write 1 or more")
     planned(found.seeds, found.policy, found.start)
     return found
+
+
+_TOKENS = {
+    "faults": (re.compile(r"\d+(?:\+(?:host|equal)?)?:(?P<word>\w+)"), "faults:3:reset", FAULTS),
+    "disconnect": (re.compile(r"\d+\.\d+:(?P<word>\w+)"), "disconnect:1.7:leave", MODES),
+}
+
+
+def check_token(token: str) -> None:
+    """See that it may name a point: `"faults:3:reset"`. Raises `ValueError`."""
+    from .schedule_policies import parse
+
+    kind, _, rest = token.partition(":")
+    if kind == "schedules":
+        parse(rest)
+        return
+    if kind not in _TOKENS:
+        raise ValueError(
+            f"{token!r} is not a token of a report, such as faults:3:reset, disconnect:1.7:leave "
+            "or schedules:random-4"
+        )
+    form, example, words = _TOKENS[kind]
+    match = form.fullmatch(rest)
+    if match is None:
+        raise ValueError(f"{token!r} is not a token of a report, such as {example}")
+    if match["word"] not in words:
+        raise ValueError(f"{token!r}: {match['word']!r} must be one of {', '.join(words)}")
 
 
 def function(given: Any, name: str, each: str) -> None:

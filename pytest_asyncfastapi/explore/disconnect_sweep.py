@@ -226,10 +226,14 @@ class DisconnectSweep:
     def about(self, clean: Run) -> dict[str, Any]:
         """The requests and how often each suspends."""
         answers = clean.state.probe.answers.all
-        return {
+        told: dict[str, Any] = {
             "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
             "columns": list(self.asked.modes),
         }
+        if any(answer.steps for answer in answers):
+            return told
+        waits = "no request of `asgi_client` ever waits" if answers else "no request was made"
+        return {**told, "nothing": waits}
 
 
 def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:

@@ -105,8 +105,17 @@ def _some(words: list[str]) -> str:
     )
 
 
-def nothing_to_sweep(test: str, only: str, before: int) -> Finding:
-    """A marked test that makes no upstream call in its body; `before` it were so many."""
+def no_call(unseen: Sequence[str]) -> str:
+    """No call was seen; perhaps since the app has a library whose calls are not."""
+    also = f" ({'; '.join(unseen[:3])}, whose calls are not seen)" if unseen else ""
+    return f"no call of httpx, httpx2, aiohttp or urllib3 was made{also}"
+
+
+def nothing_to_sweep(test: str, only: str, before: int, unseen: Sequence[str]) -> Finding:
+    """A marked test that makes no upstream call in its body; `before` it were so many.
+
+    `unseen` says where the app has a client library whose calls are not seen.
+    """
     which = "" if only == "*" else f" to {only}"
     if before:
         calls = "the only upstream call is" if before == 1 else f"all {before} upstream calls are"
@@ -120,8 +129,10 @@ def nothing_to_sweep(test: str, only: str, before: int) -> Finding:
     return Finding(
         kind="sweep.nothing",
         title=f"fault sweep: the test makes no upstream call{which}",
+        evidence=no_call(unseen) if unseen else "",
         why="the sweep has nothing to strike, and would always be green",
-        remedy="take the sweep away, or let the test reach the call (httpx and httpx2 are seen)",
+        remedy="take the sweep away, or let the test reach the call (those of httpx, httpx2, "
+        "aiohttp, requests and urllib3 are seen)",
         test=test,
     )
 

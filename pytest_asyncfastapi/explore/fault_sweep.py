@@ -11,6 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..unseen_clients import in_users_code
 from . import fault_findings, injected
 from .calls import Calls, Target, plain
 from .fault_verdict import judge
@@ -200,7 +201,9 @@ class FaultSweep:
         calls = self.calls(clean)
         if not calls:
             before = clean.state.probe.calls.before
-            nothing = fault_findings.nothing_to_sweep(self.test, self.asked.only, before)
+            nothing = fault_findings.nothing_to_sweep(
+                self.test, self.asked.only, before, in_users_code(clean.state.user_code)
+            )
             return [nothing] if self._required else []
         broken = clean.state.probe.broken
         if broken is not None:
@@ -221,4 +224,12 @@ class FaultSweep:
             for number, made in self.calls(clean)
         }
         answers = [f"{a.label} {a.status}" for a in clean.state.probe.answers.all]
-        return {"rows": rows, "columns": list(self.asked.faults), "clean": answers}
+        told: dict[str, Any] = {"rows": rows, "columns": list(self.asked.faults), "clean": answers}
+        return told if rows else {**told, "nothing": self._why_nothing(clean)}
+
+    def _why_nothing(self, clean: Run) -> str:
+        if clean.state.probe.calls.before:
+            return "upstream calls are made before the test's body only"
+        if self.asked.only != "*":
+            return f"no call to {self.asked.only} was made"
+        return fault_findings.no_call(in_users_code(clean.state.user_code))

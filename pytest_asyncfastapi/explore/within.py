@@ -134,9 +134,11 @@ class Within:
         """Run all points, or the one of the token `replay`."""
         __tracebackhide__ = True
         if self._test.probe is not None:  # the test is swept itself: one run of many
+            self._test.lending.postponed = True
             await self._called()
             return SweepReport((), (), f"{self._name}: the test itself is being explored")
-        explored = Explored(exploration.kind, self.test, call=self._call())
+        budget = self._test.settings.sweep_budget
+        explored = Explored(exploration.kind, self.test, call=self._call(), budget=budget)
         lending, began = self._test.lending, perf_counter()
         lending.busy = True
         lending.explored.append(explored)
@@ -145,6 +147,8 @@ class Within:
             explored.about = exploration.about(clean)
             further: list[Point] = []
             for point in self._points(exploration, clean, explored, replay, further):
+                if explored.is_over(perf_counter() - began):
+                    break
                 if clean.control is None and (prepare := exploration.control()) is not None:
                     clean.control = await self._run(prepare, forget=True)
                 run = await self._run(point.prepare, forget=True)
@@ -154,6 +158,8 @@ class Within:
             lending.busy = False
             explored.duration = perf_counter() - began
         explored.findings = [*self._findings(exploration, clean, explored.results)]
+        if explored.over_budget:
+            explored.findings.append(explored.stopped_finding())
         listed = [item for item in explored.findings if item.severity == "warning"]
         if len(listed) == len(explored.findings):
             lending.listed += listed  # nobody may look at the report

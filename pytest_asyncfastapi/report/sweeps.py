@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from . import text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -55,6 +57,9 @@ def write_summary(
         if bad or _listed(sweep) or terminal.config.get_verbosity() > 0:
             for line in details(sweep):
                 terminal.write_line(line)
+    for item in interrupted:  # no report carries what they found
+        if item.findings:
+            terminal.write_line(text.findings(item.findings))
 
 
 def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,6 +76,7 @@ def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         known["points"] += [p for p in sweep["points"] if p["token"] not in tokens]
         known["stopped"] = known["stopped"] or sweep["stopped"]
         known["duration"] += sweep["duration"]
+        known["planned"] = (known["planned"] or 0) + (sweep["planned"] or 0) or None
         if not known.get("about"):
             known["about"] = sweep.get("about", {})
     for sweep in found.values():
@@ -86,7 +92,8 @@ def headline(sweep: dict[str, Any]) -> str:
     """`"fault sweep of tests/test_x.py::test_y: 44 points, 2 bad, 1 masked, 0.9 s"`."""
     counted = Counter(point["verdict"] for point in sweep["points"] if not point["bad"])
     bad = sum(point["bad"] for point in sweep["points"])
-    parts = [f"{len(sweep['points'])} points", f"{bad} bad"]
+    of = f" of {sweep['planned']}" if sweep["stopped"] and sweep["planned"] else ""
+    parts = [f"{len(sweep['points'])}{of} points", f"{bad} bad"]
     parts += [f"{n} {verdict}" for verdict, n in counted.items() if verdict != "ok"]
     parts.append(f"{sweep['duration']:.1f} s")
     name = {"faults": "fault sweep", "disconnect": "disconnect sweep"}.get(

@@ -160,6 +160,20 @@ class _Async:
         await self._release()
 
 
+class PushedEnd(_Async):
+    """The end of a client that is pushed what arrives: by a task, as long as there is anything."""
+
+    async def receive(self, limit: int) -> bytes:
+        """What arrives next, empty at the end; raises `ConnectionResetError` on RST.
+
+        What is said one after the other without a pause is read together, as over a socket.
+        """
+        data = await self._next(limit)
+        while data and self._peer.says_more:
+            data += await self._next(limit)
+        return data
+
+
 class AnyioEnd(_Async):
     """An anyio byte stream, as far as httpcore uses one."""
 

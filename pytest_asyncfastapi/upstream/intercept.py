@@ -16,6 +16,7 @@ import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..frames import identity
@@ -60,6 +61,11 @@ class Call:
         if getattr(found, "_http2", False) and self.http2:  # whose streams share a connection
             limit = sys.maxsize
         return identity(self.transport), limit
+
+    @property
+    def goes_near(self) -> bool:
+        """May it go out without a route, since it does not leave the private network?"""
+        return False
 
     @property
     def proxied(self) -> bool:
@@ -108,6 +114,8 @@ _SCOPE: ContextVar[Handler | None] = ContextVar("asyncfastapi_upstream_scope", d
 _HANDLED: ContextVar[Any] = ContextVar("asyncfastapi_upstream_handled", default=None)
 
 _MARK = "_asyncfastapi_original"
+# Other clients: what is imported when they are used, and our module about it.
+_FOREIGN = {"aiohttp.connector": "aiohttp_calls", "urllib3.connectionpool": "urllib3_calls"}
 
 
 class Interception:
@@ -151,12 +159,26 @@ class Interception:
     def _install(self) -> None:
         for library in LIBRARIES:
             module = f"{library.name}._transports.default"
-            if module in sys.modules:
-                self._patch_transports(library)
-            else:
-                watch = LateImport(module, partial(self._patch_transports, library))
-                watch.install()
-                self._watches.append(watch)
+            self._once_imported(module, partial(self._patch_transports, library))
+        for module, ours in _FOREIGN.items():
+            self._once_imported(module, partial(self._patch_foreign, ours))
+
+    def _once_imported(self, module: str, patch: Callable[[], None]) -> None:
+        if module in sys.modules:
+            patch()
+        else:
+            watch = LateImport(module, patch)
+            watch.install()
+            self._watches.append(watch)
+
+    def _patch_foreign(self, ours: str) -> None:
+        module = import_module(f"{__package__}.{ours}")
+        with self._lock:
+            for owner, name, make in module.methods(self.current):
+                original = getattr(owner.__dict__[name], _MARK, owner.__dict__[name])
+                replacement = make(original)
+                setattr(replacement, _MARK, original)
+                self._replace(owner, name, original, replacement)
 
     def _patch_transports(self, library: Library) -> None:
         with self._lock:

@@ -147,7 +147,7 @@ def patched_connect(library: Library, original: Any) -> Any:
     if inspect.iscoroutinefunction(original):
 
         async def connect(self: Any, *args: Any, **kwargs: Any) -> Any:
-            script = _next_attempt()
+            script = next_attempt()
             if script is None:
                 return await original(self, *args, **kwargs)
             given = called.bind(self, *args, **kwargs).arguments
@@ -156,7 +156,7 @@ def patched_connect(library: Library, original: Any) -> Any:
         return connect
 
     def connect_sync(self: Any, *args: Any, **kwargs: Any) -> Any:
-        script = _next_attempt()
+        script = next_attempt()
         if script is None:
             return original(self, *args, **kwargs)
         given = called.bind(self, *args, **kwargs).arguments
@@ -165,7 +165,7 @@ def patched_connect(library: Library, original: Any) -> Any:
     return connect_sync
 
 
-def _next_attempt() -> Script | None:
+def next_attempt() -> Script | None:
     """The script for this attempt of the call to connect; None: to the real network."""
     script = SCRIPT.get()
     if script is None:

@@ -188,6 +188,14 @@ class Peer:
         busy = self._out or self._moves or self.asked or self.chunks is not None
         return not busy and not self.broken
 
+    @property
+    def says_more(self) -> bool:
+        """Does something follow at once?"""
+        if self.waiting or self._moves:
+            return self.waiting or self._moves[0][0] == "say"
+        stream = getattr(self.response, "stream", None)
+        return self.chunks is not None and type(stream).__name__ == "ByteStream"
+
     def holds(self, limit: int) -> bool:
         """Do as many bytes wait as the client takes at once?"""
         return len(self._out) >= limit

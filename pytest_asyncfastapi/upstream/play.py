@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
 
+    from .decide import Outgoing
+
 _NUMBERS = count(1)
 
 
@@ -127,7 +129,7 @@ def wait_for_pool_sync(call: Call, limit: float) -> Any:
         call.library.core_part("_synchronization").Event().wait(timeout=limit)
 
 
-def timeouts(call: Call) -> dict[str, float | None]:
+def timeouts(call: Outgoing) -> dict[str, float | None]:
     """The call's four budgets in seconds; a missing one is no budget."""
     return dict(call.request.extensions.get("timeout", {}))
 

@@ -156,7 +156,7 @@ def test_seen():
 
 
 def test_state_that_outlives_the_test_is_named(project) -> None:
-    """The test's own run comes after the others: it is said why it fails."""
+    """Where the app runs for several tests the test's own run is the last one."""
     app = """
 seen = []
 
@@ -176,7 +176,7 @@ async def register():
 async def test_register(asgi_client, up):
     assert (await asgi_client.post("/")).status_code == 201
 """
-    result = project(app, tests).runpytest()
+    result = project(app, tests).runpytest("-o", "asyncfastapi_app_scope=module")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*the test passed before the sweep, and fails as it is run once more after it"]

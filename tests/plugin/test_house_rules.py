@@ -30,7 +30,8 @@ WALLS = {
     "report": {"report"},
 }
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
-SHARED |= {"signatures", "births", "await_chains", "ending", "stopwatch", "other_clients"}
+SHARED |= {"births", "await_chains", "ending", "stopwatch", "other_clients", "unseen_clients"}
+SHARED |= {"signatures"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:
