@@ -13,6 +13,6 @@ def not_watched(blocking: str) -> str:
     if blocking == "off" or os.path.exists(_FIGURES):
         return ""
     return (
-        "asyncfastapi: this system has no /proc, so C code that waits is found only where the "
-        "catalog knows it by name; computing and all other blocking calls are found"
+        "asyncfastapi: this system does not tell when a thread sleeps, so C code that waits is "
+        "found only where the guard knows its name; computing and other calls are found"
     )

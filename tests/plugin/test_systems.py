@@ -19,7 +19,7 @@ from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, hub, ker
 from pytest_asyncfastapi.clock import sockets
 from pytest_asyncfastapi.frames import UserCode
 
-WITHOUT = "asyncfastapi: this system has no /proc"
+WITHOUT = "asyncfastapi: this system does not tell"
 
 
 @pytest.mark.parametrize(("mode", "there", "said"), [
