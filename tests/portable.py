@@ -7,6 +7,7 @@ or `win32`.
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import os
 import select
@@ -38,6 +39,7 @@ MODULES = {"time": time, "socket": socket, "os": os, "signal": signal, "select":
 for _name in FIRST:
     with suppress(ImportError):
         importlib.import_module(_name)
+asyncio.new_event_loop().close()  # its policy is chosen by the system, at the first one
 for _path in GONE[SYSTEM].split():
     _module, _, _name = _path.partition(".")
     if hasattr(MODULES[_module], _name):
