@@ -130,6 +130,7 @@ def one_client(session: nox.Session, library: str) -> None:
     # These need a server, or every runner there is.
     others = (
         "oracle",
+        "test_beside_others.py",
         "test_docs_of_client.py",
         "test_rows_runners.py",
         "test_rows_under_pytest.py",

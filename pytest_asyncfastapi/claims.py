@@ -238,8 +238,8 @@ def _not_run(item: pytest.Item) -> str:
         )
     if not item.config.pluginmanager.has_plugin("anyio"):
         return (
-            f"{told}anyio's pytest plugin, which would, is disabled (-p no:anyio). Fix: take that "
-            "out, or mark the test with @pytest.mark.asyncio (pytest-asyncio)."
+            f"{told}anyio's pytest plugin, which would, is disabled (-p no:anyio). Fix: remove "
+            "that option, or mark the test with @pytest.mark.asyncio (pytest-asyncio)."
         )
     left = [name for name in _CLAIMS if item.get_closest_marker(name) is not None]
     for name in left:

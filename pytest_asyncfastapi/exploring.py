@@ -282,8 +282,8 @@ def _second_run(explored: Explored) -> Finding:
         kind="sweep.second-run",
         title="the test passed before the sweep, and fails as it is run once more after it",
         evidence=f"it has been run {len(explored.results) + 2} times by then",
-        why="what a run leaves (rows in a shared database, a cache in a module) is in the way of "
-        "the next one, which is not what the test is about",
+        why="what a run leaves (rows in a shared database, a cache in a module) disturbs the "
+        "next one, which is not what the test is about",
         remedy="undo it in a fixture of the test, or give each run data of its own",
         severity="warning",
         test=explored.test,

@@ -90,7 +90,7 @@ def _spared(spec: str, runs: Sequence[dict[str, Any]]) -> str:
             return f"it can have no effect on the calls that it covers: {powerless}"
     seen = sum(run["faults"][spec]["seen"] for run in runs)
     if seen:
-        return f"it saw {seen} call{'s' * (seen > 1)} and spared them"
+        return f"its schedule selected none of the calls that it saw: {seen}"
     hosts = [*dict.fromkeys(host for run in runs for host in run["hosts"])]
     if hosts:
         more = f" and {len(hosts) - 5} more" if len(hosts) > 5 else ""

@@ -16,16 +16,17 @@ LIBRARIES = (
     *("niquests", "curl_cffi", "pycurl", "primp", "wreq", "pyreqwest"),
     *("grpc", "grpclib", "tornado", "treq"),
 )
-_known: dict[int, tuple[str, ...]] = {}  # by how many modules are imported
+# By the project's root and how many modules are imported.
+_known: dict[tuple[str, int], tuple[str, ...]] = {}
 
 
 def in_users_code(users: UserCode) -> tuple[str, ...]:
     """`("shop/payments.py uses grpc",)`: the modules of the user that have such a library."""
-    count = len(sys.modules)
-    if count not in _known:
+    key = (users.root, len(sys.modules))
+    if key not in _known:
         _known.clear()
-        _known[count] = tuple(_look(users))
-    return _known[count]
+        _known[key] = tuple(_look(users))
+    return _known[key]
 
 
 def _look(users: UserCode) -> list[str]:

@@ -89,7 +89,7 @@ class MonitoringTap:
         monitoring = _monitoring()
         free = [tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None]
         if not free:
-            return "no sys.monitoring tool id is free: the call tap does not listen"
+            return "no sys.monitoring tool id is free: the call tap does not run"
         tool = self._tool = free[0]
         monitoring.use_tool_id(tool, _TOOL)
         left = self._make_on_leave()

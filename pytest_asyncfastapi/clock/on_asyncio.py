@@ -99,8 +99,8 @@ def _check(loop: Any) -> None:
                 '("asyncio", {"loop_factory": asyncio.SelectorEventLoop})'
             )
         raise ClockError(
-            f"virtual time needs asyncio's own event loop; {name} (uvloop?) hides when it is "
-            "idle: remove it for this test or don't ask for `clock`"
+            f"virtual time needs asyncio's own event loop; {name} (uvloop?) does not show "
+            "when it is idle: remove it for this test or don't ask for `clock`"
         )
     other = getattr(loop._selector.select, "__self__", None)
     if isinstance(other, VirtualSelect) and other.on:

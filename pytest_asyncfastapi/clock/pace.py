@@ -82,7 +82,7 @@ class Pace:
 
     def _note(self, work: Work) -> None:
         reason = (
-            "nobody can tell whether this thread is idle"
+            "it is not known whether this thread is idle"
             if work.flows
             else f"it still ran after {show(self.freeze_bound)} of real time"
         )

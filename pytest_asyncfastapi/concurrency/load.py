@@ -153,7 +153,7 @@ def _awaitable(thing: Any) -> Awaitable[Any]:
 
 def _whole(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"load({name}={value!r}): {name} is a whole number, 1 or more")
+        raise ValueError(f"load({name}={value!r}): it must be a whole number, 1 or more")
 
 
 def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:

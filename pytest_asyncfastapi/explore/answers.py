@@ -36,6 +36,7 @@ class Answer:
 
     `error` is what the app raised, `ended` whether that is a cancellation which came from
     outside: its client had left, or the run was ended. `steps` is how often it suspended,
+    `places` what is equal for suspensions at the same place,
     `cut_at` where it was (the user's line) when the client left or it was cancelled,
     `cut_off` the lines of its cleanup that a further cancellation has cut short. `swallowed`:
     it was cancelled before its response began, and answered. `hung`: it caught every
@@ -53,6 +54,7 @@ class Answer:
     ended: bool = False
     duration: float = 0.0
     steps: int = 0
+    places: list[int] = field(default_factory=list)
     cut: bool = False
     cut_at: Location | None = None
     cut_off: list[Location] = field(default_factory=list)
@@ -71,6 +73,12 @@ class Answer:
     def label(self) -> str:
         """`"POST /checkout"`."""
         return f"{self.scope.get('method', 'WEBSOCKET')} {self.scope['path']}"
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """The method and the route, where the framework says which; else the path."""
+        path = getattr(self.scope.get("route"), "path", None) or self.scope["path"]
+        return self.scope.get("method", "WEBSOCKET"), path
 
     @property
     def is_safe(self) -> bool:
@@ -159,12 +167,13 @@ class Answers:
     ) -> None:
         cut = self._cut if self._cut is not None and self._cut.request == number else None
         leave = self._leave.get(id(answer.scope), _nobody)
-        stepped = Stepped(app(answer.scope, receive, send), self._user_code)
+        coroutine = app(answer.scope, receive, send)
+        stepped = Stepped(coroutine, self._user_code, places=self._cut is None)
         if cut is None:
             try:
                 await stepped
             finally:
-                answer.steps = stepped.count
+                answer.steps, answer.places = stepped.count, stepped.places or []
             return
         task, started = _asyncio_task(), False
         with anyio.CancelScope() as scope:

@@ -110,10 +110,10 @@ def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked
     if "slow" in given:
         given["slow"] = seconds(given["slow"])
     if given.get("masked", "list") not in ("list", "fail"):
-        raise ValueError(f"masked={given['masked']!r}: it is 'list' or 'fail'")
+        raise ValueError(f"masked={given['masked']!r} must be one of list, fail")
     if not isinstance(given.get("only", "*"), str):
         raise ValueError(
-            f"only={given['only']!r}: it is a URL glob, such as 'https://pay.example/*'"
+            f"only={given['only']!r} must be a URL glob, such as 'https://pay.example/*'"
         )
     _invariant(given)
     return FaultSweepAsked(**given)
@@ -137,9 +137,9 @@ def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
     _known(SchedulesAsked, "schedules", args, given)
     found = SchedulesAsked(**given)
     if isinstance(found.start, bool) or not isinstance(found.start, int) or found.start < 0:
-        raise ValueError(f"start={found.start!r} is no seed; write 0 or more")
+        raise ValueError(f"start={found.start!r} must be a whole number, 0 or more")
     if not isinstance(found.seeds, int):
-        raise ValueError(f"seeds={found.seeds!r} is no number of schedules; write 1 or more")
+        raise ValueError(f"seeds={found.seeds!r} must be a whole number, 1 or more")
     planned(found.seeds, found.policy, found.start)
     return found
 
@@ -200,7 +200,7 @@ def _words(value: Any, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     found = tuple(str(word) for word in words)
     for word in found:
         if word not in known:
-            raise ValueError(f"{name}={word!r} is none of {', '.join(known)}")
+            raise ValueError(f"{name}={word!r} must be one of {', '.join(known)}")
     if not found:
         raise ValueError(f"{name} is empty: there would be nothing to run")
     return found
@@ -210,11 +210,11 @@ def _statuses(value: Any) -> tuple[int, ...]:
     found = (value,) if isinstance(value, int) else tuple(value)
     for status in found:
         if not isinstance(status, int) or not 100 <= status <= 599:
-            raise ValueError(f"statuses={status!r} is no HTTP status, such as 503")
+            raise ValueError(f"statuses={status!r} must be HTTP statuses, such as 503")
     return found
 
 
 def _invariant(given: dict[str, Any]) -> None:
     check = given.get("invariant")
     if check is not None and not callable(check):
-        raise ValueError(f"invariant={check!r} is no function")
+        raise ValueError(f"invariant={check!r} must be a function")

@@ -10,13 +10,17 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from ..findings import Finding
 from ..units import show
+from .left import forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+
+_Each = TypeVar("_Each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,11 @@ class Run:
     def error(self) -> BaseException | None:
         """What went wrong first."""
         return next(iter(self.errors.values()), None)
+
+    def let_go(self) -> None:
+        """Forget what the frames of its errors hold: a connection that keeps a database locked."""
+        for error in self.errors.values():
+            forget_frames(error)
 
     def new_findings(self, clean: Run, *, without: Iterable[str] = ()) -> list[Finding]:
         """What the rooms saw in this run and not in the clean one."""
@@ -211,6 +220,15 @@ class Explored:
             # A copy is plain: the labels of recorded requests are more than text.
             **({"about": deepcopy(self.about)} if self.about else {}),
         }
+
+
+# Equal calls, or equal awaits, that are all tried; of more the first, middle and last are.
+ALL = 3
+
+
+def sampled(group: Sequence[_Each]) -> Sequence[_Each]:
+    """Those of a group of equals that are worth a run."""
+    return group if len(group) <= ALL else (group[0], group[len(group) // 2], group[-1])
 
 
 NOT_JUDGED = "not judged"

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copy
 import gc
+import sys
 import warnings
 from contextlib import contextmanager
 from itertools import islice
@@ -130,6 +131,8 @@ class Engine:
         """Run it, and then what is worth a run after it."""
         run = self.run(point.prepare)
         explored.results.append(judged(point, run, clean))
+        if run.errors:
+            _let_go(run)
         self._told(explored)
         for further in () if alone else exploration.following(point, run):
             if explored.planned is not None:
@@ -229,6 +232,20 @@ def _forget(item: Any) -> None:
         item._obj = None
     item._report_sections.clear()
     item.user_properties.clear()
+
+
+def _let_go(run: Run) -> None:
+    """Collect what a failed run has left; a warning of it would be the next run's failure."""
+    run.let_go()
+    before, sys.unraisablehook = sys.unraisablehook, _unheard
+    try:
+        gc.collect()
+    finally:
+        sys.unraisablehook = before
+
+
+def _unheard(unraisable: object) -> None:
+    """Nobody is to hear of it."""
 
 
 def _only_blocks(clean: Run) -> bool:

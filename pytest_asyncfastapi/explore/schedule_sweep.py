@@ -264,7 +264,7 @@ def _refused(test: str, why: str, *, required: bool) -> Finding:
         title=f"no other order could be tried: {why}",
         why="what has not been run has not been tested",
         remedy="run this test on asyncio's own loop (anyio_backend = 'asyncio')"
-        + (", or take the marker off" if required else ""),
+        + (", or remove the marker" if required else ""),
         severity="error" if required else "warning",
         test=test,
     )

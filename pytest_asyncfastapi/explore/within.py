@@ -71,6 +71,7 @@ class SweepFailure(AssertionError):
 class Within:
     """Explores `scenario` inside the body of the running test; `name` is what the user called.
 
+    With `setup` what `reset` sends and calls is part of each run.
     Raises `RuntimeError` where there is no test to explore in.
     """
 
@@ -79,6 +80,8 @@ class Within:
         name: str,
         scenario: Callable[[], Awaitable[Any]],
         reset: Callable[[], Any] | None,
+        *,
+        setup: bool = False,
     ) -> None:
         function(scenario, "scenario", "point")
         if reset is not None:
@@ -86,6 +89,7 @@ class Within:
         self._name = name
         self._scenario = scenario
         self._reset = reset
+        self._setup = setup
         self._test = TEST.get()
         if sentence := self._why_not():
             raise RuntimeError(f"{name}() {sentence}")
@@ -184,7 +188,7 @@ class Within:
         if replay:
             point = exploration.point(replay, clean)
             if point is None:
-                raise ValueError(f"replay={replay!r} is no point of this scenario")
+                raise ValueError(f"replay={replay!r} is not a point of this scenario")
             points = [point]
         else:
             points = list(exploration.points(clean, explored.results))
@@ -226,20 +230,27 @@ class Within:
 
     async def _run(self, prepare: Callable[[Any], None], *, forget: bool) -> Run:
         """One run of the scenario, and the look at what it leaves."""
-        if self._reset is not None:
-            made = self._reset()
-            if inspect.isawaitable(made):
-                await made
+        if not self._setup:
+            await self._make_new()
         lent, errors, began = self._test.lending.lend(), {}, perf_counter()
         with anyio.CancelScope() as scope, lent.run(prepare, scope.cancel, forget=forget):
+            phase = "setup"
             try:
+                if self._setup:
+                    await self._make_new()
+                phase = "call"
                 await lent.probe.around(self._called)()
             except BaseException as error:
                 # `pytest.fail()` is no Exception, and calls itself Failed.
                 if not (isinstance(error, Exception) or type(error).__name__ == "Failed"):
                     raise
-                errors["call"] = error
+                errors[phase] = error
         return Run(lent, errors, lent.findings, perf_counter() - began)
+
+    async def _make_new(self) -> None:
+        made = None if self._reset is None else self._reset()
+        if inspect.isawaitable(made):
+            await made
 
     async def _called(self) -> None:
         made: Any = self._scenario()

@@ -124,9 +124,14 @@ def _matrix(sweep: dict[str, Any]) -> list[str]:
         if any((row, name) in cells for name in columns):
             shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
             lines.append(f"  {row:>4}{shown}".rstrip())
+    struck = {row.partition("+")[0] for row, _ in cells}
     for row, call in rows.items():
+        if row not in struck:
+            continue
         where = f"  {call['where']}" if call["where"] else ""
         lines.append(f"  {row:>4} = {call['call']}{where}")
+    if left := about.get("left_out", 0):
+        lines.append(f"  {left} more calls are equal to others, and not struck one by one")
     lines.append("  each cell is what the caller got; ! bad, ~ masked or lost, - not reached")
     if any("+" in row for row, _ in cells):
         lines.append(
@@ -142,11 +147,14 @@ def _cell(point: dict[str, Any]) -> str:
 
 def _requests(sweep: dict[str, Any]) -> list[str]:
     lines: list[str] = []
-    for number, (label, steps, status) in (sweep.get("about") or {}).get("requests", {}).items():
+    about = sweep.get("about") or {}
+    for number, (label, steps, status) in about.get("requests", {}).items():
         mine = [p for p in sweep["points"] if p["row"].partition(".")[0] == number]
         bad = [point["row"].partition(".")[2] for point in mine if point["bad"]]
         told = f", bad at {', '.join(dict.fromkeys(bad))}" if bad else ""
-        lines.append(f"  {label} -> {status}: {steps} awaits{told}")
+        left = about.get("left_out", {}).get(number)
+        equal = f" ({left} equal to others not cut)" if left else ""
+        lines.append(f"  {label} -> {status}: {steps} awaits{equal}{told}")
     return lines
 
 

@@ -54,7 +54,9 @@ def _connect_in(scope_of: Callable[[], Any], original: Any) -> Any:
         if scope is None or scope.is_idle or REAL.get():
             return await original(self, req, traces, timeout)
         limit = getattr(self, "_limit", 0) or sys.maxsize
-        call = ForeignCall(_AIOHTTP, await _seen(req, timeout), self, limit, bool(req.proxy))
+        call = ForeignCall(
+            _AIOHTTP, await _seen(req, timeout), self, limit, "http" if req.proxy else ""
+        )
         if call.is_left_alone(scope):
             return await original(self, req, traces, timeout)
         way_out = _WayOut(scope, req, timeout, lambda: original(self, req, traces, timeout))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import httpx
 
 from ..activity import ACTIVITY
-from ..faults import Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
+from ..faults import SOCKS, Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
 from ..findings import FindingLog, Location
 from . import beside, messages
 from .deliver import body_of, prepared_by
@@ -57,8 +57,13 @@ class Outgoing(Protocol):
         ...
 
     @property
-    def proxied(self) -> bool:
-        """Does it go through a proxy?"""
+    def proxy(self) -> str:
+        """The scheme of its proxy; empty where there is none."""
+        ...
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for its proxy's handshake without a timeout?"""
         ...
 
     @property
@@ -191,7 +196,7 @@ class Judge:
             body = "" if answer is None else body_of(answer)
             if seen.method == "HEAD":
                 body = "none"
-        return Setting(call.proxied, bool(seen.content), call.http2, body, call.pool)
+        return Setting(call.proxy, bool(seen.content), call.http2, body, call.pool)
 
     def _harmed(
         self,
@@ -205,6 +210,8 @@ class Judge:
     ) -> Decision:
         effect = plan.effect
         budget = effect.stalled_budget(http2=call.http2)
+        if effect.ending == "proxy_error" and budget is not None and call.handshakes_unbounded:
+            raise Unbounded(SOCKS, plan)
         if budget is not None and timeouts(call).get(budget) is None:
             raise Unbounded(budget, plan)
         if effect.waits_for_pool:
@@ -227,8 +234,7 @@ class Judge:
         match: Match | None,
     ) -> Decision:
         if router is not None and match is not None:
-            # Where there are faults, calls wait for connections: those that none strikes too.
-            play = len(self._faults) > 0 or router.needs_network(match[0])
+            play = self._faults.fill_pools or router.needs_network(match[0])
             return Decision("play" if play else "answer", "router", match=match)
         return Decision("answer", self._source(call, seen, router, where))
 

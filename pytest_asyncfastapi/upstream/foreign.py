@@ -44,13 +44,18 @@ class ForeignCall:
     request: httpx.Request
     owner: Any
     limit: int = sys.maxsize
-    proxied: bool = False
+    proxy: str = ""  # "http" also where the client speaks TLS to it, which is not played
     http2: bool = False
 
     @property
     def pool(self) -> Pool:
         """Whose connections it uses, and how many there may be."""
         return identity(self.owner), self.limit
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for its proxy's handshake without a timeout?"""
+        return False
 
     @property
     def goes_near(self) -> bool:

@@ -11,6 +11,7 @@ scopes and what to restore; routes and faults live in the scopes.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from contextvars import ContextVar
@@ -68,9 +69,18 @@ class Call:
         return False
 
     @property
-    def proxied(self) -> bool:
-        """Does the client go through a proxy?"""
-        return hasattr(getattr(self.transport, "_pool", None), "_proxy_url")
+    def proxy(self) -> str:
+        """The scheme of the client's proxy; empty where there is none."""
+        url = getattr(getattr(self.transport, "_pool", None), "_proxy_url", None)
+        return "" if url is None else str(url.scheme, "ascii")
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for a SOCKS proxy's handshake without a timeout, as in httpcore 1.0?"""
+        if not self.proxy.startswith("socks"):
+            return False
+        begin = self.library.core_part("_async.socks_proxy")._init_socks5_connection
+        return not any("timeout" in name for name in inspect.signature(begin).parameters)
 
     def forward(self) -> Any:
         """Send it the original way (awaitable for an async transport)."""

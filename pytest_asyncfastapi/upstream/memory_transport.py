@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from ..tasks import spawn
-from .ends import PushedEnd, connection_reset, reset_in_upload
+from .alerts import connection_reset
+from .ends import PushedEnd, reset_in_upload
 from .network import Wire
 from .peer import SCRIPT
 

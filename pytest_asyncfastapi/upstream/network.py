@@ -23,6 +23,7 @@ from .ends import AnyioEnd, end_for, takes_at_once
 from .handshake import Agreed, handshake, handshake_sync
 from .moment import now
 from .peer import REAL, SCRIPT, SCRIPTS, Peer, Script
+from .proxies import NO_EFFECT, at_proxy
 from .socket_end import SocketEnd, wait_or_time_out
 
 if TYPE_CHECKING:
@@ -72,6 +73,17 @@ class Wire:
         needs_new = script is not None and script.effect.before_request
         return needs_new or REAL.get() or not self.is_current
 
+    def _handshake(self) -> Effect:
+        """What is done to the next TLS handshake, which may be the one with the proxy."""
+        script = SCRIPT.get()
+        with_proxy = script is not None and script.proxy_tls and not self._peer.secure
+        self._peer.secure = True
+        if with_proxy:
+            self._tls = Agreed(http2=False)
+            return at_proxy(script.effect)  # type: ignore[union-attr]
+        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
+        return NO_EFFECT if script is None else script.effect
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._peer!r}>"
 
@@ -105,11 +117,9 @@ class AsyncWire(Wire):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> AsyncWire:
         """No handshake takes place; it fails, or takes its time, as the script says."""
-        script = SCRIPT.get()
-        if script is not None and (script.effect.needs_tls or script.effect.accept):
-            await handshake(self._library, script.effect, server_hostname, timeout)
-        self._peer.secure = True
-        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
+        effect = self._handshake()
+        if effect.needs_tls or effect.accept:
+            await handshake(self._library, effect, server_hostname, timeout)
         return self
 
 
@@ -133,11 +143,9 @@ class SyncWire(Wire):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> SyncWire:
         """No handshake takes place; it fails, or takes its time, as the script says."""
-        script = SCRIPT.get()
-        if script is not None and (script.effect.needs_tls or script.effect.accept):
-            handshake_sync(self._library, script.effect, server_hostname, timeout)
-        self._peer.secure = True
-        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
+        effect = self._handshake()
+        if effect.needs_tls or effect.accept:
+            handshake_sync(self._library, effect, server_hostname, timeout)
         return self
 
 

@@ -77,6 +77,8 @@ def play_sync(call: Call, script: Script, *, beside: bool = False) -> Any:
 
 def _prepared(call: Call, script: Script) -> tuple[Call, Script]:
     """Where the client may speak HTTP/2, the request says on the wire which call it is."""
+    if call.proxy == "https":
+        script = replace(script, proxy_tls=True)
     if not getattr(getattr(call.transport, "_pool", None), "_http2", False):
         return call, script
     number = next(_NUMBERS)
@@ -108,6 +110,7 @@ def _wrapped(script: Script, apart: Callable[[Any], Any]) -> Script:
         retry,
         script.attempted,
         script.ready,
+        script.proxy_tls,
     )
 
 

@@ -56,7 +56,7 @@ class UpstreamScope:
         test: str = "",
     ) -> None:
         if unrouted not in ("fail", "pass", "warn"):
-            raise ValueError(f"unrouted is 'fail', 'pass' or 'warn', not {unrouted!r}")
+            raise ValueError(f"unrouted={unrouted!r} must be one of fail, pass, warn")
         self.user_code = user_code
         self.faults = faults
         self.test = test

@@ -56,7 +56,7 @@ def _make_request_in(scope_of: Callable[[], Any], original: Any) -> Any:
         if scope is None or scope.is_idle or REAL.get() or args or others:
             return original(self, conn, method, url, *args, **given)
         seen = _seen(self, method, url, given)
-        call = ForeignCall(_URLLIB3, seen, self, proxied=conn.proxy is not None)
+        call = ForeignCall(_URLLIB3, seen, self, proxy="http" if conn.proxy else "")
         if call.is_left_alone(scope):
             return original(self, conn, method, url, **given)
         sent = foreign.begin(scope, call, _instant, sys._getframe(), in_thread=True)

@@ -186,10 +186,10 @@ def test_the_flag_does_not_fail_tests_on_trio(pytester: pytest.Pytester) -> None
 @pytest.mark.parametrize(
     ("mark", "sentence"),
     [
-        ("schedules(0)", "seeds=0 is no number of schedules"),
-        ("schedules(policy='wild')", "policy='wild' is none of auto, random, pct"),
-        ("schedules(start=-1)", "start=-1 is no seed"),
-        ("schedules('many')", "seeds='many' is no number of schedules"),
+        ("schedules(0)", "seeds=0 must be a whole number, 1 or more"),
+        ("schedules(policy='wild')", "policy='wild' must be one of auto, random, pct"),
+        ("schedules(start=-1)", "start=-1 must be a whole number, 0 or more"),
+        ("schedules('many')", "seeds='many' must be a whole number, 1 or more"),
         ("schedules(sedes=3)", "did you mean 'seeds'?"),
     ],
 )

@@ -91,7 +91,7 @@ def told(result) -> str:
             "--asyncfastapi-fault=https://up.example/*: refused, after=3",
             CALLS,
             TEST,
-            "it saw 1 call and spared them",
+            "its schedule selected none of the calls that it saw: 1",
         ),
         (
             "--asyncfastapi-fault=https://up.example/*: refused",
@@ -160,7 +160,7 @@ def test_a_replay_that_fits_no_test_is_an_error(project, token: str, workers: st
         ("faults:1:teapot", "'faults:1:teapot': 'teapot' must be one of refused, "),
         ("disconnect:1:leave", "is not a token of a report, such as disconnect:1.7:leave"),
         ("disconnect:1.1:fly", "'disconnect:1.1:fly': 'fly' must be one of leave, cancel, "),
-        ("schedules:blob", "'blob' names no schedule; write "),
+        ("schedules:blob", "'blob' is not a schedule; write "),
     ],
 )
 def test_a_token_that_no_report_has_stops_the_run(project, token: str, sentence: str) -> None:
