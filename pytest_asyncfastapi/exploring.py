@@ -8,13 +8,13 @@ None where the test is not meant.
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import claims
 from .settings import SETTINGS
+from .signatures import signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] |
     from .explore.asked import HAPPENED
 
     names = (*getattr(item, "fixturenames", ()), *HAPPENED)
-    for name in inspect.signature(check).parameters if check is not None else ():
+    for name in signature(check).parameters if check is not None else ():
         if name not in names:
             raise pytest.UsageError(
                 f"{item.nodeid}: @pytest.mark.{marker}: the invariant asks for the fixture "

@@ -21,6 +21,7 @@ from . import (
     markers,
     runners,
     settings,
+    systems,
     tracebacks,
 )
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
@@ -63,6 +64,11 @@ def pytest_configure(config: pytest.Config) -> None:
         from .report import outputs
 
         outputs.install(config, chosen)
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """What this system does not let us see: once, and only there."""
+    return systems.not_watched(config.stash[settings.SETTINGS].blocking) or None
 
 
 @pytest.hookimpl(tryfirst=True)

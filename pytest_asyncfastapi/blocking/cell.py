@@ -112,9 +112,11 @@ class Cell:
         self.add_step = self.steps.append
 
     def note(self, figures: kernel.Snapshot | None) -> None:
-        """Keep the thread's newest figures."""
-        self.last = figures
-        self.stale = (kernel.perf_counter() if figures is None else figures.at) + self.hub.threshold
+        """Keep the thread's newest figures, if the watchdog could read them."""
+        if figures is not None:
+            self.last = figures
+            # Where the watchdog reads nothing, the thread reads more often.
+            self.stale = figures.at + self.hub.threshold / (1 if figures.proven else 5)
 
     def refresh(self) -> None:
         """Read the figures on the thread itself: the watchdog had no turn for too long."""

@@ -31,7 +31,7 @@ from .judge import judge
 from .kernel import OVERHEAD
 from .operands import MISSING, Operand, last_argument
 from .stack import silent_file
-from .tap_lines import LineTap
+from .tap_lines import ENTER_CONDITION, LineTap
 from .tap_own import OwnCode
 
 if TYPE_CHECKING:
@@ -102,6 +102,7 @@ class MonitoringTap:
         monitoring.register_callback(tool, events.C_RAISE, left)
         monitoring.register_callback(tool, events.PY_START, self._on_start)
         monitoring.register_callback(tool, events.LINE, self._lines.callback(_ITERATES))
+        monitoring.register_callback(tool, events.PY_RETURN, self._lines.on_return)
         wanted = events.CALL | events.C_RETURN | events.C_RAISE | events.PY_START
         OVERHEAD.measure(lambda: monitoring.set_events(tool, wanted))
         return ""
@@ -127,7 +128,8 @@ class MonitoringTap:
         self.rest()
         self._deaf_to_polls = False
         for event in (
-            events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE
+            events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE,
+            events.PY_RETURN,
         ):  # fmt: skip
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
@@ -183,10 +185,13 @@ class MonitoringTap:
                 if entry is None:
                     if not mine:
                         return None if sites.of_library(code, callee, kind) else disable
+                    if callee is ENTER_CONDITION:
+                        self._lines.enters(callee, arg0, getframe(1), self._tool)
+                        return None
                     if sites.of_user(code, offset, callee, kind):
                         return None
                     return disable if sites.is_plain(code, callee, kind) else deaf(code)
-            if not mine and (silent(code.co_filename) or is_brief(entry, code)):
+            if not mine and (silent(code.co_filename) or is_brief(entry, code, callee, offset)):
                 return disable
             if not hub.listeners:
                 return None

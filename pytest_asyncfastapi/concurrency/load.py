@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.lowlevel
 
+from ..signatures import signature
 from .lag import loop_lag
 from .load_report import LoadError, LoadReport
 from .thread_pool import Threads
@@ -168,17 +169,17 @@ def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:
         raise TypeError(f"load() got {request!r}, not a function that makes a request: {_EXAMPLE}")
     call: Any = request
     try:
-        signature = inspect.signature(call)
+        takes = signature(call)
     except (TypeError, ValueError):
         return lambda number: call()
     for arguments in ((), (0,)):
         try:
-            signature.bind(*arguments)
+            takes.bind(*arguments)
         except TypeError:
             continue
         return call if arguments else lambda number: call()
     raise TypeError(
-        f"load(): {getattr(request, '__name__', 'the function')}{signature} wants more than the "
+        f"load(): {getattr(request, '__name__', 'the function')}{takes} wants more than the "
         f"number of the request. Fix: {_EXAMPLE}"
     )
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..signatures import signature
 from ..stopwatch import perf_counter
 from ..upstream.quiet import quietly
 from .answers import Answer, Answers
@@ -201,7 +202,7 @@ class Probe:
         """The fixtures that the invariant names; the sweep has checked that they are there."""
         assert self._invariant is not None
         known = {**self.happened(), **self._state.item.funcargs}
-        return {name: known[name] for name in inspect.signature(self._invariant).parameters}
+        return {name: known[name] for name in signature(self._invariant).parameters}
 
     def happened(self) -> dict[str, Any]:
         """What an invariant may ask for beside fixtures: see `HAPPENED`."""

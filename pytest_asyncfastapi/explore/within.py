@@ -15,6 +15,7 @@ import anyio
 
 from ..context import TEST
 from ..findings import Finding
+from ..signatures import signature
 from ..stopwatch import perf_counter
 from ..tasks import is_explored
 from .asked import HAPPENED, function
@@ -112,7 +113,7 @@ class Within:
             return None
         function(invariant, "invariant", "point")
         fixtures = self._test.item.funcargs
-        parameters = inspect.signature(invariant).parameters.values()
+        parameters = signature(invariant).parameters.values()
         needed = [one.name for one in parameters if one.default is one.empty]
         for name in needed:
             if name not in fixtures and name not in HAPPENED:

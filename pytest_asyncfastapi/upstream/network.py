@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from ..signatures import signature
 from .ends import AnyioEnd, end_for, takes_at_once
 from .handshake import Agreed, handshake, handshake_sync
 from .moment import now
@@ -150,26 +151,25 @@ class SyncWire(Wire):
 
 def patched_connect(library: Library, original: Any) -> Any:
     """The replacement for a backend's `connect_tcp` or `connect_unix_socket`."""
+    called = signature(original)
     if inspect.iscoroutinefunction(original):
 
         async def connect(self: Any, *args: Any, **kwargs: Any) -> Any:
             script = next_attempt()
             if script is None:
                 return await original(self, *args, **kwargs)
-            given = signature.bind(self, *args, **kwargs).arguments
+            given = called.bind(self, *args, **kwargs).arguments
             return await dial(library, script, Place.of(given), given.get("timeout"))
 
-        signature = inspect.signature(original)
         return connect
 
     def connect_sync(self: Any, *args: Any, **kwargs: Any) -> Any:
         script = next_attempt()
         if script is None:
             return original(self, *args, **kwargs)
-        given = signature.bind(self, *args, **kwargs).arguments
+        given = called.bind(self, *args, **kwargs).arguments
         return dial_sync(library, script, Place.of(given), given.get("timeout"))
 
-    signature = inspect.signature(original)
     return connect_sync
 
 

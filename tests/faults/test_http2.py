@@ -318,7 +318,7 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
 
 # httpx leaves its body's generator unfinished when decoding fails; trio reports such generators.
 @pytest.mark.filterwarnings(
-    "ignore:Exception ignored in.*async_generator:pytest.PytestUnraisableExceptionWarning"
+    "ignore:Exception ignored .*async_generator:pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize(
     ("spec", "error"),
