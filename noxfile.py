@@ -13,6 +13,8 @@ nox.options.error_on_missing_interpreters = False
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = [
     "tests",
+    "newest",
+    "portable",
     "oldest",
     "oldest_httpx",
     "old_runners",
@@ -26,7 +28,9 @@ nox.options.sessions = [
     "docs",
 ]
 
-PYTHONS = ["3.11", "3.12", "3.13"]
+NEWEST = ["3.14", "3.15"]
+PYTHONS = ["3.11", "3.12", "3.13", *NEWEST]
+PACKAGE = ".[httpx2,trio,fastapi]"
 
 
 def install(session: nox.Session, *extras: str, group: str | None = "test") -> None:
@@ -44,6 +48,33 @@ def tests(session: nox.Session) -> None:
     """Everything, on each Python."""
     install(session, "httpx2", "trio", "fastapi")
     session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", *session.posargs)
+
+
+@nox.session(python=False)
+@nox.parametrize("version", NEWEST)
+def newest(session: nox.Session, version: str) -> None:
+    """Everything, on Pythons that this system has no package of, where they can be had."""
+    if shutil.which(f"python{version}"):
+        session.skip(f"python{version} is here: see tests-{version}")
+    pythons = ("sh", ".ci/pythons", ".nox/sid")
+    wheels = ("--editable", PACKAGE, "--group", "test")
+    codes = range(256)  # whatever goes wrong before the first test is no fault of the suite
+    made = session.run(*pythons, "venv", version, *wheels, silent=True, success_codes=codes)
+    python = str(made).strip().rpartition("\n")[2]
+    if not python.startswith("/venv/"):
+        session.skip(python)
+    every = ("-n", "3", "--dist", "worksteal", "-q", "--timeout", "120", *session.posargs)
+    env = {"PYTHONDONTWRITEBYTECODE": ""}
+    session.run(*pythons, "run", python, "-m", "pytest", *every, env=env)
+
+
+@nox.session(python="3.13")
+def portable(session: nox.Session) -> None:
+    """As on macOS: without what Linux alone tells of threads and sockets; a simulation."""
+    install(session, "httpx2", "trio", "fastapi")
+    env = {"PORTABLE": "darwin", "PYTHONPATH": ".", "PYTEST_ADDOPTS": "-p tests.portable"}
+    rooms = [f"tests/{name}" for name in ("blocking", "clock", "concurrency", "plugin")]
+    session.run("pytest", "-n", "3", "-q", *(session.posargs or rooms), env=env)
 
 
 @nox.session(python="3.13")
@@ -99,6 +130,7 @@ def one_client(session: nox.Session, library: str) -> None:
     # These need a server, or every runner there is.
     others = (
         "oracle",
+        "test_beside_others.py",
         "test_docs_of_client.py",
         "test_rows_runners.py",
         "test_rows_under_pytest.py",

@@ -34,7 +34,7 @@ def told_once(item: pytest.Item, sentence: str) -> str:
     first = told.setdefault(sentence, item.nodeid)
     if first == item.nodeid:
         return sentence
-    return f"no app, for the reason that {first} tells"
+    return f"no app to test: see {first} for the reason"
 
 
 def ready(app: Any) -> Any:

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from .frames import UserCode
 
 _OURS = str(Path(__file__).parent) + os.sep
-_ROOM = str(Path(__file__).parent / "concurrency") + os.sep
+# Ours too, and between whoever creates a task and the call that does it.
+_HERE = Path(__file__).parent
+_LISTENERS = (str(_HERE / "concurrency") + os.sep, str(_HERE / "explore" / "left.py"))
 # What stands between whoever creates a task or opens a thing, and the call that does it.
 _PLUMBING = ("asyncio", "anyio", "trio", "uvloop", "httpx", "httpx2", "httpcore", "httpcore2")
 _STEPS = frozenset({"_run_once", "run_forever", "unrolled_run"})
@@ -116,7 +118,7 @@ def _kind(filename: str, user: UserCode) -> str:
     """Whose file this is: `user`, `ours`, `loop`, `plumbing` (see below) or `library`."""
     if user.owns(filename):
         found = "user"
-    elif filename.startswith(_OURS) and not filename.startswith(_ROOM):
+    elif filename.startswith(_OURS) and not filename.startswith(_LISTENERS):
         found = "ours"
     elif filename.endswith(_LOOPS):
         found = "loop"
@@ -131,7 +133,7 @@ def is_plumbing(filename: str, user: UserCode) -> bool:
     known = user.plumbing.get(filename)
     if known is None:
         parts = filename.split(os.sep)
-        known = user.plumbing[filename] = filename.startswith(_ROOM) or (
+        known = user.plumbing[filename] = filename.startswith(_LISTENERS) or (
             is_stdlib(filename) or (is_installed(filename) and any(p in parts for p in _PLUMBING))
         )
     return known

@@ -16,6 +16,7 @@ import pytest
 from . import asyncio_plugin
 from .loop_scopes import why_narrow, words
 from .neutral import is_neutral
+from .signatures import signature
 
 _NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads"
 OUR_FIXTURES = frozenset(_NAMES.split())
@@ -92,7 +93,7 @@ def _claimed(collector: pytest.Module | pytest.Class, obj: Any) -> bool:
     # A mark whose plugin is gone claims nothing.
     if any(plugins.has_plugin(_CLAIMS[name]) for name in _marks(collector, obj)):
         return True
-    if "anyio_backend" in inspect.signature(obj).parameters:
+    if "anyio_backend" in signature(obj).parameters:
         return True
     return (
         _ini_or_flag(config, "anyio_mode") == "auto"
@@ -237,8 +238,8 @@ def _not_run(item: pytest.Item) -> str:
         )
     if not item.config.pluginmanager.has_plugin("anyio"):
         return (
-            f"{told}anyio's pytest plugin, which would, is disabled (-p no:anyio). Fix: take that "
-            "out, or mark the test with @pytest.mark.asyncio (pytest-asyncio)."
+            f"{told}anyio's pytest plugin, which would, is disabled (-p no:anyio). Fix: remove "
+            "that option, or mark the test with @pytest.mark.asyncio (pytest-asyncio)."
         )
     left = [name for name in _CLAIMS if item.get_closest_marker(name) is not None]
     for name in left:

@@ -47,6 +47,13 @@ async def end_below(task: Any) -> None:
             await _end_on_trio(child)
 
 
+def below(task: Any) -> list[Any]:
+    """The tasks that run in the groups (or nurseries) of this one, and in theirs."""
+    if isinstance(task, asyncio.Task):
+        return list(_descendants(task))
+    return [each for each in _family(task) if each is not task]
+
+
 def close(coroutine: Any) -> bool:
     """Throw a coroutine that nobody awaits out of each of its awaits; False if it goes on."""
     return any(_thrown(coroutine) for _ in range(_TIMES))

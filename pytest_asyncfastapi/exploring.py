@@ -1,30 +1,32 @@
 """Connects exploring to pytest: which tests are explored, how, and where the verdict goes.
 
-The markers and options say what is wanted; `explore/` does it, before the test's
-own run, whose report then carries the verdict. A new way to explore is one more row
+The markers and options say what is wanted; `explore/` does it, before pytest reports the
+test's own run (the first, clean one), with the verdict. A new way to explore is one more row
 of `_WAYS`: a function of the test and the settings that gives an `Exploration`, or
 None where the test is not meant.
 """
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from . import claims
 from .settings import SETTINGS
+from .signatures import signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .explore.own_run import OwnRun
     from .explore.points import Exploration, Explored
     from .findings import Finding
     from .options import Settings
     from .state import TestState
 
 EXPLORED = pytest.StashKey["list[Explored]"]()
+OWN = pytest.StashKey["OwnRun"]()  # what pytest is to report as the test's run
 INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report tells of them
 _PREPARE = pytest.StashKey["Callable[[TestState], None] | None"]()
 _REFUSED = pytest.StashKey[str]()
@@ -55,7 +57,7 @@ def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
         return None
     from .explore.schedule_sweep import ScheduleSweep
 
-    return ScheduleSweep(asked, item.nodeid)
+    return ScheduleSweep(asked, item.nodeid, required=_marked(item, "schedules"))
 
 
 # Every way to explore: what its tokens begin with, the marker, and what makes it.
@@ -114,7 +116,7 @@ def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] |
     from .explore.asked import HAPPENED
 
     names = (*getattr(item, "fixturenames", ()), *HAPPENED)
-    for name in inspect.signature(check).parameters if check is not None else ():
+    for name in signature(check).parameters if check is not None else ():
         if name not in names:
             raise pytest.UsageError(
                 f"{item.nodeid}: @pytest.mark.{marker}: the invariant asks for the fixture "
@@ -134,7 +136,7 @@ def is_wanted(item: Any, settings: Settings) -> bool:
 
 
 def explore(item: pytest.Item) -> None:
-    """Run the points of this test, before its own run."""
+    """Run the clean run of this test, and its points."""
     settings = item.config.stash[SETTINGS]
     if not is_wanted(item, settings) or item.config.getoption("setuponly", False):
         return
@@ -143,8 +145,10 @@ def explore(item: pytest.Item) -> None:
     except pytest.UsageError as error:
         item.stash[_REFUSED] = str(error)
         return
-    for exploration in ways:
-        _explore(item, settings, exploration)
+    runs = [_explore(item, settings, exploration) for exploration in ways]
+    first = next((run for run in runs if run is not None), None)
+    if first is not None and _can_be_reported(first, item, settings):
+        item.stash[OWN] = first
 
 
 def _ways(item: pytest.Item, settings: Settings) -> list[Exploration]:
@@ -153,7 +157,8 @@ def _ways(item: pytest.Item, settings: Settings) -> list[Exploration]:
     return [way for way in made if way is not None]
 
 
-def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) -> None:
+def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) -> OwnRun | None:
+    """Explore in one way; returns the clean run."""
     from .explore.points import Explored
     from .explore.rerun import Engine
     from .report.progress import Progress
@@ -161,7 +166,7 @@ def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) ->
 
     share = _share(item, settings)
     name = "" if share[1] == 1 else f"{share[0]}/{share[1]}"
-    explored = Explored(exploration.kind, item.nodeid, shard=name)
+    explored = Explored(exploration.kind, item.nodeid, shard=name, budget=settings.sweep_budget)
     item.stash.setdefault(EXPLORED, []).append(explored)
     progress = Progress(item.config)
 
@@ -176,6 +181,41 @@ def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) ->
         raise
     finally:
         progress.end(explored)
+    return engine.own
+
+
+def _can_be_reported(own: OwnRun, item: pytest.Item, settings: Settings) -> bool:
+    """Is the clean run the test's own?
+
+    A debugger, the end of a wider app, and a body that explores need one more, a live one.
+    """
+    if own.run.state is None or own.run.state.lending.postponed:
+        return False
+    return settings.app_scope == "function" and not item.config.getoption("usepdb", False)
+
+
+def own_run(item: pytest.Item) -> OwnRun | None:
+    """What pytest is to report instead of one more run."""
+    return item.stash.get(OWN, None)
+
+
+def forget_own_run(item: pytest.Item) -> None:
+    """It has been reported: the next run of this item (after a failure, say) is a real one."""
+    if OWN in item.stash:
+        item.stash[OWN].restore(item)
+        del item.stash[OWN]
+
+
+def forget(item: pytest.Item) -> None:
+    """The test is over."""
+    forget_own_run(item)
+    if EXPLORED in item.stash:
+        del item.stash[EXPLORED]
+
+
+def seconds(item: pytest.Item) -> float:
+    """The time of all its runs, which pytest has not measured."""
+    return sum(explored.duration for explored in item.stash.get(EXPLORED, []))
 
 
 def interrupted(config: pytest.Config) -> list[Explored]:
@@ -228,9 +268,10 @@ def verdict(state: TestState, *, passed: bool, failed: bool = False) -> list[Fin
     found = [_second_run(one) for one in state.explored if failed and one.results][:1]
     found += list(state.lending.listed)
     found += [finding for explored in state.explored for finding in explored.findings]
-    for explored in state.explored if passed else ():
-        if explored.stopped:
-            found.append(_stopped(explored))
+    for number, explored in enumerate(state.explored if passed else ()):
+        # The error of the clean run is reported as the test's own.
+        if explored.stopped and (explored.clean or number or not state.repeated):
+            found.append(explored.stopped_finding())
     return found
 
 
@@ -241,24 +282,9 @@ def _second_run(explored: Explored) -> Finding:
         kind="sweep.second-run",
         title="the test passed before the sweep, and fails as it is run once more after it",
         evidence=f"it has been run {len(explored.results) + 2} times by then",
-        why="what a run leaves (rows in a shared database, a cache in a module) is in the way of "
-        "the next one, which is not what the test is about",
+        why="what a run leaves (rows in a shared database, a cache in a module) disturbs the "
+        "next one, which is not what the test is about",
         remedy="undo it in a fixture of the test, or give each run data of its own",
         severity="warning",
-        test=explored.test,
-    )
-
-
-def _stopped(explored: Explored) -> Finding:
-    from .findings import Finding
-
-    done = f"{len(explored.results)} of {explored.planned} points" if explored.planned else ""
-    return Finding(
-        kind="sweep.stopped",
-        title=f"{explored.kind}: {explored.stopped}",
-        evidence=f"{done} had been run by then" if done else "no point was run",
-        why="what has not been run has not been tested",
-        remedy="make the test pass each time it is run; give it more time (--timeout); or take a "
-        "token of the latest report",
         test=explored.test,
     )

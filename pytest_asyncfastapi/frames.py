@@ -45,9 +45,14 @@ def is_stdlib(filename: str) -> bool:
     return not is_installed(filename) and os.path.realpath(filename).startswith(_STDLIB)
 
 
-# Where an event loop takes the next step of a task.
-_LOOPS = ("asyncio.base_events", "trio._core._run")
+# How an event loop takes the next step of a task.
 _STEPS = ("_run_once", "run_forever", "unrolled_run")
+# Whoever stands above these has called nothing below them; by module and function.
+_BEGINNINGS = {
+    "asyncio.base_events": _STEPS,
+    "trio._core._run": _STEPS,
+    "starlette.background": ("__call__",),
+}
 _SCRIPTS = os.path.join(sys.prefix, "Scripts" if os.name == "nt" else "bin") + os.sep
 
 
@@ -158,7 +163,8 @@ class UserCode:
     def caller(self, frame: FrameType | None) -> FrameType | None:
         """The first of the user's frames, up to the event loop that takes this step.
 
-        Beyond it stands whoever runs the loop, and has called nothing here.
+        Beyond it stands whoever runs the loop, and has called nothing here; beyond Starlette's
+        background tasks, whoever made the request.
         """
         known = self.owned
         while frame is not None:
@@ -166,8 +172,10 @@ class UserCode:
             if known.get(names.get("__file__", "")) is not False:
                 if self.owns(frame.f_code.co_filename):
                     return frame
-            elif names.get("__name__") in _LOOPS and frame.f_code.co_name in _STEPS:
-                return None
+            else:
+                begins = _BEGINNINGS.get(names.get("__name__", ""))
+                if begins is not None and frame.f_code.co_name in begins:
+                    return None
             frame = frame.f_back
         return None
 

@@ -6,12 +6,16 @@ Each is a text in the grammar of faults; one that cannot be is a
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
+from .unseen_clients import in_users_code
+
 if TYPE_CHECKING:
     from .faults import Faults
+    from .faults.rule import FaultRule
     from .options import Settings
     from .state import TestState
     from .upstream.scope import UpstreamScope
@@ -46,19 +50,40 @@ def open_scope(state: TestState) -> UpstreamScope:
     return scope
 
 
-def add(faults: Faults, settings: Settings, item: pytest.Item) -> None:
-    """Add them all: those of the run need not strike in this test, those of its markers must."""
+def add(faults: Faults, settings: Settings, item: pytest.Item) -> dict[str, FaultRule]:
+    """Add them all: those of the run need not strike in this test, those of its markers must.
+
+    Returns the rules of the run by their text.
+    """
     from .faults import FaultSpecError
 
+    of_the_run: dict[str, FaultRule] = {}
     for specs, optional, origin in (
         (settings.fault, True, "--asyncfastapi-fault"),
         (_marked(item), False, "@pytest.mark.faults"),
     ):
         for spec in specs:
             try:
-                faults.add_spec(spec, optional=optional, origin=origin)
+                rule = faults.add_spec(spec, optional=optional, origin=origin)
             except FaultSpecError as error:
                 raise pytest.UsageError(f"{item.nodeid}: {origin}: {error}") from None
+            if optional:
+                of_the_run[spec] = rule
+    return of_the_run
+
+
+def told(state: TestState) -> dict[str, Any]:
+    """What became of the faults of the run in this test; nothing where there are none."""
+    if not state.given_rules:
+        return {}
+    calls = state.exchanges()
+    faults = {
+        spec: {"hits": rule.hits, "seen": rule.seen, "powerless": rule.powerless}
+        for spec, rule in state.given_rules.items()
+    }
+    hosts = [*dict.fromkeys(urlsplit(call.url).netloc for call in calls)]
+    unseen = [] if calls else [*in_users_code(state.user_code)]
+    return {"faults": faults, "hosts": hosts, "unseen": unseen}
 
 
 def _marked(item: pytest.Item) -> list[str]:

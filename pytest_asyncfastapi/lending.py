@@ -25,7 +25,8 @@ class Lending:
     """What a test has for who explores inside its body.
 
     `client` is the one whose requests are watched, `busy` says that somebody explores,
-    `explored` is what came of it, `listed` what does not fail.
+    `explored` is what came of it, `listed` what does not fail. `postponed`: somebody wanted
+    to explore, in a run of a test that is being explored itself.
     """
 
     def __init__(self, state: TestState) -> None:
@@ -34,6 +35,7 @@ class Lending:
         self.busy = False
         self.explored: list[Explored] = []
         self.listed: list[Finding] = []
+        self.postponed = False
 
     def lend(self) -> Lent:
         """For one run."""

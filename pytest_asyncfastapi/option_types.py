@@ -114,7 +114,8 @@ def share(value: Any) -> tuple[int, int]:
 
 def token(value: Any) -> str:
     """The name of one point of a sweep: `"faults:3:reset"`."""
+    from .explore.asked import check_token
+
     given = text(value)
-    if given.count(":") < 1 or given.startswith(":"):
-        raise ValueError(f"{given!r} is not a token of a report, such as faults:3:reset")
+    check_token(given)
     return given

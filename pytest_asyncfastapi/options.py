@@ -61,6 +61,7 @@ class Settings:
     replay: str = ""
     shards: int = 1
     shard: tuple[int, int] = (1, 1)
+    sweep_budget: float = 0.0
     unrouted: str = "fail"
     passthrough: tuple[str, ...] = ()
     tapes: str = "replay"
@@ -262,6 +263,14 @@ OPTIONS = (
         "run only this share of each sweep, such as 2/4 on the second of four machines",
         _share,
         metavar="I/N",
+        marker=False,
+    ),
+    Option(
+        "sweep_budget",
+        "how long the sweep of one test may take, in real time (default 0: as long as it takes); "
+        "then it ends with what is known",
+        seconds,
+        metavar="DURATION",
         marker=False,
     ),
     Option(

@@ -21,6 +21,7 @@ from . import (
     markers,
     runners,
     settings,
+    systems,
     tracebacks,
 )
 from .fixtures import (  # noqa: F401  (fixtures of this plugin)
@@ -65,6 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
         outputs.install(config, chosen)
 
 
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """What this system does not let us see: once, and only there."""
+    return systems.not_watched(config.stash[settings.SETTINGS].blocking) or None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection(session: pytest.Session) -> None:
     """Before anything is collected: an old pytest-asyncio wraps fixtures meanwhile."""
@@ -102,8 +108,7 @@ def _let_go(item: pytest.Item) -> None:
     context.RUNNING[:] = [state for state in context.RUNNING if state.item is not item]
     if STATE in item.stash:
         del item.stash[STATE]
-    if exploring.EXPLORED in item.stash:
-        del item.stash[exploring.EXPLORED]
+    exploring.forget(item)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -114,6 +119,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """
     from .state import RUNNING, STATE, TestState
 
+    if (own := exploring.own_run(item)) is not None:
+        state = item.stash[STATE] = own.begin(item)
+        tracebacks.shorten(item, state.user_code)
+        state.explored = item.stash[exploring.EXPLORED]
+        return
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
         context.RUNNING.append(state)
@@ -174,14 +184,19 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     from .state import STATE
 
     state = item.stash[STATE]
+    own = exploring.own_run(item)
     try:
-        with in_body(state):
-            if claims.is_async_test(item):
-                assert isinstance(item, pytest.Function)
-                with runners.guarded_body(item, state):
+        if own is not None:
+            own.body(item)
+            result = yield
+        else:
+            with in_body(state):
+                if claims.is_async_test(item):
+                    assert isinstance(item, pytest.Function)
+                    with runners.guarded_body(item, state):
+                        result = yield
+                else:
                     result = yield
-            else:
-                result = yield
     except BaseException as error:
         on_reports.attach(item, state, "call", error)
         raise
@@ -198,8 +213,11 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     state = item.stash.get(STATE, None)
     if state is None:
         return (yield)
+    own = exploring.own_run(item)
     try:
         result = yield
+        if own is not None:
+            own.teardown(item)
     except BaseException as error:
         _end(item, state)
         on_reports.attach(item, state, "teardown", error)
@@ -212,7 +230,10 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 def _end(item: pytest.Item, state: TestState) -> None:
     from .state import RUNNING
 
-    state.end()
+    if state.repeated:
+        exploring.forget_own_run(item)
+    else:
+        state.end()
     if RUNNING in item.config.stash:
         del item.config.stash[RUNNING]
 
@@ -233,6 +254,8 @@ def pytest_runtest_makereport(
         if call.excinfo is not None:
             tracebacks.correct(item, report, call.excinfo)
             claims.explain_scope(item, report)
+        if report.when == "call":
+            report.duration += exploring.seconds(item)
         on_reports.carry(state, report)
     return report
 
@@ -245,6 +268,20 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     for name in ("guarding", "watching"):
         if (module := sys.modules.get(f"{__package__}.{name}")) is not None:
             module.silence()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A replay that fits no test has failed."""
+    config = session.config
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    chosen = config.stash[settings.SETTINGS]
+    if not chosen.replay or terminal is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    from . import whole_run
+
+    if any(finding.severity == "error" for finding in whole_run.findings(terminal, config)):
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 
 @pytest.hookimpl(trylast=True)
@@ -265,4 +302,5 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     )
     found, notes = on_reports.gather(terminalreporter)
     notes += whole_run.notes(terminalreporter, config)
+    found += whole_run.findings(terminalreporter, config)
     terminal.write_summary(terminalreporter, (found, notes))

@@ -16,6 +16,7 @@ import pytest
 
 from . import asyncio_plugin
 from .claims import runner_of
+from .context import in_trio
 from .neutral import NEUTRAL, is_neutral
 
 if TYPE_CHECKING:
@@ -90,10 +91,10 @@ def leave_fixture() -> None:
 
 def _in_loop() -> bool:
     """Does an event loop run, up the stack?"""
-    asyncio, trio = sys.modules.get("asyncio"), sys.modules.get("trio")
+    asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return True
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
+    return in_trio()
 
 
 def end_with_backend(definition: Any, request: Any) -> None:

@@ -6,7 +6,6 @@ other's. Every room is imported when the test first needs it.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from . import exploring, given_faults, guarding
 from . import settings as settings_table
 from .advice import in_syntax
 from .claims import OUR_FIXTURES
+from .context import in_trio
 from .findings import Finding, FindingLog, swallowed_deadlock
 from .frames import UserCode
 from .lending import Lending
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .explore.probe import Probe
     from .faults import Faults
     from .faults.client import ClientPlan
+    from .faults.rule import FaultRule
     from .options import Mode
     from .recording import Recording
     from .report.on_reports import Carried
@@ -79,11 +80,14 @@ class TestState:
         self.watching = Watching(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
+        self.given_rules: dict[str, FaultRule] = {}  # the faults of the whole run
         self.find_app: Callable[[], Any] = lambda: None
         self._gates: Gates | None = None
         # Exploring: what listens in this run, and what the runs before it came to.
         self.probe: Probe | None = None
         self.explored: list[Explored] = []
+        self._seen: dict[str, list[Finding]] = {}  # what the rooms saw by the end of a phase
+        self.repeated = False
         self.lending = Lending(self)  # inside of the body
         self.overridden = Watched(item.config)
 
@@ -116,7 +120,7 @@ class TestState:
         if self._scope is None:
             self._scope = given_faults.open_scope(self)
             self._scope.patience = lambda: _PATIENCE if self.on_virtual_time else 0.0
-            given_faults.add(self._scope.faults, self.settings, self.item)
+            self.given_rules = given_faults.add(self._scope.faults, self.settings, self.item)
             self._scope.activate()
         return self._scope
 
@@ -210,7 +214,7 @@ class TestState:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            if not (required or _in_trio()):
+            if not (required or in_trio()):
                 return
             loop = None
         try:
@@ -247,6 +251,20 @@ class TestState:
 
     def collect(self, *, passed: bool, ended: bool = False) -> None:
         """Move what the rooms have seen so far into the log; `ended` when it is all."""
+        phase = "teardown" if ended else "call"
+        if not self.repeated:
+            self._seen[phase] = self._see(passed=passed, ended=ended)
+        found = [*self._seen.get(phase, ())]
+        failed = not passed and not ended
+        found.extend(exploring.verdict(self, passed=passed and not ended, failed=failed))
+        if self.deadlock and not self.deadlock_told:
+            found.append(swallowed_deadlock(self.deadlock))
+        self.log = FindingLog()
+        for finding in found:
+            allow = in_syntax(self.item.config, finding.allow)
+            self.log.add(replace(finding, test=finding.test or self.test, allow=allow))
+
+    def _see(self, *, passed: bool, ended: bool) -> list[Finding]:
         found: list[Finding] = []
         if self.guard is not None:
             found.extend(guarding.sorted_out(self, self.guard))
@@ -260,14 +278,13 @@ class TestState:
             found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
         found.extend(self.overridden.findings(self.test) if ended else ())
-        failed = not passed and not ended
-        found.extend(exploring.verdict(self, passed=passed and not ended, failed=failed))
-        if self.deadlock and not self.deadlock_told:
-            found.append(swallowed_deadlock(self.deadlock))
-        self.log = FindingLog()
-        for finding in found:
-            allow = in_syntax(self.item.config, finding.allow)
-            self.log.add(replace(finding, test=finding.test or self.test, allow=allow))
+        return found
+
+    def repeat(self) -> None:
+        """The phases of this run, which has ended, are reported again, with what came of it."""
+        self.repeated = self.passed = True
+        self.deadlock_told = False
+        self.reported, self.carried = [], None
 
     def news(self) -> list[Finding]:
         """The findings that no report has carried yet."""
@@ -278,7 +295,7 @@ class TestState:
 
     def told_run(self) -> dict[str, Any]:
         """What only the reports of all tests together can judge, as plain data."""
-        return guarding.told(self)
+        return {**guarding.told(self), **given_faults.told(self)}
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
@@ -306,11 +323,6 @@ class TestState:
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
-
-
-def _in_trio() -> bool:
-    trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
 
 
 def state_of(item: pytest.Item) -> TestState:

@@ -95,9 +95,12 @@ def current_task() -> Any:
 
 
 def spawn(
-    coroutine: Coroutine[Any, Any, None], context: Context, name: str
+    coroutine: Coroutine[Any, Any, None], context: Context, name: str, *, at_once: bool = True
 ) -> tuple[Spawned, Callable[[], float]]:
-    """Start `coroutine` in `context`; returns its handle and the clock in force (seconds)."""
+    """Start `coroutine` in `context`; returns its handle and the clock in force (seconds).
+
+    `at_once`: before this returns, up to its first wait, where Python can.
+    """
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError:
@@ -106,7 +109,7 @@ def spawn(
         return _TrioTask(coroutine, context, name), trio.current_time
     task: asyncio.Task[None]
     if sys.version_info >= (3, 12):
-        eager = not hasattr(loop, NOT_EAGER)
+        eager = at_once and not hasattr(loop, NOT_EAGER)
         task = asyncio.Task(coroutine, loop=loop, context=context, name=name, eager_start=eager)
     else:
         task = asyncio.Task(coroutine, loop=loop, context=context, name=name)

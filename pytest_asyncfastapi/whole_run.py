@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pytest
     from _pytest.terminal import TerminalReporter
 
+    from .findings import Finding
+
 _MOST = 10  # stale entries that are shown
 
 
@@ -26,7 +28,7 @@ def notes(terminal: TerminalReporter, config: pytest.Config) -> list[str]:
         return []
     from .report.on_reports import runs
 
-    said = runs(terminal)
+    said = [item for item in runs(terminal) if "used" in item]
     whole = is_whole(terminal, config)
     found: list[str] = []
     if said and whole:
@@ -38,6 +40,21 @@ def notes(terminal: TerminalReporter, config: pytest.Config) -> list[str]:
         ]
     if BASELINE in config.stash:
         found += _of_baseline(config, {tuple(key) for item in said for key in item["known"]}, whole)
+    return found
+
+
+def findings(terminal: TerminalReporter, config: pytest.Config) -> list[Finding]:
+    """What was asked for the whole run and struck nothing."""
+    chosen = config.stash[SETTINGS]
+    if not (chosen.sweep != "off" or chosen.schedules or chosen.fault or chosen.replay):
+        return []
+    from . import struck_nothing
+    from .report.on_reports import runs, sweeps
+
+    swept = sweeps(terminal)
+    found = struck_nothing.findings(chosen, swept, runs(terminal))
+    if struck_nothing.is_replay_without_test(chosen, swept):
+        found.append(struck_nothing.no_test_to_replay(chosen))
     return found
 
 

@@ -5,8 +5,9 @@ Source: the ASGI specification, "Legacy Applications".
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
+
+from ..signatures import signature
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -25,11 +26,11 @@ def single_callable(app: Callable[..., Any]) -> Callable[..., Any]:
 
 def _takes_scope_only(app: Callable[..., Any]) -> bool:
     try:
-        signature = inspect.signature(app)
+        takes = signature(app)
         try:
-            signature.bind(None, None, None)
+            takes.bind(None, None, None)
         except TypeError:
-            signature.bind(None)
+            takes.bind(None)
             return True
     except (TypeError, ValueError):  # not to be inspected: called as ASGI 3, it says what is wrong
         return False

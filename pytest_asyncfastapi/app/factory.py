@@ -9,6 +9,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from ..signatures import signature
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -87,7 +89,7 @@ async def made(app: Any) -> Callable[..., Any]:
 def _makes(target: Any, name: str) -> bool:
     """Is it called without arguments, as no ASGI app is?"""
     try:
-        parameters = inspect.signature(target).parameters.values()
+        parameters = signature(target).parameters.values()
     except (TypeError, ValueError):
         return False
     needed = [

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..signatures import signature
 from .method_faults import MethodFaults, replace
 from .overrides import apps_below
 
@@ -238,11 +239,11 @@ def _signature(call: Any, gate: Callable[..., Any]) -> inspect.Signature:
     """That of `call`, its annotations evaluated where it was written, and the gate."""
     from fastapi import Depends
 
-    signature = inspect.signature(call)
+    own = signature(call, evaluated=True)
     names = _globals(call)
     parameters = [
         parameter.replace(annotation=_evaluated(parameter.annotation, names))
-        for parameter in signature.parameters.values()
+        for parameter in own.parameters.values()
     ]
     extra = inspect.Parameter(
         _GATE,
@@ -251,7 +252,7 @@ def _signature(call: Any, gate: Callable[..., Any]) -> inspect.Signature:
         annotation=object,
     )
     at = next((n for n, p in enumerate(parameters) if p.kind is p.VAR_KEYWORD), len(parameters))
-    return signature.replace(parameters=[*parameters[:at], extra, *parameters[at:]])
+    return own.replace(parameters=[*parameters[:at], extra, *parameters[at:]])
 
 
 def _evaluated(annotation: Any, names: dict[str, Any]) -> Any:

@@ -116,7 +116,7 @@ class Lifespan:
             text = self._failed.strip() or "no message"
             return LifespanError(f"the app said that its lifespan failed as it {when}: {text}")
         return LifespanError(
-            f"the app returned from its lifespan as it {when}, without a word. Fix: send "
+            f"the app returned from its lifespan as it {when}, without a message. Fix: send "
             "lifespan.startup.complete, then wait for lifespan.shutdown."
         )
 

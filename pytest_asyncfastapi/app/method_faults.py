@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import functools
 import inspect
-import sys
 import time
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import anyio
+
+from ..context import in_trio
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -154,10 +155,7 @@ def _is_asynchronous(method: Callable[..., Any]) -> bool:
 
 def _is_on_loop() -> bool:
     """Does a loop run in this thread?"""
-    if asyncio._get_running_loop() is not None:
-        return True
-    trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_run())
+    return asyncio._get_running_loop() is not None or in_trio()
 
 
 def replace(value: Any, name: str, faulty: Any) -> Callable[[], Any]:

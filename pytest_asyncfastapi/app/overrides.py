@@ -10,6 +10,7 @@ import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 
+from ..signatures import signature
 from .factory import AsyncFactory
 
 if TYPE_CHECKING:
@@ -146,7 +147,7 @@ def _takes_anything(value: Any) -> bool:
     if inspect.isgeneratorfunction(value) or inspect.isasyncgenfunction(value):
         return False
     try:
-        kinds = {each.kind for each in inspect.signature(value).parameters.values()}
+        kinds = {each.kind for each in signature(value).parameters.values()}
     except (TypeError, ValueError):
         return False
     anything = {inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD}

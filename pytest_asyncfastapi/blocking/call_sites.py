@@ -25,6 +25,8 @@ from typing import TYPE_CHECKING, Any
 
 from ..frames import identity
 from .catalog import NAMED, Catalog, Entry
+from .judge import LOCK_TYPES
+from .operands import enters_with
 from .stack import silent_file
 
 if TYPE_CHECKING:
@@ -37,14 +39,18 @@ _KINDS = {
     **dict.fromkeys(("CALL", "CALL_KW", "CALL_FUNCTION_EX"), "call"),
     **{name: name for name in (*_SHIFTS, "LOAD_NAME")},
     "EXTENDED_ARG": "extended",
-    "BINARY_SUBSCR": "load",
-    # Never a callee; the names of keywords, which are a constant, stand where the call does.
-    "LOAD_CONST": "",
-}
-# By opcode: "call", "extended", how a name is loaded, "load" for all other loads, or nothing.
-_OPCODES = tuple(
-    _KINDS.get(name, "load" if name.startswith("LOAD_") else "") for name in opcode.opname[:256]
-)
+    # Between the load of a callee and its call, at the same place of the source.
+    **dict.fromkeys(
+        ("CACHE", "PUSH_NULL", "PRECALL", "KW_NAMES", "LOAD_CONST", "LOAD_COMMON_CONSTANT",
+         "COPY", "IS_OP", "POP_JUMP_IF_FALSE", "NOT_TAKEN", "POP_TOP",
+         "BUILD_LIST", "BUILD_TUPLE", "BUILD_MAP", "LIST_APPEND", "LIST_EXTEND", "DICT_MERGE",
+         "CALL_INTRINSIC_1"),
+        "",
+    ),
+}  # fmt: skip
+# By opcode: "call", "extended", how a name is loaded, or nothing. Any other, of whichever
+# version of Python, makes a value that has no fixed name.
+_OPCODES = tuple(_KINDS.get(name, "value") for name in opcode.opname[:256])
 NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
 _NAMED_METHODS = frozenset(name.rpartition(".")[2] for name in NAMED if "." in name)
 # Generators, coroutines and async generators: to call one runs nothing.
@@ -161,6 +167,7 @@ class CallSites:
         return f"<CallSites: {len(self._known)} functions>"
 
 
+_ENTER = frozenset(lock.__enter__ for lock in LOCK_TYPES)
 _THREADING = threading.Condition.wait.__code__.co_filename
 
 
@@ -176,17 +183,18 @@ def _is_later(callee: Any, kind: type) -> bool:
     return kind is FunctionType and bool(callee.__code__.co_flags & _LATER)
 
 
-def is_brief(entry: Entry, code: CodeType) -> bool:
-    """Is it a lock of the standard library's own, which is never held for long?
+def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
+    """Is it a lock that is never held for long, or `with` of a lock in a library?
 
     `Condition.__enter__` is most of the calls of whoever hands work to another thread. What
-    waits for the work itself is `Condition.wait`; a `with` of the user's is a line event.
+    waits for the work itself is `Condition.wait`; a `with` of the user's is heard. A `with` of
+    a library is a call from Python 3.14 on; if it takes long, the step watch sees it.
     """
-    return (
-        entry.category == "lock"
-        and code.co_name in ("__enter__", "_is_owned")
-        and code.co_filename == _THREADING
-    )
+    if entry.category != "lock":
+        return False
+    if callee in _ENTER and enters_with(code, offset):
+        return True
+    return code.co_name in ("__enter__", "_is_owned") and code.co_filename == _THREADING
 
 
 def called_names(code: CodeType) -> dict[int, str]:
@@ -210,8 +218,9 @@ def called_names(code: CodeType) -> dict[int, str]:
         extended = arg if what == "extended" else 0
         if what == "call":
             found[offset] = loads.get((line, column), "")
+            loads[line, column] = ""
         elif what != "extended":
             arg >>= _SHIFTS.get(what, 0)
-            fixed = what != "load" and arg < len(names)
+            fixed = what != "value" and arg < len(names)
             loads[line, column] = names[arg] if fixed else ""
     return found

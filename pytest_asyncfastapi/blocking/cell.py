@@ -112,10 +112,10 @@ class Cell:
         self.add_step = self.steps.append
 
     def note(self, figures: kernel.Snapshot | None) -> None:
-        """Keep the thread's newest figures."""
-        self.last = figures
-        read = kernel.perf_counter() if figures is None else figures.at
-        self.stale = read + self.hub.threshold / 2
+        """Keep the thread's newest figures, if there are any."""
+        if figures is not None:
+            self.last = figures
+            self.stale = figures.at + self.hub.threshold / (2 if figures.proven else 5)
 
     def refresh(self) -> None:
         """Read the figures, on the thread itself."""

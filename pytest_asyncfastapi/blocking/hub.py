@@ -174,11 +174,14 @@ class Hub:
             with self.aside():
                 if only_polls(judged.name, frame):
                     return False
+        if judged is not entry and judged.judge == "wait" and kernel.times_asleep() < 0:
+            return False  # it hardly ever waits, and nobody could tell that from a busy machine
         pending = Pending(judged, identity(callee), frame)
         known: list[Seen] | None = None
         if judged.judge == "wait":
             pending.asleep = kernel.times_asleep()
-            pending.others = None if state_is_known(arg0) else self.of_others()
+            sure = state_is_known(arg0) or not kernel.GIL
+            pending.others = None if sure else self.of_others()
         elif judged.judge in COMPUTES:
             pending.cpu = kernel.thread_time()
         elif not (arg0 is Unseen and judged.name in _AUDITED):
@@ -235,7 +238,7 @@ class Hub:
         if last is None or now is None:
             return 0.0
         waits = max(0, now.switches - last.switches - 1)
-        return now.delay - last.delay + waits * sys.getswitchinterval()
+        return now.delay - last.delay + waits * sys.getswitchinterval() * kernel.GIL
 
     def heard(self, entry: Entry, args: tuple[Any, ...], frame: FrameType) -> None:
         """An audit event: it explains the open call, or tells of one that nobody else saw."""

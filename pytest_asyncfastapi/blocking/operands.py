@@ -2,7 +2,8 @@
 
 `with lock:` and `for line in file:` make no call that a call event reports: C calls C. But
 mostly the lock or the file has a name, and a name can be looked up before the line runs.
-Knows bytecode; knows nothing of what blocks.
+From Python 3.14 on a `with` is an ordinary call. Knows bytecode, of which each version has its
+own; knows nothing of what blocks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,13 @@ _ENTRY_CODES: dict[int, Literal["with", "for"]] = {
 }
 _CACHE, _EXTENDED = 0, opcode.opmap["EXTENDED_ARG"]
 _LONGEST_CHAIN = 6
+# In Python 3.15 a comprehension makes its result between the load of what it goes through and
+# the instruction that begins to.
+_COMPREHENSION = ("SWAP", "BUILD_LIST", "BUILD_SET", "BUILD_MAP", "LOAD_FAST_AND_CLEAR")
+# From Python 3.14 on `a[b]` is one of the binary operators.
+_OPERATORS: Any = getattr(opcode, "_nb_ops", ())
+_SUBSCRIPT = next((n for n, (name, _) in enumerate(_OPERATORS) if name == "NB_SUBSCR"), -1)
+_COMMON: tuple[Any, ...] = tuple(getattr(opcode, "_common_constants", ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +80,7 @@ def lines_of(code: CodeType) -> Lines | None:
     raw = code.co_code
     found: list[tuple[int, Literal["with", "for"], Operand]] = []
     for unit, what in _entries(raw[::2]):
-        operand = _ending_at(code, raw, unit - 1)
+        operand = _ending_before(code, raw, unit, _COMPREHENSION)
         if operand is not None:
             found.append((2 * unit, what, operand))
     if not found:
@@ -106,60 +114,92 @@ def last_argument(code: CodeType, offset: int, keyword: str = "") -> Operand | N
     raw, names = code.co_code, ()
     unit = offset // 2
     called = opcode.opname[raw[2 * unit]]
-    step = _step_at(raw, unit - 1)
+    step = _before(raw, unit)
     while step is not None and step[1] in ("KW_NAMES", "PRECALL"):
+        unit = step[0]
         names = code.co_consts[step[2]] if step[1] == "KW_NAMES" else names
-        step = _step_at(raw, step[0] - 1)
+        step = _before(raw, unit)
     if called == "CALL_KW" and step is not None:
+        unit = step[0]
         names = code.co_consts[step[2]]
-        step = _step_at(raw, step[0] - 1)
-    if step is None or (keyword and not (names and names[-1] == keyword)):
+    if keyword and not (names and names[-1] == keyword):
         return None
-    return _ending_at(code, raw, step[0])
+    return _ending_before(code, raw, unit)
 
 
-def _step_at(raw: bytes, unit: int) -> tuple[int, str, int] | None:
-    """The last instruction at or before a code unit: its own unit, name and argument."""
+def enters_with(code: CodeType, offset: int) -> bool:
+    """Does the instruction at this offset enter a `with` block?"""
+    raw, unit = code.co_code, offset // 2
+    if not 0 <= offset < len(raw):
+        return False
+    name = opcode.opname[raw[2 * unit]]
+    if name == "CALL" and (step := _before(raw, unit)) is not None:
+        name = step[1]
+    return name in ("BEFORE_WITH", "LOAD_SPECIAL")
+
+
+def only_loads(code: CodeType, offset: int) -> bool:
+    """Does the instruction at this offset load a name or an attribute, and nothing else?"""
+    raw = code.co_code
+    return 0 <= offset < len(raw) and opcode.opname[raw[offset]].startswith("LOAD_")
+
+
+def _before(raw: bytes, unit: int) -> tuple[int, str, int] | None:
+    """The instruction that ends before a code unit: its own first unit, name and argument."""
+    unit -= 1
     while unit >= 0 and raw[2 * unit] == _CACHE:
         unit -= 1
     if unit < 0:
         return None
-    arg, shift, before = raw[2 * unit + 1], 8, unit - 1
-    while before >= 0 and raw[2 * before] == _EXTENDED:
-        arg |= raw[2 * before + 1] << shift
-        shift, before = shift + 8, before - 1
-    return unit, opcode.opname[raw[2 * unit]], arg
+    name, arg, shift = opcode.opname[raw[2 * unit]], raw[2 * unit + 1], 8
+    while unit > 0 and raw[2 * unit - 2] == _EXTENDED:
+        unit -= 1
+        arg |= raw[2 * unit + 1] << shift
+        shift += 8
+    return unit, name, arg
 
 
-def _ending_at(code: CodeType, raw: bytes, unit: int) -> Operand | None:
-    """The chain of loads whose last instruction is at or before this code unit."""
+def _ending_before(
+    code: CodeType, raw: bytes, unit: int, over: tuple[str, ...] = ()
+) -> Operand | None:
+    """The chain of loads that ends before this code unit, instructions `over` left aside."""
     path: list[tuple[Literal["attribute", "item"], Any]] = []
-    step = _step_at(raw, unit)
+    step = _before(raw, unit)
+    while step is not None and step[1] in over:
+        step = _before(raw, step[0])
     while step is not None and len(path) < _LONGEST_CHAIN:
         unit, name, arg = step
         if name == "LOAD_ATTR":
             path.append(("attribute", code.co_names[arg >> 1 if _ATTRIBUTE_BIT else arg]))
-        elif name == "BINARY_SUBSCR":
-            key = _step_at(raw, unit - 1)
-            if key is None or key[1] != "LOAD_CONST":
+        elif name == "BINARY_SUBSCR" or (name == "BINARY_OP" and arg == _SUBSCRIPT):
+            key = _before(raw, unit)
+            constant = MISSING if key is None else _constant(code, *key[1:])
+            if key is None or constant is MISSING:
                 return None
-            path.append(("item", code.co_consts[key[2]]))
+            path.append(("item", constant))
             unit = key[0]
         elif name.startswith(_LOCALS):
             # Two in one instruction are four bits each; the last one is loaded last.
             local = arg & 15 if name.count("_FAST") > 1 else arg
             return Operand(_local(code, local), True, tuple(reversed(path)))
-        elif name == "LOAD_CONST" and not path:
-            return Operand("", True, constant=code.co_consts[arg])
+        elif not path and (constant := _constant(code, name, arg)) is not MISSING:
+            return Operand("", True, constant=constant)
         elif name in ("LOAD_GLOBAL", "LOAD_NAME"):
             root = code.co_names[arg >> 1 if name == "LOAD_GLOBAL" else arg]
             return Operand(root, False, tuple(reversed(path)))
         else:
             return None
-        while unit > 0 and raw[2 * unit - 2] == _EXTENDED:
-            unit -= 1
-        step = _step_at(raw, unit - 1)
+        step = _before(raw, unit)
     return None
+
+
+def _constant(code: CodeType, name: str, arg: int) -> Any:
+    """What an instruction of this name loads, or MISSING where that is no constant."""
+    if name == "LOAD_CONST":
+        return code.co_consts[arg]
+    if name == "LOAD_SMALL_INT":
+        return arg
+    return _COMMON[arg] if name == "LOAD_COMMON_CONSTANT" and arg < len(_COMMON) else MISSING
 
 
 # From 3.12 on the lowest bit of LOAD_ATTR's argument says whether it loads a method.

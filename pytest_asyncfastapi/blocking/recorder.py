@@ -141,6 +141,8 @@ class Record:
             name = name if inner == name else f"{name} -> {inner}"
         if name == "import" and self.args:
             name = f"import {self.args.strip(chr(39))}"
+            if self.scene.deferred:
+                name = f"lazy {name}"
         return BlockingCall(
             name=name,
             args="" if self.category == "import" else args,

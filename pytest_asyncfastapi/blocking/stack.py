@@ -8,8 +8,8 @@ knows nothing of categories' severities, guards or pytest.
 
 from __future__ import annotations
 
-import opcode
 import os
+import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ..frames import UserCode, identity, is_stdlib
 from .borders import RUNS, WRAPPERS, is_border, outside
 from .catalog import Named, find_named
+from .catalog import remedies as to
+from .operands import enters_with, only_loads
 
 if TYPE_CHECKING:
     from types import CodeType, FrameType
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
+_FROZEN = "<frozen "  # of the standard library: in which modules it is, differs by version
 
 # The loop itself and what it is made of: their calls are the loop's own business.
 _ASYNC = frozenset({"asyncio", "anyio", "trio", "uvloop", "sniffio", "winloop"})
@@ -47,6 +50,7 @@ _LOADS = frozenset(
     {"_find_and_load", "_load", "_load_unlocked", "_load_backward_compatible", "_exec",
      "exec_module", "load_module"}
 )  # fmt: skip
+_DEFERS = hasattr(sys, "lazy_modules")  # Python 3.15 has `lazy import`
 # Parts of the standard library that import what their caller asks for.
 _IMPORTERS = frozenset({"importlib", "pkgutil", "runpy", "zipimport"})
 # They call what the user has given them, and are nothing that a user would name.
@@ -75,6 +79,8 @@ def _kind(filename: str) -> tuple[str, str]:
 
 
 def _top(filename: str) -> str:
+    if filename.startswith(_FROZEN):
+        return filename[len(_FROZEN) : -1].partition(".")[0]
     for mark in ("site-packages" + os.sep, "dist-packages" + os.sep, _LIBRARY):
         _, found, rest = filename.rpartition(mark)
         if found:
@@ -181,6 +187,14 @@ class Scene:
     imports: str = ""  # the module that the user's line imports, if it does
     lazily: bool = False  # a library below that line imports it, at its first use
     through: bool = False  # somebody's code stands between the user's line and the call
+    deferred: bool = False  # the user's line imports by using a name of a `lazy import`
+
+    @property
+    def import_remedy(self) -> str:
+        """What to do about the import that was made here."""
+        if self.deferred:
+            return to.IMPORT_LAZY
+        return to.IMPORT_BEFORE if self.lazily else to.IMPORT
 
     @property
     def builds(self) -> bool:
@@ -251,11 +265,16 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
     chain = tuple(user.location(spot.code, spot.line) for spot in reversed(mine))
     at = mine[0] if mine else library
     where = user.location(at.code, at.line) if at is not None else None
+    deferred = (
+        bool(_DEFERS and imports and mine)
+        and not through
+        and only_loads(mine[0].code, mine[0].lasti)
+    )
     # Without a line of the user's, nobody wrote the name of the frame below it.
     return Scene(
         where, chain, below if mine else None, mine[0] if mine else None, blame, quiet, importing,
         imported, tuple(labels), named if mine else None, imports, lazily and bool(imports),
-        through,
+        through, deferred,
     )  # fmt: skip
 
 
@@ -274,9 +293,4 @@ def import_statement(stack: list[Spot]) -> list[Spot]:
 
 def at_with_statement(spot: Spot) -> bool:
     """Does this frame stand at the entry of a `with` block (a lock, mostly)?"""
-    return _opname(spot.code, spot.lasti) in ("BEFORE_WITH", "LOAD_SPECIAL")
-
-
-def _opname(code: CodeType, offset: int) -> str:
-    raw = code.co_code
-    return opcode.opname[raw[offset]] if 0 <= offset < len(raw) else ""
+    return enters_with(spot.code, spot.lasti)

@@ -34,8 +34,7 @@ def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause
     share = len(importing) / max(1, len(scenes))
     if (cost := (stall.cpu + stall.blocked) * share) and cost >= policy.step_threshold:
         _, scene = _most_common(importing, stall, user)
-        remedy = to.IMPORT_BEFORE if scene.lazily else to.IMPORT
-        entry = Entry("import", "import", "always", remedy)
+        entry = Entry("import", "import", "always", scene.import_remedy)
         causes.append((scene, entry, cost, "step watch"))
     if importing:
         rest = 1 - share

@@ -259,7 +259,7 @@ class StepWatch:
         if rest < self.threshold / 10 or base is None or figures is None:
             return None
         # What the thread may have computed before this step is not the step's.
-        before = max(0.0, started - base.at - self.threshold)
+        before = max(0.0, started - base.at - (self.threshold if base.proven else 0.0))
         own = cell.own + (figures.events - base.events) * kernel.OVERHEAD.each
         cpu = max(0.0, min(rest, figures.cpu - base.cpu - own - before))
         # Of what was before the first reading nobody can say that it was a wait.
@@ -301,7 +301,7 @@ class StepWatch:
         started, now = cell.start, kernel.perf_counter()
         if not started or now - started < self.threshold / 2 or cell.pending or cell.busy:
             return
-        frame = sys._current_frames().get(cell.ident)
+        frame = sys._current_frames().get(cell.ident) if kernel.GIL else None
         # First of all: the thread moves on as soon as this one waits for anything.
         stack = spots(frame) if frame is not None else []
         before = cell.last

@@ -1,7 +1,9 @@
-"""The call tap's third ear, on Python 3.12+: `with lock:` and `for line in file:`.
+"""What the call tap hears by lines, on Python 3.12+: `with lock:` and `for line in file:`.
 
 They make no call event. In the user's functions that have such lines, and only there, line
-events say when one of them begins; the lock or the file is looked up by its name.
+events say when one of them begins; the lock or the file is looked up by its name. From Python
+3.14 on a `with` makes a call event; that of a `Condition` is a call of Python, whose return is
+listened to for as long as somebody waits in it.
 """
 
 from __future__ import annotations
@@ -18,11 +20,12 @@ from .operands import Lines, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, FrameType
 
     from .catalog import Entry
 
 _WITNESS = "call tap (line)"
+ENTER_CONDITION = Condition.__enter__
 # What cannot be a file, whatever comes this way next: the line is switched off.
 _PLAIN = frozenset(
     {list, tuple, dict, set, frozenset, range, str, bytes, enumerate, zip, map, GeneratorType,
@@ -41,6 +44,7 @@ class LineTap:
         self._told: dict[tuple[int, int], int] = {}
         self._often: dict[tuple[int, int], int] = {}  # events of a line that has told nothing
         self._active: dict[int, CodeType] = {}
+        self._entered: int | None = None  # the tool that listens to `Condition.__enter__`
         self._deaf: dict[int, CodeType] = {}  # of these, with a line that was switched off
 
     def look_into(self, code: CodeType, tool: int) -> None:
@@ -74,9 +78,10 @@ class LineTap:
 
     def stop(self, tool: int) -> None:
         """Stop listening to all of them."""
-        for code in list(self._active.values()):
+        for code in (*self._active.values(), ENTER_CONDITION.__code__):
             _monitoring().set_local_events(tool, code, 0)
         self._active.clear()
+        self._entered = None
         self._deaf.clear()
 
     def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:
@@ -120,6 +125,27 @@ class LineTap:
             return disable
 
         return on_line
+
+    def enters(self, callee: Any, condition: Any, frame: FrameType, tool: int | None) -> None:
+        """A call of the user's that enters a condition, whose lock may be held."""
+        lock = vars(condition).get("_lock") if type(condition) is Condition else None
+        entry = self._lock(lock)
+        if tool is None or entry is None or not (self._hub.listeners and on_loop()):
+            return
+        if self._hub.enter(entry, callee, lock, frame, _WITNESS):
+            monitoring = _monitoring()
+            monitoring.set_local_events(tool, callee.__code__, monitoring.events.PY_RETURN)
+            self._entered = tool
+
+    def on_return(self, code: CodeType, offset: int, value: Any) -> object:
+        """`Condition.__enter__` returns to whoever has called it."""
+        frame = sys._getframe(1).f_back
+        if self._hub.open and frame is not None:
+            self._hub.leave(ENTER_CONDITION, frame, _WITNESS)
+        if not self._hub.open and self._entered is not None:
+            _monitoring().set_local_events(self._entered, code, 0)
+            self._entered = None
+        return None
 
     def _lock(self, value: Any) -> Entry | None:
         if type(value) not in LOCK_TYPES:

@@ -26,8 +26,8 @@ from .judge import judge
 from .kernel import OVERHEAD
 from .operands import MISSING, Operand, last_argument
 from .stack import silent_file
-from .tap_lines import LineTap
-from .tap_own import OwnCode
+from .tap_lines import ENTER_CONDITION, LineTap
+from .tap_own import WAIT, OwnCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -86,7 +86,7 @@ class MonitoringTap:
         monitoring = _monitoring()
         free = [tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None]
         if not free:
-            return "no sys.monitoring tool id is free: the call tap does not listen"
+            return "no sys.monitoring tool id is free: the call tap does not run"
         tool = self._tool = free[0]
         monitoring.use_tool_id(tool, _TOOL)
         left = self._make_on_leave()
@@ -99,6 +99,7 @@ class MonitoringTap:
         monitoring.register_callback(tool, events.C_RAISE, left)
         monitoring.register_callback(tool, events.PY_START, self._on_start)
         monitoring.register_callback(tool, events.LINE, self._lines.callback(_ITERATES))
+        monitoring.register_callback(tool, events.PY_RETURN, self._lines.on_return)
         wanted = events.CALL | events.C_RETURN | events.C_RAISE | events.PY_START
         OVERHEAD.measure(lambda: monitoring.set_events(tool, wanted))
         return ""
@@ -124,7 +125,8 @@ class MonitoringTap:
         self.rest()
         self._deaf_to_polls = False
         for event in (
-            events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE
+            events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE,
+            events.PY_RETURN,
         ):  # fmt: skip
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
@@ -138,7 +140,7 @@ class MonitoringTap:
         disable, running = _monitoring().DISABLE, on_loop
         getframe, told, overhead = sys._getframe, self._told, OVERHEAD
         owned, silent, handed_over = self._owned, silent_file, self._hand_over
-        often, hears_wait, off_loop = self._often, self._own.hears_wait, self._own.off_loop
+        often, off_loop = self._often, self._own.off_loop
 
         def deaf(code: CodeType) -> object:
             if own:
@@ -163,7 +165,7 @@ class MonitoringTap:
                 mine = owned.get(code.co_filename)
                 if mine is None:
                     mine = self._mine(code)
-                if mine and handed_over(code):
+                if (mine or code is WAIT) and handed_over(code):
                     return disable
             kind = type(callee)
             entry = entries.get(callee) if kind in kinds else None
@@ -190,14 +192,14 @@ class MonitoringTap:
                 if entry is None:
                     if not mine:
                         return None if sites.of_library(code, callee, kind) else disable
-                    if hears_wait(code):
-                        return disable
-                    if sites.of_user(code, offset, callee, kind):
+                    if callee is ENTER_CONDITION:
+                        self._lines.enters(callee, arg0, getframe(1), self._tool)
                         return None
-                    if sites.is_plain(code, callee, kind):
-                        return disable
-                    return deaf_if_often(code, offset)
-            if not mine and (silent(code.co_filename) or is_brief(entry, code) or hears_wait(code)):
+                    if code is WAIT or not sites.of_user(code, offset, callee, kind):
+                        plain = code is WAIT or sites.is_plain(code, callee, kind)
+                        return disable if plain else deaf_if_often(code, offset)
+                    return None
+            if not mine and (silent(code.co_filename) or is_brief(entry, code, callee, offset)):
                 return disable
             if not hub.listeners:
                 return None
@@ -322,7 +324,6 @@ _POLLS = frozenset(
 )
 _BY_OPERAND = frozenset({"iterates", "into", "applies"})
 _ITERATES = Entry("for", "file", "iterates", to.FILE)
-# Methods that libraries call on what may be a C object now and a Python one then.
 
 
 def _monitoring() -> Any:

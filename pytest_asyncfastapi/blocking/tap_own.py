@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import CodeType
 
 
-_WAIT = Condition.wait.__code__
+WAIT = Condition.wait.__code__
 
 
 class OwnCode:
@@ -54,7 +54,7 @@ class OwnCode:
         monitoring.register_callback(tool, events.C_RAISE, on_leave)
         monitoring.register_callback(tool, events.PY_START, self._on_wait)
         self.tool = tool
-        self._set(_WAIT, _calls(_WAIT))
+        self.listen_to(WAIT)
 
     def listen_to(self, code: CodeType) -> None:
         """Listen to the calls of this function."""
@@ -70,13 +70,9 @@ class OwnCode:
             for code in list(deaf.values()):  # other threads go on meanwhile
                 self._again(code)
 
-    def hears_wait(self, code: CodeType) -> bool:
-        """Is this `Condition.wait`, whose calls are told by this tool?"""
-        return code is _WAIT and self.tool is not None
-
     def off_loop(self, code: CodeType) -> object:
         """The answer to the event of a lock on a thread that runs no loop."""
-        if code is not _WAIT or self._loop_waits:
+        if code is not WAIT or self._loop_waits:
             return None
         self._waits_off = True
         return _monitoring().DISABLE
@@ -98,7 +94,7 @@ class OwnCode:
         if tool is None:
             return
         monitoring = _monitoring()
-        for code in (*self.codes.values(), _WAIT):
+        for code in list(self.codes.values()):
             self._set(code, 0)
         self.codes.clear()
         self.deaf.clear()
@@ -118,7 +114,7 @@ class OwnCode:
 def _calls(code: CodeType) -> int:
     events = _monitoring().events
     calls = int(events.CALL | events.C_RETURN | events.C_RAISE)
-    return calls | int(events.PY_START) if code is _WAIT else calls
+    return calls | int(events.PY_START) if code is WAIT else calls
 
 
 def _monitoring() -> Any:

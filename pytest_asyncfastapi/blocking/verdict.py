@@ -132,7 +132,7 @@ def classify(entry: Entry, scene: Scene) -> tuple[str, Category, str]:
     category, remedy = entry.category, entry.remedy
     wrote = scene.wrote
     if scene.importing and category in ("file", "file_metadata", "import"):
-        return "import", "import", to.IMPORT_BEFORE if scene.lazily else to.IMPORT
+        return "import", "import", scene.import_remedy
     named = scene.named
     if named is not None:
         category, remedy = named.entry.category, named.entry.remedy

@@ -120,9 +120,9 @@ class Witnesses:
         finally:
             hub.probe, cell.busy = 0, was
         if not any(item.startswith("call tap") for item in hub.probed):
-            return "the call tap did not hear its self-test"
+            return "the call tap did not see its self-test"
         if not audit.probe():
-            return "the audit hook did not hear its self-test"
+            return "the audit hook did not see its self-test"
         return "" if self.steps.is_armed() else "another tool replaced the loop's step"
 
     def _make_tap(self) -> Tap:

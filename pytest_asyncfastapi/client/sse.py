@@ -35,7 +35,7 @@ class NotAnEventStream(RuntimeError):
         super().__init__(
             f"{request.method} {request.url.path}: expected status 200 and content-type "
             f"text/event-stream, but the app answered {what}; a browser gives up on this. "
-            "Fix: use .get() for what is no event stream, or set media_type in the app."
+            "Fix: use .get() for what is not an event stream, or set media_type in the app."
         )
 
 

@@ -92,9 +92,15 @@ class OnAsyncio:
 def _check(loop: Any) -> None:
     if not hasattr(getattr(loop, "_selector", None), "get_map"):
         name = f"{type(loop).__module__}.{type(loop).__qualname__}"
+        if "Proactor" in name:
+            raise ClockError(
+                f"virtual time needs an event loop with a selector; {name}, the default on "
+                "Windows, has none. Fix: a fixture `anyio_backend` that returns "
+                '("asyncio", {"loop_factory": asyncio.SelectorEventLoop})'
+            )
         raise ClockError(
-            f"virtual time needs asyncio's own event loop; {name} (uvloop?) hides when it is "
-            "idle: remove it for this test or don't ask for `clock`"
+            f"virtual time needs asyncio's own event loop; {name} (uvloop?) does not show "
+            "when it is idle: remove it for this test or don't ask for `clock`"
         )
     other = getattr(loop._selector.select, "__self__", None)
     if isinstance(other, VirtualSelect) and other.on:

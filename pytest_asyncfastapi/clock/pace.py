@@ -75,9 +75,14 @@ class Pace:
             self._frozen += duration
             self.real_waited += duration
 
+    def is_due(self) -> bool:
+        """Does a timer go off as soon as the loop asks?"""
+        when = self._timeline.next_when()
+        return when is not None and when <= self._timeline.now
+
     def _note(self, work: Work) -> None:
         reason = (
-            "nobody can tell whether this thread is idle"
+            "it is not known whether this thread is idle"
             if work.flows
             else f"it still ran after {show(self.freeze_bound)} of real time"
         )

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 _MOMENT = 0.05
 # Between two jobs a busy one rests for less: the kernel need not be asked.
 _GLANCE = 0.005
-# Where the kernel does not say whether it was run.
-_LONG_MOMENT = 0.5
+# Where the kernel does not say whether it was run: so long without a step of the loop.
+_LONG_MOMENT = 0.12
 _GET = queue.Queue.get.__code__
 _MISSING = object()
 
@@ -38,6 +38,11 @@ class Parked:
         self._since: weakref.WeakKeyDictionary[threading.Thread, tuple[float, str]] = (
             weakref.WeakKeyDictionary()
         )
+        self._moves = 0
+
+    def moved(self) -> None:
+        """The loop may have run, and handed over a job that was done before the next look."""
+        self._moves += 1
 
     def __call__(self, thread: threading.Thread) -> bool:
         """Is it at rest, and was it all the time since an earlier look?"""
@@ -49,13 +54,13 @@ class Parked:
         since, before = self._since.setdefault(thread, (now, ""))
         if not before and now - since < _GLANCE:
             return False
-        figures = _figures(thread.native_id)
+        figures, moment = _figures(thread.native_id), _MOMENT
         if figures is None:
-            return now - since >= _LONG_MOMENT
+            figures, moment = f"after {self._moves} moves", _LONG_MOMENT
         if figures != before:
             self._since[thread] = now, figures
             return False
-        return bool(figures) and now - since >= _MOMENT
+        return bool(figures) and now - since >= moment
 
 
 def _figures(tid: int | None) -> str | None:

@@ -53,6 +53,7 @@ class VirtualSelect:
         self.on_deadlock = on_deadlock
         self.steps: Steps | None = None
         self.on = True
+        self._moved = True  # since the last look, as far as anybody knows
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Real events now, or wait, or move time and answer that nothing happened."""
@@ -78,6 +79,9 @@ class VirtualSelect:
         if events or self._loop._ready:
             self.pace.something_happened()
             return events
+        if self._moved:
+            self.work.threads.is_parked.moved()
+        self._moved = True
         work = self.work.look()
         # A thread may have delivered while we looked, and be idle by now.
         if self._loop._ready:
@@ -100,6 +104,7 @@ class VirtualSelect:
         started = perf_counter()
         events = self._stock(wait)
         self.pace.waited(perf_counter() - started)
+        self._moved = bool(events or self._loop._ready or self.pace.is_due())
         return events
 
     def _nothing_to_wait_for(self) -> list[Any]:
@@ -110,6 +115,7 @@ class VirtualSelect:
             started = perf_counter()
             events = self._stock(SLICE)
             self.pace.stuck(perf_counter() - started)
+            self._moved = bool(events or self._loop._ready)
             return events
         self.pace.told = True
         self.on_deadlock()

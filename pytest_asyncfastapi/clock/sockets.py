@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import types
     from collections.abc import Iterable
 
+_PEER_OF_MACOS = (0, 2)  # SOL_LOCAL, LOCAL_PEERPID: the module has no names for them
 _ANYIO = "anyio._backends._asyncio"
 _ASYNC_MODULES = ("asyncio", "anyio")
 # A task that is suspended in one of these waits for bytes, or for a process.
@@ -131,14 +133,15 @@ def _ask(sock: socket.socket, level: int, option: int) -> int:
 
 
 def _is_mine(sock: socket.socket) -> bool:
+    """Is the other end of this Unix socket in this process?"""
     option = getattr(socket, "SO_PEERCRED", None)
-    if option is None:
-        return False
     try:
-        raw = sock.getsockopt(socket.SOL_SOCKET, option, 12)
+        if option is not None:
+            raw = sock.getsockopt(socket.SOL_SOCKET, option, 12)
+            return int.from_bytes(raw[:4], "little") == os.getpid()
+        return sys.platform == "darwin" and sock.getsockopt(*_PEER_OF_MACOS) == os.getpid()
     except OSError:
         return False
-    return int.from_bytes(raw[:4], "little") == os.getpid()
 
 
 def _name(ask: Any) -> Any:

@@ -88,6 +88,8 @@ class TrioWork:
 
     def look(self) -> Work | None:
         """The first reason found why the run is not idle, or None."""
+        # Which tasks have run since the last look is not to be seen from here.
+        self.threads.is_parked.moved()
         threads = self.threads.look()
         work = self._thread_job(threads) if threads else None
         if work is not None:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..births import birth_at, remember
+from ..handed_over import note_background_tasks
 from . import http_clients, opened, thread_pool
 from .homes import TRIO_RUNS
 from .patches import Patches
@@ -126,7 +127,8 @@ class Hub:
         self._collects = threading.get_ident() if phase == "start" else 0
 
     def refresh(self) -> None:
-        """Wrap what has been imported since: clients and limiters."""
+        """Wrap what has been imported since: clients, limiters and background tasks."""
+        note_background_tasks(self._patches.wrap, self.birth)
         if all(watch.tasks_only for watch in self.watches):
             return
         for name in ("httpx", "httpx2"):

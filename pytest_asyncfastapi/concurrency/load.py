@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.lowlevel
 
+from ..signatures import signature
 from .lag import loop_lag
 from .load_report import LoadError, LoadReport
 from .thread_pool import Threads
@@ -152,7 +153,7 @@ def _awaitable(thing: Any) -> Awaitable[Any]:
 
 def _whole(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"load({name}={value!r}): {name} is a whole number, 1 or more")
+        raise ValueError(f"load({name}={value!r}): it must be a whole number, 1 or more")
 
 
 def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:
@@ -168,17 +169,17 @@ def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:
         raise TypeError(f"load() got {request!r}, not a function that makes a request: {_EXAMPLE}")
     call: Any = request
     try:
-        signature = inspect.signature(call)
+        takes = signature(call)
     except (TypeError, ValueError):
         return lambda number: call()
     for arguments in ((), (0,)):
         try:
-            signature.bind(*arguments)
+            takes.bind(*arguments)
         except TypeError:
             continue
         return call if arguments else lambda number: call()
     raise TypeError(
-        f"load(): {getattr(request, '__name__', 'the function')}{signature} wants more than the "
+        f"load(): {getattr(request, '__name__', 'the function')}{takes} wants more than the "
         f"number of the request. Fix: {_EXAMPLE}"
     )
 

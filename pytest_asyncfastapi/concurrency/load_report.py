@@ -49,7 +49,7 @@ class LoadReport:
     def percentile(self, percent: float) -> float:
         """The latency that so many per cent of the requests did not exceed (nearest rank)."""
         if not 0 <= percent <= 100:
-            raise ValueError(f"percentile({percent!r}): a percentage lies between 0 and 100")
+            raise ValueError(f"percentile({percent!r}): it must be from 0 to 100")
         return percentile(sorted(self.latencies), percent)
 
     @property

@@ -36,7 +36,7 @@ _OF_KIND = {
         "close it where it is used: `async with contextlib.aclosing(...) as items:`",
     ),
     "client": (
-        "its connections stay open until the process ends or the collector comes by",
+        "its connections stay open until the process ends or the garbage collector runs",
         "`async with httpx.AsyncClient() as client:`, or one client that the lifespan opens and "
         "closes",
     ),
@@ -196,7 +196,7 @@ def finding(leak: Leak, mode: str, test: str) -> Finding:
     """The record that every room reports with."""
     why, remedy = _OF_KIND[leak.what]
     if leak.resisted:
-        why = "a server that stops waits for it for ever"
+        why = "a server that stops waits for it without limit"
         remedy = "let CancelledError pass: no bare `except BaseException` around an await"
     rule = f"{leak.what}@{leak.module}" if leak.module else leak.what
     return Finding(

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import anyio
 
-from ..ending import end_below
+from ..await_chains import user_lines
+from ..ending import below, end_below
 from ..tasks import current_task
 from .calls import CALLER
 from .steps import Stepped, cancelled
@@ -36,6 +37,7 @@ class Answer:
 
     `error` is what the app raised, `ended` whether that is a cancellation which came from
     outside: its client had left, or the run was ended. `steps` is how often it suspended,
+    `places` what is equal for suspensions at the same place,
     `cut_at` where it was (the user's line) when the client left or it was cancelled,
     `cut_off` the lines of its cleanup that a further cancellation has cut short. `swallowed`:
     it was cancelled before its response began, and answered. `hung`: it caught every
@@ -53,6 +55,7 @@ class Answer:
     ended: bool = False
     duration: float = 0.0
     steps: int = 0
+    places: list[int] = field(default_factory=list)
     cut: bool = False
     cut_at: Location | None = None
     cut_off: list[Location] = field(default_factory=list)
@@ -71,6 +74,12 @@ class Answer:
     def label(self) -> str:
         """`"POST /checkout"`."""
         return f"{self.scope.get('method', 'WEBSOCKET')} {self.scope['path']}"
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """The method and the route, where the framework says which; else the path."""
+        path = getattr(self.scope.get("route"), "path", None) or self.scope["path"]
+        return self.scope.get("method", "WEBSOCKET"), path
 
     @property
     def is_safe(self) -> bool:
@@ -159,12 +168,13 @@ class Answers:
     ) -> None:
         cut = self._cut if self._cut is not None and self._cut.request == number else None
         leave = self._leave.get(id(answer.scope), _nobody)
-        stepped = Stepped(app(answer.scope, receive, send), self._user_code)
+        coroutine = app(answer.scope, receive, send)
+        stepped = Stepped(coroutine, self._user_code, places=self._cut is None)
         if cut is None:
             try:
                 await stepped
             finally:
-                answer.steps = stepped.count
+                answer.steps, answer.places = stepped.count, stepped.places or []
             return
         task, started = _asyncio_task(), False
         with anyio.CancelScope() as scope:
@@ -174,7 +184,7 @@ class Answers:
                 if cut.mode == "cancel" and _is_shielded(task, scope):
                     stepped.at(stepped.count + 1, cut_now)  # it has said: not here
                     return
-                answer.cut, answer.cut_at, started = True, stepped.where(), answer.started
+                answer.cut, answer.cut_at, started = True, self._where(stepped), answer.started
                 if cut.mode == "leave":
                     if not answer.complete:
                         leave()
@@ -201,6 +211,13 @@ class Answers:
                     stepped.end_by_force()
         if answer.cut and not answer.complete:
             leave()
+
+    def _where(self, stepped: Stepped) -> Location | None:
+        """The user's line that it waits at; below middleware the handler has a task of its own."""
+        if (where := stepped.where()) is not None:
+            return where
+        lines = (user_lines(task, self._user_code) for task in below(current_task()))
+        return next((found[-1] for found in lines if found), None)
 
 
 def _nobody() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import re
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -109,10 +110,10 @@ def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked
     if "slow" in given:
         given["slow"] = seconds(given["slow"])
     if given.get("masked", "list") not in ("list", "fail"):
-        raise ValueError(f"masked={given['masked']!r}: it is 'list' or 'fail'")
+        raise ValueError(f"masked={given['masked']!r} must be one of list, fail")
     if not isinstance(given.get("only", "*"), str):
         raise ValueError(
-            f"only={given['only']!r}: it is a URL glob, such as 'https://pay.example/*'"
+            f"only={given['only']!r} must be a URL glob, such as 'https://pay.example/*'"
         )
     _invariant(given)
     return FaultSweepAsked(**given)
@@ -136,11 +137,38 @@ def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
     _known(SchedulesAsked, "schedules", args, given)
     found = SchedulesAsked(**given)
     if isinstance(found.start, bool) or not isinstance(found.start, int) or found.start < 0:
-        raise ValueError(f"start={found.start!r} is no seed; write 0 or more")
+        raise ValueError(f"start={found.start!r} must be a whole number, 0 or more")
     if not isinstance(found.seeds, int):
-        raise ValueError(f"seeds={found.seeds!r} is no number of schedules; write 1 or more")
+        raise ValueError(f"seeds={found.seeds!r} must be a whole number, 1 or more")
     planned(found.seeds, found.policy, found.start)
     return found
+
+
+_TOKENS = {
+    "faults": (re.compile(r"\d+(?:\+(?:host|equal)?)?:(?P<word>\w+)"), "faults:3:reset", FAULTS),
+    "disconnect": (re.compile(r"\d+\.\d+:(?P<word>\w+)"), "disconnect:1.7:leave", MODES),
+}
+
+
+def check_token(token: str) -> None:
+    """See that it may name a point: `"faults:3:reset"`. Raises `ValueError`."""
+    from .schedule_policies import parse
+
+    kind, _, rest = token.partition(":")
+    if kind == "schedules":
+        parse(rest)
+        return
+    if kind not in _TOKENS:
+        raise ValueError(
+            f"{token!r} is not a token of a report, such as faults:3:reset, disconnect:1.7:leave "
+            "or schedules:random-4"
+        )
+    form, example, words = _TOKENS[kind]
+    match = form.fullmatch(rest)
+    if match is None:
+        raise ValueError(f"{token!r} is not a token of a report, such as {example}")
+    if match["word"] not in words:
+        raise ValueError(f"{token!r}: {match['word']!r} must be one of {', '.join(words)}")
 
 
 def function(given: Any, name: str, each: str) -> None:
@@ -172,7 +200,7 @@ def _words(value: Any, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
     found = tuple(str(word) for word in words)
     for word in found:
         if word not in known:
-            raise ValueError(f"{name}={word!r} is none of {', '.join(known)}")
+            raise ValueError(f"{name}={word!r} must be one of {', '.join(known)}")
     if not found:
         raise ValueError(f"{name} is empty: there would be nothing to run")
     return found
@@ -182,11 +210,11 @@ def _statuses(value: Any) -> tuple[int, ...]:
     found = (value,) if isinstance(value, int) else tuple(value)
     for status in found:
         if not isinstance(status, int) or not 100 <= status <= 599:
-            raise ValueError(f"statuses={status!r} is no HTTP status, such as 503")
+            raise ValueError(f"statuses={status!r} must be HTTP statuses, such as 503")
     return found
 
 
 def _invariant(given: dict[str, Any]) -> None:
     check = given.get("invariant")
     if check is not None and not callable(check):
-        raise ValueError(f"invariant={check!r} is no function")
+        raise ValueError(f"invariant={check!r} must be a function")

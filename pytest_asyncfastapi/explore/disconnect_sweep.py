@@ -7,18 +7,17 @@ every await from there on (as the cancel scopes of anyio and trio do).
 
 from __future__ import annotations
 
-import sys
+from collections import Counter, defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
-
-import anyio
 
 from ..findings import Finding
 from . import disconnect_words, problems
 from .answers import Cut, Mode
+from .cut_errors import is_cancel
 from .grouped import grouped
 from .memory_database import is_memory_database
-from .points import Result, Run
+from .points import Result, Run, sampled
 from .probe import Probe
 from .problems import Problem
 
@@ -31,8 +30,10 @@ if TYPE_CHECKING:
 KIND = "disconnect"
 _MODES: tuple[Mode, ...] = ("leave", "cancel", "cancel_always")
 # What a cleanup that was cut off leaves behind; a broken invariant counts all the same.
-_FOLLOWS = ("leak", "stuck", "broken afterwards", "failed", "teardown")
-_ECHOES = (RuntimeError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
+_FOLLOWS = (
+    *("leak", "cleanup not run", "not given back", "stuck"),
+    *("broken afterwards", "failed", "teardown"),
+)
 
 
 @dataclass(eq=False)
@@ -91,6 +92,7 @@ class DisconnectPoint:
                 f"{answer.status}: its caller waits on, and so does a server that shuts down",
                 answer.cut_at,
             )
+        yield from problems.of_tasks(run, clean)
         for again in _served_no_more(run, clean):
             if is_memory_database(again.error):
                 yield Problem(
@@ -109,12 +111,10 @@ class DisconnectPoint:
             )
         yield from problems.of_findings(run, clean)
         yield from problems.of_the_end(run, clean)
-        for lock in run.state.probe.held:
-            if lock not in clean.state.probe.held:
-                told = f"{lock.what} taken at {lock.where} is still held"
-                yield Problem("lock held", told, lock.where, disconnect_words.ASYNC_WITH)
+        yield from _held(run.state.probe, clean.state.probe)
+        yield from problems.of_generators(run, clean)
         yield from _afterwards(run, clean)
-        if answer.error is not None and not _is_cancel(answer.error):
+        if answer.error is not None and not is_cancel(answer.error):
             yield Problem(
                 "failed",
                 f"{answer.label} raised {problems.told(answer.error)} as it was cut",
@@ -176,7 +176,10 @@ class DisconnectSweep:
         )
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[DisconnectPoint]:
-        """Every suspension of every request, in every way."""
+        """Every suspension of every request, in every way; of many equal ones some."""
+        return self._cuts(clean, _sampled(clean.state.probe.answers.all))
+
+    def _cuts(self, clean: Run, places: list[tuple[int, int]]) -> list[DisconnectPoint]:
         probe = clean.state.probe
         self.times = [answer.duration for answer in probe.answers.all]
         # On trio there is no other way than for good.
@@ -185,8 +188,7 @@ class DisconnectSweep:
             modes.remove("cancel")
         return [
             DisconnectPoint(self, Cut(request, step, mode))
-            for request, answer in enumerate(probe.answers.all, 1)
-            for step in range(1, answer.steps + 1)
+            for request, step in places
             for mode in modes
         ]
 
@@ -209,8 +211,13 @@ class DisconnectSweep:
         return ()
 
     def point(self, token: str, clean: Run) -> DisconnectPoint | None:
-        """The point of this token."""
-        return next((p for p in self.points(clean, ()) if p.token == token), None)
+        """The point of this token, sampled or not."""
+        places = [
+            (request, step)
+            for request, answer in enumerate(clean.state.probe.answers.all, 1)
+            for step in range(1, answer.steps + 1)
+        ]
+        return next((p for p in self._cuts(clean, places) if p.token == token), None)
 
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
         """The bad points by what is wrong and where, and the cleanups that were cut off."""
@@ -224,12 +231,47 @@ class DisconnectSweep:
         return grouped(self.test, "disconnect sweep", done, _title, disconnect_words.WHY)
 
     def about(self, clean: Run) -> dict[str, Any]:
-        """The requests and how often each suspends."""
+        """The requests, how often each suspends, and how many of these places are not tried."""
         answers = clean.state.probe.answers.all
-        return {
+        tried = Counter(request for request, _ in _sampled(answers))
+        told: dict[str, Any] = {
+            "left_out": {
+                str(n): answer.steps - tried[n]
+                for n, answer in enumerate(answers, 1)
+                if answer.steps > tried[n]
+            },
             "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
             "columns": list(self.asked.modes),
         }
+        if any(answer.steps for answer in answers):
+            return told
+        waits = "no request of `asgi_client` ever waits" if answers else "no request was made"
+        return {**told, "nothing": waits}
+
+
+def _sampled(answers: Sequence[Answer]) -> list[tuple[int, int]]:
+    """The suspensions to cut at, as request and step: of equal ones the first, middle and last.
+
+    Equal are those of the same endpoint with the same lines above them, to the innermost.
+    """
+    groups: dict[Any, list[tuple[int, int]]] = defaultdict(list)
+    for request, answer in enumerate(answers, 1):
+        for step, place in enumerate(answer.places, 1):
+            groups[(answer.endpoint, place)].append((request, step))
+    return sorted(each for group in groups.values() for each in sampled(group))
+
+
+def _held(probe: Probe, clean: Probe) -> Iterator[Problem]:
+    """The locks that are not released, and what was taken from a pool and not put back."""
+    for lock in probe.held:
+        if lock not in clean.held:
+            told = f"{lock.what} taken at {lock.where} is still held"
+            yield Problem("lock held", told, lock.where, disconnect_words.ASYNC_WITH)
+    for lost in probe.missing:
+        # What a consumer takes from a queue of jobs is put back in no run.
+        if lost.where in clean.returned and lost not in clean.missing:
+            told = f"what was taken from a {lost.what} at {lost.where} is not put back"
+            yield Problem("not given back", told, lost.where)
 
 
 def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:
@@ -267,7 +309,7 @@ def _nothing(test: str) -> Finding:
         kind="sweep.nothing",
         title="disconnect sweep: no request of the test ever waits",
         why="the sweep has nothing to cut, and would always be green",
-        remedy="take the sweep away, or send the request by `asgi_client`",
+        remedy="remove the sweep, or send the request with `asgi_client`",
         test=test,
     )
 
@@ -276,35 +318,3 @@ def _cut_answer(cut: Cut, run: Run) -> Answer | None:
     answers = run.state.probe.answers.all
     answer = answers[cut.request - 1] if cut.request <= len(answers) else None
     return answer if answer is not None and answer.cut else None
-
-
-def _is_cancel(error: BaseException) -> bool:
-    """Is it only the echo of having been cut: a cancellation, a client that is gone?"""
-    import asyncio
-
-    if isinstance(error, BaseExceptionGroup):
-        return all(_is_cancel(inner) for inner in error.exceptions)
-    if _is_frameworks(error):
-        return True
-    trio = sys.modules.get("trio")
-    kinds = (asyncio.CancelledError, *((trio.Cancelled,) if trio is not None else ()))
-    # Starlette's word for it, and the client room's.
-    return isinstance(error, kinds) or type(error).__name__ in (
-        "ClientDisconnect",
-        "ClientDisconnected",
-        "WebSocketDisconnect",
-    )
-
-
-def _is_frameworks(error: BaseException) -> bool:
-    """Is it what Starlette's middleware raises where the app below it was cancelled?
-
-    Nearly every app has one, and its code cannot do anything about it.
-    """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or type(error).__module__.partition(".")[0] not in ("builtins", "anyio"):
-        return False
-    module = trace.tb_frame.f_globals.get("__name__", "")
-    return module == "starlette.middleware.base" and isinstance(error, _ECHOES)

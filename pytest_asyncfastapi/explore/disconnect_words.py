@@ -9,15 +9,18 @@ IN_WORDS = {
 }
 WHY = {
     "side effect": "a client that goes away at the wrong moment leaves something half done",
-    "leak": "every client that goes away leaves something behind, until there is no more",
-    "lock held": "everybody who needs it waits without end",
+    "leak": "each client that leaves uses up one more, until none is left",
+    "cleanup not run": "each client that leaves uses up one more, until none is left",
+    "lock held": "every request that needs it waits without limit",
+    "not given back": "each client that goes away takes one out of the pool, until it is empty",
     "stuck": "one client that goes away stops the app for everybody",
-    "broken afterwards": "what it held (a connection, a transaction) is in the way of others",
+    "broken afterwards": "what it held (a connection, a transaction) blocks others",
     "hung": "the server cannot get rid of this request",
-    "failed": "a client that goes away is no error, and its cleanup must not fail",
+    "failed": "a client that leaves is normal, and the cleanup must not fail",
     "cleanup cut off": "the rest of the cleanup did not run",
-    "cancel swallowed": "whoever cancels it (a timeout, a server that shuts down) is not obeyed",
-    "database gone": "so nothing can be said of the app after this cut",
+    "lost background task": "the work that it was to do is not done, and there is no error",
+    "cancel swallowed": "a timeout, or a server that shuts down, cannot stop it",
+    "database gone": "so the state of the app after this cut is not known",
 }
 ASYNC_WITH = "`async with lock:`, so that it is given back whatever happens"
 SHIELD = (
@@ -31,6 +34,7 @@ REMEDIES = {
     "(`with anyio.CancelScope(shield=True):`)",
     "failed": "what is raised while it cleans up hides the cancellation: let it pass, and shield "
     "cleanup that awaits (`with anyio.CancelScope(shield=True):`)",
+    "not given back": "put it back whatever happens: `try: ... finally: pool.put_nowait(it)`",
     "broken afterwards": "give back what it holds in `async with` or `finally:`, shielded where "
     "that awaits (`with anyio.CancelScope(shield=True):`)",
     "cancel swallowed": "catch `Exception`, which a cancellation is not; or raise it again after "

@@ -15,17 +15,18 @@ if TYPE_CHECKING:
     from .points import Result
 
 _WHY = {
-    "unhandled": "the caller gets a bare 500, and nobody has decided what it is to see",
-    "broken body": "the caller has a success in hand, and a body that is cut short",
-    "undeclared status": "no caller can be ready for an answer that it has not been told of",
+    "unhandled": "the caller gets a plain 500 that says nothing about the cause",
+    "broken body": "the caller has received a success status and a body that is cut short",
+    "undeclared status": "a caller cannot be ready for an answer that is not declared",
     "caller blamed": "a client does not try again after a 4xx, and looks for its own mistake",
     "side effect": "a failed request has changed something all the same",
     "cached failure": "one bad answer of the upstream's outlives the outage",
     "no timeout": "a silent upstream holds the request and its connection as long as it likes",
-    "leak": "every failure leaves something behind, until there is no more",
+    "cleanup not run": "each failure uses up one more, until none is left",
+    "leak": "each failure uses up one more, until none is left",
     "masked": "the caller cannot tell this answer from a good one",
-    "lost background task": "the caller has been told that all is well, and nobody will do it",
-    "unexpected data": "valid JSON of another shape ends in an answer that says nothing of it",
+    "lost background task": "the caller has received a success, and the work is not done",
+    "unexpected data": "valid JSON of another shape ends in an answer that says nothing about it",
     "unsafe retry": "where the first was processed, it is done twice (charged twice?)",
     "not reached": "what an earlier run has left (a cache in a module, say) keeps the app from it; "
     "these points were not tried",
@@ -105,8 +106,17 @@ def _some(words: list[str]) -> str:
     )
 
 
-def nothing_to_sweep(test: str, only: str, before: int) -> Finding:
-    """A marked test that makes no upstream call in its body; `before` it were so many."""
+def no_call(unseen: Sequence[str]) -> str:
+    """No call was seen; perhaps since the app has a library whose calls are not."""
+    also = f" ({'; '.join(unseen[:3])}, whose calls are not seen)" if unseen else ""
+    return f"no call of httpx, httpx2, aiohttp or urllib3 was made{also}"
+
+
+def nothing_to_sweep(test: str, only: str, before: int, unseen: Sequence[str]) -> Finding:
+    """A marked test that makes no upstream call in its body; `before` it were so many.
+
+    `unseen` says where the app has a client library whose calls are not seen.
+    """
     which = "" if only == "*" else f" to {only}"
     if before:
         calls = "the only upstream call is" if before == 1 else f"all {before} upstream calls are"
@@ -120,8 +130,10 @@ def nothing_to_sweep(test: str, only: str, before: int) -> Finding:
     return Finding(
         kind="sweep.nothing",
         title=f"fault sweep: the test makes no upstream call{which}",
+        evidence=no_call(unseen) if unseen else "",
         why="the sweep has nothing to strike, and would always be green",
-        remedy="take the sweep away, or let the test reach the call (httpx and httpx2 are seen)",
+        remedy="remove the sweep, or let the test reach the call (those of httpx, httpx2, "
+        "aiohttp, requests and urllib3 are seen)",
         test=test,
     )
 

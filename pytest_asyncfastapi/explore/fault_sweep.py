@@ -11,9 +11,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ..faults.table import SWEEP
+from ..unseen_clients import in_users_code
 from . import fault_findings, injected
 from .calls import Calls, Target, plain
 from .fault_verdict import judge
+from .points import ALL, sampled
 from .probe import Probe
 
 if TYPE_CHECKING:
@@ -26,11 +29,13 @@ if TYPE_CHECKING:
     from .points import Result, Run
 
 KIND = "faults"
-_ALL = 3  # equal calls that are all struck one by one; of more the first, middle and last are
 # How far a fault goes on from the struck call, in a token after its number.
 REACHES = {"": "", "url": "+", "host": "+host", "equal": "+equal"}
 # What a whole host is tried with.
 _DOWN = "refused"
+# Where there are more, the first meets every fault; the others, and all at once, meet these:
+# one that makes the call raise, and one that has to be looked at.
+_FEW = ("refused", "500")
 # Of these one call is enough: they come to the same as others.
 _ONCE = ("503_html", "no_body")
 
@@ -115,7 +120,7 @@ class FaultSweep:
         calls = Calls(recorder, setup=self.asked.setup)
         id, reach = (None, "") if point is None else (point.made.id, point.reach)
         target = Target(calls, id, reach)
-        state.faults.give(target, effect, origin="the sweep")
+        state.faults.give(target, effect, origin=SWEEP)
         state.want_clock()
         return calls, target
 
@@ -128,11 +133,15 @@ class FaultSweep:
     def points(self, clean: Run, done: Sequence[Result]) -> list[FaultPoint]:
         """Every call with every fault; of many equal calls the first, middle, last, and all."""
         points: list[FaultPoint] = []
-        for number, made, together in self._sampled(clean):
-            for fault in injected.faults(self.asked.faults, made):
+        for number, made, group in self._sampled(clean):
+            faults = injected.faults(self.asked.faults, made)
+            few = [fault for fault in faults if fault in _FEW] or faults[:1]
+            is_first = made is group[0]
+            for fault in faults if is_first or len(group) <= ALL else few:
                 points.append(self._point(clean, number, made, fault))
-                if together:
-                    points.append(self._point(clean, number, made, fault, "equal"))
+            if is_first and len({each.id.url for each in group}) > 1:
+                equal = faults if len(group) <= ALL else few
+                points += [self._point(clean, number, made, fault, "equal") for fault in equal]
         for number, made in self._hosts(clean):
             if _DOWN in injected.faults(self.asked.faults, made):
                 points.append(self._point(clean, number, made, _DOWN, "host"))
@@ -173,19 +182,16 @@ class FaultSweep:
         calls = clean.state.probe.calls.all
         return [(n, made) for n, made in enumerate(calls, 1) if where.covers(made.out)]
 
-    def _sampled(self, clean: Run) -> list[tuple[int, Made, bool]]:
-        """Those to strike; the flag stands at the one from which on all equal ones are."""
+    def _sampled(self, clean: Run) -> list[tuple[int, Made, list[Made]]]:
+        """Those to strike, each with all that are equal to it."""
         groups: dict[Any, list[tuple[int, Made]]] = defaultdict(list)
         for number, made in self.calls(clean):
             groups[made.id.kind].append((number, made))
-        found = []
-        for group in groups.values():
-            some = group
-            if len(group) > _ALL:
-                some = [group[0], group[len(group) // 2], group[-1]]
-            urls = {made.id.url for _, made in group}
-            for number, made in some:
-                found.append((number, made, made is group[0][1] and len(urls) > 1))
+        found = [
+            (number, made, [each for _, each in group])
+            for group in groups.values()
+            for number, made in sampled(group)
+        ]
         return sorted(found, key=lambda each: each[0])
 
     def _hosts(self, clean: Run) -> list[tuple[int, Made]]:
@@ -200,7 +206,9 @@ class FaultSweep:
         calls = self.calls(clean)
         if not calls:
             before = clean.state.probe.calls.before
-            nothing = fault_findings.nothing_to_sweep(self.test, self.asked.only, before)
+            nothing = fault_findings.nothing_to_sweep(
+                self.test, self.asked.only, before, in_users_code(clean.state.user_code)
+            )
             return [nothing] if self._required else []
         broken = clean.state.probe.broken
         if broken is not None:
@@ -221,4 +229,17 @@ class FaultSweep:
             for number, made in self.calls(clean)
         }
         answers = [f"{a.label} {a.status}" for a in clean.state.probe.answers.all]
-        return {"rows": rows, "columns": list(self.asked.faults), "clean": answers}
+        told: dict[str, Any] = {
+            "rows": rows,
+            "left_out": len(rows) - len(self._sampled(clean)),
+            "columns": list(self.asked.faults),
+            "clean": answers,
+        }
+        return told if rows else {**told, "nothing": self._why_nothing(clean)}
+
+    def _why_nothing(self, clean: Run) -> str:
+        if clean.state.probe.calls.before:
+            return "upstream calls are made before the test's body only"
+        if self.asked.only != "*":
+            return f"no call to {self.asked.only} was made"
+        return fault_findings.no_call(in_users_code(clean.state.user_code))

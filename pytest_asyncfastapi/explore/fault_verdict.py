@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _STRENGTH = (
     *("unrouted", "not-served", "hung", "no timeout", "start-up aborted", "unhandled"),
     *("broken body", "stuck", "side effect", "undeclared status", "caller blamed"),
-    *("cached failure", "leak"),
+    *("cached failure", "cleanup not run", "leak"),
 )
 # An answer that is well-formed, and not the agreed one: that much is no outage.
 _UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
@@ -88,6 +88,8 @@ def _all_problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
     if "setup" in run.errors and not probe.answers.all:
         yield _aborted(run.errors["setup"], run)
     yield from problems.of_the_end(run, clean)
+    yield from problems.of_generators(run, clean)
+    yield from problems.of_tasks(run, clean)
     for answer, first in _beside(run, clean):
         if answer.error is None and (problem := _status(answer, first, asked.statuses)):
             yield problem
@@ -112,7 +114,7 @@ def _lost(answer: Answer, run: Run) -> Problem:
         "lost background task",
         f"after {answer.label} had been answered {answer.status}: {problems.told(error)}",
         problems.place(error, run, answer.trace),
-        "try again later, or keep what is to be done (a queue, an outbox) until it is done",
+        problems.KEEP,
     )
 
 

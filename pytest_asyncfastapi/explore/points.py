@@ -10,12 +10,17 @@ from __future__ import annotations
 import json
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from ..findings import Finding
+from ..units import show
+from .left import forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from ..findings import Finding
+
+_Each = TypeVar("_Each")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,11 @@ class Run:
     def error(self) -> BaseException | None:
         """What went wrong first."""
         return next(iter(self.errors.values()), None)
+
+    def let_go(self) -> None:
+        """Forget what the frames of its errors hold: a connection that keeps a database locked."""
+        for error in self.errors.values():
+            forget_frames(error)
 
     def new_findings(self, clean: Run, *, without: Iterable[str] = ()) -> list[Finding]:
         """What the rooms saw in this run and not in the clean one."""
@@ -144,7 +154,9 @@ class Explored:
 
     `planned` is the number of points, None while it is not known; `stopped` says
     why the rest was not run, `duration` is seconds of real time. `call` is what the
-    test has called where it is explored inside its own body.
+    test has called where it is explored inside its own body. `clean`: the test passes
+    without anything injected. `budget` is how many seconds the points may take (0: any
+    number); where that was not enough for all, `over_budget`.
     """
 
     kind: str
@@ -157,11 +169,42 @@ class Explored:
     stopped: str = ""
     duration: float = 0.0
     call: str = ""
+    clean: bool = True
+    budget: float = 0.0
+    over_budget: bool = False
 
     @property
     def bad(self) -> list[Result]:
         """The points that fail the test."""
         return [result for result in self.results if result.bad]
+
+    def is_over(self, elapsed: float) -> bool:
+        """Is the budget used up before all points have been run? Then that is why it stopped."""
+        if self.budget and elapsed >= self.budget:
+            self.over_budget = True
+            self.stopped = f"the budget of {show(self.budget)} is used up"
+        return self.over_budget
+
+    def stopped_finding(self) -> Finding:
+        """Not all points were run: an error, but for a budget that was enough for some."""
+        count = len(self.results)
+        done = f"{count} of {self.planned} points" if self.planned else ""
+        remedy = (
+            "give it more (--asyncfastapi-sweep-budget=2m), or split it for pytest-xdist "
+            "(--asyncfastapi-shards=4)"
+            if self.over_budget
+            else "make the test pass each time it is run; give it more time (--timeout); or take a "
+            "token of the latest report"
+        )
+        return Finding(
+            kind="sweep.stopped",
+            title=f"{self.kind}: {self.stopped}",
+            evidence=f"{done} had been run by then" if done else "no point was run",
+            why="what has not been run has not been tested",
+            remedy=remedy,
+            severity="warning" if self.over_budget and count else "error",
+            test=self.test,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as it travels on a report; shares of one sweep are merged by token."""
@@ -177,6 +220,15 @@ class Explored:
             # A copy is plain: the labels of recorded requests are more than text.
             **({"about": deepcopy(self.about)} if self.about else {}),
         }
+
+
+# Equal calls, or equal awaits, that are all tried; of more the first, middle and last are.
+ALL = 3
+
+
+def sampled(group: Sequence[_Each]) -> Sequence[_Each]:
+    """Those of a group of equals that are worth a run."""
+    return group if len(group) <= ALL else (group[0], group[len(group) // 2], group[-1])
 
 
 NOT_JUDGED = "not judged"

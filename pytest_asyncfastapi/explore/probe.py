@@ -8,6 +8,7 @@ a few verbs; neither pytest nor how faults are injected.
 from __future__ import annotations
 
 import asyncio
+import gc
 import inspect
 import sys
 from contextlib import suppress
@@ -15,16 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from ..signatures import signature
 from ..stopwatch import perf_counter
 from ..upstream.quiet import quietly
 from .answers import Answer, Answers
 from .asked import HAPPENED
 from .held_locks import Held, HeldLocks
+from .left import Failed, Left, Unclosed, forget_frames
 from .steps import cancelled as _cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from ..findings import Location
     from .answers import Cut
     from .calls import Calls
 
@@ -94,7 +98,12 @@ class Probe:
         self.client: Any = None
         self._leaver = Leaver(self.answers)
         self._locks = HeldLocks(state.user_code) if stepped else None
-        self.held: list[Held] = []
+        self.held: list[Held] = []  # locks
+        self.missing: list[Held] = []  # what was taken from a pool
+        self.returned: set[Location] = set()  # lines that have put back what they took
+        self._left = Left(state.user_code)
+        self.failed: list[Failed] = []  # tasks
+        self.unclosed: list[Unclosed] = []  # generators
         self.on_trio = False
 
     def join(self, client: Any) -> None:
@@ -115,11 +124,13 @@ class Probe:
         self._enter("body")
         if self._locks is not None:
             self._locks.start()
+        self._left.start()
 
     def end(self) -> None:
         """Whatever has become of the run, it is over."""
         if self._locks is not None:
             self._locks.stop()
+        self._left.stop()
 
     def plan(self, given: Any) -> Any:
         """What happens to a request on its way in: what the test has `given`, if anything."""
@@ -152,15 +163,26 @@ class Probe:
     async def after_body(self) -> None:
         """Look at what the body has left, while its fixtures still stand."""
         self.answers.recording = False
+        for answer in self.answers.all:
+            if answer.error is not None:
+                forget_frames(answer.error)
         self._enter("after")
         if self._state.on_virtual_time:
             await _calm()
         self._enter("over")
         if self._locks is not None:
-            self.held = self._locks.held()
+            self.held, self.missing = self._locks.held(), self._locks.missing()
+            self.returned = self._locks.returned
+        await self._look_at_what_is_left()
         await self._ask_invariant()
         await self._ask_again()
         self.reached_end = True
+
+    async def _look_at_what_is_left(self) -> None:
+        if any(self._left.unclosed()):
+            gc.collect()  # one that nobody can reach any more is closed by its loop
+            await anyio.sleep(_NAPS[0])
+        self.failed, self.unclosed = [*self._left.failed()], [*self._left.unclosed()]
 
     def _enter(self, phase: str) -> None:
         if self.calls is not None:
@@ -180,7 +202,7 @@ class Probe:
         """The fixtures that the invariant names; the sweep has checked that they are there."""
         assert self._invariant is not None
         known = {**self.happened(), **self._state.item.funcargs}
-        return {name: known[name] for name in inspect.signature(self._invariant).parameters}
+        return {name: known[name] for name in signature(self._invariant).parameters}
 
     def happened(self) -> dict[str, Any]:
         """What an invariant may ask for beside fixtures: see `HAPPENED`."""

@@ -32,7 +32,8 @@ class Problem:
 
 def of_findings(run: Run, clean: Run) -> Iterator[Problem]:
     """What the rooms saw in this run only: a call without a timeout, a leak, a blocking call."""
-    for finding in run.new_findings(clean, without=_NO_NEWS):
+    told = ("leak.generator",) if run.state.probe.unclosed else ()  # by `of_generators()`
+    for finding in run.new_findings(clean, without=(*_NO_NEWS, *told)):
         leak = finding.kind.startswith("leak.")
         if finding.severity == "error" or leak:
             verdict = {"no-timeout": "no timeout"}.get(finding.kind, finding.kind)
@@ -50,11 +51,45 @@ def _remedy(finding: Finding) -> str:
     return finding.remedy
 
 
+def of_generators(run: Run, clean: Run) -> Iterator[Problem]:
+    """The async generators that are left before their cleanup."""
+    for left in run.state.probe.unclosed:
+        if left not in clean.state.probe.unclosed:
+            yield Problem(
+                "cleanup not run",
+                f"the async generator {left.name}() is left at {left.where} for good: {_CLEANUP}",
+                left.begun or left.where,
+                "close it where it is used: `async with contextlib.aclosing(...) as items:`",
+            )
+
+
+_CLEANUP = "what its `finally` or `async with` gives back is not given back"
+
+
+def of_tasks(run: Run, clean: Run) -> Iterator[Problem]:
+    """The tasks of a request that have failed, and nobody has awaited them."""
+    usual = {place(left.error, clean) for left in clean.state.probe.failed}
+    for left in run.state.probe.failed:
+        where = place(left.error, run)
+        if where not in usual:
+            yield Problem(
+                "lost background task",
+                f"the task {left.name}() of {left.answer.label}, which nobody awaits, failed: "
+                f"{told(left.error)}",
+                where,
+                KEEP,
+            )
+
+
+# What to do with work after the answer.
+KEEP = "try again later, or keep what is to be done (a queue, an outbox) until it is done"
+
+
 def of_the_end(run: Run, clean: Run) -> Iterator[Problem]:
     """The run hung, the invariant does not hold, or the app serves no more."""
     probe = run.state.probe
     if run.state.deadlock:
-        yield Problem("hung", "everybody waits for somebody: " + _first(run.state.deadlock))
+        yield Problem("hung", "every task waits for another: " + _first(run.state.deadlock))
     elif _still_running(run):
         yield Problem("hung", _first(str(_still_running(run))))
     if probe.broken is not None:

@@ -1,16 +1,17 @@
 """The engine: runs the same test again with fresh fixtures, once for each point.
 
-The runs come before the test's own one, which then carries the verdict through
-pytest's ordinary protocol: one report, so `-x`, `--lf`, JUnit and xdist need
-nothing special. Each run is the item's set-up, call and teardown; fixtures wider
-than the test stay. The one module of the room that knows pytest, and nothing of
-faults.
+The first run is clean, and is the test's own: pytest's ordinary protocol, which comes
+after the points, reports it (`own_run.py`) and carries the verdict. One report, so `-x`,
+`--lf`, JUnit and xdist need nothing special. Each run is the item's set-up, call and
+teardown; fixtures wider than the test stay. The one module of the room that knows
+pytest, and nothing of faults.
 """
 
 from __future__ import annotations
 
 import copy
 import gc
+import sys
 import warnings
 from contextlib import contextmanager
 from itertools import islice
@@ -20,6 +21,7 @@ import pytest
 
 from ..findings import FOUND
 from ..stopwatch import perf_counter
+from .own_run import OwnRun
 from .points import Explored, Run, judged
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class Engine:
         self._state_of = state_of
         self._prepare = prepare
         self._told = told
+        self.own: OwnRun | None = None  # the first clean run
+        self._warned: list[warnings.WarningMessage] = []
         # Shares all collectors with the item and is not it: only the item is torn down.
         self._sibling = copy.copy(item)
 
@@ -64,7 +68,7 @@ class Engine:
     ) -> None:
         """Run the points of one exploration, or of its share `(i, n)`; the results are `explored`.
 
-        A clean run that does not pass ends it: the test itself will say so.
+        A clean run that does not pass ends it: it is the test's own.
         """
         began = perf_counter()
         try:
@@ -82,7 +86,10 @@ class Engine:
         self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
     ) -> None:
         clean = self.run(exploration.prepare)
-        if not (clean.passed or _only_blocks(clean)):
+        item: Any = self.item
+        self.own = OwnRun(clean, [*item._report_sections], [*item.user_properties], [*self._warned])
+        explored.clean = clean.passed or _only_blocks(clean)
+        if not explored.clean:
             raise Stopped(f"the test does not pass by itself: {_told(clean.error)}")
         explored.about = exploration.about(clean)
         with _light_collector():
@@ -96,8 +103,11 @@ class Engine:
         share: tuple[int, int],
         replay: str,
     ) -> None:
+        began = perf_counter()
         try:
             for point in self._points(exploration, explored, clean, share, replay):
+                if explored.is_over(perf_counter() - began):
+                    break
                 self._control(exploration, clean)
                 self._run_point(exploration, explored, clean, point, alone=bool(replay))
         finally:
@@ -121,6 +131,8 @@ class Engine:
         """Run it, and then what is worth a run after it."""
         run = self.run(point.prepare)
         explored.results.append(judged(point, run, clean))
+        if run.errors:
+            _let_go(run)
         self._told(explored)
         for further in () if alone else exploration.following(point, run):
             if explored.planned is not None:
@@ -186,10 +198,10 @@ class Engine:
 
     @contextmanager
     def _restored(self) -> Iterator[None]:
-        """Leave the item as it was found; what the runs warn of is said by the test's own run."""
+        """Leave the item as it was found; what the clean run warns of is the test's own."""
         item = self.item
         properties = list(item.user_properties)
-        with warnings.catch_warnings(record=True):
+        with warnings.catch_warnings(record=True) as self._warned:
             try:
                 yield
             finally:
@@ -220,6 +232,20 @@ def _forget(item: Any) -> None:
         item._obj = None
     item._report_sections.clear()
     item.user_properties.clear()
+
+
+def _let_go(run: Run) -> None:
+    """Collect what a failed run has left; a warning of it would be the next run's failure."""
+    run.let_go()
+    before, sys.unraisablehook = sys.unraisablehook, _unheard
+    try:
+        gc.collect()
+    finally:
+        sys.unraisablehook = before
+
+
+def _unheard(unraisable: object) -> None:
+    """Nobody is to hear of it."""
 
 
 def _only_blocks(clean: Run) -> bool:

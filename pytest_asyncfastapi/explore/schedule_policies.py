@@ -151,7 +151,7 @@ def parse(token: str) -> Schedule:
     """A schedule from its token. Raises `ValueError` with one sentence."""
     found = _TOKEN.fullmatch(token.strip())
     if found is None:
-        raise ValueError(f"{token!r} names no schedule; write {_FORMS}")
+        raise ValueError(f"{token!r} is not a schedule; write {_FORMS}")
     walk, pct, length, fifo, tail = found.groups()
     if walk:
         return Schedule("random", int(walk))
@@ -171,10 +171,10 @@ def schedules(
     Raises `ValueError` with one sentence.
     """
     if policy not in POLICIES:
-        raise ValueError(f"policy={policy!r} is none of {', '.join(POLICIES)}")
+        raise ValueError(f"policy={policy!r} must be one of {', '.join(POLICIES)}")
     if isinstance(seeds, int):
         if isinstance(seeds, bool) or seeds < 1:
-            raise ValueError(f"seeds={seeds!r} is no number of schedules; write 1 or more")
+            raise ValueError(f"seeds={seeds!r} must be a whole number, 1 or more")
         seeds = range(start, start + seeds)
     half = (len(seeds) + 1) // 2
     made = []

@@ -126,13 +126,17 @@ class SchedulePoint:
 
 
 class ScheduleSweep:
-    """One test's schedules; `test` is its name for the line that replays."""
+    """One test's schedules; `test` is its name for the line that replays.
+
+    `required` says that the test is marked: that no other order can be tried fails it.
+    """
 
     kind = KIND
 
-    def __init__(self, asked: SchedulesAsked, test: str) -> None:
+    def __init__(self, asked: SchedulesAsked, test: str, *, required: bool = True) -> None:
         self.asked = asked
         self.test = test
+        self._required = required
         self.failure: tuple[str, Location | None] = ("", None)
         self._smallest: Schedule | None = None
         self._shown: SchedulePoint | None = None
@@ -213,7 +217,7 @@ class ScheduleSweep:
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
         """The race, if there is one; or why no other order could be tried."""
         if refused := clean.state.probe.refused:
-            return [_refused(self.test, refused)]
+            return [_refused(self.test, refused, required=self._required)]
         return [self._race(result, done) for result in done if result.bad]
 
     def _race(self, bad: Result, done: Sequence[Result]) -> Finding:
@@ -243,20 +247,25 @@ class ScheduleSweep:
 
     def about(self, clean: Run) -> dict[str, Any]:
         """What the ordinary order was."""
-        return {"decisions": clean.state.probe.body.decisions}
+        probe = clean.state.probe
+        told: dict[str, Any] = {"decisions": probe.body.decisions}
+        if probe.refused or not probe.body.decisions:
+            told["nothing"] = probe.refused or "no two tasks were ready at the same time"
+        return told
 
 
 def _trace(result: Result) -> str:
     return f"trace {result.data['trace']}"
 
 
-def _refused(test: str, why: str) -> Finding:
+def _refused(test: str, why: str, *, required: bool) -> Finding:
     return Finding(
         kind="schedules.refused",
         title=f"no other order could be tried: {why}",
         why="what has not been run has not been tested",
-        remedy="run this test on asyncio's own loop (anyio_backend = 'asyncio'), or take the "
-        "marker off",
+        remedy="run this test on asyncio's own loop (anyio_backend = 'asyncio')"
+        + (", or remove the marker" if required else ""),
+        severity="error" if required else "warning",
         test=test,
     )
 

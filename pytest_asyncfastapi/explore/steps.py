@@ -10,7 +10,7 @@ import asyncio
 import sys
 from typing import TYPE_CHECKING, Any
 
-from ..await_chains import user_lines
+from ..await_chains import frames_of, user_lines
 from ..ending import close, keep_for_ever
 from ..stopwatch import thread_time
 
@@ -31,11 +31,12 @@ class Stepped:
 
     `cut_off` collects the user's lines at which a second cancellation met it: there
     it was cleaning up after the first, and will not finish. `cancelled` counts the
-    cancellations. One that catches them all is `hung`: it is awaited no longer, and
+    cancellations. `places` says of each suspension which other ones are at the same place,
+    where that is asked for. One that catches them all is `hung`: it is awaited no longer, and
     left where it is for `end_by_force()`.
     """
 
-    def __init__(self, coroutine: Any, user_code: UserCode) -> None:
+    def __init__(self, coroutine: Any, user_code: UserCode, *, places: bool = False) -> None:
         self._coroutine = coroutine
         self._user_code = user_code
         self._at = 0
@@ -46,6 +47,7 @@ class Stepped:
         self.hung = False
         self.count = 0
         self.cut_off: list[Location] = []
+        self.places: list[int] | None = [] if places else None
 
     def at(self, step: int, then: Callable[[], None]) -> None:
         """Call `then` as the coroutine suspends for the `step`-th time."""
@@ -68,7 +70,8 @@ class Stepped:
                 yielded = coroutine.throw(error) if error is not None else coroutine.send(value)
             except StopIteration as stop:
                 return stop.value
-            error = None
+            finally:
+                error = None  # else this frame and the error would keep each other
             self._suspended()
             try:
                 value = yield yielded
@@ -93,9 +96,15 @@ class Stepped:
 
     def _suspended(self) -> None:
         self.count = min(self.count + 1, _MANY)
+        if self.places is not None and len(self.places) < self.count:
+            self.places.append(self._place())
         if self.count == self._at and self._then is not None:
             then, self._then = self._then, None
             then()
+
+    def _place(self) -> int:
+        """The same for each suspension that has the same lines above it, to the last library's."""
+        return hash(tuple((id(frame.f_code), frame.f_lasti) for frame in frames_of(self)))
 
     def _note_cancel(self, error: BaseException | None, value: Any) -> None:
         if error is None:

@@ -28,6 +28,7 @@ async def explore_faults(
     masked: str = "list",
     again: bool = True,
     assertions: bool = False,
+    setup: bool = False,
     invariant: Callable[..., Any] | None = None,
     reset: Callable[[], Any] | None = None,
     replay: str = "",
@@ -44,8 +45,9 @@ async def explore_faults(
     The other arguments are those of `@pytest.mark.fault_sweep`: `faults` to try, `statuses`
     that may be answered beside the declared ones, `only` a URL glob of the calls to
     strike, `slow` the time of the slow answer (seconds, or `"2s"`), `masked="fail"`,
-    `again=False`. `invariant` (plain or async) must not raise or return False after any
-    run; it is given the fixtures that it names. `replay` runs one point by its token.
+    `again=False`; `setup=True` strikes the calls that `reset` makes too. `invariant` (plain
+    or async) must not raise or return False after any run; it is given the fixtures that it
+    names. `replay` runs one point by its token.
 
     Raises `SweepFailure` with the matrix and the findings if anything is wrong;
     `check=False` returns the report in any case. Raises `ValueError` for arguments that
@@ -54,7 +56,7 @@ async def explore_faults(
     scenario is run once.
     """
     __tracebackhide__ = True
-    within = Within("explore_faults", scenario, reset)
+    within = Within("explore_faults", scenario, reset, setup=setup)
     given = {
         "faults": faults,
         "statuses": statuses,
@@ -63,6 +65,7 @@ async def explore_faults(
         "masked": masked,
         "again": again,
         "assertions": assertions,
+        "setup": setup,
         "invariant": within.holds(invariant),
     }
     sweep = FaultSweep(asked.fault_sweep((), given), within.test, required=True)
@@ -75,6 +78,7 @@ async def explore_disconnects(
     modes: str | Sequence[str] = asked.MODES,
     again: bool = True,
     assertions: bool = False,
+    setup: bool = False,
     invariant: Callable[..., Any] | None = None,
     reset: Callable[[], Any] | None = None,
     replay: str = "",
@@ -84,14 +88,16 @@ async def explore_disconnects(
 
     `modes` as for `@pytest.mark.disconnect_sweep`: the client goes (`"leave"`), the handler
     is cancelled once (`"cancel"`, not on trio) or at every await from then on
-    (`"cancel_always"`). All else is as for `explore_faults`.
+    (`"cancel_always"`). `setup=True` cuts the requests that `reset` sends too. All else is as
+    for `explore_faults`.
     """
     __tracebackhide__ = True
-    within = Within("explore_disconnects", scenario, reset)
+    within = Within("explore_disconnects", scenario, reset, setup=setup)
     given = {
         "modes": modes,
         "again": again,
         "assertions": assertions,
+        "setup": setup,
         "invariant": within.holds(invariant),
     }
     sweep = DisconnectSweep(asked.disconnect_sweep((), given), within.test, required=True)

@@ -15,6 +15,7 @@ import anyio
 
 from ..context import TEST
 from ..findings import Finding
+from ..signatures import signature
 from ..stopwatch import perf_counter
 from ..tasks import is_explored
 from .asked import HAPPENED, function
@@ -70,6 +71,7 @@ class SweepFailure(AssertionError):
 class Within:
     """Explores `scenario` inside the body of the running test; `name` is what the user called.
 
+    With `setup` what `reset` sends and calls is part of each run.
     Raises `RuntimeError` where there is no test to explore in.
     """
 
@@ -78,6 +80,8 @@ class Within:
         name: str,
         scenario: Callable[[], Awaitable[Any]],
         reset: Callable[[], Any] | None,
+        *,
+        setup: bool = False,
     ) -> None:
         function(scenario, "scenario", "point")
         if reset is not None:
@@ -85,6 +89,7 @@ class Within:
         self._name = name
         self._scenario = scenario
         self._reset = reset
+        self._setup = setup
         self._test = TEST.get()
         if sentence := self._why_not():
             raise RuntimeError(f"{name}() {sentence}")
@@ -108,7 +113,7 @@ class Within:
             return None
         function(invariant, "invariant", "point")
         fixtures = self._test.item.funcargs
-        parameters = inspect.signature(invariant).parameters.values()
+        parameters = signature(invariant).parameters.values()
         needed = [one.name for one in parameters if one.default is one.empty]
         for name in needed:
             if name not in fixtures and name not in HAPPENED:
@@ -133,9 +138,11 @@ class Within:
         """Run all points, or the one of the token `replay`."""
         __tracebackhide__ = True
         if self._test.probe is not None:  # the test is swept itself: one run of many
+            self._test.lending.postponed = True
             await self._called()
             return SweepReport((), (), f"{self._name}: the test itself is being explored")
-        explored = Explored(exploration.kind, self.test, call=self._call())
+        budget = self._test.settings.sweep_budget
+        explored = Explored(exploration.kind, self.test, call=self._call(), budget=budget)
         lending, began = self._test.lending, perf_counter()
         lending.busy = True
         lending.explored.append(explored)
@@ -144,6 +151,8 @@ class Within:
             explored.about = exploration.about(clean)
             further: list[Point] = []
             for point in self._points(exploration, clean, explored, replay, further):
+                if explored.is_over(perf_counter() - began):
+                    break
                 if clean.control is None and (prepare := exploration.control()) is not None:
                     clean.control = await self._run(prepare, forget=True)
                 run = await self._run(point.prepare, forget=True)
@@ -153,6 +162,8 @@ class Within:
             lending.busy = False
             explored.duration = perf_counter() - began
         explored.findings = [*self._findings(exploration, clean, explored.results)]
+        if explored.over_budget:
+            explored.findings.append(explored.stopped_finding())
         listed = [item for item in explored.findings if item.severity == "warning"]
         if len(listed) == len(explored.findings):
             lending.listed += listed  # nobody may look at the report
@@ -177,7 +188,7 @@ class Within:
         if replay:
             point = exploration.point(replay, clean)
             if point is None:
-                raise ValueError(f"replay={replay!r} is no point of this scenario")
+                raise ValueError(f"replay={replay!r} is not a point of this scenario")
             points = [point]
         else:
             points = list(exploration.points(clean, explored.results))
@@ -219,20 +230,27 @@ class Within:
 
     async def _run(self, prepare: Callable[[Any], None], *, forget: bool) -> Run:
         """One run of the scenario, and the look at what it leaves."""
-        if self._reset is not None:
-            made = self._reset()
-            if inspect.isawaitable(made):
-                await made
+        if not self._setup:
+            await self._make_new()
         lent, errors, began = self._test.lending.lend(), {}, perf_counter()
         with anyio.CancelScope() as scope, lent.run(prepare, scope.cancel, forget=forget):
+            phase = "setup"
             try:
+                if self._setup:
+                    await self._make_new()
+                phase = "call"
                 await lent.probe.around(self._called)()
             except BaseException as error:
                 # `pytest.fail()` is no Exception, and calls itself Failed.
                 if not (isinstance(error, Exception) or type(error).__name__ == "Failed"):
                     raise
-                errors["call"] = error
+                errors[phase] = error
         return Run(lent, errors, lent.findings, perf_counter() - began)
+
+    async def _make_new(self) -> None:
+        made = None if self._reset is None else self._reset()
+        if inspect.isawaitable(made):
+            await made
 
     async def _called(self) -> None:
         made: Any = self._scenario()

@@ -7,7 +7,7 @@ library only, so that options can be validated without importing httpx.
 """
 
 from .effect import Effect
-from .errors import FaultSpecError, NoTimeoutSet
+from .errors import SOCKS, FaultSpecError, NoTimeoutSet, budget_for, no_budget
 from .grammar import FaultSpec, parse
 from .plan import Plan
 from .rule import FaultRule, Hit
@@ -16,6 +16,7 @@ from .table import Faults
 
 __all__ = [
     "NO_POOL",
+    "SOCKS",
     "Effect",
     "FaultRule",
     "FaultSpec",
@@ -27,5 +28,7 @@ __all__ = [
     "Plan",
     "Pool",
     "Setting",
+    "budget_for",
+    "no_budget",
     "parse",
 ]

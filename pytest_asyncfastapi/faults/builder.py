@@ -31,7 +31,7 @@ Http2Code = Literal[
     "connect_error", "enhance_your_calm", "inadequate_security", "http_1_1_required",
 ]  # fmt: skip
 ProxyError = Literal[
-    407, 502, 503, 504, "407", "502", "503", "504", "eof", "refused", "stall"
+    407, 502, 503, 504, "407", "502", "503", "504", "eof", "refused", "stall", "tls"
 ]  # fmt: skip
 
 
@@ -153,7 +153,7 @@ class FaultPoint:
         return self._add(Effect(ending="tls_error", detail=values.tls_error(kind)), optional)
 
     def proxy_error(self, kind: ProxyError, *, optional: bool = False) -> FaultRule:
-        """Fail at the client's proxy: 407, 502, 503, 504, eof, refused, stall."""
+        """Fail at the client's proxy: 407, 502, 503, 504, eof, refused, stall, tls (https://)."""
         return self._add(Effect(ending="proxy_error", detail=values.proxy_error(kind)), optional)
 
     def reset(

@@ -219,7 +219,7 @@ class ClientFaults:
                 f'such as disconnect(after="50ms"); got {len(given)} of them'
             )
         if at is not None and at not in POINTS:
-            raise ValueError(f"{at!r} is no point of a request: at= is one of {', '.join(POINTS)}")
+            raise ValueError(f"at={at!r} must be one of {', '.join(POINTS)}")
         effect = ClientEffect(
             leave_at=at or "",
             leave_after=None if after is None else seconds(after),
@@ -289,14 +289,14 @@ class ClientFaults:
         ]
 
     def _unused(self, rule: ClientRule) -> Finding:
-        seen = f"it saw {rule.seen} of them, and its schedule spared them"
+        seen = f"its schedule selected none of the {rule.seen} that it saw"
         if rule.struck:
             seen = f"it saw {rule.seen} of them, and each was over before the fault was due"
         return Finding(
             kind="unused-fault",
             title=f"client fault never hit: {rule}",
             where=rule.added,
-            why="the test did not meet the fault that it is about",
+            why="the fault that the test is about did not happen",
             remedy="correct the path or the moment, or mark it .optional()",
             evidence=seen if rule.seen else "no request of asgi_client was one that it is for",
             test=self._test,
@@ -315,5 +315,5 @@ class ClientFaults:
 def _some(duration: float | str, name: str) -> float:
     value = seconds(duration)
     if not value:
-        raise ValueError(f"{name}={duration!r} is no time at all: write '10ms' or more")
+        raise ValueError(f"{name}={duration!r} must be more than 0, such as '10ms'")
     return value

@@ -102,7 +102,7 @@ def _plain(text: str, value: str) -> float:
         number = -1.0
     if 0 <= number < math.inf:
         return number
-    raise ValueError(f"{text!r}: sigma is a number such as 0.4, and {value.strip()!r} is none")
+    raise ValueError(f"{text!r}: sigma must be a number such as 0.4; got {value.strip()!r}")
 
 
 def show_delay(value: Delay) -> str:

@@ -103,7 +103,7 @@ class DependencyPoint:
     def on(self, method: str) -> DependencyPoint:
         """The calls of this method of what the dependency gives: `.on("execute")`."""
         if not isinstance(method, str) or not method.isidentifier():
-            raise ValueError(f'{method!r} is no name of a method: write .on("execute")')
+            raise ValueError(f'on({method!r}) must have the name of a method, as in .on("execute")')
         return DependencyPoint(self._target, self._add, method)
 
     def latency(self, duration: Duration, *, optional: bool = False) -> DependencyRule:
@@ -131,7 +131,7 @@ class DependencyPoint:
                 f'{error!r} cannot be raised: give an exception, as in .raises(OSError("gone"))'
             )
         if at not in ("enter", "exit"):
-            raise ValueError(f'{at!r} is no moment of a dependency: write at="enter" or at="exit"')
+            raise ValueError(f"at={at!r} must be one of enter, exit")
         if at == "exit" and self._method:
             raise ValueError("a method has no exit: leave out at=, or leave out .on(...)")
         return self._add(self._target, self._method, 0.0, error, at=at, optional=optional)
@@ -235,7 +235,7 @@ class DependencyFaults:
         ]
 
     def _unused(self, rule: DependencyRule) -> Finding:
-        evidence = f"its schedule spared all that it saw: {rule.seen}"
+        evidence = f"its schedule selected none of the {rule.seen} that it saw"
         if not rule.seen:
             what = f"{rule.method!r} of what it gives was" if rule.method else "it was"
             evidence = f"{what} never asked for by a route that the test called"
@@ -248,7 +248,7 @@ class DependencyFaults:
             kind="unused-fault",
             title=f"dependency fault never hit: {rule}",
             where=rule.added,
-            why="the test did not meet the fault that it is about",
+            why="the fault that the test is about did not happen",
             remedy="correct the dependency or the schedule, or mark it: .optional() / ', optional'",
             evidence=f"{evidence}; it was given by {rule.origin or 'the test'}",
             test=self._test,

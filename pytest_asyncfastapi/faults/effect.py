@@ -35,14 +35,14 @@ ENDINGS: dict[str, str] = {
     "refused_stream": "the server refuses the request's stream (HTTP/2)",
     "idle_close": "the server closes the connection after the answer, unannounced",
     "until_close": "the answer has no length, and ends with the connection",
-    "garbage": "bytes that are no HTTP",
+    "garbage": "bytes that are not HTTP",
     "bad_status_line": "a status line without a status",
     "bad_header": "a header line without a colon",
     "two_lengths": "two lengths that differ",
     "head_too_long": "200 KiB of headers",
     "tls_on_plain": "a TLS alert in answer to plain HTTP",
     "truncated": "the server closes in the middle of the body",
-    "bad_chunk": "a chunk size that is no number",
+    "bad_chunk": "a chunk size that is not a number",
     "bad_chunk_end": "a chunk that goes on after its end",
     "too_long": "a body longer than its Content-Length",
     "bad_gzip": "Content-Encoding: gzip, and no gzip",
@@ -77,7 +77,7 @@ TLS_ERRORS: dict[str, str] = {
     "stall": "the server never answers the handshake",
     "version": "there is no TLS version in common",
 }
-PROXY_ERRORS = ("407", "502", "503", "504", "eof", "refused", "stall")
+PROXY_ERRORS = ("407", "502", "503", "504", "eof", "refused", "stall", "tls")
 DNS_ERRORS = ("unknown", "temporary")
 # What is changed of an answer or a connection, without being its end.
 CHANGES: dict[str, str] = {
@@ -199,7 +199,7 @@ class Effect:
 
     def powerless(self, setting: Setting) -> str:
         """Why it can have no effect on such a call, in words; empty where it can."""
-        key = (setting.proxied, setting.uploads, setting.http2, setting.body)
+        key = (setting.proxy, setting.uploads, setting.http2, setting.body)
         why = self._reasons.get(key)
         if why is None:
             why = self._reasons[key] = reason(self, setting)

@@ -8,6 +8,24 @@ if TYPE_CHECKING:
     from ..findings import Location
 
 
+# A phase that has no timeout in httpcore 1.0: the handshake with a SOCKS5 proxy.
+SOCKS = "SOCKS5"
+
+
+def no_budget(phase: str, call: str) -> str:
+    """What a stalled call does not have, in words."""
+    if phase == SOCKS:
+        return f"no timeout covers the SOCKS5 handshake of {call}: it would never end"
+    return f"no {phase} timeout is set on {call}: it would never end"
+
+
+def budget_for(phase: str) -> str:
+    """How it gets one."""
+    if phase == SOCKS:
+        return "asyncio.timeout(5) or anyio.fail_after(5) around the call; httpx has none for it"
+    return "httpx.AsyncClient(timeout=5), or timeout= on this call"
+
+
 class FaultSpecError(ValueError):
     """A fault spec cannot be read; the message points at the character.
 
@@ -25,7 +43,7 @@ class FaultSpecError(ValueError):
 
 
 class NoTimeoutSet(AssertionError):
-    """A fault stalls a call that has no budget for it: it would hang for ever.
+    """A fault stalls a call that has no budget for it: it would never end.
 
     Not an error of httpx, so that code which handles those does not eat it.
     """
@@ -35,8 +53,8 @@ class NoTimeoutSet(AssertionError):
         self.where = where
         place = f" at {where}" if where is not None else ""
         super().__init__(
-            f"no {phase} timeout is set on this call{place}: it would hang for ever\n"
+            f"{no_budget(phase, f'this call{place}')}\n"
             f"  the call: {request}\n"
-            "  a fault holds it back, and only the client's own timeout can end it\n"
-            "  write: httpx.AsyncClient(timeout=5), or timeout= on this call"
+            "  a fault holds it back, and only a timeout can end it\n"
+            f"  write: {budget_for(phase)}"
         )

@@ -185,7 +185,7 @@ def _check_place(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
         raise FaultSpecError(spec, len(PREFIX), problem)
     for word, item in seen.items():
         if word not in ("latency", "raises", "optional") and word not in SCHEDULES:
-            problem = f"{item.word!r} is no fault of a dependency: it has latency= and raises="
+            problem = f"{item.word!r} is not a fault of a dependency: write latency= or raises="
             raise FaultSpecError(spec, item.at, problem)
 
 
@@ -200,7 +200,7 @@ def raised(spec: FaultSpec) -> Any:
     except ImportError:
         raise FaultSpecError(spec.text, at, f"there is no module {module!r}") from None
     if not isinstance(found, type) or not issubclass(found, BaseException):
-        raise FaultSpecError(spec.text, at, f"{spec.raises!r} is no exception class")
+        raise FaultSpecError(spec.text, at, f"{spec.raises!r} is not an exception class")
     try:
         found()
     except TypeError:

@@ -53,7 +53,7 @@ def unused(rule: FaultRule, test: str) -> Finding:
     if rule.powerless:
         calls = f"it can have no effect on the calls that it covers: {rule.powerless}"
     elif rule.seen:
-        calls = f"it saw {rule.seen} and spared them"
+        calls = f"its schedule selected none of the {rule.seen} that it saw"
     else:
         secure = "https " if rule.effect.needs_tls else ""
         calls = f"no {secure}call to it was made"
@@ -61,7 +61,7 @@ def unused(rule: FaultRule, test: str) -> Finding:
         kind="unused-fault",
         title=f"fault never hit: {rule}",
         where=rule.added,
-        why="the test did not meet the fault that it is about",
+        why="the fault that the test is about did not happen",
         remedy="correct the pattern or the schedule, or mark it: .optional() / ', optional'",
         evidence=f"{calls}; it was given by {rule.origin or 'the test'}",
         test=test,

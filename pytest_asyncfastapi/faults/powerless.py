@@ -29,14 +29,17 @@ def reason(effect: Effect, setting: Setting) -> str:
 
 
 def _reasons(effect: Effect, setting: Setting) -> Iterator[tuple[bool, str]]:
-    yield effect.ending == "proxy_error" and not setting.proxied, "no proxy is used"
-    yield effect.no_http2 and not setting.http2, "the client does not speak HTTP/2 there"
+    if effect.ending == "proxy_error":
+        yield not setting.proxy, "no proxy is used"
+        yield effect.detail == "tls" and setting.proxy != "https", "the proxy is not https://"
+    yield effect.no_http2 and setting.http2 is False, "the client does not speak HTTP/2 there"
     if not setting.uploads:
         sent = effect.at == "upload" or effect.ending == "early_answer"
         yield sent or _is_only(effect, upload_rate=0.0), "the request has no body"
     if setting.http2:
         of_http1 = {"connection_close": False, "http10": False}
-        yield _is_only(effect, **of_http1), "the client speaks HTTP/2"
+        resets = (effect.ending, effect.detail) == ("early_answer", "reset")
+        yield resets or _is_only(effect, **of_http1), "the client speaks HTTP/2"
     yield setting.body == "none" and _only_in_body(effect), "the answer has no body"
     yield setting.body == "empty" and _only_paces_body(effect), "the answer's body is empty"
 

@@ -19,13 +19,14 @@ NO_POOL: Pool = (0, sys.maxsize)
 class Setting:
     """One call: does it use a proxy, send a body, speak HTTP/2; has its answer a body?
 
-    `body` is `"none"` where an answer cannot have one (HEAD, 204, a length of 0), `"empty"`
-    where it could. Not changed once made, and not frozen: one is made for every call.
+    `proxy` is the scheme of the proxy, empty where there is none; `body` is `"none"` where an
+    answer cannot have one (HEAD, 204, a length of 0), `"empty"` where it could. Not changed
+    once made, and not frozen: one is made for every call.
     """
 
-    proxied: bool = True
+    proxy: str = "https"
     uploads: bool = True
-    http2: bool = False
+    http2: bool | None = None  # not known
     body: Literal["", "none", "empty"] = ""
     pool: Pool = NO_POOL
 

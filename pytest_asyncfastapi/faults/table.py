@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ..frames import UserCode
     from .setting import Pool, Setting
 
+# The origin of the one rule that a sweep places in a run.
+SWEEP = "the sweep"
+
 
 class Faults:
     """The faults of one test: `faults.on("https://pay.example/*").latency("3s")`.
@@ -288,6 +291,14 @@ class Faults:
             yield
         finally:
             self._given[:], self._same = given, same
+
+    @property
+    def fill_pools(self) -> bool:
+        """Do calls that no rule strikes wait for a connection too?
+
+        Not where a sweep has placed its one fault, and the test has none.
+        """
+        return any(rule.origin != SWEEP for rule in self)
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""

@@ -10,6 +10,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from . import text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -55,6 +57,9 @@ def write_summary(
         if bad or _listed(sweep) or terminal.config.get_verbosity() > 0:
             for line in details(sweep):
                 terminal.write_line(line)
+    for item in interrupted:  # no report carries what they found
+        if item.findings:
+            terminal.write_line(text.findings(item.findings))
 
 
 def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,6 +76,7 @@ def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         known["points"] += [p for p in sweep["points"] if p["token"] not in tokens]
         known["stopped"] = known["stopped"] or sweep["stopped"]
         known["duration"] += sweep["duration"]
+        known["planned"] = (known["planned"] or 0) + (sweep["planned"] or 0) or None
         if not known.get("about"):
             known["about"] = sweep.get("about", {})
     for sweep in found.values():
@@ -86,7 +92,8 @@ def headline(sweep: dict[str, Any]) -> str:
     """`"fault sweep of tests/test_x.py::test_y: 44 points, 2 bad, 1 masked, 0.9 s"`."""
     counted = Counter(point["verdict"] for point in sweep["points"] if not point["bad"])
     bad = sum(point["bad"] for point in sweep["points"])
-    parts = [f"{len(sweep['points'])} points", f"{bad} bad"]
+    of = f" of {sweep['planned']}" if sweep["stopped"] and sweep["planned"] else ""
+    parts = [f"{len(sweep['points'])}{of} points", f"{bad} bad"]
     parts += [f"{n} {verdict}" for verdict, n in counted.items() if verdict != "ok"]
     parts.append(f"{sweep['duration']:.1f} s")
     name = {"faults": "fault sweep", "disconnect": "disconnect sweep"}.get(
@@ -117,9 +124,14 @@ def _matrix(sweep: dict[str, Any]) -> list[str]:
         if any((row, name) in cells for name in columns):
             shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
             lines.append(f"  {row:>4}{shown}".rstrip())
+    struck = {row.partition("+")[0] for row, _ in cells}
     for row, call in rows.items():
+        if row not in struck:
+            continue
         where = f"  {call['where']}" if call["where"] else ""
         lines.append(f"  {row:>4} = {call['call']}{where}")
+    if left := about.get("left_out", 0):
+        lines.append(f"  {left} more calls are equal to others, and not struck one by one")
     lines.append("  each cell is what the caller got; ! bad, ~ masked or lost, - not reached")
     if any("+" in row for row, _ in cells):
         lines.append(
@@ -135,11 +147,14 @@ def _cell(point: dict[str, Any]) -> str:
 
 def _requests(sweep: dict[str, Any]) -> list[str]:
     lines: list[str] = []
-    for number, (label, steps, status) in (sweep.get("about") or {}).get("requests", {}).items():
+    about = sweep.get("about") or {}
+    for number, (label, steps, status) in about.get("requests", {}).items():
         mine = [p for p in sweep["points"] if p["row"].partition(".")[0] == number]
         bad = [point["row"].partition(".")[2] for point in mine if point["bad"]]
         told = f", bad at {', '.join(dict.fromkeys(bad))}" if bad else ""
-        lines.append(f"  {label} -> {status}: {steps} awaits{told}")
+        left = about.get("left_out", {}).get(number)
+        equal = f" ({left} equal to others not cut)" if left else ""
+        lines.append(f"  {label} -> {status}: {steps} awaits{equal}{told}")
     return lines
 
 

@@ -25,6 +25,11 @@ LINE = "(_ssl.c:1020)"
 _READ_LINE = "(_ssl.c:2580)"
 
 
+def connection_reset() -> ConnectionResetError:
+    """The error that the operating system gives for an RST."""
+    return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+
+
 def certificate_required() -> ssl.SSLError:
     """What a client reads that has shown no certificate, with TLS 1.3 after its handshake."""
     return _named_alert("client_certificate", _READ_LINE)

@@ -7,12 +7,12 @@ out fails where it was made. Carries nothing out.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import httpx
 
 from ..activity import ACTIVITY
-from ..faults import Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
+from ..faults import SOCKS, Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
 from ..findings import FindingLog, Location
 from . import beside, messages
 from .deliver import body_of, prepared_by
@@ -23,14 +23,53 @@ from .play import timeouts
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from ..faults import Pool
     from ..frames import UserCode
-    from .intercept import Call
     from .record import OpenExchange
     from .router import Upstream
     from .table import Match
 
 Way = Literal["answer", "play", "pool"]
 Source = Literal["router", "original"]
+
+
+class Outgoing(Protocol):
+    """A call of any client, as far as it is decided on; `request` is httpx's or like it."""
+
+    @property
+    def library(self) -> Any:
+        """Whose call it is, by its `name`."""
+        ...
+
+    @property
+    def request(self) -> Any:
+        """With its `extensions`, which hold the budgets."""
+        ...
+
+    @property
+    def http2(self) -> bool:
+        """Would the client speak HTTP/2?"""
+        ...
+
+    @property
+    def pool(self) -> Pool:
+        """Whose connections it uses, and how many there may be."""
+        ...
+
+    @property
+    def proxy(self) -> str:
+        """The scheme of its proxy; empty where there is none."""
+        ...
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for its proxy's handshake without a timeout?"""
+        ...
+
+    @property
+    def goes_near(self) -> bool:
+        """May it go out without a route, since it does not leave the private network?"""
+        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -59,7 +98,7 @@ class Decision:
         effect = Effect() if self.plan is None else self.plan.effect
         return Script(answer, effect, again=again, ready=ready)
 
-    def settle(self, call: Call, out: OpenExchange, outcome: Any) -> None:
+    def settle(self, call: Outgoing, out: OpenExchange, outcome: Any) -> None:
         """Tell the rules that struck what came of it: a response or an error."""
         if self.plan is None:
             return
@@ -109,7 +148,7 @@ class Judge:
 
     def decide(
         self,
-        call: Call,
+        call: Outgoing,
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
@@ -133,7 +172,7 @@ class Judge:
 
     def decide_again(
         self,
-        call: Call,
+        call: Outgoing,
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
@@ -149,7 +188,7 @@ class Judge:
             return replace(self._unharmed(call, seen, router, where, match), plan=plan)
         return self._harmed(call, seen, router, where, match=match, plan=plan)
 
-    def _setting(self, call: Call, seen: httpx.Request, match: Match | None) -> Setting:
+    def _setting(self, call: Outgoing, seen: httpx.Request, match: Match | None) -> Setting:
         """What of this call decides whether a fault can have an effect on it."""
         body: Literal["", "none", "empty"] = ""
         if self._faults.in_bodies:
@@ -157,11 +196,11 @@ class Judge:
             body = "" if answer is None else body_of(answer)
             if seen.method == "HEAD":
                 body = "none"
-        return Setting(call.proxied, bool(seen.content), call.http2, body, call.pool)
+        return Setting(call.proxy, bool(seen.content), call.http2, body, call.pool)
 
     def _harmed(
         self,
-        call: Call,
+        call: Outgoing,
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
@@ -171,6 +210,8 @@ class Judge:
     ) -> Decision:
         effect = plan.effect
         budget = effect.stalled_budget(http2=call.http2)
+        if effect.ending == "proxy_error" and budget is not None and call.handshakes_unbounded:
+            raise Unbounded(SOCKS, plan)
         if budget is not None and timeouts(call).get(budget) is None:
             raise Unbounded(budget, plan)
         if effect.waits_for_pool:
@@ -186,20 +227,19 @@ class Judge:
 
     def _unharmed(
         self,
-        call: Call,
+        call: Outgoing,
         seen: httpx.Request,
         router: Upstream | None,
         where: Location | None,
         match: Match | None,
     ) -> Decision:
         if router is not None and match is not None:
-            # Where there are faults, calls wait for connections: those that none strikes too.
-            play = len(self._faults) > 0 or router.needs_network(match[0])
+            play = self._faults.fill_pools or router.needs_network(match[0])
             return Decision("play" if play else "answer", "router", match=match)
         return Decision("answer", self._source(call, seen, router, where))
 
     def _source(
-        self, call: Call, seen: httpx.Request, router: Upstream | None, where: Location | None
+        self, call: Outgoing, seen: httpx.Request, router: Upstream | None, where: Location | None
     ) -> Source:
         if router is None:
             return "original"
@@ -209,13 +249,15 @@ class Judge:
             return "original"
         if beside.answers(call.library.name, seen):
             return "original"
+        if call.goes_near:
+            return "original"
         if self._policy == "warn":
             self.log.add(self._finding(call, seen, router, where, "warning"))
             return "original"
         raise self.unrouted(call, seen, router, where)
 
     def unrouted(
-        self, call: Call, seen: httpx.Request, router: Upstream, where: Location | None
+        self, call: Outgoing, seen: httpx.Request, router: Upstream, where: Location | None
     ) -> UnroutedCall:
         """Log a call that no route answers; gives the error for the app."""
         finding = self._finding(call, seen, router, where, "error")
@@ -224,7 +266,7 @@ class Judge:
 
     def _finding(
         self,
-        call: Call,
+        call: Outgoing,
         seen: httpx.Request,
         router: Upstream,
         where: Location | None,

@@ -9,26 +9,19 @@ sync clients.) Knows no HTTP client library.
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import ssl
 import sys
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .alerts import certificate_required
+from .alerts import certificate_required, connection_reset
 from .moment import now, suspend
 from .peer import SCRIPT
 
 if TYPE_CHECKING:
     from .http2_ends import AsyncStreams
     from .peer import Peer, Script
-
-
-def connection_reset() -> ConnectionResetError:
-    """The error that the operating system gives for an RST."""
-    return ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
 
 
 def reset_in_upload(peer: Peer, script: Script | None) -> bool:
@@ -127,8 +120,7 @@ class _Async:
         """Take what the client writes; raises `ConnectionResetError` on RST."""
         script = SCRIPT.get()
         stops_reading = script is not None and script.effect.ending == "write_timeout"
-        # Over HTTP/2 the client waits by itself: its window is not opened.
-        if stops_reading and not self._peer.is_http2(data):
+        if stops_reading and not self._peer.reads_anyway(data):
             await anyio.sleep_forever()
         if reset_in_upload(self._peer, script) or self._peer.answers_early():
             raise connection_reset()
@@ -158,6 +150,20 @@ class _Async:
         if self._streams is not None:
             await self._streams.aclose()
         await self._release()
+
+
+class PushedEnd(_Async):
+    """The end of a client that is pushed what arrives: by a task, as long as there is anything."""
+
+    async def receive(self, limit: int) -> bytes:
+        """What arrives next, empty at the end; raises `ConnectionResetError` on RST.
+
+        What is said one after the other without a pause is read together, as over a socket.
+        """
+        data = await self._next(limit)
+        while data and self._peer.says_more:
+            data += await self._next(limit)
+        return data
 
 
 class AnyioEnd(_Async):

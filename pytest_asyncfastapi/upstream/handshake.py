@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ..faults import Effect
     from .libraries import Library
 
-_TIMED_OUT = "_ssl.c:1003: The handshake operation timed out"
+TIMED_OUT = "_ssl.c:1003: The handshake operation timed out"
 
 
 class Agreed:
@@ -53,7 +53,7 @@ async def handshake(library: Library, effect: Effect, host: str | None, limit: f
             await trio.sleep(effect.accept + effect.tls)
             if effect.detail == "stall":
                 await trio.sleep_forever()
-            if _fails_here(effect):
+            if fails_here(effect):
                 error = tls_error(effect.detail, host)
                 if effect.detail == "reset":
                     raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
@@ -77,7 +77,7 @@ async def _asyncio_handshake(effect: Effect, host: str | None) -> None:
         await anyio.sleep(effect.accept + effect.tls)
         if effect.detail == "stall":
             await anyio.sleep_forever()
-    if _fails_here(effect):
+    if fails_here(effect):
         error = tls_error(effect.detail, host)
         if effect.detail == "eof":
             raise anyio.EndOfStream from error
@@ -93,11 +93,12 @@ def handshake_sync(library: Library, effect: Effect, host: str | None, limit: fl
     deadline = None if limit is None else time.monotonic() + limit
     with library.core_part("_exceptions").map_exceptions(mapping):
         wait = None if effect.detail == "stall" else effect.accept + effect.tls
-        wait_or_time_out(wait, deadline, _TIMED_OUT)
-        if _fails_here(effect):
+        wait_or_time_out(wait, deadline, TIMED_OUT)
+        if fails_here(effect):
             raise tls_error(effect.detail, host)
 
 
-def _fails_here(effect: Effect) -> bool:
+def fails_here(effect: Effect) -> bool:
+    """Does the client see the handshake fail?"""
     # With TLS 1.3 the client is done before the server has looked at its certificate.
     return effect.ending == "tls_error" and effect.detail != "client_certificate"

@@ -16,6 +16,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
+from .alerts import certificate_required, connection_reset
 from .peer import NUMBER, SCRIPT, SCRIPTS
 from .streams import Stream
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from .peer import Peer, Script
 
 # The ends of the connection, and so of every stream.
-_OF_ALL = ("reset", "close", "goaway")
+_OF_ALL = ("reset", "close", "goaway", "alert")
 
 
 class Http2:
@@ -38,6 +39,7 @@ class Http2:
         self.lock = threading.Condition()
         self.streams: dict[int, Stream] = {}
         self._leaving = False  # after a GOAWAY
+        self._alert = False  # the connection is over by an alert of TLS
         # Headers are sent as they are: some faults are headers that h2 would not let through.
         self._h2 = H2Connection(
             H2Configuration(
@@ -54,9 +56,10 @@ class Http2:
 
     @property
     def in_upload(self) -> bool:
-        """Is a request on its way whose fault is a reset in the upload?"""
+        """Is a request on its way whose fault is one of the upload?"""
         return any(
-            stream.effect.at == "upload" and not stream.whole for stream in self.streams.values()
+            (stream.effect.at == "upload" or stream.effect.upload_rate) and not stream.whole
+            for stream in self.streams.values()
         )
 
     def hear(self, data: bytes) -> None:
@@ -92,6 +95,11 @@ class Http2:
         if self._leaving and not self.streams and not self.peer.waiting:
             self.peer.ended = True
         return self.peer.ended
+
+    @property
+    def error(self) -> OSError:
+        """What a reader finds where the connection broke off."""
+        return certificate_required() if self._alert else connection_reset()
 
     def soonest(self, now: float) -> Stream | None:
         """The stream that has something to do first; `due` says when."""
@@ -184,8 +192,8 @@ class Http2:
         if how == "stall":
             # Its course is over, its place is not: the client gets no more.
             stream.over = True
-        elif how == "reset":
-            self.peer.broken = True
+        elif how in ("reset", "alert"):
+            self.peer.broken, self._alert = True, how == "alert"
         elif how in ("reset stream", "refused stream"):
             stream.over = True
             name = "refused_stream" if how == "refused stream" else stream.effect.detail

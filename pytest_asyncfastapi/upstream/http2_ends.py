@@ -19,7 +19,6 @@ import anyio.lowlevel
 import httpx
 
 from ..tasks import Signal, spawn
-from .ends import connection_reset
 from .socket_end import timed_out
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class AsyncStreams:
         peer = self._http2.peer
         while not (self._http2.ended or peer.holds(limit)):
             if peer.broken and not peer.waiting:
-                raise connection_reset()
+                raise self._http2.error
             now = anyio.current_time()
             stream = self._http2.soonest(now)
             due = None if stream is None else stream.due or 0.0
@@ -113,7 +112,7 @@ class SyncStreams:
                 if self._http2.ended or peer.holds(limit):
                     return peer.take(limit)
                 if peer.broken and not peer.waiting:
-                    raise connection_reset()
+                    raise self._http2.error
                 now = time.monotonic()
                 if deadline is not None and now > deadline:
                     raise TimeoutError(timed_out(peer, "read"))

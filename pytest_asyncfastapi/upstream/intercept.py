@@ -16,9 +16,11 @@ import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..frames import identity
+from ..signatures import signature
 from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
@@ -62,9 +64,23 @@ class Call:
         return identity(self.transport), limit
 
     @property
-    def proxied(self) -> bool:
-        """Does the client go through a proxy?"""
-        return hasattr(getattr(self.transport, "_pool", None), "_proxy_url")
+    def goes_near(self) -> bool:
+        """May it go out without a route, since it does not leave the private network?"""
+        return False
+
+    @property
+    def proxy(self) -> str:
+        """The scheme of the client's proxy; empty where there is none."""
+        url = getattr(getattr(self.transport, "_pool", None), "_proxy_url", None)
+        return "" if url is None else str(url.scheme, "ascii")
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for a SOCKS proxy's handshake without a timeout, as in httpcore 1.0?"""
+        if not self.proxy.startswith("socks"):
+            return False
+        begin = self.library.core_part("_async.socks_proxy")._init_socks5_connection
+        return not any("timeout" in name for name in signature(begin).parameters)
 
     def forward(self) -> Any:
         """Send it the original way (awaitable for an async transport)."""
@@ -108,6 +124,8 @@ _SCOPE: ContextVar[Handler | None] = ContextVar("asyncfastapi_upstream_scope", d
 _HANDLED: ContextVar[Any] = ContextVar("asyncfastapi_upstream_handled", default=None)
 
 _MARK = "_asyncfastapi_original"
+# Other clients: what is imported when they are used, and our module about it.
+_FOREIGN = {"aiohttp.connector": "aiohttp_calls", "urllib3.connectionpool": "urllib3_calls"}
 
 
 class Interception:
@@ -151,12 +169,26 @@ class Interception:
     def _install(self) -> None:
         for library in LIBRARIES:
             module = f"{library.name}._transports.default"
-            if module in sys.modules:
-                self._patch_transports(library)
-            else:
-                watch = LateImport(module, partial(self._patch_transports, library))
-                watch.install()
-                self._watches.append(watch)
+            self._once_imported(module, partial(self._patch_transports, library))
+        for module, ours in _FOREIGN.items():
+            self._once_imported(module, partial(self._patch_foreign, ours))
+
+    def _once_imported(self, module: str, patch: Callable[[], None]) -> None:
+        if module in sys.modules:
+            patch()
+        else:
+            watch = LateImport(module, patch)
+            watch.install()
+            self._watches.append(watch)
+
+    def _patch_foreign(self, ours: str) -> None:
+        module = import_module(f"{__package__}.{ours}")
+        with self._lock:
+            for owner, name, make in module.methods(self.current):
+                original = getattr(owner.__dict__[name], _MARK, owner.__dict__[name])
+                replacement = make(original)
+                setattr(replacement, _MARK, original)
+                self._replace(owner, name, original, replacement)
 
     def _patch_transports(self, library: Library) -> None:
         with self._lock:

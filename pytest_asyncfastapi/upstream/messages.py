@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from ..faults import SOCKS, budget_for, no_budget
 from ..findings import Finding, Location
 from .nearest import nearest, show_route, show_url, suggestion
 
@@ -53,15 +54,15 @@ def no_timeout(
     request: httpx.Request, phase: str, where: Location | None, activity: str, test: str
 ) -> Finding:
     """A call that nothing would ever end."""
-    remedy = "httpx.AsyncClient(timeout=5), or timeout= on this call"
-    if where is not None and "timeout=None" in where.source:
+    remedy = budget_for(phase)
+    if phase != SOCKS and where is not None and "timeout=None" in where.source:
         remedy = "leave timeout=None out (the client's own holds), or write timeout=5"
     return Finding(
         kind="no-timeout",
-        title=f"no {phase} timeout is set on {show_request(request)}: it would hang for ever",
+        title=no_budget(phase, show_request(request)),
         where=where,
         activity=activity,
-        why="an upstream that stops answering holds the request, and its connection, for ever",
+        why="an upstream that stops answering holds the request and its connection without limit",
         remedy=remedy,
         test=test,
     )
@@ -106,5 +107,5 @@ def text_of(finding: Finding) -> str:
     lines += [f"  because {finding.why}", f"  write: {finding.remedy}"]
     setting, _, value = finding.allow.partition(" = ")
     if value:
-        lines.append(f"  or let it out: --{setting.replace('_', '-')}={value}")
+        lines.append(f"  or allow it: --{setting.replace('_', '-')}={value}")
     return "\n".join(lines)

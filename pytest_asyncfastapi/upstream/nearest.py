@@ -57,7 +57,7 @@ def nearest(routes: Iterable[Route], request: httpx.Request, limit: int = 3) -> 
                 good += _WEIGHT.get(getattr(leaf, "key", ""), 1)
             else:
                 reasons.append(_reason(leaf, request))
-        why = "; ".join(reasons) or "its side effect returned None, which means: not mine"
+        why = "; ".join(reasons) or "its side effect returned None, so it does not answer"
         scored.append((-good, len(reasons), order, f"{show_route(route)}: {why}"))
     return [text for *_, text in sorted(scored)[:limit]]
 

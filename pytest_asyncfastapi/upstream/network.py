@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from ..signatures import signature
 from .ends import AnyioEnd, end_for, takes_at_once
 from .handshake import Agreed, handshake, handshake_sync
 from .moment import now
 from .peer import REAL, SCRIPT, SCRIPTS, Peer, Script
+from .proxies import NO_EFFECT, at_proxy
 from .socket_end import SocketEnd, wait_or_time_out
 
 if TYPE_CHECKING:
@@ -71,6 +73,17 @@ class Wire:
         needs_new = script is not None and script.effect.before_request
         return needs_new or REAL.get() or not self.is_current
 
+    def _handshake(self) -> Effect:
+        """What is done to the next TLS handshake, which may be the one with the proxy."""
+        script = SCRIPT.get()
+        with_proxy = script is not None and script.proxy_tls and not self._peer.secure
+        self._peer.secure = True
+        if with_proxy:
+            self._tls = Agreed(http2=False)
+            return at_proxy(script.effect)  # type: ignore[union-attr]
+        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
+        return NO_EFFECT if script is None else script.effect
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._peer!r}>"
 
@@ -104,11 +117,9 @@ class AsyncWire(Wire):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> AsyncWire:
         """No handshake takes place; it fails, or takes its time, as the script says."""
-        script = SCRIPT.get()
-        if script is not None and (script.effect.needs_tls or script.effect.accept):
-            await handshake(self._library, script.effect, server_hostname, timeout)
-        self._peer.secure = True
-        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
+        effect = self._handshake()
+        if effect.needs_tls or effect.accept:
+            await handshake(self._library, effect, server_hostname, timeout)
         return self
 
 
@@ -132,40 +143,37 @@ class SyncWire(Wire):
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
     ) -> SyncWire:
         """No handshake takes place; it fails, or takes its time, as the script says."""
-        script = SCRIPT.get()
-        if script is not None and (script.effect.needs_tls or script.effect.accept):
-            handshake_sync(self._library, script.effect, server_hostname, timeout)
-        self._peer.secure = True
-        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
+        effect = self._handshake()
+        if effect.needs_tls or effect.accept:
+            handshake_sync(self._library, effect, server_hostname, timeout)
         return self
 
 
 def patched_connect(library: Library, original: Any) -> Any:
     """The replacement for a backend's `connect_tcp` or `connect_unix_socket`."""
+    called = signature(original)
     if inspect.iscoroutinefunction(original):
 
         async def connect(self: Any, *args: Any, **kwargs: Any) -> Any:
-            script = _next_attempt()
+            script = next_attempt()
             if script is None:
                 return await original(self, *args, **kwargs)
-            given = signature.bind(self, *args, **kwargs).arguments
+            given = called.bind(self, *args, **kwargs).arguments
             return await dial(library, script, Place.of(given), given.get("timeout"))
 
-        signature = inspect.signature(original)
         return connect
 
     def connect_sync(self: Any, *args: Any, **kwargs: Any) -> Any:
-        script = _next_attempt()
+        script = next_attempt()
         if script is None:
             return original(self, *args, **kwargs)
-        given = signature.bind(self, *args, **kwargs).arguments
+        given = called.bind(self, *args, **kwargs).arguments
         return dial_sync(library, script, Place.of(given), given.get("timeout"))
 
-    signature = inspect.signature(original)
     return connect_sync
 
 
-def _next_attempt() -> Script | None:
+def next_attempt() -> Script | None:
     """The script for this attempt of the call to connect; None: to the real network."""
     script = SCRIPT.get()
     if script is None:

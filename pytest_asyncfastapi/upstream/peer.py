@@ -38,7 +38,8 @@ class Script:
     agrees on; `number` is what an HTTP/2 request carries, and `context` where
     its answer is made. `again()` gives the script of the next attempt to
     connect, or nothing where that one goes to the real network; `attempted`, which all
-    scripts of a call share, is filled once it has got that far.
+    scripts of a call share, is filled once it has got that far. With `proxy_tls` the first
+    TLS handshake of a connection is the one with an https:// proxy.
     """
 
     answer: Callable[[], Any]
@@ -49,6 +50,7 @@ class Script:
     again: Callable[[], Script | None] | None = None
     attempted: list[bool] = field(default_factory=list)
     ready: Callable[[], Any] | None = None
+    proxy_tls: bool = False
 
 
 # Which script applies to the call that is being sent in this context.
@@ -110,9 +112,15 @@ class Peer:
         self._out += early_head(effect)
         return True
 
-    def is_http2(self, data: bytes) -> bool:
-        """Does the client speak HTTP/2, now that it says this?"""
-        return self.http2 is not None or (not self._begun and data[: len(_PREFACE)] == _PREFACE)
+    def reads_anyway(self, data: bytes) -> bool:
+        """Is this read by a server that stops reading: HTTP/2, or a SOCKS proxy's handshake?
+
+        Over HTTP/2 the client waits by itself: its window is not opened.
+        """
+        if self.http2 is not None or self._socks is not None:
+            return True
+        head = bytes(data[: len(_PREFACE)])
+        return not self._begun and (head == _PREFACE or Socks.begins(head))
 
     def hear_plain(self, data: bytes) -> bool:
         """Take what is HTTP/1.1; anything else is left for `hear`."""
@@ -187,6 +195,14 @@ class Peer:
         """Is there nothing left to say?"""
         busy = self._out or self._moves or self.asked or self.chunks is not None
         return not busy and not self.broken
+
+    @property
+    def says_more(self) -> bool:
+        """Does something follow at once?"""
+        if self.waiting or self._moves:
+            return self.waiting or self._moves[0][0] == "say"
+        stream = getattr(self.response, "stream", None)
+        return self.chunks is not None and type(stream).__name__ == "ByteStream"
 
     def holds(self, limit: int) -> bool:
         """Do as many bytes wait as the client takes at once?"""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
 
+    from .decide import Outgoing
+
 _NUMBERS = count(1)
 
 
@@ -75,6 +77,8 @@ def play_sync(call: Call, script: Script, *, beside: bool = False) -> Any:
 
 def _prepared(call: Call, script: Script) -> tuple[Call, Script]:
     """Where the client may speak HTTP/2, the request says on the wire which call it is."""
+    if call.proxy == "https":
+        script = replace(script, proxy_tls=True)
     if not getattr(getattr(call.transport, "_pool", None), "_http2", False):
         return call, script
     number = next(_NUMBERS)
@@ -106,6 +110,7 @@ def _wrapped(script: Script, apart: Callable[[Any], Any]) -> Script:
         retry,
         script.attempted,
         script.ready,
+        script.proxy_tls,
     )
 
 
@@ -127,7 +132,7 @@ def wait_for_pool_sync(call: Call, limit: float) -> Any:
         call.library.core_part("_synchronization").Event().wait(timeout=limit)
 
 
-def timeouts(call: Call) -> dict[str, float | None]:
+def timeouts(call: Outgoing) -> dict[str, float | None]:
     """The call's four budgets in seconds; a missing one is no budget."""
     return dict(call.request.extensions.get("timeout", {}))
 

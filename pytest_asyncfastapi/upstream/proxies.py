@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..faults import Effect
+
 if TYPE_CHECKING:
-    from ..faults import Effect
     from .tape import Move
 
 _PHRASES = {
@@ -24,6 +25,15 @@ _VERSION = 5
 _NO_METHOD = 0xFF
 _PASSWORD = 2
 _GRANTED = b"HTTP/1.1 200 Connection established\r\n\r\n"
+
+NO_EFFECT = Effect()
+
+
+def at_proxy(effect: Effect) -> Effect:
+    """What of it is done to the TLS handshake with an https:// proxy."""
+    if (effect.ending, effect.detail) == ("proxy_error", "tls"):
+        return Effect(ending="tls_error", detail="untrusted")
+    return NO_EFFECT
 
 
 def refusal(effect: Effect) -> list[Move]:

@@ -16,6 +16,7 @@ from ..activity import ACTIVITY
 from ..births import current_birth
 from ..faults import NO_POOL, InFlight
 from ..faults.effect import DELAYS
+from ..handed_over import line_of, of_birth
 from ..stopwatch import monotonic
 from ..units import show
 
@@ -212,24 +213,23 @@ class Recorder:
                 self._out.leave(call.pool)
 
     def where(self, frame: FrameType) -> Location | None:
-        """The innermost line of the user's own code above `frame`, or that made this task.
+        """The innermost line of the user's own code above `frame`, or the one that led to it.
 
         A task whose coroutine is a library's, such as `client.get(...)` in `gather()`, has
-        no line of the user's on its stack.
+        no line of the user's on its stack, nor has a thread or a background task.
         """
         if self._user_code is None:
             return None
         mine = self._user_code.caller(frame)
-        birth = current_birth() if mine is None else None
-        while birth is not None and birth.code is None:
-            birth = birth.parent
-        if birth is not None and birth.code is not None:
-            code, line = birth.code, birth.line
-        else:  # or whoever runs the loop: a plain test, with `asyncio.run(...)`
+        made = None
+        if mine is None:
+            made = line_of(frame, self._user_code) or of_birth(current_birth())
+        if made is None:  # or whoever runs the loop: a plain test, with `asyncio.run(...)`
             mine = mine or self._user_code.innermost(frame)
             if mine is None:
                 return None
-            code, line = mine.f_code, mine.f_lineno
+            made = mine.f_code, mine.f_lineno
+        code, line = made
         known = self._known.get((id(code), line))
         if known is None:
             known = self._known[id(code), line] = (code, self._user_code.location(code, line))

@@ -251,6 +251,11 @@ class Upstream(Taping, AssertingRouter):
         self._servings.append(serving)
         return serving
 
+    @property
+    def served_places(self) -> set[tuple[str, int]]:
+        """The hosts and ports at which these routes are served."""
+        return {serving.place for serving in self._servings}
+
     def close(self) -> None:
         """The end of the test: stop the servers that still run, write the tape."""
         self.end_recording()

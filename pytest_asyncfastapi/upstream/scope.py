@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from . import moment
-from .decide import Decision, Judge, Unbounded
+from .decide import Decision, Judge, Outgoing, Unbounded
 from .deliver import Kept, deliver, deliver_sync, is_plain
 from .errors import UnroutedCall
 from .intercept import INTERCEPTION, Call
@@ -56,7 +56,7 @@ class UpstreamScope:
         test: str = "",
     ) -> None:
         if unrouted not in ("fail", "pass", "warn"):
-            raise ValueError(f"unrouted is 'fail', 'pass' or 'warn', not {unrouted!r}")
+            raise ValueError(f"unrouted={unrouted!r} must be one of fail, pass, warn")
         self.user_code = user_code
         self.faults = faults
         self.test = test
@@ -106,7 +106,7 @@ class UpstreamScope:
     async def handle_async(self, call: Call) -> Any:
         """Answer one call of an async client."""
         __tracebackhide__ = True  # the line that called is the app's
-        if self._idle:
+        if self.is_idle:
             return await call.real_async()
         if not hasattr(call.request, "_content"):
             await call.request.aread()
@@ -128,7 +128,7 @@ class UpstreamScope:
                 response = await self._carry_out(call, out, decision)
         except Unbounded as stalled:
             out.fault = stalled.plan
-            error = await self._stall(seen, stalled.phase, out.where)
+            error = await self.stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, moment.now)
@@ -138,7 +138,7 @@ class UpstreamScope:
 
     def handle_sync(self, call: Call) -> Any:
         """Answer one call of a sync client, on whatever thread it runs."""
-        if self._idle:
+        if self.is_idle:
             return call.real()
         call.request.read()
         seen = call.library.as_httpx(call.request)
@@ -165,9 +165,7 @@ class UpstreamScope:
             raise error
         return response
 
-    async def _stall(
-        self, seen: httpx.Request, phase: str, where: Location | None
-    ) -> BaseException:
+    async def stall(self, seen: httpx.Request, phase: str, where: Location | None) -> BaseException:
         """Hold a call that has no budget, as the wire would; nobody may come to end it."""
         try:
             await anyio.sleep(self.patience())
@@ -176,7 +174,8 @@ class UpstreamScope:
         return self.judge.no_timeout(seen, phase, where)
 
     @property
-    def _idle(self) -> bool:
+    def is_idle(self) -> bool:
+        """Is there neither a route nor a fault in this test?"""
         return self.router is None and not len(self.faults)
 
     def _close(
@@ -306,19 +305,20 @@ class UpstreamScope:
 
     async def _answer_async(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.source == "router" and self.router is not None:
-            answer = self._answered(call, seen, await self.router.answer_async(seen))
+            answer = self.answered(call, seen, await self.router.answer_async(seen))
             if answer.response is not None:
                 return answer.response
         return await call.real_async()
 
     def _answer(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.source == "router" and self.router is not None:
-            answer = self._answered(call, seen, self.router.answer(seen))
+            answer = self.answered(call, seen, self.router.answer(seen))
             if answer.response is not None:
                 return answer.response
         return call.real()
 
-    def _answered(self, call: Call, seen: httpx.Request, answer: Answer | None) -> Answer:
+    def answered(self, call: Outgoing, seen: httpx.Request, answer: Answer | None) -> Answer:
+        """The answer of a route; raises `UnroutedCall` where there is none."""
         if answer is None and self.router is not None:
             raise self.judge.unrouted(call, seen, self.router, None)
         if answer is None:

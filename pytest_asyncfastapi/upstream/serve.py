@@ -52,6 +52,11 @@ class Serving:
         self._stopped = threading.Event()
 
     @property
+    def place(self) -> tuple[str, int]:
+        """Where it listens: a host and a port."""
+        return ("127.0.0.1", self._port)
+
+    @property
     def url(self) -> str:
         """The base URL on loopback, without a slash at its end."""
         if not self._port:

@@ -11,8 +11,8 @@ import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from .alerts import certificate_required
-from .ends import connection_reset, reset_in_upload
+from .alerts import certificate_required, connection_reset
+from .ends import reset_in_upload
 from .peer import SCRIPT
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class SocketEnd:
         """Send to the peer; it takes everything, or nothing, or what its rate lets it take."""
         script = SCRIPT.get()
         stops_reading = script is not None and script.effect.ending == "write_timeout"
-        if stops_reading and not self._peer.is_http2(data):
+        if stops_reading and not self._peer.reads_anyway(data):
             wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         if reset_in_upload(self._peer, script) or self._peer.answers_early():
             self._peer.ended = True

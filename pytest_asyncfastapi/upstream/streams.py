@@ -105,6 +105,10 @@ class Stream:
         effect = self.effect
         if effect.ending in _ENDINGS and not isinstance(effect.at, int):
             return _ENDINGS[effect.ending]
+        if effect.ending == "tls_error":  # one that the server has only after the handshake
+            return [("end", "alert")]
+        if effect.ending == "early_answer":
+            return [("head", ([(b":status", b"%d" % effect.status)], True))]
         # Half a head is no event for the client, and neither is none.
         if effect.at == "head" or (effect.ending in ENDS and not effect.answered):
             return [("end", ENDS[effect.ending])]

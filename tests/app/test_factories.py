@@ -241,5 +241,5 @@ def test_a_missing_app_is_told_once_a_run(pytester: pytest.Pytester, app: str, t
     printed = result.stdout.str()
     assert printed.count("(from asyncfastapi_app in tox.ini)") == 1
     assert told in printed
-    assert printed.count("no app, for the reason that test_it.py::test_it[0] tells") == 3
+    assert printed.count("no app to test: see test_it.py::test_it[0] for the reason") == 3
     assert "pytest_asyncfastapi/" not in printed

@@ -8,7 +8,11 @@ import pytest
 from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
 from pytest_asyncfastapi.blocking.witnesses import WITNESSES
 from pytest_asyncfastapi.frames import UserCode
+from tests.blocking.corpus.remainders import HAS_FIGURES
 
+needs_figures = pytest.mark.skipif(
+    not HAS_FIGURES, reason="a sleep that no call tells of is seen by the figures of Linux alone"
+)
 ROOT = Path(__file__).parent.parent.parent
 
 

@@ -354,6 +354,33 @@ def test_a_call_that_cannot_block_is_looked_at_a_few_times_in_a_run(
     pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=4)
 
 
+@only_monitoring
+def test_a_bound_method_of_c_under_another_name_is_called_as_ever(
+    pytester: pytest.Pytester,
+) -> None:
+    """Such as the `__anext__` of an async generator: it has a name, and no module."""
+    pytester.makepyfile(
+        app="""
+        absolute = (5).__abs__
+
+        def named():
+            return [absolute() for _ in range(30)][0]
+
+        def calls(step):
+            return [step() for _ in range(30)]
+        """,
+        test_it="""
+        import app
+
+        async def test_it(blocking):
+            assert app.calls((5).__abs__) == [5] * 30
+            assert app.named() == 5
+        """,
+    )
+    pytester.makeini("[pytest]\npythonpath = .\n")
+    pytester.runpytest().assert_outcomes(passed=1)
+
+
 ONE_TOOL = """
 import sys
 

@@ -270,6 +270,25 @@ def test_harmless_code_has_no_finding(watch, case):
     assert [(call.name, str(call.where), call.witness) for call in guard.calls + guard.stalls] == []
 
 
+READS = """
+async def reads():
+    with open(path) as file:
+        file.read()
+"""
+
+
+@pytest.mark.parametrize(("module", "said"), [("linecache", 0), ("glob", 1)])
+def test_modules_that_are_frozen(watch, module, said):
+    """Which modules have no file differs by version: known by name, as the others."""
+    names = {"path": __file__}
+    exec(compile(READS, f"<frozen {module}>", "exec"), names)
+
+    async def endpoint():
+        await names["reads"]()
+
+    assert len(watch(endpoint, profile="strict").calls) == said
+
+
 def test_an_app_and_its_client_have_no_finding(watch):
     """A request to a FastAPI app with a sync endpoint in the thread pool is clean."""
     fastapi = pytest.importorskip("fastapi")

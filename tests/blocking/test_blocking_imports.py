@@ -201,3 +201,52 @@ def test_a_step_is_divided_between_imports_and_the_rest(loading, computing, said
     policy = BlockingPolicy(step_threshold=0.06, cpu_threshold=0.1)
     causes = explain(stall(user, loading, computing), policy, user)
     assert [entry.category for _, entry, _, _ in causes] == said
+
+
+# PEP 810: imports that are carried out at the first use of their name
+
+DEFERRED = """
+{form}
+
+async def endpoint():
+    {use}
+"""
+USES = {
+    "by attribute": ("lazy import slow_part", "slow_part.value"),
+    "by name": ("lazy from slow_part import value", "value"),
+    "under another name": ("lazy import slow_part as other", "print(other)"),
+    "in a call": ("lazy from slow_part import value", "str(value).join('')"),
+}
+
+
+@pytest.mark.skipif(sys.version_info < (3, 15), reason="`lazy import` is new in Python 3.15")
+@pytest.mark.parametrize("use", USES)
+def test_a_lazy_import_at_its_first_use(watch, library, tmp_path, monkeypatch, use):
+    """Named as one, with a remedy that helps; used again it is nothing."""
+    form, line = USES[use]
+    (tmp_path / "deferring.py").write_text(DEFERRED.format(form=form, use=line))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("deferring")
+    try:
+        guard = watch(module.endpoint)
+        (found,) = guard.findings()
+        assert found.title.startswith("blocking call: lazy import slow_part held the event loop")
+        assert found.severity == "error"
+        assert "make it eager, or use it in the lifespan" in str(found.remedy)
+        assert (found.where.line, found.where.source) == (5, line)
+        assert watch(module.endpoint).findings() == []
+    finally:
+        del sys.modules["deferring"]
+
+
+def test_an_import_statement_is_not_lazy(watch, library, tmp_path, monkeypatch):
+    """Its twin: the remedy for it is another."""
+    (tmp_path / "eager.py").write_text(DEFERRED.format(form="", use="import slow_part"))
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("eager")
+    try:
+        (found,) = watch(module.endpoint).findings()
+    finally:
+        del sys.modules["eager"]
+    assert found.title.startswith("blocking call: import slow_part held the event loop")
+    assert found.remedy == "import it at the top of the module"

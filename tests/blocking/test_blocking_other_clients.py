@@ -14,7 +14,7 @@ from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketTestSession, _TestClientTransport
 
 from pytest_asyncfastapi.activity import ACTIVITY, BODY, LIFESPAN
-from tests.blocking.test_blocking_steps import QUICK, burn
+from tests.blocking.test_blocking_steps import burn
 
 
 async def slow(request):
@@ -23,7 +23,7 @@ async def slow(request):
 
 
 async def busy(request):
-    burn(0.03)
+    burn(0.04)
     return PlainTextResponse("busy")
 
 
@@ -76,7 +76,7 @@ def test_many_requests_in_one_step_are_many(watch):
             for _ in range(8):
                 await client.get("/busy")
 
-    assert watch(body, **QUICK).findings() == []
+    assert watch(body, step_threshold=0.2, cpu_threshold=0.2).findings() == []
 
 
 def test_the_sync_client_in_a_sync_test(watch):

@@ -106,7 +106,7 @@ def test_two_calls_of_one_line_are_told_by_the_worse(watch, tmp_path):
     out = tmp_path / "out.txt"
 
     async def endpoint():
-        out.write_text("x" if sum(n * n for n in range(1_500_000)) else "")
+        out.write_text("x" if sum(n * n for n in range(3_000_000)) else "")
 
     (found,) = watch(endpoint, profile="default", cpu_threshold=0.05).findings()
     assert found.severity == "error"

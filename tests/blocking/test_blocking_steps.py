@@ -17,6 +17,7 @@ import pytest
 from pytest_asyncfastapi import activity
 from pytest_asyncfastapi.blocking import kernel, step_watch
 from pytest_asyncfastapi.blocking.kernel import Snapshot
+from tests.blocking.conftest import needs_figures
 
 QUICK = {"step_threshold": 0.02, "cpu_threshold": 0.04}
 
@@ -57,6 +58,7 @@ def test_computing_below_its_own_threshold_is_no_finding(watch):
     assert watch(endpoint, step_threshold=0.01, cpu_threshold=5.0).findings() == []
 
 
+@needs_figures
 @pytest.mark.parametrize(("profile", "severity"), [("default", "warning"), ("strict", "error")])
 def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
     watch, profile, severity, monkeypatch

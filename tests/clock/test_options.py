@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_asyncfastapi.clock import ClockError, VirtualClock
+
 JUMPS = """
 import anyio, time
 
@@ -162,6 +164,8 @@ def test_nothing_happens_between_the_tests_of_one_trio_run(project: pytest.Pytes
 
 UVLOOP = """
 import pytest
+
+from pytest_asyncfastapi.clock import ClockError, VirtualClock
 @pytest.fixture
 def anyio_backend():
     return "asyncio", {"use_uvloop": True}
@@ -175,5 +179,32 @@ def test_uvloop_is_refused_or_noted(project: pytest.Pytester) -> None:
     project.makepyfile(FAULT + "\nasync def test_b(clock): pass\n")
     result = project.runpytest()
     result.assert_outcomes(passed=1, errors=1)
-    result.stdout.fnmatch_lines(["*uvloop.Loop (uvloop?) hides when it is idle: remove it*"])
+    result.stdout.fnmatch_lines(["*uvloop.Loop (uvloop?) does not show when it is idle: remove*"])
     result.stdout.fnmatch_lines(["note  virtual time needs*; this test runs in real time"])
+
+
+def test_a_loop_of_windows_is_refused_with_its_remedy() -> None:
+    """`ProactorEventLoop` has no selector to wrap; its `_selector` is something else."""
+
+    class ProactorEventLoop:
+        _selector = object()
+
+    with pytest.raises(ClockError, match=r"asyncio\.SelectorEventLoop") as error:
+        VirtualClock().install(ProactorEventLoop())  # type: ignore[arg-type]
+    assert "ProactorEventLoop, the default on Windows, has none" in str(error.value)
+
+
+def test_the_remedy_for_that_loop_works(project: pytest.Pytester) -> None:
+    """On any system: the fixture that the sentence names."""
+    project.makeconftest(
+        """
+        import asyncio
+        import pytest
+
+        @pytest.fixture
+        def anyio_backend():
+            return ("asyncio", {"loop_factory": asyncio.SelectorEventLoop})
+        """
+    )
+    project.makepyfile("async def test_it(clock):\n    await clock.advance('2s')\n")
+    project.runpytest().assert_outcomes(passed=1)

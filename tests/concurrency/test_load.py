@@ -128,7 +128,7 @@ async def test_percentiles_are_those_of_the_nearest_rank():
     report = LoadReport(4, 1, 1.0, (4.0, 1.0, 3.0, 2.0))
     assert [report.percentile(p) for p in (0, 25, 50, 51, 100)] == [1, 1, 2, 3, 4]
     assert LoadReport(1, 1, 1.0).p99 == 0
-    with pytest.raises(ValueError, match="a percentage lies between 0 and 100"):
+    with pytest.raises(ValueError, match="it must be from 0 to 100"):
         report.percentile(101)
 
 
@@ -137,8 +137,13 @@ BAD = [
     (lambda get: get, {}, TypeError, "load() got one request that is under way already"),
     (lambda get: lambda: 7, {}, TypeError, "the request gave 7, which cannot be awaited"),
     (lambda get: lambda a, b: 7, {}, TypeError, "(a, b) wants more than the number"),
-    (lambda get: int, {"n": 0}, ValueError, "load(n=0): n is a whole number, 1 or more"),
-    (lambda get: int, {"concurrency": 1.5}, ValueError, "concurrency is a whole number"),
+    (lambda get: int, {"n": 0}, ValueError, "load(n=0): it must be a whole number, 1 or more"),
+    (
+        lambda get: int,
+        {"concurrency": 1.5},
+        ValueError,
+        "concurrency=1.5): it must be a whole number",
+    ),
 ]
 
 

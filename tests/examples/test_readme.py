@@ -101,7 +101,7 @@ def test_the_figures_of_the_peers_are_those_that_were_measured() -> None:
         "blockbuster"
     )
     _, found, _, alarms = row("aiocop")
-    assert f"finds {found} of {ours}, and minds {alarms} of 83" in said("aiocop")
+    assert f"finds {found} of {ours}, and reports {alarms} of 83" in said("aiocop")
     assert f"(here: {our_alarms})" in said("aiocop")
     assert f"finds {row('pyleak')[1]} of {ours}" in said("pyleak")
     here, looptime, _ = re.findall(r"\*\*(\d+) of 20\*\*", clock)

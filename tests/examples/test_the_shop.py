@@ -49,7 +49,7 @@ def test_the_buggy_suites_own_assertions_hold() -> None:
     [
         (r"blocking call: time\.sleep.* held the event loop for 2\d\d ms",
          "shop_buggy/stock.py", "time.sleep(pause)", "await anyio.sleep("),
-        (r"no read timeout is set on POST https://pay\.example/charges: it would hang for ever",
+        (r"no read timeout is set on POST https://pay\.example/charges: it would never end",
          "shop_buggy/payments.py", "timeout=None", "timeout=5"),
         (r"no route answers POST https://stats\.example/views",
          "shop_buggy/catalogue.py", "https://stats.example/views", "upstream.post("),

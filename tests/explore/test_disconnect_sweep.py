@@ -105,6 +105,50 @@ def test_a_cleanup_that_is_cut_off_is_listed_apart(project) -> None:
     )
 
 
+LOOP = """
+held = []
+
+async def hop():
+    await asyncio.sleep(0)
+
+@app.post("/")
+async def hold():
+    for _ in range(30):
+        await hop()
+    await hop()
+    await asyncio.sleep(1)
+"""
+
+
+def test_of_equal_awaits_three_are_cut(project) -> None:
+    """The first, middle and last of those at one line, called from one line; the rest is told."""
+    tests = """
+@pytest.mark.disconnect_sweep
+async def test_hold(asgi_client):
+    for _ in range(5):
+        await asgi_client.post("/")
+"""
+    result = project(LOOP, tests).runpytest("-v")
+    result.assert_outcomes(passed=1)
+    # Of 150, 5 and 5 awaits three each, in three ways.
+    result.stdout.fnmatch_lines(
+        ["disconnect sweep of test_it.py::test_hold: 27 points, 0 bad, *",
+         "  POST / -> 200: 32 awaits (29 equal to others not cut)"]
+    )  # fmt: skip
+
+
+def test_an_await_that_is_not_sampled_can_be_replayed(project) -> None:
+    """By its token, which counts all of them."""
+    tests = """
+@pytest.mark.disconnect_sweep
+async def test_hold(asgi_client):
+    await asgi_client.post("/")
+"""
+    result = project(LOOP, tests).runpytest("-v", "--asyncfastapi-replay=disconnect:1.7:leave")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["disconnect sweep of test_it.py::test_hold: 1 points, 0 bad, *"])
+
+
 LOCKED = """
 lock = asyncio.Lock()
 held = []
@@ -132,6 +176,62 @@ def test_a_lock_that_is_still_held_is_found(project) -> None:
     )
     sound = LOCKED.replace("await lock.acquire()\n    async", "async with lock, httpx.AsyncClient() as http:\n        pass\n    async").replace("    lock.release()\n", "")  # fmt: skip # noqa: E501
     project(sound, ONE).runpytest().assert_outcomes(passed=1)
+
+
+SEATS = """
+import anyio
+seats = anyio.Semaphore(3)
+pool = asyncio.Queue()
+for _ in range(3):
+    pool.put_nowait(object())
+
+@app.post("/")
+async def hold():
+    {take}
+    try:
+        await asyncio.sleep(1)
+    except {caught}:
+        {back}
+        raise
+    {back}
+"""
+
+
+@pytest.mark.parametrize(
+    ("take", "back", "verdict"),
+    [
+        ("await seats.acquire()", "seats.release()", "lock held"),
+        ("it = await pool.get()", "pool.put_nowait(it)", "not given back"),
+    ],
+    ids=["anyio's semaphore", "a queue as a pool"],
+)
+@pytest.mark.parametrize("sound", [False, True])
+def test_one_of_three_that_is_lost_is_found(
+    project, take: str, back: str, verdict: str, sound: bool
+) -> None:
+    """The next request still gets one, so only the line that took it can tell."""
+    app = SEATS.format(take=take, back=back, caught="BaseException" if sound else "Exception")
+    tests = """
+@pytest.mark.disconnect_sweep(modes=["cancel"])
+async def test_hold(asgi_client):
+    await asgi_client.post("/")
+"""
+    result = project(app, tests).runpytest()
+    result.assert_outcomes(**({"passed": 1} if sound else {"failed": 1}))
+    if not sound:
+        result.stdout.fnmatch_lines([f"disconnect sweep: {verdict} when *", f"*{take}"])
+
+
+def test_a_job_that_is_taken_for_good_is_not_lost(project) -> None:
+    """It is not put back in a run without a cut either: the invariant may ask for it."""
+    app = SEATS.format(take="it = await pool.get()", back="pass", caught="BaseException")
+    tests = """
+@pytest.mark.disconnect_sweep(modes=["cancel"], again=False)
+async def test_hold(asgi_client):
+    shopapp.pool.put_nowait("a job")
+    await asgi_client.post("/")
+"""
+    project(app, tests).runpytest().assert_outcomes(passed=1)
 
 
 def test_the_locks_of_asyncio_are_as_they_were_after_a_sweep(project) -> None:
@@ -298,7 +398,7 @@ def test_a_test_without_an_await_has_nothing_to_cut(project) -> None:
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("modes=['go']", "modes='go' is none of leave, cancel, cancel_always"),
+        ("modes=['go']", "modes='go' must be one of leave, cancel, cancel_always"),
         ("mode='leave'", "disconnect_sweep has no argument 'mode'; did you mean 'modes'? *"),
     ],
 )

@@ -288,6 +288,27 @@ async def test_home(asgi_client, upstream):
     assert [line[0] for line in lines if line[1:2] == ["502"]] == ["1", "1+equal", "21", "40"]
 
 
+def test_the_number_of_runs_does_not_grow_with_equal_calls(project) -> None:
+    """Each fault for the first; for the others, and for all at once, two of them."""
+    tests = """
+@pytest.mark.fault_sweep
+async def test_home(asgi_client, upstream):
+    upstream.get(url__startswith="https://up.example/a/").respond(json=1)
+    assert (await asgi_client.get("/")).json() == 40
+"""
+    result = project(GATHER, tests).runpytest("-v")
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "fault sweep of *: 22 points, *",
+            "     1 = GET https://up.example/a/0 *",
+            "    21 = GET https://up.example/a/20 *",
+            "    40 = GET https://up.example/a/39 *",
+            "  37 more calls are equal to others, and not struck one by one",
+        ]
+    )
+
+
 @pytest.mark.parametrize(("timeout", "bad"), [("60", False), ("600", False), ("None", True)])
 def test_a_long_timeout_is_a_timeout(project, timeout: str, bad: bool) -> None:
     """The slow answer is slower than the call's own limit, in virtual time."""

@@ -347,12 +347,12 @@ def test_plain():
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        ("faults=['oops']", "faults='oops' is none of refused, connect_timeout,*"),
+        ("faults=['oops']", "faults='oops' must be one of refused, connect_timeout,*"),
         ("faults=[]", "faults is empty: there would be nothing to run"),
-        ("statuses=[7]", "statuses=7 is no HTTP status, such as 503"),
-        ("masked='x'", "masked='x': it is 'list' or 'fail'"),
-        ("invariant=7", "invariant=7 is no function"),
-        ("only=7", "only=7: it is a URL glob, such as 'https://pay.example/[*]'"),
+        ("statuses=[7]", "statuses=7 must be HTTP statuses, such as 503"),
+        ("masked='x'", "masked='x' must be one of list, fail"),
+        ("invariant=7", "invariant=7 must be a function"),
+        ("only=7", "only=7 must be a URL glob, such as 'https://pay.example/[*]'"),
         ("status=[1]", "fault_sweep has no argument 'status'; did you mean 'statuses'? *"),
         ("'x'", "fault_sweep takes keywords only, such as invariant=...; got 'x'"),
         ("slow='x'", "*'x'*"),

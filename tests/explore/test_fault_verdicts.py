@@ -156,7 +156,7 @@ def test_seen():
 
 
 def test_state_that_outlives_the_test_is_named(project) -> None:
-    """The test's own run comes after the others: it is said why it fails."""
+    """Where the app runs for several tests the test's own run is the last one."""
     app = """
 seen = []
 
@@ -176,7 +176,7 @@ async def register():
 async def test_register(asgi_client, up):
     assert (await asgi_client.post("/")).status_code == 201
 """
-    result = project(app, tests).runpytest()
+    result = project(app, tests).runpytest("-o", "asyncfastapi_app_scope=module")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(
         ["*the test passed before the sweep, and fails as it is run once more after it"]
@@ -223,3 +223,66 @@ async def test_bodies(faults):
             on("json").status(503, **given)
 """
     project("", tests).runpytest().assert_outcomes(passed=1)
+
+
+NOTIFY = """
+tasks = set()
+
+async def notify():
+    async with httpx.AsyncClient(timeout=5) as http:
+        {send}
+
+@app.get("/")
+async def home():
+    task = asyncio.create_task(notify())
+    tasks.add(task)
+    task.add_done_callback({done})
+    await asyncio.sleep({pause})
+    return 1
+"""
+NOTIFIED = """
+@pytest.mark.fault_sweep(faults=["refused", "500"])
+async def test_home(asgi_client, up):
+    assert (await asgi_client.get("/")).json() == 1
+    await asyncio.sleep(1)
+"""
+
+
+@pytest.mark.parametrize("pause", ["0", "10"], ids=["after the answer", "before it"])
+def test_a_task_that_fails_and_nobody_awaits_is_lost_work(project, pause: str) -> None:
+    """Not "masked": what the caller got does not depend on it."""
+    app = NOTIFY.format(
+        send="(await http.get(URL)).raise_for_status()", done="tasks.discard", pause=pause
+    )
+    result = project(app, "import asyncio\n" + NOTIFIED).runpytest()
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(
+        [
+            "warn  fault sweep: lost background task when GET https://up.example/a (call 1) meets "
+            "refused, 500",
+            "      shopapp.py:*raise_for_status()",
+        ]
+    )
+    result.stdout.no_fnmatch_line("*masked when*")
+
+
+@pytest.mark.parametrize(
+    ("send", "done"),
+    [
+        pytest.param(
+            "with contextlib.suppress(httpx.HTTPError): await http.get(URL)",
+            "tasks.discard",
+            id="caught",
+        ),
+        pytest.param(
+            "(await http.get(URL)).raise_for_status()",
+            "lambda task: print(task.exception())",
+            id="looked at",
+        ),
+    ],
+)
+def test_a_task_whose_error_somebody_looks_at_is_not(project, send: str, done: str) -> None:
+    app = "import contextlib\n" + NOTIFY.format(send=send, done=done, pause="0")
+    result = project(app, "import asyncio\n" + NOTIFIED).runpytest()
+    result.assert_outcomes(passed=1)
+    assert "lost background task" not in result.stdout.str()

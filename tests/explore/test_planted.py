@@ -1,4 +1,4 @@
-"""Twelve bugs that a shop has, each found by one marker line; without them it is clean."""
+"""Twenty bugs that a shop has, each found by one marker line; without them it is clean."""
 
 from __future__ import annotations
 
@@ -228,6 +228,202 @@ FOUND = {
 }
 
 
+STOCKROOM = """
+import contextlib
+from fastapi import Depends
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
+
+SOUND = {sound}
+LOST = BaseException if SOUND else Exception
+done, audits, stock = [], set(), {{}}
+
+@asynccontextmanager
+async def lifespan(app):
+    done.clear(), audits.clear(), stock.update(apples=10)
+    state = app.state
+    state.jobs, state.pool, state.desks = asyncio.Queue(), asyncio.LifoQueue(), asyncio.Semaphore(3)
+    state.lock, state.tokens, state.paid, state.hits = asyncio.Lock(), [], {{}}, 0
+    state.jobs.put_nowait("pack order 7")
+    for number in range(3):
+        state.pool.put_nowait(f"connection {{number}}")
+    async with httpx.AsyncClient(timeout=5) as state.http:
+        yield
+
+app = FastAPI(lifespan=lifespan)
+
+@asynccontextmanager
+async def database():
+    engine = create_async_engine("sqlite+aiosqlite:///stock.db")
+    async with engine.begin() as connection:
+        await connection.execute(text("create table if not exists audits (what text)"))
+    app.state.sessions = async_sessionmaker(engine)
+    yield
+    await engine.dispose()
+
+def guard():
+    return app.state.lock if SOUND else contextlib.nullcontext()
+
+async def hops(number):
+    for _ in range(number):
+        await asyncio.sleep(0)
+
+async def opened():
+    async with app.state.sessions() as session:
+        yield session
+
+@app.post("/work")
+async def work():
+    job = await app.state.jobs.get()
+    try:
+        await asyncio.sleep(1)
+    except LOST:
+        app.state.jobs.put_nowait(job)
+        raise
+    done.append(job)
+
+@app.get("/pooled")
+async def pooled():
+    connection = await app.state.pool.get()
+    try:
+        await asyncio.sleep(1)
+    except LOST:
+        app.state.pool.put_nowait("a new connection")
+        raise
+    app.state.pool.put_nowait(connection)
+
+@app.get("/desk")
+async def desk():
+    await app.state.desks.acquire()
+    try:
+        await asyncio.sleep(1)
+    except LOST:
+        app.state.desks.release()
+        raise
+    app.state.desks.release()
+
+@app.get("/token/{{way}}")
+async def token(way: int):
+    await hops(way * 4)
+    async with guard():
+        if not app.state.tokens:
+            answer = await app.state.http.post("https://up.example/token")
+            app.state.tokens.append(answer.json()["token"])
+    return app.state.tokens[0]
+
+@app.post("/pay/{{way}}")
+async def pay(way: int):
+    await hops(way * 4)
+    async with guard():
+        if "order-7" not in app.state.paid:
+            answer = await app.state.http.post("https://up.example/pay")
+            app.state.paid["order-7"] = answer.json()
+    return app.state.paid["order-7"]
+
+async def commit(apples):
+    await hops(2)
+    stock["apples"] = apples
+
+@app.post("/sell/{{way}}")
+async def sell(way: int):
+    await hops(way * 4)
+    async with app.state.lock:
+        apples = stock["apples"]
+        if SOUND:
+            await commit(apples - 1)
+    if not SOUND:
+        await commit(apples - 1)
+
+async def audit(session):
+    await hops(12)
+    for what in ("asked", "paid", "packed", "weighed", "sent"):
+        await session.execute(text("insert into audits values (:what)"), {{"what": what}})
+    await session.commit()
+
+async def audit_apart():
+    async with app.state.sessions() as session:
+        await audit(session)
+
+@app.post("/order")
+async def order(session=Depends(opened)):
+    audits.add(asyncio.create_task(audit_apart() if SOUND else audit(session)))
+    await hops(6)
+
+@app.get("/limited/{{way}}")
+async def limited(way: int):
+    await hops(way * 4)
+    async with guard():
+        if app.state.hits >= 1:
+            raise HTTPException(429)
+        await hops(2)
+        app.state.hits += 1
+"""
+STOCKROOM_TESTS = """
+import asyncio
+
+async def both(client, method, path):
+    ways = (client.request(method, f"{path}/{way}") for way in (0, 1))
+    return [answer.status_code for answer in await asyncio.gather(*ways)]
+
+def nothing_is_lost():
+    assert shopapp.app.state.jobs.qsize() + len(shopapp.done) == 1
+
+@pytest.fixture
+async def database():
+    async with shopapp.database():
+        yield
+
+@pytest.mark.disconnect_sweep(invariant=nothing_is_lost)
+async def test_work(asgi_client):
+    await asgi_client.post("/work")
+
+@pytest.mark.disconnect_sweep
+async def test_pooled(asgi_client):
+    await asgi_client.get("/pooled")
+
+@pytest.mark.disconnect_sweep
+async def test_desk(asgi_client):
+    await asgi_client.get("/desk")
+
+@pytest.mark.schedules(14)
+async def test_token(asgi_client, upstream):
+    route = upstream.post("https://up.example/token").respond(json={"token": "t"})
+    await both(asgi_client, "GET", "/token")
+    assert route.call_count == 1
+
+@pytest.mark.schedules(14)
+async def test_pay(asgi_client, upstream):
+    route = upstream.post("https://up.example/pay").respond(json=1)
+    await both(asgi_client, "POST", "/pay")
+    assert route.call_count == 1
+
+@pytest.mark.schedules(14)
+async def test_sell(asgi_client):
+    await both(asgi_client, "POST", "/sell")
+    assert shopapp.stock == {"apples": 8}
+
+@pytest.mark.schedules(30)
+async def test_order(asgi_client, database):
+    await asgi_client.post("/order")
+    await asyncio.gather(*shopapp.audits)
+
+@pytest.mark.schedules(14)
+async def test_limited(asgi_client):
+    assert sorted(await both(asgi_client, "GET", "/limited")) == [200, 429]
+"""
+# The verdict, and a line of the app's that is shown with it.
+FOUND_IN_THE_STOCKROOM = {
+    "work": ("disconnect sweep: side effect when the client leaves*", "await asyncio.sleep(1)"),
+    "pooled": ("disconnect sweep: not given back when*", "await app.state.pool.get()"),
+    "desk": ("disconnect sweep: lock held when*", "await app.state.desks.acquire()"),
+    "token": ("race: *", 'await app.state.http.post("https://up.example/token")'),
+    "pay": ("race: *", 'await app.state.http.post("https://up.example/pay")'),
+    "sell": ("race: *", "in hops (from sell:"),
+    "order": ("race: *", "await session.execute(text("),
+    "limited": ("race: *", "await asyncio.sleep(0)"),
+}
+
+
 def test_each_is_found_by_its_marker(project) -> None:
     """And by nothing else: the same tests pass without their markers."""
     app = "import contextlib\nfrom fastapi import BackgroundTasks\n" + SHOP.format(sound=False)
@@ -247,6 +443,27 @@ def test_each_is_found_by_its_marker(project) -> None:
         assert wanted.search(section), (name, section)
     plain = re.sub(r"^@pytest.mark.*\n", "", TESTS, flags=re.MULTILINE)
     project(app, plain).runpytest().assert_outcomes(passed=12)
+
+
+def test_each_bug_of_the_stockroom_is_found_by_its_marker(project) -> None:
+    """With its verdict, and the app's line; without the markers nothing shows."""
+    app = STOCKROOM.format(sound=False)
+    result = project(app, STOCKROOM_TESTS).runpytest("-p", "no:randomly")
+    result.assert_outcomes(failed=8)
+    told = result.stdout.str()
+    for name, (line, source) in FOUND_IN_THE_STOCKROOM.items():
+        section = told.partition(f"_ test_{name} _")[2].partition("\n____")[0]
+        assert re.search("^" + line.replace("*", ".*"), section, re.MULTILINE), (name, section)
+        assert source in section, (name, section)
+    plain = re.sub(r"^@pytest.mark.*\n", "", STOCKROOM_TESTS, flags=re.MULTILINE)
+    project(app, plain).runpytest().assert_outcomes(passed=8)
+
+
+def test_the_sound_stockroom_is_clean(project) -> None:
+    tests = re.sub(r"schedules.\d+.", "schedules(6)", STOCKROOM_TESTS)
+    result = project(STOCKROOM.format(sound=True), tests).runpytest()
+    result.assert_outcomes(passed=8)
+    assert "warn  " not in result.stdout.str()
 
 
 def test_the_sound_shop_is_clean(project) -> None:

@@ -158,17 +158,38 @@ def test_trio_is_told_once(pytester: pytest.Pytester) -> None:
         """
     )
     result = pytester.runpytest_subprocess("-q", "-p", "no:asyncio", "-p", "no:trio")
-    result.stdout.fnmatch_lines(["*no other order could be tried: trio chooses the order*"])
     result.assert_outcomes(failed=1)
+    result.stdout.fnmatch_lines(["*no other order could be tried: trio chooses the order*"])
+
+
+def test_the_flag_does_not_fail_tests_on_trio(pytester: pytest.Pytester) -> None:
+    """Nobody has asked for it there: a warning for each, and asyncio's are explored."""
+    pytest.importorskip("trio")
+    pytester.makepyfile(
+        """
+        import anyio, pytest
+
+        @pytest.mark.anyio
+        async def test_a(anyio_backend_name):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(anyio.sleep, 0)
+                tasks.start_soon(anyio.sleep, 0)
+        """
+    )
+    flags = ("-q", "-p", "no:asyncio", "-p", "no:trio", "--asyncfastapi-schedules=2")
+    result = pytester.runpytest_subprocess(*flags)
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*warn*no other order could be tried: trio chooses the order*"])
+    assert "struck nothing" not in result.stdout.str()
 
 
 @pytest.mark.parametrize(
     ("mark", "sentence"),
     [
-        ("schedules(0)", "seeds=0 is no number of schedules"),
-        ("schedules(policy='wild')", "policy='wild' is none of auto, random, pct"),
-        ("schedules(start=-1)", "start=-1 is no seed"),
-        ("schedules('many')", "seeds='many' is no number of schedules"),
+        ("schedules(0)", "seeds=0 must be a whole number, 1 or more"),
+        ("schedules(policy='wild')", "policy='wild' must be one of auto, random, pct"),
+        ("schedules(start=-1)", "start=-1 must be a whole number, 0 or more"),
+        ("schedules('many')", "seeds='many' must be a whole number, 1 or more"),
         ("schedules(sedes=3)", "did you mean 'seeds'?"),
     ],
 )

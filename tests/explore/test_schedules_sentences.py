@@ -18,12 +18,12 @@ async def nothing():
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"policy": "dfs"}, "policy='dfs' is none of auto, random, pct"),
-        ({"seeds": 0}, "seeds=0 is no number of schedules; write 1 or more"),
-        ({"seeds": True}, "seeds=True is no number of schedules"),
-        ({"replay": "17"}, "'17' names no schedule; write random-17, pct-17x40"),
-        ({"replay": "pct-17"}, "'pct-17' names no schedule"),
-        ({"replay": "random-1@3:4"}, "names no schedule"),
+        ({"policy": "dfs"}, "policy='dfs' must be one of auto, random, pct"),
+        ({"seeds": 0}, "seeds=0 must be a whole number, 1 or more"),
+        ({"seeds": True}, "seeds=True must be a whole number, 1 or more"),
+        ({"replay": "17"}, "'17' is not a schedule; write random-17, pct-17x40"),
+        ({"replay": "pct-17"}, "'pct-17' is not a schedule"),
+        ({"replay": "random-1@3:4"}, "is not a schedule"),
         ({"invariant": True}, "invariant must be a function"),
     ],
 )

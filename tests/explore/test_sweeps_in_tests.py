@@ -126,7 +126,7 @@ with pytest.raises(SweepFailure, match="unhandled") as caught:
 assert caught.value.report is report
 again = await explore_faults({GET}, replay="faults:1:refused", check=False)
 assert [point.token for point in again.points] == ["faults:1:refused"]
-with pytest.raises(ValueError, match="replay='faults:9:reset' is no point of this scenario"):
+with pytest.raises(ValueError, match="replay='faults:9:reset' is not a point of this scenario"):
     await explore_faults({GET}, replay="faults:9:reset")
 """
     swept(NAIVE, body).assert_outcomes(passed=1)
@@ -194,6 +194,53 @@ report = await explore_faults(
 )
 print({point.verdict for point in report.points}, report)
 """
+
+
+RESET = """
+prices, ready = [], asyncio.Event()
+
+@app.post("/fill")
+async def fill():
+    await asyncio.sleep(0)
+    async with httpx.AsyncClient(timeout=5) as http:
+        prices[:] = [(await http.get(URL)).raise_for_status().json()["n"]]
+
+@app.get("/")
+async def price():
+    await asyncio.sleep(0)
+    return prices[0]
+"""
+FILL = 'lambda: asgi_client.post("/fill")'
+
+
+@pytest.mark.parametrize("setup", ["False", "True"])
+def test_calls_of_reset_are_struck_where_that_is_asked_for(swept, setup: str) -> None:
+    """As those of fixtures are with the marker."""
+    result = swept(
+        RESET,
+        f"""
+report = await explore_faults({GET}, faults=["500"], reset={FILL}, setup={setup}, check=False)
+print("struck:", [point.token for point in report.points])
+print("found:", report.findings[0].title)
+""",
+    )
+    tokens = "['faults:1:500']" if setup == "True" else "[]"
+    assert f"struck: {tokens}" in result.stdout.str()
+    found = "unhandled when GET *" if setup == "True" else "the test makes no upstream call"
+    result.stdout.fnmatch_lines([f"found: fault sweep: {found}"])
+
+
+@pytest.mark.parametrize(("setup", "requests"), [("False", "GET /"), ("True", "POST /fill, GET /")])
+def test_requests_of_reset_are_cut_where_that_is_asked_for(swept, setup: str, requests) -> None:
+    result = swept(
+        RESET,
+        f"""
+report = await explore_disconnects({GET}, reset={FILL}, setup={setup}, check=False)
+cut = dict.fromkeys(point.data["activity"] for point in report.points)
+print("cut:", ", ".join(cut), len(report.bad))
+""",
+    )
+    result.stdout.fnmatch_lines([f"cut: {requests} *"])
 
 
 def test_an_invariant_finds_what_a_fault_leaves(swept) -> None:
@@ -403,11 +450,11 @@ assert note == "explore_faults(): the scenario fails by itself, without any faul
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
-        ("explore_faults(get(), faults='fire')", "faults='fire' is none of refused, "),
+        ("explore_faults(get(), faults='fire')", "faults='fire' must be one of refused, "),
         ("explore_faults(get(), faults=[])", "faults is empty: there would be nothing to run"),
-        ("explore_faults(get(), statuses=[99])", "statuses=99 is no HTTP status"),
-        ("explore_faults(get(), masked='maybe')", "masked='maybe': it is 'list' or 'fail'"),
-        ("explore_faults(get(), only=7)", "only=7: it is a URL glob"),
+        ("explore_faults(get(), statuses=[99])", "statuses=99 must be HTTP statuses"),
+        ("explore_faults(get(), masked='maybe')", "masked='maybe' must be one of list, fail"),
+        ("explore_faults(get(), only=7)", "only=7 must be a URL glob"),
         (
             "explore_faults(get(), invariant=True)",
             "invariant must be a function that can be",
@@ -415,8 +462,11 @@ assert note == "explore_faults(): the scenario fails by itself, without any faul
         ("explore_faults(get(), reset=7)", "reset must be a function that can be called once for"),
         ("explore_faults(get()())", "scenario must be a function .* leave out the"),
         ("explore_faults(lambda: 7)", "scenario must return something to await: .* returned 7"),
-        ("explore_disconnects(get(), modes='die')", "modes='die' is none of leave, cancel, "),
-        ("explore_disconnects(get(), replay='1.1')", "replay='1.1' is no point of this scenario"),
+        ("explore_disconnects(get(), modes='die')", "modes='die' must be one of leave, cancel, "),
+        (
+            "explore_disconnects(get(), replay='1.1')",
+            "replay='1.1' is not a point of this scenario",
+        ),
     ],
 )
 def test_what_is_wrongly_asked_for_gets_one_sentence(swept, call: str, sentence: str) -> None:

@@ -286,8 +286,8 @@ def test_no_such_method_is_a_sentence(gated) -> None:
         (lambda f: f.dependency(Prefix), "give the dependency itself"),
         (lambda f: f.dependency(plain).latency("soon"), "'soon' is not a duration"),
         (lambda f: f.dependency(plain).raises("boom"), "'boom' cannot be raised: give an"),
-        (lambda f: f.dependency(plain).raises(OSError, at="end"), "no moment of a dependency"),
-        (lambda f: f.dependency(plain).on("a b"), r"no name of a method: write \.on"),
+        (lambda f: f.dependency(plain).raises(OSError, at="end"), "at='end' must be one of enter"),
+        (lambda f: f.dependency(plain).on("a b"), r"must have the name of a method, as in \.on"),
         (lambda f: f.dependency(plain).on("x").raises(OSError, at="exit"), "a method has no exit"),
     ],
 )  # fmt: skip
@@ -310,9 +310,9 @@ def test_an_app_that_is_no_fastapi_is_a_sentence(gated) -> None:
     ("spec", "sentence"),
     [
         ("dependency:shop: latency=1s", "does not say which dependency"),
-        ("dependency:shop:db: reset", "'reset' is no fault of a dependency"),
+        ("dependency:shop:db: reset", "'reset' is not a fault of a dependency"),
         ("dependency:shop:db: first=2", "says when, but not what"),
-        ("dependency:shop:db: raises=Nonsense", "'Nonsense' is no exception class"),
+        ("dependency:shop:db: raises=Nonsense", "'Nonsense' is not an exception class"),
         ("dependency:shop:db: raises=nowhere:Error", "there is no module 'nowhere'"),
         ("dependency:shop:db: raises=UnicodeDecodeError", "cannot be made without arguments"),
         ("https://pay.example/*: raises=OSError", "'raises' goes with a dependency"),

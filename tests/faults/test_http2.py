@@ -318,7 +318,7 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
 
 # httpx leaves its body's generator unfinished when decoding fails; trio reports such generators.
 @pytest.mark.filterwarnings(
-    "ignore:Exception ignored in.*async_generator:pytest.PytestUnraisableExceptionWarning"
+    "ignore:Exception ignored .*async_generator:pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize(
     ("spec", "error"),
@@ -443,3 +443,72 @@ def test_a_graceful_goaway_serves_what_it_took(scope, faults):
     while data := end.recv(65536):
         said += data
     assert said.index(GOAWAY_AFTER_1) < said.index(b"ok")
+
+
+def chain_of(error):
+    """The texts of an error and of what caused it."""
+    while error is not None:
+        yield str(error)
+        error = error.__cause__ or error.__context__
+
+
+def test_a_client_certificate_is_required_here_too(faults, library, mode):
+    """The alert of TLS 1.3 comes when the answer is read, as over HTTP/1.1."""
+    faults.on("*").tls_error("client_certificate").first(1)
+    if mode == "asyncio":  # an error of OpenSSL's, which httpx does not translate
+        with pytest.raises(OSError, match="CERTIFICATE_REQUIRED"):
+            fetch(library, mode)
+        return
+    (error,) = fetch(library, mode)
+    assert isinstance(error, library.ReadError)
+    assert any("CERTIFICATE_REQUIRED" in text for text in chain_of(error))
+
+
+def test_an_early_answer_here_is_read_after_the_upload(faults, library, mode):
+    """The body goes out whole, and the answer is the server's."""
+    faults.on("*").early_answer(413)
+    (response,) = fetch(library, mode, body=b"x" * 40_000)
+    assert (response.status_code, response.http_version) == (413, "HTTP/2")
+
+
+def test_an_early_reset_has_no_effect_here(scope, faults, library, mode):
+    """It is not counted, and the finding says why."""
+    scope.router.post(URL).respond(text="ok")
+    faults.on("*").early_answer(413, reset=True)
+    (response,) = fetch(library, mode, body=b"x")
+    assert response.text == "ok"
+    (finding,) = (item for item in scope.findings() if item.kind == "unused-fault")
+    assert "the client speaks HTTP/2" in finding.evidence
+
+
+@pytest.mark.parametrize("write", [1.0, 5.0])
+def test_a_slow_upload_here_is_held_frame_by_frame(scope, faults, library, write):
+    """40 kB at 10 kB/s take 4 s; each frame of 16 kB has the write budget."""
+    scope.router.post(URL).respond(text="ok")
+    faults.on("*").upload_rate("10KB/s")
+
+    async def run(clock):
+        timeout = library.Timeout(5, write=write)
+        async with library.AsyncClient(http2=True, timeout=timeout) as client:
+            outcome = await run_one(client, library)
+        return outcome, clock.elapsed
+
+    async def run_one(client, library):
+        try:
+            return (await client.post(URL, content=b"x" * 40_000)).text
+        except library.WriteTimeout:
+            return "timed out"
+
+    outcome, elapsed = virtually(run)
+    assert outcome == ("ok" if write == 5.0 else "timed out")
+    assert 4.0 <= elapsed < 4.1 if write == 5.0 else elapsed < 2
+
+
+def test_http2_that_is_not_offered_counts_as_struck(scope, faults, library, mode):
+    """The client speaks HTTP/1.1, on each call."""
+    scope.router.get(URL).respond(text="ok")
+    rule = faults.on("*").no_http2()
+    found = fetch(library, mode, "", "")
+    assert [response.http_version for response in found] == ["HTTP/1.1"] * 2
+    assert rule.hits == 2
+    assert scope.findings() == []

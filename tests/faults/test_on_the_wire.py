@@ -96,7 +96,7 @@ def test_without_a_budget_the_test_says_so(scope, faults, library, mode, verb, p
     assert not isinstance(caught.value, library.HTTPError)
     text = str(caught.value)
     assert f"no {phase} timeout is set on this call at tests/faults/test_on_the_wire.py:" in text
-    assert "it would hang for ever" in text
+    assert "it would never end" in text
     assert "httpx.AsyncClient(timeout=5)" in text
     (finding,) = scope.findings()
     assert finding.kind == "no-timeout"

@@ -102,7 +102,7 @@ def test_an_answer_that_turns_out_to_have_no_body(scope, faults, library, mode):
 
 # httpx leaves its body's generator unfinished when a write fails; trio reports such generators.
 @pytest.mark.filterwarnings(
-    "ignore:Exception ignored in.*async_generator:pytest.PytestUnraisableExceptionWarning"
+    "ignore:Exception ignored .*async_generator:pytest.PytestUnraisableExceptionWarning"
 )
 def test_a_reset_in_an_upload_needs_one(scope, faults, library, mode):
     """A GET uploads nothing."""

@@ -1,10 +1,14 @@
-"""A client behind a SOCKS5 proxy meets its routes and its faults."""
+"""A client behind a proxy (SOCKS5, or HTTP by TLS) meets its routes and its faults."""
 
 import anyio
+import httpx
 import pytest
+
+from pytest_asyncfastapi import NoTimeoutSet
 
 pytest.importorskip("socksio")
 
+BY_TLS = "https://secure-proxy.example:3128"
 SOCKS = "socks5://proxy.example:1080"
 WITH_PASSWORD = "socks5://user:secret@proxy.example:1080"
 
@@ -21,6 +25,15 @@ def fetch(library, mode, url="https://up.example/", proxy=SOCKS, calls=1, **opti
             return [await client.get(url) for _ in range(calls)]
 
     return anyio.run(run, backend=mode)
+
+
+def chain_of(error):
+    """The texts of an error and of what caused it."""
+    found = []
+    while error is not None:
+        found.append(str(error))
+        error = error.__cause__ or error.__context__
+    return found
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +73,80 @@ def test_a_socks_proxy_that_refuses(faults, library, mode, proxy, kind, said):
     with pytest.raises(library.ProxyError, match=said):
         fetch(library, mode, proxy=proxy)
     assert fetch(library, mode, proxy=proxy)[0].text == "ok"
+
+
+def test_a_socks_proxy_that_stalls(scope, faults, library, mode):
+    """httpcore 1.0 has no timeout for the handshake, httpcore2 has."""
+    faults.on("*").proxy_error("stall")
+    if library is not httpx:
+        with pytest.raises(library.ReadTimeout):
+            fetch(library, mode, proxy=WITH_PASSWORD, timeout=0.05)
+        return
+    with pytest.raises(NoTimeoutSet, match=r"anyio\.fail_after\(5\) around the call"):
+        fetch(library, mode, proxy=WITH_PASSWORD, timeout=0.05)
+    (finding,) = scope.findings()
+    assert finding.kind == "no-timeout"
+    assert finding.title == (
+        "no timeout covers the SOCKS5 handshake of GET https://up.example/: it would never end"
+    )
+    assert "client.get(url)" in finding.where.source
+
+
+def test_a_server_behind_a_socks_proxy_that_stops_reading(faults, library, mode):
+    """The proxy reads its handshake; what follows meets the client's write budget."""
+    faults.on("*").write_timeout()
+    with pytest.raises(library.WriteTimeout):
+        fetch(library, mode, timeout=0.05)
+
+
+def test_a_timeout_around_the_call_ends_a_socks_proxy_that_stalls(scope, faults):
+    """The app's own bound, as the message says."""
+    scope.patience = lambda: 60  # as under virtual time
+    faults.on("*").proxy_error("stall")
+
+    async def run():
+        async with httpx.AsyncClient(proxy=SOCKS, trust_env=False) as client:
+            with anyio.fail_after(0.05):
+                await client.get("https://up.example/")
+
+    with pytest.raises(TimeoutError):
+        anyio.run(run)
+    assert scope.findings() == []
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_tls_with_the_proxy_fails(scope, faults, library, mode, scheme):
+    """Before anything is asked of it; the next attempt is served."""
+    faults.on("*").proxy_error("tls").first(1)
+    url = f"{scheme}://up.example/"
+    with pytest.raises(library.ConnectError) as caught:
+        fetch(library, mode, url, BY_TLS)
+    assert any("CERTIFICATE_VERIFY_FAILED" in text for text in chain_of(caught.value))
+    assert fetch(library, mode, url, BY_TLS)[0].text == "ok"
+    assert scope.findings() == []
+
+
+def test_tls_faults_of_the_upstream_are_not_those_of_its_proxy(faults, library, mode):
+    """The certificate that does not fit is the upstream's, in the tunnel."""
+    faults.on("*").tls_error("hostname").first(1)
+    with pytest.raises(library.ConnectError) as caught:
+        fetch(library, mode, proxy=BY_TLS)
+    chain = chain_of(caught.value)
+    assert any("not valid for 'up.example'" in text for text in chain)
+    assert not any("secure-proxy" in text for text in chain)
+    assert fetch(library, mode, proxy=BY_TLS, calls=2)[1].text == "ok"
+
+
+def test_http2_through_a_proxy_by_tls(faults, library):
+    """HTTP/2 is agreed on with the upstream."""
+    faults.on("*").latency("1ms")
+    (found,) = fetch(library, "sync", proxy=BY_TLS, http2=True)
+    assert (found.text, found.http_version) == ("ok", "HTTP/2")
+
+
+def test_a_proxy_without_tls_has_no_handshake(scope, faults, library):
+    """The fault is not counted, and the finding says why."""
+    faults.on("*").proxy_error("tls")
+    assert fetch(library, "sync", proxy="http://proxy.example:3128")[0].text == "ok"
+    (finding,) = scope.findings()
+    assert "the proxy is not https://" in finding.evidence

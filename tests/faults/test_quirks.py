@@ -76,7 +76,7 @@ def test_a_connection_closed_while_idle_goes_unnoticed(scope, faults, rule, libr
 
 # httpx leaves its body's generator unfinished when decoding fails; trio reports such generators.
 @pytest.mark.filterwarnings(
-    "ignore:Exception ignored in.*async_generator:pytest.PytestUnraisableExceptionWarning"
+    "ignore:Exception ignored .*async_generator:pytest.PytestUnraisableExceptionWarning"
 )
 def test_a_body_that_is_no_gzip(scope, rule, library, mode):
     """bad_gzip: DecodingError, which is no TransportError: code that catches those misses it."""

@@ -300,7 +300,7 @@ def attempt(scope, case, library, mode, meter, monkeypatch):
 
 # httpx leaves its body's generator unfinished when a write fails; trio reports such generators.
 @pytest.mark.filterwarnings(
-    "ignore:Exception ignored in.*async_generator:pytest.PytestUnraisableExceptionWarning"
+    "ignore:Exception ignored .*async_generator:pytest.PytestUnraisableExceptionWarning"
 )
 @pytest.mark.parametrize(("name", "library", "mode"), CALLS)
 def test_a_fault_is_what_a_real_socket_gives(scope, monkeypatch, name, library, mode):

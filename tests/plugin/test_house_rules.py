@@ -30,7 +30,8 @@ WALLS = {
     "report": {"report"},
 }
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
-SHARED |= {"births", "await_chains", "ending", "stopwatch", "other_clients"}
+SHARED |= {"births", "await_chains", "ending", "stopwatch", "other_clients", "unseen_clients"}
+SHARED |= {"signatures", "handed_over"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:
@@ -108,3 +109,15 @@ def test_files_stay_small_and_say_what_they_are_for() -> None:
         text = path.read_text()
         assert len(text.splitlines()) <= 330, path
         assert ast.get_docstring(ast.parse(text)), path
+
+
+def test_signatures_are_asked_for_in_one_place() -> None:
+    """`inspect.signature()` evaluates annotations, from Python 3.14 on those of a type checker."""
+    asking = {"signature", "getfullargspec", "get_annotations", "get_type_hints"}
+    for path in PACKAGE.rglob("*.py"):
+        called = {
+            node.func.attr
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
+        }
+        assert not called & asking or path.name == "signatures.py", path

@@ -200,7 +200,7 @@ def test_a_missing_timeout_is_said_and_does_not_hang(project: pytest.Pytester) -
     assert time.monotonic() - began < 30
     result.assert_outcomes(failed=1)
     text = result.stdout.str()
-    assert "no read timeout is set on GET https://slow.example/: it would hang for ever" in text
+    assert "no read timeout is set on GET https://slow.example/: it would never end" in text
     assert f"shopapp.py:{line_of('def no_timeout') + 3}" in text
 
 

@@ -92,7 +92,7 @@ BODIES = {
     "upstream.record(3)": "upstream.record(3): give the path of a tape",
     "with blocking.allow('noise@shop'): pass": "'noise@shop' is not an allow rule",
     "await load(asgi_client.get('/'), n=3)": "load() got one request that is under way already",
-    "await load(lambda: asgi_client.get('/'), n=0)": "load(n=0): n is a whole number, 1 or more",
+    "await load(lambda: asgi_client.get('/'), n=0)": "load(n=0): it must be a whole number",
     "await load(3)": "load() got 3, not a function that makes a request",
     "await load(lambda: 3, n=1)": "the request gave 3, which cannot be awaited",
     "overrides['get_db'] = 1": "the key must be the dependency itself",

@@ -265,6 +265,18 @@ def test_folders_are_made(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["pytest-asyncfastapi: JSON report: *report.json"])
 
 
+@pytest.mark.parametrize("path", ["$PLACE/report.json", "~/report.json"])
+def test_names_in_a_path_are_filled_in(
+    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """Of the environment, and the home folder."""
+    home = project.mkdir("place")
+    monkeypatch.setenv("PLACE", str(home))
+    monkeypatch.setenv("HOME", str(home))
+    project.runpytest(f"--asyncfastapi-json={path}", "-k", "plain")
+    assert (home / "report.json").is_file()
+
+
 def test_a_report_that_fails_is_said(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:

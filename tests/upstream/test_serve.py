@@ -350,3 +350,17 @@ def test_an_app_with_aiohttp_and_one_with_requests(pytester):
     result = pytester.runpytest("-p", "no:asyncio")
     result.assert_outcomes(passed=4, failed=1)
     result.stdout.fnmatch_lines(["*no route answers GET https://pay.example/charge (served)*"])
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"])
+def test_aiohttp_makes_a_call_again_by_itself(upstream, scope, server, method):
+    """Where a connection breaks: with all methods but POST and PATCH, as the page says."""
+    upstream.route(host="pay.example").respond(200)
+    scope.faults.on("*").empty_reply().first(1)
+    if method in ("POST", "PATCH"):
+        with pytest.raises(aiohttp.ServerDisconnectedError):
+            in_aiohttp(server.url, method)
+        assert len(upstream.exchanges) == 1
+    else:
+        assert in_aiohttp(server.url, method)[0] == 200
+        assert len(upstream.exchanges) == 2

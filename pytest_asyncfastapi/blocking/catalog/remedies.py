@@ -26,6 +26,9 @@ STDIN = THREAD
 SIGNAL = "anyio.open_signal_receiver(...)"
 IMPORT = "import it at the top of the module"
 IMPORT_BEFORE = "import that module where the app starts; a library does it at its first use"
+IMPORT_LAZY = (
+    "a `lazy import` loads its module at the first use: make it eager, or use it in the lifespan"
+)
 CPU = THREAD + ", or a process pool for pure Python"
 CONTEXT_ONCE = "build the SSL context once, in the lifespan, and share it between requests"
 BUILD_ONCE = "build the client once, in the lifespan, and share it between requests"

@@ -14,6 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from .case import blocks
 from .world import BRIEF, later, waited_for
 
+# Where processes are spawned, the first lock starts one that tracks them.
+FORKED = multiprocessing.get_context("fork")
+
 
 @blocks("join")
 async def result(executor):
@@ -63,7 +66,7 @@ async def a_future_of_ones_own():
 
 @blocks("lock")
 async def process_lock():
-    lock = multiprocessing.Lock()
+    lock = FORKED.Lock()
     lock.acquire()
     later(lock.release)
     lock.acquire()  # <- here
@@ -71,7 +74,7 @@ async def process_lock():
 
 @blocks("lock")
 async def with_process_lock():
-    lock = multiprocessing.Lock()
+    lock = FORKED.Lock()
     lock.acquire()
     later(lock.release)
     with lock:  # <- here
@@ -80,13 +83,13 @@ async def with_process_lock():
 
 @blocks("lock")
 async def process_event():
-    event = multiprocessing.Event()
+    event = FORKED.Event()
     event.wait(BRIEF)  # <- here
 
 
 @blocks("queue")
 async def process_queue():
-    items = multiprocessing.Queue()
+    items = FORKED.Queue()
     later(items.put, 1)
     items.get()  # <- here
     items.close()

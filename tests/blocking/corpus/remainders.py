@@ -6,6 +6,7 @@ are played on that loop only (`only=` in the case), so they are not in here.
 
 from __future__ import annotations
 
+import os
 import sys
 
 _NO_LINES = "a profile function hears calls: `with` and `for` make none, and it was too short"
@@ -70,6 +71,14 @@ UVLOOP: dict[str, str] = dict.fromkeys(
     _C_STEPS,
 )
 
+# Where there is no /proc: macOS, Windows.
+NO_FIGURES: dict[str, str] = {
+    name: "nobody says that a thread sleeps, and no call tells of it"
+    for name in UVLOOP
+    if name.startswith("c_code.")
+}
+HAS_FIGURES = sys.platform == "linux" and os.path.exists("/proc/self/schedstat")
+
 # Found, but not with the line to change, on any Python.
 MISPLACED: dict[str, str] = {
     "shapes.call_soon_without_a_frame": "no frame of anybody's: the loop calls C by itself",
@@ -78,6 +87,8 @@ MISPLACED: dict[str, str] = {
 
 def remainder(name: str, backend: str) -> str:
     """The reason why this case is not right here, or ""."""
+    if not HAS_FIGURES and name in NO_FIGURES:
+        return NO_FIGURES[name]
     if backend == "trio" and name in TRIO:
         return TRIO[name]
     if backend == "uvloop" and name in {**UVLOOP, **MISPLACED}:

@@ -461,12 +461,16 @@ async def a_loop_inside_the_loop():
     async def work():
         time.sleep(0.001)  # <- here
 
+    # From Python 3.14 on a thread has one current task, whichever loop runs it.
+    swap = getattr(asyncio.tasks, "_swap_current_task", lambda loop, task: None)
+    task = swap(running, None)
     asyncio._set_running_loop(None)
     try:
         other.run_until_complete(work())
     finally:
         other.close()
         asyncio._set_running_loop(running)
+        swap(running, task)
 
 
 @blocks("network", only="asyncio")

@@ -382,3 +382,10 @@ def test_at_least_a_third_of_the_rows_is_here():
     assert {ROWS["faults"][name]["family"] for name in NAMES} == {
         row["family"] for row in ROWS["faults"].values()
     }
+
+
+def test_the_pages_say_how_many_rows_are_here():
+    """So many of so many."""
+    for page in ("upstream", "architecture"):
+        text = (Path(__file__).parents[3] / "docs" / f"{page}.md").read_text("utf-8")
+        assert f"{len(NAMES)} of the {len(ROWS['faults'])} " in " ".join(text.split())

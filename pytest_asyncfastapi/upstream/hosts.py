@@ -1,0 +1,17 @@
+"""Which hosts are near: this machine, a private network, a service of a compose file."""
+
+from __future__ import annotations
+
+import ipaddress
+
+_ENDINGS = (".localhost", ".local", ".internal")
+
+
+def is_near(host: str) -> bool:
+    """Is it an address that the public network does not reach, or a name without a domain?"""
+    name = host.strip("[]").rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return "." not in name or name.endswith(_ENDINGS)
+    return address.is_loopback or address.is_private or address.is_link_local

@@ -1,0 +1,215 @@
+"""Other operating systems: what is said of them, and what the guard still finds."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from pytest_asyncfastapi import systems
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, hub, kernel
+from pytest_asyncfastapi.clock import sockets
+from pytest_asyncfastapi.frames import UserCode
+
+WITHOUT = "asyncfastapi: this system does not tell"
+
+
+@pytest.mark.parametrize(("mode", "there", "said"), [
+    ("fail", False, 1), ("warn", False, 1), ("off", False, 0), ("fail", True, 0),
+])  # fmt: skip
+def test_the_header_says_once_what_is_not_watched(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: str, there: bool, said: int
+) -> None:
+    """Only where something is missing, and only of a guard that is on."""
+    monkeypatch.setattr(systems, "_FIGURES", __file__ if there else "/nowhere")
+    pytester.makeini(f"[pytest]\nasyncfastapi_blocking = {mode}\n")
+    pytester.makepyfile("def test_it(): pass")
+    lines = pytester.runpytest_inprocess().outlines
+    assert sum(line.startswith(WITHOUT) for line in lines) == said
+
+
+@pytest.mark.parametrize(("answer", "known"), [("us", True), ("other", False), ("", False)])
+def test_the_other_end_of_a_unix_socket_on_macos(
+    monkeypatch: pytest.MonkeyPatch, answer: str, known: bool
+) -> None:
+    """Asked by an option of its own; what the system refuses is not known."""
+
+    class Socket:
+        def getsockopt(self, level: int, option: int) -> int:
+            assert (level, option) == (0, 2)
+            if not answer:
+                raise OSError
+            return os.getpid() if answer == "us" else 1
+
+    monkeypatch.setattr(sys, "platform", "darwin")
+    monkeypatch.delattr(socket, "SO_PEERCRED", raising=False)
+    assert sockets._is_mine(Socket()) is known  # type: ignore[arg-type]
+
+
+def test_a_busy_machine_is_no_wait_there(other_system, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A datagram that takes 5 ms to send: nobody counts how often the thread slept."""
+    sends = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    receives = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with sends, receives:
+        receives.bind(("127.0.0.1", 0))
+        ticks = itertools.count()
+        monkeypatch.setattr(kernel, "perf_counter", lambda: next(ticks) * 0.005)
+
+        async def send() -> None:
+            sends.settimeout(1)
+            sends.sendto(b"x", receives.getsockname())
+
+        assert judged(send) == []
+
+
+@pytest.fixture
+def other_system(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No /proc, and no clock of another thread's CPU time, as on macOS and Windows."""
+    monkeypatch.setattr(kernel, "_PROC", False)
+    monkeypatch.setattr(kernel, "_rusage", None)
+    monkeypatch.setattr(kernel, "_cpu_clock", lambda ident: None)
+
+
+def computes(seconds: float) -> None:
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        sum(range(2000))
+
+
+def judged(function, threshold: float = 0.05) -> list[str]:
+    """The lines of what is found, relative to the function's first."""
+    policy = BlockingPolicy(profile="strict", step_threshold=threshold, cpu_threshold=0.05)
+    guard = BlockingGuard(policy, UserCode(__file__), test="test_it")
+    found = []
+
+    def run() -> None:  # a thread of its own, whose figures nobody has read yet
+        with guard:
+            asyncio.run(function())
+        found.extend(guard.findings())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()
+    return [str(each.data["category"]) for each in found]
+
+
+def test_computing_is_found_there(other_system) -> None:
+    """By the thread's own CPU clock, in the first step and in later ones."""
+
+    async def at_once() -> None:
+        computes(0.12)
+
+    async def later() -> None:
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        computes(0.12)
+
+    assert judged(at_once) == ["cpu"]
+    assert judged(later) == ["cpu"]
+
+
+def test_without_a_gil_no_frames_of_a_running_thread_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Computing is found by its figures, as far as they go: the endpoint, if not the line."""
+    monkeypatch.setattr(kernel, "GIL", False)
+    monkeypatch.setattr(sys, "_current_frames", lambda: pytest.fail("frames were read"))
+
+    async def works() -> None:
+        await asyncio.sleep(0)
+        computes(0.12)
+
+    assert judged(works) == ["cpu"]
+
+
+@pytest.mark.parametrize(("gil", "found"), [(False, 1), (True, 0)])
+def test_without_a_gil_a_wait_is_one_beside_a_thread_that_computes(
+    monkeypatch: pytest.MonkeyPatch, gil: bool, found: int
+) -> None:
+    """With a GIL it may be what the wait was for."""
+    monkeypatch.setattr(kernel, "GIL", gil)
+    monkeypatch.setattr(hub.HUB, "of_others", itertools.count().__next__)
+
+    async def waits() -> None:
+        threading.Timer(0.1, child.stdin.close).start()
+        os.waitpid(child.pid, 0)
+
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
+        # The step watch, which would see it too, has no say.
+        assert len(judged(waits, threshold=60.0)) == found
+
+
+def test_short_steps_are_nothing_there(other_system) -> None:
+    """Its twin: much is computed, and never for long without an await."""
+
+    async def steps() -> None:
+        for _ in range(20):
+            computes(0.01)
+            await asyncio.sleep(0)
+
+    assert judged(steps) == []
+
+
+IMPORTS = """
+import importlib, pkgutil
+import tests.portable
+import pytest_asyncfastapi
+
+names = [info.name for info in pkgutil.walk_packages(pytest_asyncfastapi.__path__,
+                                                     "pytest_asyncfastapi.")]
+for name in names:
+    if not name.endswith("__main__"):
+        importlib.import_module(name)
+
+import anyio
+import httpx
+from pytest_asyncfastapi import open_app
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, kernel
+from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi.frames import UserCode
+
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await anyio.sleep(20)
+    await anyio.to_thread.run_sync(len, "")
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body"})
+
+async def main():
+    clock = VirtualClock()
+    async with open_app(app) as client:
+        clock.install()
+        assert (await client.get("/")).status_code == 204
+        assert clock.time() == 20.0
+        clock.uninstall()
+
+with BlockingGuard(BlockingPolicy(), UserCode("."), test="test_it") as guard:
+    anyio.run(main)
+assert guard.findings() == [] and guard.not_watched == ""
+assert kernel._rusage is None and not kernel._PROC
+print(len(names), "modules")
+"""
+
+
+@pytest.mark.parametrize("name", ["darwin", "win32"])
+def test_every_module_is_imported_and_an_app_answers_there(name: str) -> None:
+    """What Linux alone has is taken away first: a simulation, on the libraries of this system."""
+    done = subprocess.run(
+        [sys.executable, "-c", IMPORTS],
+        env={**os.environ, "PORTABLE": name},
+        cwd=Path(__file__).parent.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(" modules\n")
