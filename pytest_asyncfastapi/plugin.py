@@ -265,9 +265,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     module = sys.modules.get(f"{__package__}.state")
     if module is not None and module.RUNNING in config.stash:
         config.stash[module.RUNNING].end(judge=False)
-    guarding = sys.modules.get(f"{__package__}.guarding")
-    if guarding is not None:
-        guarding.silence()
+    for name in ("guarding", "watching"):
+        if (module := sys.modules.get(f"{__package__}.{name}")) is not None:
+            module.silence()
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -28,6 +28,13 @@ _C_LOOPS = ("uvloop", "winloop")
 _USERS = frozenset({"load", "threads"})
 
 
+def silence() -> None:
+    """Nobody is to watch for now, not even between two tests; nothing if nobody did."""
+    hub = sys.modules.get(f"{__package__}.concurrency.hub")
+    if hub is not None:
+        hub.HUB.silence()
+
+
 class Watching:
     """The concurrency room, for one test."""
 
@@ -54,6 +61,8 @@ class Watching:
             self.open()
         elif self._state.guard_mode != "off" or given_faults.asks(self._state):
             self.open(tasks_only=True)  # a call is placed by who created its task
+        else:
+            silence()  # a test that nobody watches is not slowed by what the last one needed
 
     def open(self, *, tasks_only: bool = False) -> ConcurrencyWatch:
         """The watch; begun if it was not, or only for the creators of tasks."""
@@ -73,6 +82,7 @@ class Watching:
                 lasting=settings.app_scope != "function",
                 tasks_only=tasks_only,
             )
+            self.watch.lingers = True
             self.watch.start()
         return self.watch
 

@@ -84,17 +84,15 @@ class CallSites:
         self._aside = aside
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
         self._known: dict[int, tuple[CodeType, dict[int, str]]] = {}
-        self._once: set[tuple[int, int]] = set()  # sites that were called in this test
+        self._once: set[tuple[int, int]] = set()  # sites that were called already
+        self._methods_at: set[tuple[int, int]] = set()  # sites that stay on, come what may
         self._all_methods: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def clear(self) -> None:
         """Forget what is known of functions."""
         self._known.clear()
         self._once.clear()
-
-    def rest(self) -> None:
-        """Another test."""
-        self._once.clear()
+        self._methods_at.clear()
 
     def is_plain(self, code: CodeType, callee: Any, kind: type) -> bool:
         """Is it what the code says, in other tests too? Else it may stand in for something."""
@@ -106,6 +104,9 @@ class CallSites:
 
     def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
         """May this call of the user's own code have a callee of the catalog next time?"""
+        site = (identity(code), offset)
+        if site in self._methods_at:
+            return True
         if kind is MethodDescriptorType:
             if callee.__objclass__ in _CONTAINERS:
                 return False
@@ -114,25 +115,28 @@ class CallSites:
         name = getattr(callee, "__name__", "")
         if name in self._methods() and not isinstance(callee, type):
             # The method of another object next time; a function of a module stays what it is.
-            return (kind is not FunctionType or _is_method(callee)) and not _is_later(callee, kind)
-        if _is_later(callee, kind):
-            return False
-        site = (identity(code), offset)
-        if site not in self._once:
-            self._once.add(site)  # most are not called again: their code need not be read
-            return True
-        written = self._names_in(code).get(offset, name)
-        # A variable, or a C function under another name than its own: an alias, mostly.
-        return not written or (written != name and callee.__module__ == "builtins")
-
-    def _names_in(self, code: CodeType) -> dict[int, str]:
+            stays = (kind is not FunctionType or _is_method(callee)) and not _is_later(callee, kind)
+            if stays:
+                self._methods_at.add(site)
+            return stays
         known = self._known.get(identity(code))
         if known is None:
-            if len(self._known) >= _MOST_CODES:
-                self._known.clear()
-            with self._aside():
-                known = self._known[identity(code)] = (code, called_names(code))
-        return known[1]
+            if site not in self._once:
+                self._once.add(site)  # most are not called again: their code need not be read
+                return not _is_later(callee, kind)
+            known = self._read(code)
+        written = known[1].get(offset, name)
+        # A variable, or a C function under another name than its own: an alias, mostly.
+        module = getattr(callee, "__module__", "")  # a method of an object has none
+        aliased = not written or (written != name and module == "builtins")
+        return aliased and not _is_later(callee, kind)
+
+    def _read(self, code: CodeType) -> tuple[CodeType, dict[int, str]]:
+        if len(self._known) >= _MOST_CODES:
+            self.clear()
+        with self._aside():
+            known = self._known[identity(code)] = (code, called_names(code))
+        return known
 
     def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
         """The same for a library: only methods whose object may be of another type next time."""
@@ -204,14 +208,16 @@ def called_names(code: CodeType) -> dict[int, str]:
     loads: dict[tuple[int | None, int | None], str] = {}
     found: dict[int, str] = {}
     extended = 0
-    for index, (line, _, column, _) in enumerate(code.co_positions()):
-        what = _OPCODES[raw[2 * index]]
+    offset = -2
+    for (line, _, column, _), op in zip(code.co_positions(), raw[::2], strict=False):
+        offset += 2
+        what = _OPCODES[op]
         if not what:
             continue
-        arg = raw[2 * index + 1] | extended << 8
+        arg = raw[offset + 1] | extended << 8
         extended = arg if what == "extended" else 0
         if what == "call":
-            found[2 * index] = loads.get((line, column), "")
+            found[offset] = loads.get((line, column), "")
             loads[line, column] = ""
         elif what != "extended":
             arg >>= _SHIFTS.get(what, 0)

@@ -112,14 +112,13 @@ class Cell:
         self.add_step = self.steps.append
 
     def note(self, figures: kernel.Snapshot | None) -> None:
-        """Keep the thread's newest figures, if the watchdog could read them."""
+        """Keep the thread's newest figures, if there are any."""
         if figures is not None:
             self.last = figures
-            # Where the watchdog reads nothing, the thread reads more often.
-            self.stale = figures.at + self.hub.threshold / (1 if figures.proven else 5)
+            self.stale = figures.at + self.hub.threshold / (2 if figures.proven else 5)
 
     def refresh(self) -> None:
-        """Read the figures on the thread itself: the watchdog had no turn for too long."""
+        """Read the figures, on the thread itself."""
         self.busy = True
         self.note((self.last is None and kernel.begun()) or self.figures.snapshot())
         self.pages = kernel.pages_read()

@@ -13,7 +13,7 @@ import platform
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,6 @@ _NAMES = _SYSCALLS.get(platform.machine() if _PROC else "", {})
 _ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
 _AWAKE = 0.05  # seconds, ten times what a thread sleeps between two looks at the GIL
 _YOUNG = 0.01  # seconds of CPU time that a thread has used which has only just begun
-_NOTHING = 0.0002  # seconds of CPU time: whoever used less was asleep
 
 
 class Overhead:
@@ -175,12 +174,6 @@ class ThreadFigures:
         if cpu is None:
             return None
         return Snapshot(perf_counter(), cpu, events=OVERHEAD.events)
-
-    def since(self, last: Snapshot | None) -> Snapshot | None:
-        """The figures, without reading much where the thread did next to nothing since."""
-        if last is not None and (cpu := self._cpu()) is not None and cpu - last.cpu < _NOTHING:
-            return replace(last, at=perf_counter(), events=OVERHEAD.events)
-        return self.snapshot()
 
     def _cpu(self) -> float | None:
         if self._clock is None:

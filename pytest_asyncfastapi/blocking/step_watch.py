@@ -2,8 +2,8 @@
 
 Each step is timed by two readings of the clock, and cut where one request
 ends and another begins. A watchdog thread looks at steps that are old
-already: it samples the stack, and notes the thread's figures now and then, so
-that a step can be judged by what it cost and not by how long it took.
+already, and samples the stack. The thread's figures are read as a step begins,
+now and then, so that a step can be judged by what it cost and not by how long it took.
 """
 
 from __future__ import annotations
@@ -73,6 +73,9 @@ class StepWatch:
         self._hub = hub
         self.threshold = 0.05
         self.on_thread: Callable[[], None] | None = None  # the profile tap attaches here
+        self._live = False
+        self._switch: Callable[[bool], None] | None = None  # of what is in the loop's step
+        self._trio = TrioSteps(hub, self)
         self._undo: list[Callable[[], None]] = []
         self._watchdog: threading.Thread | None = None
         self._awake = threading.Event()
@@ -80,10 +83,16 @@ class StepWatch:
     def start(self, threshold: float) -> None:
         """Begin to time steps; those older than `threshold` seconds are judged."""
         self.threshold = self._hub.threshold = threshold
-        if self._undo:
+        if self._live:
             return
-        self._undo = [self._wrap_handle(), activity.watch_borders(self.cut)]
-        self._undo += [make_room(), mind_collections(self._hub), *self._wrap_trio()]
+        if self._switch is not None and not self._is_in_place():
+            self.stop()
+        if self._switch is None:
+            self._wrap_handle()
+            self._undo += [activity.watch_borders(self.cut), make_room()]
+            self._undo += [mind_collections(self._hub)]
+        self._trio.install()
+        self._turn(True)
         self._hub.cell()
         if self._watchdog is None or not self._watchdog.is_alive():
             self._watchdog = threading.Thread(
@@ -92,16 +101,34 @@ class StepWatch:
             self._watchdog.start()
         self._awake.set()
 
+    def rest(self) -> None:
+        """Time nothing for now, but leave everything in place: another test begins soon.
+
+        CPython 3.13 caches the attributes of a class only until it was changed a thousand times.
+        """
+        self._turn(False)
+
     def stop(self) -> None:
         """Put everything back; the watchdog goes to sleep."""
+        self._turn(False)
         self._awake.clear()
+        self._switch = None
+        self._trio.remove()
         undo, self._undo = self._undo, []
         for action in undo:
             action()
 
+    def _turn(self, on: bool) -> None:
+        self._live = self._trio.live = on
+        if self._switch is not None:
+            self._switch(on)
+
     def is_armed(self) -> bool:
         """Is the loop's step still ours to time?"""
-        return bool(self._undo) and asyncio.events.Handle._run.__module__ == __name__
+        return self._live and self._is_in_place()
+
+    def _is_in_place(self) -> bool:
+        return asyncio.events.Handle._run.__module__ == __name__
 
     def cut(self) -> None:
         """End the slice here and begin another: the calling thread's activity changes."""
@@ -122,22 +149,22 @@ class StepWatch:
             now = kernel.perf_counter()
         cell.start = now
 
-    def _wrap_handle(self) -> Callable[[], None]:
+    def _wrap_handle(self) -> None:
         handle: Any = asyncio.events.Handle
         original = handle._run
         hub, clock, watch = self._hub, kernel.perf_counter, self
-        local, live = hub.local, True
+        live = False
         kinds, entries = hub.catalog.kinds, hub.catalog.entries
 
         # Some microseconds between two awaits are all that a step takes: what is not done
         # for each of them is what makes the guard cheap.
         def _run(self: Any) -> None:
+            if not live:
+                original(self)
+                return
             try:
-                cell = local.cell
+                cell = hub.local.cell
             except AttributeError:
-                if not live:
-                    original(self)
-                    return
                 cell = hub.cell()
             if cell.start:
                 watch._run_inside(cell, self)
@@ -145,7 +172,7 @@ class StepWatch:
             cell.start = now = clock()
             if now > cell.stale:
                 watch.late(cell)
-            if type(self._callback) in kinds and self._callback in entries and live:
+            if type(self._callback) in kinds and self._callback in entries:
                 watch._no_frame_calls(self)
             try:
                 original(self)
@@ -158,15 +185,16 @@ class StepWatch:
                 if cell.dirty:
                     watch.clean(cell)
 
-        handle._run = _run
+        def switch(on: bool) -> None:
+            nonlocal live
+            live = on  # for whoever wrapped it after us, too
 
         def undo() -> None:
-            nonlocal live
-            live = False  # for whoever wrapped it after us
             if handle._run is _run:
                 handle._run = original
 
-        return undo
+        handle._run, self._switch = _run, switch
+        self._undo.append(undo)
 
     def _run_inside(self, cell: Cell, handle: Any) -> None:
         """A step of a loop that runs inside a step of another one: each has its own start."""
@@ -180,7 +208,10 @@ class StepWatch:
             cell.resume(outer, took if took > self.threshold else 0.0)
 
     def late(self, cell: Cell) -> None:
-        """The first step, or the watchdog had no turn for long: read the thread's figures now."""
+        """The first step, or none has begun for long: read the thread's figures now.
+
+        By the thread itself, which is several times as quick as to have the watchdog read them.
+        """
         cell.start = 0.0
         cell.on_loop = True
         if self.on_thread is not None:
@@ -204,26 +235,6 @@ class StepWatch:
         cell.clean()
         if self.on_thread is not None:
             self.on_thread()
-
-    def _wrap_trio(self) -> list[Callable[[], None]]:
-        runs: Any = sys.modules.get("trio._core._run")
-        original = getattr(runs, "setup_runner", None)
-        if original is None:
-            return []
-        instrument = TrioSteps(self._hub, self)
-
-        def setup_runner(*args: Any, **kwargs: Any) -> Any:
-            runner = original(*args, **kwargs)
-            runner.instruments.add_instrument(instrument)
-            return runner
-
-        def undo() -> None:
-            instrument.live = False
-            if runs.setup_runner is setup_runner:
-                runs.setup_runner = original
-
-        runs.setup_runner = setup_runner
-        return [undo]
 
     def close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
         """Judge a slice that was too long; on its own thread, right after it."""
@@ -288,21 +299,17 @@ class StepWatch:
 
     def _look(self, cell: Cell) -> None:
         started, now = cell.start, kernel.perf_counter()
-        old = started and now - started >= self.threshold / 2 and not (cell.pending or cell.busy)
-        frame = sys._current_frames().get(cell.ident) if old and kernel.GIL else None
+        if not started or now - started < self.threshold / 2 or cell.pending or cell.busy:
+            return
+        frame = sys._current_frames().get(cell.ident) if kernel.GIL else None
         # First of all: the thread moves on as soon as this one waits for anything.
         stack = spots(frame) if frame is not None else []
         before = cell.last
-        if started and started != cell.sampled_slice:
+        if started != cell.sampled_slice:
             cell.base, cell.samples, cell.sampled_slice = before, [], started
             before = None
         samples = cell.samples
-        if not stack or not started or len(samples) >= _MOST_SAMPLES:
-            figures = cell.figures.since(before)
-            # Read too late, they would hide what the step has cost so far.
-            late = figures is not None and figures.at - started >= self.threshold / 2
-            if not started or not late or cell.start != started:
-                cell.note(figures)
+        if not stack or len(samples) >= _MOST_SAMPLES:
             return
         # Kept at once: each reading below may wait for the GIL until the step is over.
         samples.append(Sample(stack, ""))
@@ -317,4 +324,4 @@ class StepWatch:
             samples[-1] = Sample(stack, asleep)
 
     def __repr__(self) -> str:
-        return f"<StepWatch: {'on' if self._undo else 'off'}, {self.threshold} s>"
+        return f"<StepWatch: {'on' if self._live else 'off'}, {self.threshold} s>"

@@ -32,6 +32,7 @@ _PLAIN = frozenset(
      type({}.keys()), type({}.values()), type({}.items())}
 )  # fmt: skip
 _MOST_CODES = 20_000
+_OFTEN = 8
 
 
 class LineTap:
@@ -41,6 +42,7 @@ class LineTap:
         self._hub = hub
         self._known: dict[int, tuple[CodeType, Lines | None]] = {}
         self._told: dict[tuple[int, int], int] = {}
+        self._often: dict[tuple[int, int], int] = {}  # events of a line that has told nothing
         self._active: dict[int, CodeType] = {}
         self._entered: int | None = None  # the tool that listens to `Condition.__enter__`
         self._deaf: dict[int, CodeType] = {}  # of these, with a line that was switched off
@@ -63,6 +65,7 @@ class LineTap:
     def forget(self) -> None:
         """Another test: nothing has been told yet."""
         self._told.clear()
+        self._often.clear()
 
     def hear_again(self, tool: int) -> None:
         """Switch on again what was switched off."""
@@ -83,7 +86,7 @@ class LineTap:
 
     def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:
         """The function for line events."""
-        hub, known, told = self._hub, self._known, self._told
+        hub, known, told, often = self._hub, self._known, self._told, self._often
         disable, getframe = _monitoring().DISABLE, sys._getframe
 
         def on_line(code: CodeType, line: int) -> object:
@@ -113,6 +116,10 @@ class LineTap:
                     hub.leave(LineTap, frame, _WITNESS)
                     live = times < MOST_TELLINGS
             if live:
+                return None
+            # To switch a line on again, all others of its function are switched on with it.
+            often[identity(code), line] = times = often.get((identity(code), line), 0) + 1
+            if times < _OFTEN:
                 return None
             self._deaf[identity(code)] = code
             return disable

@@ -13,12 +13,7 @@ anew in the user's own code only, which has a tool of its own (`tap_own.py`).
 from __future__ import annotations
 
 import sys
-from types import (
-    BuiltinFunctionType,
-    CodeType,
-    FunctionType,
-    MethodType,
-)
+from types import BuiltinFunctionType, CodeType, FunctionType, MethodType
 from typing import TYPE_CHECKING, Any
 
 from ..frames import identity
@@ -32,7 +27,7 @@ from .kernel import OVERHEAD
 from .operands import MISSING, Operand, last_argument
 from .stack import silent_file
 from .tap_lines import ENTER_CONDITION, LineTap
-from .tap_own import OwnCode
+from .tap_own import WAIT, OwnCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,6 +39,7 @@ _TOOL, _OWN_TOOL = "pytest-asyncfastapi", "pytest-asyncfastapi: your code"
 # 0-2 and 5 belong to debuggers, coverage, profilers and optimisers.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 _MOST_CODES = 20_000
+_OFTEN = 20
 
 
 class MonitoringTap:
@@ -55,6 +51,7 @@ class MonitoringTap:
         self._tool: int | None = None
         self._sites = CallSites(hub.catalog, hub.aside)
         self._told: dict[tuple[int, int], int] = {}
+        self._often: dict[tuple[int, int], int] = {}  # calls of a site that may change
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
         self._own = OwnCode()
@@ -112,7 +109,7 @@ class MonitoringTap:
         self._told.clear()
         self._lines.forget()
         self._by_name.clear()
-        self._sites.rest()
+        self._often.clear()
 
     def stop(self) -> None:
         """Stop listening and give the tool ids back."""
@@ -143,11 +140,21 @@ class MonitoringTap:
         disable, running = _monitoring().DISABLE, on_loop
         getframe, told, overhead = sys._getframe, self._told, OVERHEAD
         owned, silent, handed_over = self._owned, silent_file, self._hand_over
+        often, off_loop = self._often, self._own.off_loop
 
         def deaf(code: CodeType) -> object:
             if own:
                 self._own.deaf[identity(code)] = code
             return disable
+
+        def deaf_if_often(code: CodeType, offset: int) -> object:
+            # To switch a site on again, all others of its function are switched on with it.
+            if own:
+                site = (identity(code), offset)
+                often[site] = times = often.get(site, 0) + 1
+                if times < _OFTEN:
+                    return None
+            return deaf(code)
 
         def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
             code: CodeType, offset: int, callee: Any, arg0: Any
@@ -158,7 +165,7 @@ class MonitoringTap:
                 mine = owned.get(code.co_filename)
                 if mine is None:
                     mine = self._mine(code)
-                if mine and handed_over(code):
+                if (mine or code is WAIT) and handed_over(code):
                     return disable
             kind = type(callee)
             entry = entries.get(callee) if kind in kinds else None
@@ -188,15 +195,18 @@ class MonitoringTap:
                     if callee is ENTER_CONDITION:
                         self._lines.enters(callee, arg0, getframe(1), self._tool)
                         return None
-                    if sites.of_user(code, offset, callee, kind):
-                        return None
-                    return disable if sites.is_plain(code, callee, kind) else deaf(code)
+                    if code is WAIT or not sites.of_user(code, offset, callee, kind):
+                        plain = code is WAIT or sites.is_plain(code, callee, kind)
+                        return disable if plain else deaf_if_often(code, offset)
+                    return None
             if not mine and (silent(code.co_filename) or is_brief(entry, code, callee, offset)):
                 return disable
             if not hub.listeners:
                 return None
             if entry.judge == "wait":
-                if judge(entry, arg0) is None:  # a free lock: not even worth asking for the loop
+                if not running():
+                    return off_loop(code) if own else None
+                if judge(entry, arg0) is None:  # a free lock, say
                     return None
             elif entry.judge in _BY_OPERAND:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
@@ -314,7 +324,6 @@ _POLLS = frozenset(
 )
 _BY_OPERAND = frozenset({"iterates", "into", "applies"})
 _ITERATES = Entry("for", "file", "iterates", to.FILE)
-# Methods that libraries call on what may be a C object now and a Python one then.
 
 
 def _monitoring() -> Any:

@@ -1,19 +1,27 @@
-"""The call tap's ears for the user's own functions, on Python 3.12+: a tool of their own.
+"""The call tap's second tool on Python 3.12+, for the functions that it has to hear by themselves.
 
 A tool's events are switched on again for one function only where the tool hears it alone. So
 what a test has patched, or the test before it, is heard, and it costs what the user's code costs.
+
+Beside the user's functions that is `Condition.wait`, in which threads without a loop spend their
+lives: its calls are switched off there, until it begins on a thread that runs a loop.
 """
 
 from __future__ import annotations
 
 import sys
+from threading import Condition
 from typing import TYPE_CHECKING, Any
 
 from ..frames import identity
+from .hub import on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
+
+
+WAIT = Condition.wait.__code__
 
 
 class OwnCode:
@@ -27,6 +35,8 @@ class OwnCode:
         self.tool: int | None = None
         self.codes: dict[int, CodeType] = {}
         self.deaf: dict[int, CodeType] = {}
+        self._waits_off = False  # the calls of `Condition.wait` are switched off
+        self._loop_waits = False  # it has begun on a loop in this test, and stays on
 
     def start(
         self,
@@ -42,22 +52,41 @@ class OwnCode:
         monitoring.register_callback(tool, events.CALL, on_call)
         monitoring.register_callback(tool, events.C_RETURN, on_leave)
         monitoring.register_callback(tool, events.C_RAISE, on_leave)
+        monitoring.register_callback(tool, events.PY_START, self._on_wait)
         self.tool = tool
+        self.listen_to(WAIT)
 
     def listen_to(self, code: CodeType) -> None:
         """Listen to the calls of this function."""
         if self.tool is not None and identity(code) not in self.codes:
             self.codes[identity(code)] = code
-            self._set(code, _calls())
+            self._set(code, _calls(code))
 
     def hear_again(self) -> None:
         """Switch on again what was switched off."""
+        self._loop_waits = False
         if self.deaf:
-            calls = _calls()
             deaf, self.deaf = self.deaf, {}
             for code in list(deaf.values()):  # other threads go on meanwhile
-                self._set(code, 0)
-                self._set(code, calls)
+                self._again(code)
+
+    def off_loop(self, code: CodeType) -> object:
+        """The answer to the event of a lock on a thread that runs no loop."""
+        if code is not WAIT or self._loop_waits:
+            return None
+        self._waits_off = True
+        return _monitoring().DISABLE
+
+    def _on_wait(self, code: CodeType, offset: int) -> None:
+        if on_loop():
+            self._loop_waits = True  # first, so that no other thread switches it off again
+            if self._waits_off:
+                self._waits_off = False
+                self._again(code)
+
+    def _again(self, code: CodeType) -> None:
+        self._set(code, 0)
+        self._set(code, _calls(code))
 
     def stop(self) -> None:
         """Give the tool id back."""
@@ -71,7 +100,7 @@ class OwnCode:
         self.deaf.clear()
         self.tool = None
         events = monitoring.events
-        for event in (events.CALL, events.C_RETURN, events.C_RAISE):
+        for event in (events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START):
             monitoring.register_callback(tool, event, None)
         monitoring.free_tool_id(tool)
 
@@ -82,9 +111,10 @@ class OwnCode:
         return f"<OwnCode: tool {self.tool}, {len(self.codes)} functions>"
 
 
-def _calls() -> int:
+def _calls(code: CodeType) -> int:
     events = _monitoring().events
-    return int(events.CALL | events.C_RETURN | events.C_RAISE)
+    calls = int(events.CALL | events.C_RETURN | events.C_RAISE)
+    return calls | int(events.PY_START) if code is WAIT else calls
 
 
 def _monitoring() -> Any:

@@ -80,12 +80,12 @@ class Witnesses:
                 self.steps.start(min(self._limits.values()))
                 if self._tap is not None:
                     self._tap.start(rest[-1].user_code, anew=True)
-            else:
-                self.steps.stop()
-                if self._tap is not None and self._lingers:
+            elif self._lingers:
+                self.steps.rest()
+                if self._tap is not None:
                     self._tap.rest()
-                else:
-                    self._stop_tap()
+            else:
+                self._stop()
             self._hub.listeners = rest
             if not rest:
                 self._hub.reset()
@@ -98,9 +98,10 @@ class Witnesses:
             self._lingers = False
             self._files.clear()
             self._next_anew = 1
-            self._stop_tap()
+            self._stop()
 
-    def _stop_tap(self) -> None:
+    def _stop(self) -> None:
+        self.steps.stop()
         stop_labelling()
         if self._tap is not None:
             self._tap.stop()

@@ -37,6 +37,7 @@ class Watch(Protocol):
     ledger: Ledger
     exempt: bool
     tasks_only: bool
+    lingers: bool  # another one begins soon: what is wrapped may stay so when this one ends
 
     def pool(self, name: str) -> PoolUse:
         """The use of the thread pool of this name."""
@@ -66,7 +67,8 @@ class Hub:
 
     def __init__(self) -> None:
         self.watches: tuple[Watch, ...] = ()
-        self._patches = Patches()
+        self._tasks = Patches()  # what says who created a task
+        self._patches = Patches()  # everything else
         self._lock = threading.Lock()
         self._collects = 0  # the thread in which the collector is at work
 
@@ -79,8 +81,8 @@ class Hub:
         """A watch begins."""
         with self._lock:
             if not self.watches:
-                self._patches = Patches()
-                self._patches.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
+                self._rest(full=not watch.tasks_only)
+                self._tasks.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
             if not watch.tasks_only:
                 self._wrap_asyncio()
                 self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
@@ -90,15 +92,36 @@ class Hub:
         self.refresh()
 
     def leave(self, watch: Watch) -> None:
-        """A watch ends; with the last one everything is as it was."""
+        """A watch ends; with the last one everything is as it was, or at rest."""
         with self._lock:
             if watch not in self.watches:
                 return
             self.watches = tuple(item for item in self.watches if item is not watch)
             if not self.watches:
-                self._patches.undo()
                 with suppress(ValueError):
                     gc.callbacks.remove(self._collecting)
+                if not watch.lingers:
+                    self._undo()
+
+    def silence(self) -> None:
+        """Put back what stays wrapped between the watches of two tests, unless one is active."""
+        with self._lock:
+            if not self.watches:
+                self._undo()
+
+    def _rest(self, *, full: bool) -> None:
+        """Of what the last watch has left wrapped, keep what the next one needs.
+
+        CPython 3.13 caches the attributes of a class only until it was changed a thousand times.
+        """
+        if not (self._tasks.in_place() and self._patches.in_place()):
+            self._undo()
+        elif not full:
+            self._patches.undo()
+
+    def _undo(self) -> None:
+        self._patches.undo()
+        self._tasks.undo()
 
     def _collecting(self, phase: str, info: dict[str, int]) -> None:
         self._collects = threading.get_ident() if phase == "start" else 0

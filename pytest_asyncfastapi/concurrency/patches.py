@@ -31,6 +31,10 @@ class Patches:
         self._done[id(owner), name] = (owner, name, original, ours, own)
         setattr(owner, name, ours)
 
+    def in_place(self) -> bool:
+        """Is everything that was wrapped still ours?"""
+        return all(getattr(owner, name) is ours for owner, name, _, ours, _ in self._done.values())
+
     def undo(self) -> None:
         """Put everything back that is still ours."""
         for owner, name, original, ours, own in reversed(self._done.values()):

@@ -64,6 +64,7 @@ class ConcurrencyWatch:
         self.leaks = leaks
         self.lasting = lasting
         self.tasks_only = tasks_only
+        self.lingers = False  # one of many, a test after the other
         self.exempt = False  # a fixture wider than the test is being set up: what it makes lasts
         self.ledger = Ledger()
         self.threads = Threads()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from typing import TYPE_CHECKING
 
@@ -244,6 +245,140 @@ def test_it_is_off_where_no_guard_is(pytester: pytest.Pytester) -> None:
     pytester.runpytest().assert_outcomes(passed=5)
     names = [sys.monitoring.get_tool(tool) for tool in range(6)]
     assert [name for name in names if name and "asyncfastapi" in name] == []
+
+
+def test_the_steps_of_the_loop_stay_timed_between_guarded_tests_only(
+    pytester: pytest.Pytester,
+) -> None:
+    """A class that is changed for each test is slow after a thousand changes (CPython 3.13)."""
+    pytester.makepyfile(
+        """
+        import asyncio
+        import pytest
+
+        first = []
+
+        def wrapped():
+            loop = asyncio.BaseEventLoop
+            return [asyncio.events.Handle._run, loop.run_forever, loop.create_task]
+
+        stock = wrapped()
+
+        async def test_guarded(blocking):
+            first.extend(wrapped())
+            assert not set(first) & set(stock)
+
+        async def test_guarded_again(blocking):
+            assert wrapped() == first
+
+        def test_plain():
+            assert wrapped() == stock
+
+        async def test_guarded_at_last(blocking):
+            assert not set(wrapped()) & set(stock)
+        """
+    )
+    before = asyncio.events.Handle._run
+    pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=4)
+    assert asyncio.events.Handle._run is before
+
+
+def test_a_step_timer_that_was_replaced_between_two_tests_is_put_in_place_again(
+    pytester: pytest.Pytester,
+) -> None:
+    """Another plugin puts back what stood there before both."""
+    pytester.makepyfile(
+        """
+        import asyncio
+
+        stock = asyncio.events.Handle._run
+
+        async def test_guarded(blocking):
+            assert blocking.armed()
+
+        async def test_guarded_again(blocking):
+            asyncio.events.Handle._run = stock
+
+        async def test_guarded_at_last(blocking):
+            assert blocking.armed()
+        """
+    )
+    pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=3)
+
+
+@only_monitoring
+def test_a_call_that_cannot_block_is_looked_at_a_few_times_in_a_run(
+    pytester: pytest.Pytester,
+) -> None:
+    """With keywords too; what a variable holds, or a method, is looked at each time."""
+    pytester.makeconftest(COUNTS)
+    pytester.makepyfile(
+        app="""
+        def helper(*, a):
+            return a
+
+        class Sent:
+            def __init__(self, *, number):
+                self.number = number
+
+        async def plain():
+            for number in range(100):
+                helper(a=number)
+                Sent(number=number)
+
+        async def changing(function):
+            for number in range(100):
+                function(number)
+        """,
+        test_it="""
+        import app
+        import pytest
+        from conftest import counted
+
+        plain, changing = [], []
+
+        @pytest.mark.parametrize("n", range(3))
+        async def test_it(blocking, n):
+            before = counted[0]
+            await app.plain()
+            plain.append(counted[0] - before)
+            before = counted[0]
+            await app.changing(abs)
+            changing.append(counted[0] - before)
+
+        def test_events():
+            assert max(plain[1:]) <= 4, plain
+            assert min(changing) >= 100, changing
+        """,
+    )
+    pytester.runpytest_subprocess("-p", "no:randomly").assert_outcomes(passed=4)
+
+
+@only_monitoring
+def test_a_bound_method_of_c_under_another_name_is_called_as_ever(
+    pytester: pytest.Pytester,
+) -> None:
+    """Such as the `__anext__` of an async generator: it has a name, and no module."""
+    pytester.makepyfile(
+        app="""
+        absolute = (5).__abs__
+
+        def named():
+            return [absolute() for _ in range(30)][0]
+
+        def calls(step):
+            return [step() for _ in range(30)]
+        """,
+        test_it="""
+        import app
+
+        async def test_it(blocking):
+            assert app.calls((5).__abs__) == [5] * 30
+            assert app.named() == 5
+        """,
+    )
+    pytester.makeini("[pytest]\npythonpath = .\n")
+    pytester.runpytest().assert_outcomes(passed=1)
 
 
 ONE_TOOL = """

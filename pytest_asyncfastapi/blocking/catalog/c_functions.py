@@ -172,6 +172,7 @@ class Catalog:
         self.late: set[str] = set()  # modules of the table that are being imported now
         self.methods: frozenset[str] = frozenset()  # those of them that are methods
         self._modules: set[str] = set()
+        self._missing = _MODULES
         self._looks = 0
 
     def importing(self, module: str) -> None:
@@ -191,7 +192,7 @@ class Catalog:
 
     def refresh(self) -> bool:
         """Add the callables of modules that were imported since; were there any?"""
-        if not any(name in sys.modules for name in _MODULES - self._modules):
+        if sys.modules.keys().isdisjoint(self._missing):
             return False
         names, methods = set(self.names), set(self.methods)
         fresh: set[str] = set()
@@ -216,6 +217,7 @@ class Catalog:
                 if owner_name:
                     methods.add(name)
         self._modules |= fresh
+        self._missing = _MODULES - self._modules
         self.names, self.methods = frozenset(names), frozenset(methods)
         return bool(fresh)
 
