@@ -47,7 +47,7 @@ def install(session: nox.Session, *extras: str, group: str | None = "test") -> N
 def tests(session: nox.Session) -> None:
     """Everything, on each Python."""
     install(session, "httpx2", "trio", "fastapi")
-    session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", *session.posargs)
+    session.run("pytest", "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
 
 
 @nox.session(python=False)
@@ -63,7 +63,7 @@ def newest(session: nox.Session, version: str) -> None:
     python = str(made).strip().rpartition("\n")[2]
     if not python.startswith("/venv/"):
         session.skip(python)
-    every = ("-n", "3", "--dist", "worksteal", "-q", "--timeout", "120", *session.posargs)
+    every = ("-n", "2", "--dist", "worksteal", "-q", "--timeout", "120", *session.posargs)
     env = {"PYTHONDONTWRITEBYTECODE": ""}
     session.run(*pythons, "run", python, "-m", "pytest", *every, env=env)
 
@@ -74,7 +74,7 @@ def portable(session: nox.Session) -> None:
     install(session, "httpx2", "trio", "fastapi")
     env = {"PORTABLE": "darwin", "PYTHONPATH": ".", "PYTEST_ADDOPTS": "-p tests.portable"}
     rooms = [f"tests/{name}" for name in ("blocking", "clock", "concurrency", "plugin")]
-    session.run("pytest", "-n", "3", "-q", *(session.posargs or rooms), env=env)
+    session.run("pytest", "-n", "2", "-q", *(session.posargs or rooms), env=env)
 
 
 @nox.session(python="3.13")

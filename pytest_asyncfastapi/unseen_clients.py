@@ -35,7 +35,7 @@ def _look(users: UserCode) -> list[str]:
         file = getattr(module, "__file__", None)
         if name.partition(".")[0] in LIBRARIES:  # its own parts
             continue
-        if isinstance(file, str) and users.owns(file):
+        if isinstance(file, str) and file.startswith(users.root) and users.owns(file):
             used = dict.fromkeys(_library(value) for value in list(vars(module).values()))
             found += [f"{users.show(file)} uses {library}" for library in used if library]
     return found

@@ -48,7 +48,7 @@ WORDS = {1: "a", 3: "three", 5: "five", 12: "twelve"}
         ("docs/concurrency.md", "its cancellation {} times", "concurrency.deadline:_PATIENCE", 1),
         ("docs/architecture.md", "waits {} virtual seconds", "state:_PATIENCE", 1),
         ("docs/architecture.md", "has not run for {} ms", "clock.parked:_MOMENT", 0.001),
-        ("docs/explore.md", "Of more than {} equal calls", "explore.fault_sweep:_ALL", 1),
+        ("docs/explore.md", "Of more than {} equal calls", "explore.points:ALL", 1),
         ("docs/report.md", "shorter than a millisecond", "recording_tasks:_SHORTEST", 0.001),
         ("docs/report.md", "what comes after {:,} in one", "recording_tasks:_MOST", 1),
         ("docs/blocking.md", "fails from {} ms on and", "blocking.verdict:_SLOW_HASH", 0.001),
