@@ -161,8 +161,8 @@ class PushedEnd(_Async):
         What is said one after the other without a pause is read together, as over a socket.
         """
         data = await self._next(limit)
-        while data and self._peer.says_more:
-            data += await self._next(limit)
+        while 0 < len(data) < limit and self._peer.says_more:
+            data += await self._next(limit - len(data))
         return data
 
 

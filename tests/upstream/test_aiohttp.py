@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 
 import httpx
 import pytest
@@ -304,6 +305,7 @@ def test_it_is_the_same_as_on_a_real_socket(upstream, faults, fault):
                 return response.status, await response.read()
         except Exception as error:
             text = str(error).replace(base.removeprefix("http://"), "HOST")
+            text = re.sub(r"\(\d+\)", "(N)", text)  # how many bytes were read at one time
             return type(error).__name__, text.partition(" ssl:")[0]
 
     async def real(session):
