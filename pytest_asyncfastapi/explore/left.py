@@ -11,17 +11,20 @@ from __future__ import annotations
 import ast
 import asyncio
 import functools
+import inspect
 import linecache
 import sys
-import traceback
 import weakref
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..context import in_trio
 from .calls import CALLER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
 
     from ..findings import Location
     from ..frames import UserCode
@@ -119,16 +122,55 @@ class Left:
 
 
 def forget_frames(error: BaseException) -> None:
-    """Let go of what the frames of an exception hold; nobody but us would keep it so long."""
+    """Let go of what the frames of an exception hold; nobody but us would keep it so long.
+
+    The frames of what goes on (a worker that has passed the error to who asked) stay.
+    """
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
+    goes_on = _suspended() if sys.version_info < (3, 13) else set()
     while waiting:
         each = waiting.pop()
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        traceback.clear_frames(each.__traceback__)
+        trace = each.__traceback__
+        while trace is not None:
+            if trace.tb_frame not in goes_on and not _may_go_on(trace.tb_frame):
+                with suppress(RuntimeError):  # it runs, or (from 3.13 on) it is suspended
+                    trace.tb_frame.clear()
+            trace = trace.tb_next
         waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
+
+
+def _may_go_on(frame: FrameType) -> bool:
+    """Until 3.13 `clear()` closes what is suspended; of generators and trio nobody says it."""
+    if sys.version_info >= (3, 13):
+        return False
+    flags = frame.f_code.co_flags
+    suspends = flags & (inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR)
+    return bool(flags & inspect.CO_GENERATOR) or bool(suspends and in_trio())
+
+
+def _suspended() -> set[Any]:
+    """The frames of all of asyncio's tasks that are not done, of every loop."""
+    found = set()
+    for name in ("_all_tasks", "_scheduled_tasks", "_eager_tasks"):  # 3.11; 3.12
+        for task in list(getattr(asyncio.tasks, name, None) or ()):
+            inner = None if task.done() else task.get_coro()
+            while inner is not None:
+                for kind in ("cr", "gi", "ag"):
+                    if frame := getattr(inner, f"{kind}_frame", None):
+                        found.add(frame)
+                inner = next(
+                    (
+                        below
+                        for attribute in ("cr_await", "gi_yieldfrom", "ag_await")
+                        if (below := getattr(inner, attribute, None)) is not None
+                    ),
+                    None,
+                )
+    return found
 
 
 def _cleans_up(filename: str, line: int) -> bool:
