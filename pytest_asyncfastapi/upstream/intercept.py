@@ -11,7 +11,6 @@ scopes and what to restore; routes and faults live in the scopes.
 
 from __future__ import annotations
 
-import inspect
 import sys
 import threading
 from contextvars import ContextVar
@@ -21,6 +20,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..frames import identity
+from ..signatures import signature
 from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
@@ -80,7 +80,7 @@ class Call:
         if not self.proxy.startswith("socks"):
             return False
         begin = self.library.core_part("_async.socks_proxy")._init_socks5_connection
-        return not any("timeout" in name for name in inspect.signature(begin).parameters)
+        return not any("timeout" in name for name in signature(begin).parameters)
 
     def forward(self) -> Any:
         """Send it the original way (awaitable for an async transport)."""
