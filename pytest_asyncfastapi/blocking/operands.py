@@ -242,8 +242,12 @@ def _own_attribute(value: Any, name: str) -> Any:
     return own.get(name, MISSING) if type(own) is dict else MISSING
 
 
+class _Plain:
+    """Kept: the names of a class that is collected are gone, and that may be at once."""
+
+
 # Where no class of a value has one of its own.
-_DICT = vars(type("_Plain", (), {}))["__dict__"]
+_DICT = vars(_Plain)["__dict__"]
 
 
 def _item(value: Any, key: Any) -> Any:
