@@ -76,4 +76,4 @@ class OwnRun:
         __tracebackhide__ = True
         error = self.run.errors.get(phase)
         if error is not None and not hasattr(error, FOUND):
-            raise error.with_traceback(error.__traceback__)
+            raise error

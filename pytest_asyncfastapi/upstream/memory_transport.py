@@ -129,11 +129,11 @@ class MemoryTransport(asyncio.Transport):
         return self._resumed.is_set()
 
     def set_protocol(self, protocol: Any) -> None:
-        """From now on this one is told."""
+        """What arrives from now on goes to this protocol."""
         self._protocol = protocol
 
     def get_protocol(self) -> Any:
-        """Who is told."""
+        """The protocol that what arrives goes to."""
         return self._protocol
 
     def _play(self) -> None:

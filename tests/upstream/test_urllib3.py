@@ -6,6 +6,8 @@ import socket
 import httpx
 import pytest
 
+from tests.upstream.wire_faults import FAULTS
+
 requests = pytest.importorskip("requests")
 urllib3 = pytest.importorskip("urllib3")
 
@@ -140,37 +142,6 @@ def test_a_connection_that_is_not_made(upstream, faults, fault, error, words):
     assert upstream.exchanges[0].error in ("NameResolutionError", "ConnectTimeoutError") or (
         upstream.exchanges[0].error == "NewConnectionError"
     )
-
-
-FAULTS = {
-    "reset": lambda f: f.reset(),
-    "reset in the body": lambda f: f.reset(after_bytes=3),
-    "empty": lambda f: f.empty_reply(),
-    "truncated": lambda f: f.truncated(),
-    "garbage": lambda f: f.garbage(),
-    "stall": lambda f: f.read_timeout(),
-    "stall in the body": lambda f: f.stall(after_bytes=3),
-    "503": lambda f: f.status(503),
-    "bad chunk": lambda f: f.bad_chunk(),
-    "bad chunk at the end": lambda f: f.bad_chunk(in_end=True),
-    "bad header": lambda f: f.bad_header(),
-    "bad status line": lambda f: f.bad_status_line(),
-    "until close": lambda f: f.until_close(),
-    "http 1.0": lambda f: f.http10(),
-    "dribble": lambda f: f.dribble(4, over="0.1s"),
-    "interim": lambda f: f.interim(2, "0.05s"),
-    "close": lambda f: f.close(),
-    "close after": lambda f: f.close_after(20),
-    "idle close": lambda f: f.idle_close(),
-    "connection close": lambda f: f.connection_close(),
-    "two lengths": lambda f: f.two_lengths(),
-    "head too long": lambda f: f.head_too_long(),
-    "tls on plain": lambda f: f.tls_on_plain(),
-    "too long": lambda f: f.too_long(),
-    "bad gzip": lambda f: f.bad_gzip(),
-    "half of gzip": lambda f: f.bad_gzip(half=True),
-    "bad json": lambda f: f.bad_json(),
-}
 
 
 @pytest.mark.parametrize("fault", FAULTS)
