@@ -121,7 +121,7 @@ async def hold():
 
 
 def test_of_equal_awaits_three_are_cut(project) -> None:
-    """The first, middle and last of those at one line, called from one line; the rest is told."""
+    """Of those at one line, called from one line: first, middle and last; the rest is counted."""
     tests = """
 @pytest.mark.disconnect_sweep
 async def test_hold(asgi_client):
