@@ -30,8 +30,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Load them before the first test; full collections then need not look at them again."""
     if any("pytester" in getattr(item, "fixturenames", ()) for item in session.items):
         warm.preload()
-        gc.collect()
-        gc.freeze()
+        freeze()
+
+
+def freeze() -> None:
+    """Full collections, of which a sweep makes one a run, need not look at what is here now."""
+    gc.collect()
+    gc.freeze()
 
 
 def _with_room(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -54,6 +59,7 @@ def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
     It does so while pytest is configured, when no filter of warnings holds but pytest's own.
     """
     key = () if "no:asyncio" in args else ("-o", "asyncio_default_fixture_loop_scope=function")
+    freeze()
     return _with_room(run, *key, *args, **how)
 
 
