@@ -5,7 +5,6 @@ Hundreds of its tests run pytest inside of pytest; what is here and in warm.py m
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from functools import partial
@@ -30,13 +29,8 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Load them before the first test; full collections then need not look at them again."""
     if any("pytester" in getattr(item, "fixturenames", ()) for item in session.items):
         warm.preload()
-        freeze()
-
-
-def freeze() -> None:
-    """Full collections, of which a sweep makes one a run, need not look at what is here now."""
-    gc.collect()
-    gc.freeze()
+        warm.remember_installed()
+        warm.set_aside()
 
 
 def _with_room(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -59,7 +53,7 @@ def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
     It does so while pytest is configured, when no filter of warnings holds but pytest's own.
     """
     key = () if "no:asyncio" in args else ("-o", "asyncio_default_fixture_loop_scope=function")
-    freeze()
+    warm.set_aside()
     return _with_room(run, *key, *args, **how)
 
 
