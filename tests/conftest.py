@@ -47,14 +47,25 @@ def _with_room(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 _with_room.__code__ = _with_room.__code__.replace(co_stacksize=(1 << 17) - 1000)
 
 
-def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
-    """Run pytest in this process, with the key whose absence pytest-asyncio warns of.
+def _key(args: tuple[Any, ...]) -> tuple[str, ...]:
+    """The key whose absence pytest-asyncio warns of.
 
     It does so while pytest is configured, when no filter of warnings holds but pytest's own.
     """
-    key = () if "no:asyncio" in args else ("-o", "asyncio_default_fixture_loop_scope=function")
+    return () if "no:asyncio" in args else ("-o", "asyncio_default_fixture_loop_scope=function")
+
+
+def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
+    """Run pytest in this process."""
     warm.set_aside()
-    return _with_room(run, *key, *args, **how)
+    return _with_room(run, *_key(args), *args, **how)
+
+
+def _runpytest(pytester: pytest.Pytester, run: Callable[..., Any], *args: Any, **how: Any) -> Any:
+    """Run pytest: in this process, but for workers of xdist, which the warm process can fork."""
+    if "-n" in args and args[args.index("-n") + 1] != "0":
+        return pytester.runpytest_subprocess(*_key(args), *args, **how)
+    return run(*args, **how)
 
 
 def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
@@ -70,6 +81,7 @@ def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """With room, and without the plugins that are slow to load."""
     monkeypatch.setattr(pytester, "inline_run", partial(_inline_run, pytester.inline_run))
+    monkeypatch.setattr(pytester, "runpytest", partial(_runpytest, pytester, pytester.runpytest))
     monkeypatch.setattr(pytester, "popen", partial(_warm, pytester.popen))
     monkeypatch.setenv("PYTEST_ADDOPTS", SLOW_TO_LOAD)
     return pytester
