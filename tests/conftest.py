@@ -15,14 +15,14 @@ import pytest
 from tests import warm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # Where these are set, pytest's summary repeats whole messages: inner runs print the same anywhere.
 for _name in ("CI", "BUILD_NUMBER"):
     os.environ.pop(_name, None)
 
-# Plugins that take longer to load than most tests to run.
-SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov"
+# Plugins that take longer to load than most tests to run; one starts a server of its own.
+SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov -p no:rerunfailures"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -55,10 +55,16 @@ def _key(args: tuple[Any, ...]) -> tuple[str, ...]:
     return () if "no:asyncio" in args else ("-o", "asyncio_default_fixture_loop_scope=function")
 
 
+def _plugin(args: Iterable[Any]) -> tuple[str, ...]:
+    """The one of the slow plugins that has an option here."""
+    reruns = any(str(argument).startswith("--reruns") for argument in args)
+    return ("-p", "rerunfailures") if reruns else ()
+
+
 def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
     """Run pytest in this process."""
     warm.set_aside()
-    return _with_room(run, *_key(args), *args, **how)
+    return _with_room(run, *_key(args), *_plugin(args), *args, **how)
 
 
 def _runpytest(pytester: pytest.Pytester, run: Callable[..., Any], *args: Any, **how: Any) -> Any:
@@ -72,9 +78,12 @@ def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
     """Start a process as pytester does; a run of pytest is forked, see warm.py."""
     path = filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-    if command[:2] != (sys.executable, "-mpytest") or not warm.can_serve(env):
+    if command[:2] != (sys.executable, "-mpytest"):
         return popen(command, **how)
-    return warm.Fork(command[2:], os.getcwd(), env, how["stdout"].name, how["stderr"].name)
+    arguments = [*command[2:], *_plugin(command)]
+    if not warm.can_serve(env):
+        return popen([*command[:2], *arguments], **how)
+    return warm.Fork(arguments, os.getcwd(), env, how["stdout"].name, how["stderr"].name)
 
 
 @pytest.fixture

@@ -2,9 +2,10 @@
 
 A server, one for each process of the suite, has loaded pytest, its plugins and what the projects
 of the tests import. For each run it forks; the fork does what `python -m pytest` would, but for
-its start and for the end of the interpreter, which takes all these modules apart. A run whose environment tells the interpreter something (`PYTHONHASHSEED`) gets one of
-its own, and so does any run where the system cannot fork. A test that is about the start or the
-end calls `pytester.run(sys.executable, "-m", "pytest")`.
+its start, and for the end of the interpreter, which takes all these modules apart. A run whose
+environment tells the interpreter something (`PYTHONHASHSEED`) gets one of its own, and so does
+any run where the system cannot fork. A test that is about the start or the end of an interpreter
+calls `pytester.run(sys.executable, "-m", "pytest")`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ import atexit
 import gc
 import json
 import os
-import runpy
 import pkgutil
+import runpy
 import select
 import signal
 import subprocess
@@ -127,7 +128,7 @@ def set_aside() -> None:
     """Full collections, of which a sweep makes one a run, need not look at what is here now."""
     gc.collect()
     gc.freeze()
-    # It counts them one by one, longer than a sweep takes; all that is asked is whether there are any.
+    # It counts them one by one, longer than a sweep takes. Asked is whether there are any.
     gc.get_freeze_count = lambda: 1
 
 
