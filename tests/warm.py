@@ -121,7 +121,8 @@ def preload() -> None:
                 import_module(name)
     ours = import_module("pytest_asyncfastapi")
     for module in pkgutil.walk_packages(ours.__path__, f"{ours.__name__}."):
-        import_module(module.name)
+        with suppress(ModuleNotFoundError):
+            import_module(module.name)
 
 
 def set_aside() -> None:
