@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from pytest_asyncfastapi import systems
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, hub, kernel
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_clock, hub, kernel
 from pytest_asyncfastapi.clock import sockets
 from pytest_asyncfastapi.frames import UserCode
+from tests import mach
 
 WITHOUT = "asyncfastapi: this system does not tell"
 
@@ -75,7 +76,7 @@ def other_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """No /proc, and no clock of another thread's CPU time, as on macOS and Windows."""
     monkeypatch.setattr(kernel, "_PROC", False)
     monkeypatch.setattr(kernel, "_rusage", None)
-    monkeypatch.setattr(kernel, "_cpu_clock", lambda ident: None)
+    monkeypatch.setattr(kernel, "clock_of", lambda ident: None)
 
 
 def computes(seconds: float) -> None:
@@ -114,6 +115,54 @@ def test_computing_is_found_there(other_system) -> None:
 
     assert judged(at_once) == ["cpu"]
     assert judged(later) == ["cpu"]
+
+
+def test_on_macos_mach_tells_the_cpu_time_of_another_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one that waits, that has computed, and that has ended."""
+    monkeypatch.setattr(cpu_clock, "_MACH", cpu_clock.Mach(mach.Library()))
+    go, done, end = threading.Event(), threading.Event(), threading.Event()
+
+    def works() -> None:
+        go.wait()
+        computes(0.12)
+        done.set()
+        end.wait()
+
+    thread = threading.Thread(target=works)
+    thread.start()
+    assert thread.ident is not None
+    clock = cpu_clock.clock_of(thread.ident)
+    assert clock is not None
+    before = clock()
+    go.set()
+    done.wait()
+    after = clock()
+    end.set()
+    thread.join()
+    assert before is not None
+    assert before < 0.1
+    assert after is not None
+    assert after - before >= 0.11
+    assert clock() is None
+
+
+def test_where_mach_refuses_each_thread_has_its_own_clock(
+    other_system, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is not taken for a time: the loop's own thread reads it, and computing is found."""
+    monkeypatch.setattr(cpu_clock, "_MACH", cpu_clock.Mach(mach.Library(refuses=True)))
+    monkeypatch.setattr(kernel, "clock_of", cpu_clock.clock_of)
+    figures = kernel.ThreadFigures(threading.get_ident(), threading.get_native_id())
+    own = figures.snapshot()
+    read: list[object] = []
+    thread = threading.Thread(target=lambda: read.append(figures.snapshot()))
+    thread.start()
+    thread.join()
+    assert own is not None
+    assert own.cpu > 0
+    assert read == [None]
 
 
 def test_without_a_gil_no_frames_of_a_running_thread_are_read(
@@ -159,7 +208,7 @@ def test_short_steps_are_nothing_there(other_system) -> None:
 
 
 IMPORTS = """
-import importlib, pkgutil
+import importlib, pkgutil, sys
 import tests.portable
 import pytest_asyncfastapi
 
@@ -172,7 +221,7 @@ for name in names:
 import anyio
 import httpx
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, kernel
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_clock, kernel
 from pytest_asyncfastapi.clock import VirtualClock
 from pytest_asyncfastapi.frames import UserCode
 
@@ -195,6 +244,7 @@ with BlockingGuard(BlockingPolicy(), UserCode("."), test="test_it") as guard:
     anyio.run(main)
 assert guard.findings() == [] and guard.not_watched == ""
 assert kernel._rusage is None and not kernel._PROC
+assert (cpu_clock._MACH is None) == (sys.platform == "win32")
 print(len(names), "modules")
 """
 
