@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ntpath
 import os
 import socket
 import subprocess
@@ -11,10 +12,11 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pytest_asyncfastapi import systems
+from pytest_asyncfastapi import frames, systems
 from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_clock, hub, kernel
 from pytest_asyncfastapi.clock import sockets
 from pytest_asyncfastapi.frames import UserCode
@@ -205,6 +207,92 @@ def test_short_steps_are_nothing_there(other_system) -> None:
             await asyncio.sleep(0)
 
     assert judged(steps) == []
+
+
+PROACTOR = """
+import asyncio, pytest, uvloop
+
+class ProactorEventLoop(uvloop.Loop):
+    def add_reader(self, *args): raise NotImplementedError
+    add_writer = remove_reader = remove_writer = add_signal_handler = add_reader
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio", {"loop_factory": ProactorEventLoop}
+"""
+ON_PROACTOR = """
+import asyncio, time
+import httpx, pytest
+
+async def app(scope, receive, send):
+    async with httpx.AsyncClient(timeout=0.2) as client:
+        try:
+            status = (await client.get("https://pay.example/")).status_code
+        except httpx.ReadTimeout:
+            status = 504
+    if scope["path"] == "/blocks":
+        time.sleep(0.001)
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body"})
+
+@pytest.fixture
+def asgi_app(upstream):
+    upstream.get("https://pay.example/").respond(200)
+    return app
+
+async def test_clock(clock): pass
+
+async def test_fault(asgi_client, faults):
+    faults.on("https://pay.example/").latency("400ms")
+    assert (await asgi_client.get("/")).status_code == 504
+
+async def test_two_at_once(asgi_client):
+    both = await asyncio.gather(asgi_client.get("/"), asgi_client.get("/"))
+    assert [one.status_code for one in both] == [200, 200]
+
+async def test_blocks(asgi_client):
+    await asgi_client.get("/blocks")
+"""
+
+
+def test_on_the_default_loop_of_windows_all_but_virtual_time_works(
+    pytester: pytest.Pytester,
+) -> None:
+    """Simulated by another loop without a selector: one sentence with the remedy wherever it is."""
+    pytest.importorskip("uvloop")
+    pytester.makeconftest(PROACTOR)
+    pytester.makepyfile(ON_PROACTOR)
+    result = pytester.runpytest_inprocess("-q", "-p", "no:asyncio", "--asyncfastapi-schedules=2")
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    why = "virtual time needs an event loop with a selector; conftest.ProactorEventLoop, the "
+    result.stdout.fnmatch_lines_random([
+        f"E *ClockError: {why}default on Windows, has none. Fix: a fixture `anyio_backend` that*",
+        f"note  {why}*; this test runs in real time",
+        f"warn  no other order could be tried: {why}default on Windows, has none",
+        "      fix: a fixture `anyio_backend` that returns (\"asyncio\", *",
+        "FOUND blocking call: time.sleep(0.001) *",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "owned", "shown"), [
+    (r"C:\proj\shop\main.py", True, r"shop\main.py"),
+    (r"C:\proj\.venv\Lib\site-packages\httpx\_client.py", False, ""),
+    (r"C:\Python\Lib\asyncio\tasks.py", False, ""),
+    (r"C:\proj\.venv\Scripts\pytest.exe\__main__.py", False, ""),
+    (r"D:\other\lib.py", True, r"D:\other\lib.py"),
+])  # fmt: skip
+def test_files_have_the_paths_of_windows_there(
+    monkeypatch: pytest.MonkeyPatch, file: str, owned: bool, shown: str
+) -> None:
+    """Whose a file is, and how it is shown, with the functions of its paths."""
+    monkeypatch.setattr(frames, "os", SimpleNamespace(path=ntpath, sep="\\"))
+    monkeypatch.setattr(frames, "_STDLIB", "C:\\Python\\Lib\\")
+    monkeypatch.setattr(frames, "_INSTALLED", ("\\site-packages\\",))
+    monkeypatch.setattr(frames, "_SCRIPTS", "C:\\proj\\.venv\\Scripts\\")
+    user = UserCode("C:\\proj")
+    assert user.owns(file) is owned
+    if owned:
+        assert user.show(file) == shown
 
 
 IMPORTS = """
