@@ -21,6 +21,7 @@ from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_cloc
 from pytest_asyncfastapi.clock import sockets
 from pytest_asyncfastapi.frames import UserCode
 from tests import mach
+from tests.blocking.corpus.world import waited_for, world
 
 WITHOUT = "asyncfastapi: this system does not tell"
 
@@ -57,10 +58,15 @@ def test_the_other_end_of_a_unix_socket_on_macos(
     assert sockets._is_mine(Socket()) is known  # type: ignore[arg-type]
 
 
-def test_a_busy_machine_is_no_wait_there(other_system, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A datagram that takes 5 ms to send: nobody counts how often the thread slept."""
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_busy_machine_is_no_wait_of_a_datagram(
+    other_system, monkeypatch: pytest.MonkeyPatch, counted: bool
+) -> None:
+    """It takes 5 ms to send, and the thread may have slept: for the GIL, if somebody counts it."""
     sends = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receives = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if counted:
+        monkeypatch.setattr(kernel, "times_asleep", itertools.count().__next__)
     with sends, receives:
         receives.bind(("127.0.0.1", 0))
         ticks = itertools.count()
@@ -71,6 +77,20 @@ def test_a_busy_machine_is_no_wait_there(other_system, monkeypatch: pytest.Monke
             sends.sendto(b"x", receives.getsockname())
 
         assert judged(send) == []
+
+
+def test_a_datagram_that_nobody_has_room_for_waits_there_too(other_system) -> None:
+    """Whether there is room is asked before it is sent."""
+    with world("full_datagrams") as things:
+        sends, read_all = things["full_datagrams"]
+
+        async def send() -> None:
+            waits = waited_for()
+            reader = threading.Thread(target=lambda: (waits(), read_all()))
+            reader.start()
+            sends.send(b"x")
+
+        assert judged(send, threshold=60.0) == ["network"]
 
 
 @pytest.fixture
