@@ -47,7 +47,26 @@ def open_scope(state: TestState) -> UpstreamScope:
     if state.recording is not None:
         scope.recorder.count_from(state.recording.zeros)
     faults.dependencies.changed = state.place_gates
+    if "faults" in state.fixtures:  # a rule of the test's body finds what is open by then
+        open_connections(state, scope)
+    else:
+        faults.connections.changed = lambda: open_connections(state, scope)
     return scope
+
+
+def open_connections(state: TestState, scope: UpstreamScope) -> None:
+    """Let faults strike connections to databases, caches and brokers, from now on."""
+    from .connections import Connections
+
+    connections = state.watching.connections = Connections(
+        scope.faults.connections,
+        where=scope.recorder.where,
+        patience=lambda: scope.patience(),
+        log=scope.judge.log.add,
+        test=state.test,
+    )
+    connections.activate()
+    connections.refresh()
 
 
 def add(faults: Faults, settings: Settings, item: pytest.Item) -> dict[str, FaultRule]:

@@ -1,4 +1,4 @@
-"""What a test has of the concurrency room: its watch, its deadline, its loads.
+"""What a test has of `concurrency/` and `connections/`: its watch, its deadline, its loads.
 
 Beside `state.py`, which holds one for each test; imports the room when a test
 needs it.
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .concurrency import ConcurrencyWatch
     from .concurrency.load import Load
     from .concurrency.thread_pool import Threads
+    from .connections import Connections
     from .findings import Finding
     from .state import TestState
 
@@ -41,6 +42,7 @@ class Watching:
     def __init__(self, state: TestState) -> None:
         self._state = state
         self.watch: ConcurrencyWatch | None = None
+        self.connections: Connections | None = None
         self._in_c = False  # the loop takes its steps in C, where nobody times them
 
     def _mode(self, given: str) -> str:
@@ -108,6 +110,8 @@ class Watching:
             if not judge:
                 self.watch.leaks = "off"
             self.watch.stop()
+        if self.connections is not None:
+            self.connections.deactivate()
 
     def findings(self) -> list[Finding]:
         """Leaks, and a pool that was exhausted."""

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..held_back import behind, has_nothing_to_bring
 from .threads import STDLIB, owner_of
 
 if TYPE_CHECKING:
@@ -87,7 +88,9 @@ class Sockets:
             # The number of a closed one may be that of another thread's socket by now.
             if _is_open(transport, fd):
                 known.setdefault(fd, STDLIB)
-        return [describe(fd, owner) for fd, owner in known.items()]
+        return [
+            describe(fd, owner) for fd, owner in known.items() if not has_nothing_to_bring(fd)
+        ]
 
     def outside(self, descriptors: Iterable[Descriptor]) -> list[Descriptor]:
         """Those that another process or thread may write to, listeners left out."""
@@ -104,7 +107,7 @@ def _owner(data: Any) -> str:
     """Whose code is called when a descriptor is ready."""
     reader, writer = data
     callback = getattr(reader or writer, "_callback", None)
-    protocol = getattr(getattr(callback, "__self__", None), "_protocol", None)
+    protocol = behind(getattr(getattr(callback, "__self__", None), "_protocol", None))
     module = type(protocol).__module__ if protocol is not None else None
     return owner_of(module or getattr(callback, "__module__", None) or "asyncio")
 
