@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 def asks(state: TestState) -> bool:
     """Does a test ask for routes or faults before it begins?"""
     asked = bool(state.fixtures & {"upstream", "faults"}) or bool(state.settings.fault)
+    asked = asked or (state.ours and state.settings.app_scope != "function")
     return asked or state.item.get_closest_marker("faults") is not None
 
 
@@ -47,7 +48,8 @@ def open_scope(state: TestState) -> UpstreamScope:
     if state.recording is not None:
         scope.recorder.count_from(state.recording.zeros)
     faults.dependencies.changed = state.place_gates
-    if "faults" in state.fixtures:  # a rule of the test's body finds what is open by then
+    wide = state.settings.app_scope != "function"  # what is opened now is there in later tests
+    if wide or "faults" in state.fixtures:
         open_connections(state, scope)
     else:
         faults.connections.changed = lambda: open_connections(state, scope)
@@ -61,7 +63,7 @@ def open_connections(state: TestState, scope: UpstreamScope) -> None:
     connections = state.watching.connections = Connections(
         scope.faults.connections,
         where=scope.recorder.where,
-        patience=lambda: scope.patience(),
+        patience=lambda: scope.patience(),  # noqa: PLW0108 - it is set after this
         log=scope.judge.log.add,
         test=state.test,
     )

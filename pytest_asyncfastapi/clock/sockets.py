@@ -88,14 +88,16 @@ class Sockets:
             # The number of a closed one may be that of another thread's socket by now.
             if _is_open(transport, fd):
                 known.setdefault(fd, STDLIB)
-        return [
-            describe(fd, owner) for fd, owner in known.items() if not has_nothing_to_bring(fd)
-        ]
+        return [describe(fd, owner) for fd, owner in known.items()]
 
     def outside(self, descriptors: Iterable[Descriptor]) -> list[Descriptor]:
         """Those that another process or thread may write to, listeners left out."""
         known = list(descriptors)
-        return [one for one in known if not one.listens and not is_local(one, known)]
+        return [
+            one
+            for one in known
+            if not (one.listens or has_nothing_to_bring(one.fd) or is_local(one, known))
+        ]
 
 
 def _is_open(transport: Any, fd: int) -> bool:

@@ -2,7 +2,8 @@
 
 Methods of asyncio's own event loops, for all of them: `create_connection`,
 `create_unix_connection` and `start_tls`; `getaddrinfo` and `sock_connect` for drivers that
-do these two by themselves. uvloop has loops of its own. One table of what is to be restored.
+do these two by themselves; psycopg's are in `psycopg_calls.py`. uvloop has loops of its own.
+One table of what is to be restored.
 """
 
 from __future__ import annotations
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 from ..active_scopes import ActiveScopes
 from ..faults.connections import PACKAGES, Place
+from ..late_import import LateImport
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from .scope import Connections
@@ -35,6 +38,7 @@ class Interception(ActiveScopes["Connections"]):
     def __init__(self) -> None:
         super().__init__("asyncfastapi_connections")
         self._undo: list[tuple[Any, str, Any, Any]] = []
+        self._watches: list[LateImport] = []
 
     def _install(self) -> None:
         base, selector = base_events.BaseEventLoop, selector_events.BaseSelectorEventLoop
@@ -45,11 +49,27 @@ class Interception(ActiveScopes["Connections"]):
             (selector, "sock_connect", _sock_connect),
             (getattr(asyncio, "SelectorEventLoop", base), "create_unix_connection", _create_unix),
         ):
-            original = owner.__dict__.get(name)
-            if original is not None:
-                ours = make(original)
-                setattr(owner, name, ours)
-                self._undo.append((owner, name, original, ours))
+            self._replace(owner, name, make)
+        if "psycopg.waiting" in sys.modules:
+            self._patch_psycopg()
+        else:
+            watch = LateImport("psycopg.waiting", self._patch_psycopg)
+            watch.install()
+            self._watches.append(watch)
+
+    def _patch_psycopg(self) -> None:
+        from .psycopg_calls import methods
+
+        with self._lock:
+            for owner, name, make in methods():
+                self._replace(owner, name, make)
+
+    def _replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+        original = owner.__dict__.get(name)
+        if original is not None:
+            ours = make(original)
+            setattr(owner, name, ours)
+            self._undo.append((owner, name, original, ours))
 
     def _restore(self) -> None:
         while self._undo:
@@ -57,6 +77,8 @@ class Interception(ActiveScopes["Connections"]):
             # Someone may have patched over us; ours then only forwards.
             if owner.__dict__.get(name) is ours:
                 setattr(owner, name, original)
+        while self._watches:
+            self._watches.pop().remove()
 
     def __repr__(self) -> str:
         return f"<Interception scopes={len(self._active)} patches={len(self._undo)}>"
@@ -142,10 +164,8 @@ def _told(scope: Connections, place: Place, made: Any) -> Any:
     from .link import Link
 
     transport, protocol = made
-    if isinstance(protocol, Link):
-        return transport, protocol.get_protocol()
     scope.opened(transport, place)
-    return made
+    return (transport, protocol.get_protocol()) if isinstance(protocol, Link) else made
 
 
 def _start_tls(original: Any) -> Any:
@@ -155,10 +175,10 @@ def _start_tls(original: Any) -> Any:
     ) -> Any:
         __tracebackhide__ = True
         scope = CONNECTIONS.current()
-        link = None if scope is None else scope.let_go(transport)
+        place = None if scope is None else scope.let_go(transport)
         secured = await original(self, transport, protocol, sslcontext, **how)
-        if scope is not None and link is not None:
-            scope.moved(link, secured)
+        if scope is not None and place is not None:
+            scope.moved(place, secured)
         return secured
 
     return start_tls

@@ -12,11 +12,11 @@ import errno
 import os
 import sys
 from asyncio import protocols
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from ..faults.effect import Effect
 from ..held_back import AT_REST, HELD
+from .held import Held
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -53,8 +53,7 @@ class Link(asyncio.Protocol):
         self._effect = _NONE
         self._passed = 0  # bytes of the answer to this exchange
         self._begun = False  # has its answer?
-        self._queue: deque[tuple[float, Any]] = deque()
-        self._timer: asyncio.TimerHandle | None = None  # of what is held back
+        self._held = Held(self._take)
         self._patience: asyncio.TimerHandle | None = None  # of a stall
         self._silent = self._closed = self._hung_up = self._over = False
         self._where: Location | None = None
@@ -71,10 +70,11 @@ class Link(asyncio.Protocol):
         self.transport = transport
         sock = transport.get_extra_info("socket")
         self._fd = -1 if sock is None else sock.fileno()
-        self._loop = asyncio.get_running_loop()
+        self._loop = transport._loop
         self._write = transport.write
         for name in _HOOKS:
             setattr(transport, name, getattr(self, name))
+        self._held.begin(self._loop, self._fd)
         AT_REST.add(self._fd)
 
     def stand_in(self, transport: Any) -> None:
@@ -90,7 +90,7 @@ class Link(asyncio.Protocol):
         for name in _HOOKS:
             vars(transport).pop(name, None)
         if not (self._over or self._loop.is_closed()):
-            self._flush()
+            self._held.flush()
             transport.set_protocol(self._asyncfastapi_behind)
         self._release()
         self.transport = None
@@ -165,7 +165,7 @@ class Link(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Deliver it, or hold it back."""
-        if self._effect is _NONE and not self._queue:
+        if self._effect is _NONE and not self._held:
             self._rest()
             self._deliver(data)
         elif not (self._silent or self._error):
@@ -186,29 +186,26 @@ class Link(asyncio.Protocol):
 
     def _put(self, data: bytes, end: str = "") -> None:
         """After all that is held back already; the first of an answer after its latency."""
-        effect, now = self._effect, self._loop.time()
-        due = max(now, self._queue[-1][0]) if self._queue else now
+        effect = self._effect
+        due = self._held.last()
         if not self._begun:
             self._begun = True
             due += effect.delay
-        if effect.bandwidth and data:
-            size = max(1, int(effect.bandwidth / _PIECES))
-            for start in range(0, len(data), size):
-                piece = data[start : start + size]
-                due += len(piece) / effect.bandwidth
-                self._queue.append((due, piece))
-        elif data:
-            self._queue.append((due, data))
+        size = max(1, int(effect.bandwidth / _PIECES)) if effect.bandwidth else len(data)
+        for start in range(0, len(data), size or 1):
+            piece = data[start : start + size]
+            due += len(piece) / effect.bandwidth if effect.bandwidth else 0.0
+            self._held.put(due, piece)
         if end:
-            self._queue.append((due, end))
-        self._take(now)
+            self._held.put(due, end)
+        self._held.take()
 
     def eof_received(self) -> bool | None:
         """The server has closed its side."""
         if self._silent:
             return True
-        if self._queue:
-            self._queue.append((self._queue[-1][0], _EOF))
+        if self._held:
+            self._held.put(self._held.last(), _EOF)
             return True  # keep it open until it is told
         result: bool | None = self._asyncfastapi_behind.eof_received()
         return result
@@ -218,9 +215,9 @@ class Link(asyncio.Protocol):
         self._over = True
         HELD.discard(self._fd)
         AT_REST.discard(self._fd)
-        if self._queue and not self._hung_up:
+        if self._held and not self._hung_up:
             self._lost = exc
-            self._queue.append((self._queue[-1][0], _LOST))
+            self._held.put(self._held.last(), _LOST)
         elif not self._silent or self._hung_up or self._error is not None:
             self._lose(self._error or exc)
 
@@ -239,28 +236,19 @@ class Link(asyncio.Protocol):
 
     # What is held back
 
-    def _take(self, now: float) -> None:
-        """Deliver what is due, and set the timer for the next."""
-        queue = self._queue
-        while queue and queue[0][0] <= now:
-            _, item = queue.popleft()
-            if isinstance(item, str):
-                self._say(item)
-            else:
-                self._rest()
-                self._deliver(item)
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if queue:
-            HELD.add(self._fd)
-            self._timer = self._loop.call_at(queue[0][0], self._due)
-        elif not self._silent:
-            HELD.discard(self._fd)
-
-    def _due(self) -> None:
-        self._timer = None
-        self._take(self._queue[0][0])
+    def _take(self, item: bytes | str) -> None:
+        """It is due."""
+        if isinstance(item, bytes):
+            self._rest()
+            self._deliver(item)
+        elif item == _END and self._effect.ending not in _STALLS:
+            self._end()
+        elif item == _END:
+            self._stall()
+        elif item == _LOST:
+            self._lose(self._lost)
+        elif not self._asyncfastapi_behind.eof_received():
+            type(self.transport).close(self.transport)
 
     def _rest(self) -> None:
         """What was asked is answered, in part at least."""
@@ -275,20 +263,9 @@ class Link(asyncio.Protocol):
         else:
             inner.data_received(data)
 
-    def _say(self, what: str) -> None:
-        if what == _END:
-            if self._effect.ending in _STALLS:
-                self._stall()
-            else:
-                self._end()
-        elif what == _LOST:
-            self._lose(self._lost)
-        elif not self._asyncfastapi_behind.eof_received():
-            type(self.transport).close(self.transport)
-
     def _end(self) -> None:
         """The server resets the connection, or closes it."""
-        self._queue.clear()
+        self._held.clear()
         if self._hung_up or self.transport is None:
             return
         self._silent = True
@@ -309,6 +286,7 @@ class Link(asyncio.Protocol):
 
     def _stall(self) -> None:
         """Nothing comes any more; who has no timeout waits until nobody doubts it."""
+        self._held.forever = True
         HELD.add(self._fd)
         patience = self._scope.patience()
         self._patience = self._loop.call_later(patience, self._nobody_ends_it)
@@ -317,18 +295,11 @@ class Link(asyncio.Protocol):
         self._scope.no_timeout(self.place, "exchange", self._where)
         self._break()
 
-    def _flush(self) -> None:
-        while self._queue and not self._over:
-            _, item = self._queue.popleft()
-            if isinstance(item, bytes):
-                self._deliver(item)
-
     def _drop(self) -> None:
-        self._queue.clear()
-        for timer in (self._timer, self._patience):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._patience = None
+        self._held.clear()
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     def _leave(self) -> None:
         for rule in self._asked:

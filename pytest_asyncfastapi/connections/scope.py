@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from ..findings import Finding, Location
 
 _REAL_PATIENCE = 60.0  # seconds, where time is not virtual
+# Every connection that was seen while a test took part: its transport, and where it leads. An
+# app that runs longer than a test opens some in one test that matter in the next.
+_OPENED: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
 
 
 class Connections:
@@ -49,8 +52,6 @@ class Connections:
         self._log = log
         self._test = test
         self._links: list[Link] = []
-        # Those that are open while there are no rules: the transport, and where it leads.
-        self._others: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
         self._names: dict[str, tuple[str, ...]] = {}  # by address: what was resolved to it
 
     def activate(self) -> None:
@@ -127,22 +128,21 @@ class Connections:
         return self._link(place, inner) if len(self.faults) else inner
 
     def opened(self, transport: Any, place: Place) -> None:
-        """It is open, and there is no rule so far."""
-        self._others[transport] = place
+        """It is open."""
+        _OPENED[transport] = place
 
-    def let_go(self, transport: Any) -> Link | Place | None:
-        """TLS is about to begin on this connection: whose is it?"""
+    def let_go(self, transport: Any) -> Place | None:
+        """TLS is about to begin on this connection: where does it lead?"""
         for link in self._links:
             if link.transport is transport:
                 link.detach()
                 self._links.remove(link)
-                return link
-        return self._others.pop(transport, None)
+                break
+        return _OPENED.pop(transport, None)
 
-    def moved(self, known: Link | Place, transport: Any) -> None:
+    def moved(self, place: Place, transport: Any) -> None:
         """It speaks TLS from now on, over this transport."""
-        place = known.place if isinstance(known, Link) else known
-        self._others[transport] = place
+        _OPENED[transport] = place
         self.refresh()
 
     def _link(self, place: Place, inner: Any) -> Link:
@@ -164,25 +164,22 @@ class Connections:
             link.rules = self.faults.covering(link.place, "exchange")
         # All are linked: the clock has to know which of them have nothing to bring.
         self._find_open()
-        for transport, place in list(self._others.items()):
-            del self._others[transport]
-            if not transport.is_closing():
+        known = {id(link.transport) for link in self._links}
+        for transport, place in list(_OPENED.items()):
+            if id(transport) not in known and _is_ours(transport):
                 self._link(place, transport.get_protocol()).stand_in(transport)
 
     def _find_open(self) -> None:
-        """Those that were opened before: an app that runs longer than a test has some."""
+        """Those that were opened while no test took part."""
         loop: Any = asyncio._get_running_loop()
-        known = {link.transport for link in self._links}
         for raw in list(getattr(loop, "_transports", {}).values()):
             transport = getattr(raw.get_protocol(), "_app_transport", None) or raw
-            if transport in known or transport in self._others or transport.is_closing():
-                continue
             peer = transport.get_extra_info("peername")
-            if transport.get_extra_info("socket") is None or not peer:
+            if transport in _OPENED or not peer or transport.get_extra_info("socket") is None:
                 continue
-            if getattr(raw, "_server", None) is not None:  # a client of a server in this loop
-                continue
-            self._others[transport] = self.place(peer, driver_of(None, transport.get_protocol()))
+            if getattr(raw, "_server", None) is None:  # not a client of a server in this loop
+                package = driver_of(None, transport.get_protocol())
+                _OPENED[transport] = self.place(peer, package)
 
     def place(self, address: Any, package: str) -> Place:
         """Of the address of a socket."""
@@ -209,3 +206,12 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections {self._test!r} links={len(self._links)}>"
+
+
+def _is_ours(transport: Any) -> bool:
+    """Is it open, in this loop or in one that stands still?"""
+    loop = transport._loop
+    if loop is None:  # it is closed
+        return False
+    here = loop is asyncio._get_running_loop() or not (loop.is_running() or loop.is_closed())
+    return here and not transport.is_closing()

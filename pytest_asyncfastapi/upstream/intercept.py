@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..active_scopes import ActiveScopes
 from ..frames import identity
+from ..late_import import LateImport
 from ..signatures import signature
-from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
 from .peer import REAL

@@ -1,7 +1,12 @@
-"""Faults below an unmodified redis.asyncio, against a server on a real socket."""
+"""Faults below an unmodified redis.asyncio, against a server on a real socket.
+
+Of the test's own; or a real Redis, whose port `REDIS_PORT` has (`nox -s postgres`).
+"""
 
 import asyncio
+import os
 import socket
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +20,9 @@ NoBackoff = pytest.importorskip("redis.backoff").NoBackoff
 
 @pytest.fixture
 def peer():
+    if port := os.environ.get("REDIS_PORT"):
+        yield SimpleNamespace(port=int(port))
+        return
     with running() as server:
         yield server
 

@@ -32,7 +32,7 @@ WALLS = {
 }
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
 SHARED |= {"births", "await_chains", "ending", "stopwatch", "other_clients", "unseen_clients"}
-SHARED |= {"signatures", "handed_over", "active_scopes", "held_back"}
+SHARED |= {"signatures", "handed_over", "active_scopes", "held_back", "late_import"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:
