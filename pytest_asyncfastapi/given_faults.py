@@ -6,6 +6,7 @@ Each is a text in the grammar of faults; one that cannot be is a
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,8 +15,12 @@ import pytest
 from .unseen_clients import in_users_code
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    from .connections.refusing import Refusing
     from .faults import Faults
     from .faults.rule import FaultRule
+    from .findings import Location
     from .options import Settings
     from .state import TestState
     from .upstream.scope import UpstreamScope
@@ -69,6 +74,35 @@ def open_connections(state: TestState, scope: UpstreamScope) -> None:
     )
     connections.activate()
     connections.refresh()
+
+
+def refuse_network(state: TestState) -> Refusing | None:
+    """Refuse connections to the public network; None where the test wants some."""
+    settings = state.settings
+    lets_out = settings.unrouted != "fail" or settings.tapes == "record"
+    if not state.ours or settings.network == "allow" or lets_out:
+        return None
+    from .connections.refusing import Refusing
+
+    def where(frame: FrameType) -> Location | None:
+        from .upstream.record import Recorder
+
+        return Recorder(state.user_code).where(frame)
+
+    def goes_out() -> bool:
+        peer = sys.modules.get(f"{__package__}.upstream.peer")
+        return peer is not None and bool(peer.REAL.get())
+
+    refusing = Refusing(
+        where=where,
+        log=state.watching.refused.add,
+        allowed=settings.passthrough,
+        goes_out=goes_out,
+        warn=settings.network == "warn",
+        test=state.test,
+    )
+    refusing.start()
+    return refusing
 
 
 def add(faults: Faults, settings: Settings, item: pytest.Item) -> dict[str, FaultRule]:

@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from . import given_faults
+from .findings import FindingLog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from .concurrency.load import Load
     from .concurrency.thread_pool import Threads
     from .connections import Connections
+    from .connections.refusing import Refusing
     from .findings import Finding
     from .state import TestState
 
@@ -43,6 +45,8 @@ class Watching:
         self._state = state
         self.watch: ConcurrencyWatch | None = None
         self.connections: Connections | None = None
+        self.refused = FindingLog()
+        self._refusing: Refusing | None = None
         self._in_c = False  # the loop takes its steps in C, where nobody times them
 
     def _mode(self, given: str) -> str:
@@ -55,6 +59,7 @@ class Watching:
 
     def begin(self) -> None:
         """Watch, if anybody will look at what is seen."""
+        self._refusing = given_faults.refuse_network(self._state)
         settings = self._state.settings
         names = _USERS & set(getattr(self._state.item, "fixturenames", ()))
         asked = (settings.leaks, settings.threads)
@@ -99,6 +104,8 @@ class Watching:
 
     def exempt(self, wide: bool) -> bool:
         """What is made from now on lasts longer than the test, or not; returns what held before."""
+        if self._refusing is not None:
+            self._refusing.paused = wide
         before = self.watch is not None and self.watch.exempt
         if self.watch is not None:
             self.watch.exempt = wide
@@ -112,14 +119,16 @@ class Watching:
             self.watch.stop()
         if self.connections is not None:
             self.connections.deactivate()
+        if self._refusing is not None:
+            self._refusing.stop()
 
     def findings(self) -> list[Finding]:
-        """Leaks, and a pool that was exhausted."""
+        """Leaks, a pool that was exhausted, connections to the public network."""
         if self.watch is None:
-            return []
+            return list(self.refused)
         from .concurrency.thread_pool import findings
 
-        found = self.watch.findings()
+        found = [*self.refused, *self.watch.findings()]
         mode = self._mode(self._state.settings.threads)
         if mode != "off":
             found += findings(self.watch.threads.pools, mode, self._state.test)

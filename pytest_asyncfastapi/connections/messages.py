@@ -38,3 +38,35 @@ def no_timeout(
         remedy=around if remedy is None else f"{remedy}, or {around}",
         test=test,
     )
+
+
+def network_refused(
+    host: str,
+    port: object,
+    where: Location | None,
+    activity: str,
+    *,
+    refused: bool,
+    sure: bool,
+    test: str,
+) -> Finding:
+    """A connection to the public network."""
+    place = f"{host}:{port}" if port else host
+    title = f"a connection to {place} was refused: it is in the public network"
+    if not refused:
+        title = f"the test connects to {place}, in the public network"
+    remedy = "a server on loopback or in a private network, or a fake in the place of the client"
+    if str(port) in ("80", "443", "http", "https"):
+        scheme = "http" if str(port) in ("80", "http") else "https"
+        remedy = f'answer the call: upstream.get("{scheme}://{host}/...").respond(...)'
+    return Finding(
+        kind="network",
+        title=title,
+        where=where,
+        activity=activity,
+        why="the test would depend on a server that others run, and may change something there",
+        remedy=remedy,
+        allow=f"asyncfastapi_passthrough = {host}",
+        severity="error" if sure else "warning",
+        test=test,
+    )
