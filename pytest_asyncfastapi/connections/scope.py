@@ -15,6 +15,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from ..activity import ACTIVITY
+from ..context import in_trio
 from ..faults import Hit
 from .intercept import CONNECTIONS, driver_of
 from .link import Link
@@ -160,6 +161,12 @@ class Connections:
         """The rules have changed: which are about which connection?"""
         if not len(self.faults):
             return
+        loop: Any = asyncio._get_running_loop()
+        if loop is not None and not isinstance(loop, asyncio.BaseEventLoop):
+            name = type(loop).__module__.partition(".")[0]
+            self.faults.unseen = f"{name} opens connections in C, where no fault reaches them"
+        elif loop is None and in_trio():
+            self.faults.unseen = "connections on trio are not seen"
         for link in self._links:
             link.rules = self.faults.covering(link.place, "exchange")
         # All are linked: the clock has to know which of them have nothing to bring.

@@ -201,6 +201,7 @@ class ConnectionFaults:
         self._since = since
         self._rules: list[ConnectionRule] = []
         self.seen: set[str] = set()  # the servers that connections were opened to
+        self.unseen = ""  # why no connection of this loop is seen, if so
         self.changed: Callable[[], None] | None = None
 
     def add(
@@ -281,7 +282,7 @@ class ConnectionFaults:
             if rule.phase != "exchange":
                 what = "no connection to it was opened after the fault was added"
             others = ", ".join(sorted(self.seen)) or "none"
-            evidence = f"{what}; connections of this test: {others}"
+            evidence = self.unseen or f"{what}; connections of this test: {others}"
         return Finding(
             kind="unused-fault",
             title=f"connection fault never hit: {rule}",

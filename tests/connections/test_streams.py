@@ -196,3 +196,17 @@ def test_two_connections_at_one_time(faults):
                 await closed(writer)
 
     run(call)
+
+
+@pytest.mark.parametrize(
+    ("library", "why"), [("uvloop", "uvloop opens connections in C"), ("trio", "on trio")]
+)
+def test_where_no_connection_is_seen_the_unused_fault_says_so(faults, library, why):
+    module = pytest.importorskip(library)
+
+    async def call():
+        faults.on("redis://*").reset()
+
+    module.run(call() if library == "uvloop" else call)
+    (finding,) = faults.findings()
+    assert why in finding.evidence
