@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import interleaved, table, versions
 from pytest_asyncfastapi import VirtualClock
-from pytest_asyncfastapi.connections import Connections
+from pytest_asyncfastapi.connections.scope import Connections
 from pytest_asyncfastapi.faults import Faults
 from tests import postgres, redis_server
 

@@ -63,7 +63,7 @@ def open_scope(state: TestState) -> UpstreamScope:
 
 def open_connections(state: TestState, scope: UpstreamScope) -> None:
     """Let faults strike connections to databases, caches and brokers, from now on."""
-    from .connections import Connections
+    from .connections.scope import Connections
 
     connections = state.watching.connections = Connections(
         scope.faults.connections,

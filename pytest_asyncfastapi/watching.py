@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from .concurrency import ConcurrencyWatch
     from .concurrency.load import Load
     from .concurrency.thread_pool import Threads
-    from .connections import Connections
     from .connections.refusing import Refusing
+    from .connections.scope import Connections
     from .findings import Finding
     from .state import TestState
 

@@ -1,6 +1,6 @@
 import pytest
 
-from pytest_asyncfastapi.connections import Connections
+from pytest_asyncfastapi.connections.scope import Connections
 from pytest_asyncfastapi.faults import Faults
 from pytest_asyncfastapi.frames import UserCode
 
