@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nox
 
-from tests import packaged
+from tests import packaged, redis_server
 from tests import postgres as server
 
 nox.options.default_venv_backend = "venv"
@@ -152,14 +152,21 @@ def examples(session: nox.Session) -> None:
 
 @nox.session(python="3.13")
 def postgres(session: nox.Session) -> None:
-    """The shop and the notes on a real PostgreSQL, started for them on a loopback port."""
+    """On a real PostgreSQL, and a Redis where there is one, started for it on loopback ports."""
     if server.programs() is None:
         session.skip(server.MISSING)
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "--group", "examples")
     with server.postgresql() as url:
-        env = {"SHOP_POSTGRESQL_URL": url, "NOTES_POSTGRESQL_URL": url}
-        session.run("pytest", "-q", "tests/examples/test_postgresql.py", env=env)
+        env = {"SHOP_POSTGRESQL_URL": url, "NOTES_POSTGRESQL_URL": url, "POSTGRESQL_URL": url}
+        tests = ("tests/examples/test_postgresql.py", "tests/connections/test_postgresql.py")
+        session.run("pytest", "-q", *tests, env=env)
+    if redis_server.program() is None:
+        session.warn(redis_server.MISSING)
+        return
+    with redis_server.redis() as port:
+        tests = ("tests/connections/test_redis.py",)
+        session.run("pytest", "-q", *tests, env={"REDIS_PORT": str(port)})
 
 
 @nox.session(python="3.13")

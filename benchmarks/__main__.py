@@ -24,6 +24,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "guard-cost": ("-c", _PRINT_MAIN, "benchmarks.requests"),
     "start-up": ("-c", _PRINT_MAIN, "benchmarks.startup"),
     "upstream": ("-c", _PRINT_MAIN, "benchmarks.upstream"),
+    "connections": ("-c", _PRINT_MAIN, "benchmarks.connections"),
     "virtual-time": ("-c", _PRINT_MAIN, "benchmarks.virtual_time"),
     "clock-cost": ("-m", "benchmarks.clock.costs"),
     "sweeps": ("-c", _PRINT_MAIN, "benchmarks.sweeps"),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .births import birth_of
 from .frames import UserCode
+from .waiters import circle, waits_among
 
 if TYPE_CHECKING:
     import types
@@ -28,6 +29,7 @@ _LINKS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "
 # Opaque helpers of the interpreter; what they wrap shows only to the collector.
 _WRAPPERS = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
 _LIMIT = 200
+_NAMES = 3  # of the tasks that one waits for
 # Where every task of trio's is suspended: says nothing.
 _TRAPS = "trio._core._traps"
 
@@ -81,18 +83,36 @@ def describe_each(tasks: Iterable[Any], current: Any = None, *, of_users: bool =
 
     The user's lines are shown with their source, outermost first; of other
     people's code only the innermost call is named. The task that is running
-    right now comes first and is marked so. Where it was watched, the place
+    right now comes first and is marked so; of another one it is said for which
+    tasks it waits, where that is known. Where it was watched, the place
     that created the task stands below. `of_users` leaves out the tasks in which
     nothing of the user's runs. A task is whatever has `get_name()` and
     `get_coro()`.
     """
     users = UserCode(os.getcwd())
+    ordered = sorted(tasks, key=lambda task: (task is not current, _age(task)))
+    waits = waits_among(ordered)
     blocks = [
-        _describe(task.get_name(), frames, users, birth_of(task), running=task is current)
-        for task in sorted(tasks, key=lambda task: (task is not current, _age(task)))
+        _describe(
+            task.get_name(), frames, users, birth_of(task), _verb(task, current, waits.get(task))
+        )
+        for task in ordered
         if _any_owned(frames := frames_of(task), users) or not of_users
     ]
+    if each_other := circle(waits):
+        names = " waits for ".join(repr(task.get_name()) for task in each_other)
+        blocks.insert(0, f"Tasks wait for each other: {names}.")
     return "\n".join(blocks) or "no task is left"
+
+
+def _verb(task: Any, current: Any, awaited: list[Any] | None = None) -> str:
+    if task is current:
+        return "is running"
+    if not awaited:
+        return "waits"
+    names = ", ".join(repr(each.get_name()) for each in awaited[:_NAMES])
+    more = f" and {len(awaited) - _NAMES} more" if len(awaited) > _NAMES else ""
+    return f"waits for {names}{more}"
 
 
 def _any_owned(frames: list[types.FrameType], users: UserCode) -> bool:
@@ -111,9 +131,7 @@ def describe_trio_tasks() -> str:
         waiting.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
         frames = frames_of(task)
         if _any_owned(frames, users):
-            blocks.append(
-                _describe(task.name, frames, users, birth_of(task), running=task is current)
-            )
+            blocks.append(_describe(task.name, frames, users, birth_of(task), _verb(task, current)))
     return "\n".join(blocks) or "no task of yours is left"
 
 
@@ -146,11 +164,10 @@ def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
 
 
 def _describe(
-    name: str, frames: list[types.FrameType], users: UserCode, birth: Birth | None, *, running: bool
+    name: str, frames: list[types.FrameType], users: UserCode, birth: Birth | None, verb: str
 ) -> str:
     if not frames:
         return f"{name!r} has not started or has no Python frames"
-    verb = "is running" if running else "waits"
     lines = [f"{name!r} {verb}:"]
     mine = [frame for frame in frames if users.owns_frame(frame)]
     for frame in mine or frames[:1]:

@@ -129,7 +129,11 @@ def _is_routed(state: TestState, sent: Any) -> bool:
 @pytest.fixture
 def upstream(request: pytest.FixtureRequest) -> Upstream:
     """A respx router for the httpx (and httpx2) calls that the app makes."""
-    return _state(request).scope.open_router()
+    from .opening import open_app
+
+    router = _state(request).scope.open_router()
+    router.open_app = open_app
+    return router
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Each is a text in the grammar of faults; one that cannot be is a
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -14,8 +15,12 @@ import pytest
 from .unseen_clients import in_users_code
 
 if TYPE_CHECKING:
+    from types import FrameType
+
+    from .connections.refusing import Refusing
     from .faults import Faults
     from .faults.rule import FaultRule
+    from .findings import Location
     from .options import Settings
     from .state import TestState
     from .upstream.scope import UpstreamScope
@@ -24,6 +29,7 @@ if TYPE_CHECKING:
 def asks(state: TestState) -> bool:
     """Does a test ask for routes or faults before it begins?"""
     asked = bool(state.fixtures & {"upstream", "faults"}) or bool(state.settings.fault)
+    asked = asked or (state.ours and state.settings.app_scope != "function")
     return asked or state.item.get_closest_marker("faults") is not None
 
 
@@ -47,7 +53,56 @@ def open_scope(state: TestState) -> UpstreamScope:
     if state.recording is not None:
         scope.recorder.count_from(state.recording.zeros)
     faults.dependencies.changed = state.place_gates
+    wide = state.settings.app_scope != "function"  # what is opened now is there in later tests
+    if wide or "faults" in state.fixtures:
+        open_connections(state, scope)
+    else:
+        faults.connections.changed = lambda: open_connections(state, scope)
     return scope
+
+
+def open_connections(state: TestState, scope: UpstreamScope) -> None:
+    """Let faults strike connections to databases, caches and brokers, from now on."""
+    from .connections.scope import Connections
+
+    connections = state.watching.connections = Connections(
+        scope.faults.connections,
+        where=scope.recorder.where,
+        patience=lambda: scope.patience(),  # noqa: PLW0108 - it is set after this
+        log=scope.judge.log.add,
+        test=state.test,
+    )
+    connections.activate()
+    connections.refresh()
+
+
+def refuse_network(state: TestState) -> Refusing | None:
+    """Refuse connections to the public network; None where the test wants some."""
+    settings = state.settings
+    lets_out = settings.unrouted != "fail" or settings.tapes == "record"
+    if not state.ours or settings.network == "allow" or lets_out:
+        return None
+    from .connections.refusing import Refusing
+
+    def where(frame: FrameType) -> Location | None:
+        from .upstream.record import Recorder
+
+        return Recorder(state.user_code).where(frame)
+
+    def goes_out() -> bool:
+        peer = sys.modules.get(f"{__package__}.upstream.peer")
+        return peer is not None and bool(peer.REAL.get())
+
+    refusing = Refusing(
+        where=where,
+        log=state.watching.refused.add,
+        allowed=settings.passthrough,
+        goes_out=goes_out,
+        warn=settings.network == "warn",
+        test=state.test,
+    )
+    refusing.start()
+    return refusing
 
 
 def add(faults: Faults, settings: Settings, item: pytest.Item) -> dict[str, FaultRule]:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from .await_chains import frames_of
 from .births import birth_of
+from .waiters import tasks_awaiting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from types import CodeType, FrameType
 
     from .births import Birth
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _ADDED = "_asyncfastapi_birth"
 _POLLS, _POLL = 200, 0.001  # times, and seconds of real time, in a worker thread
+_FEW = 5  # times, for a job that perhaps no loop waits for
 
 
 def note_background_tasks(patch: Callable[..., None], birth: Callable[[Any], Any]) -> None:
@@ -50,7 +52,7 @@ def line_of(frame: FrameType | None, user: UserCode) -> tuple[CodeType, int] | N
             return found
         job = _job_of(frame)
         if job is not None:
-            task = _waiting_for(job)
+            task = job()
             return None if task is None else _line_in(task, user)
         frame = frame.f_back
     return None
@@ -81,38 +83,40 @@ def _added(frame: FrameType) -> tuple[CodeType, int] | None:
     return of_birth(getattr(frame.f_locals.get("self"), _ADDED, None))
 
 
-def _job_of(frame: FrameType) -> Callable[[], Iterator[Any]] | None:
-    """If this frame is the first of a worker thread: who gives the tasks that wait for its job."""
+def _job_of(frame: FrameType) -> Callable[[], Any] | None:
+    """If this frame is the first of a worker thread: the task that waits for its job."""
     module, name = frame.f_globals.get("__name__"), frame.f_code.co_name
     if (module, name) == ("anyio._backends._asyncio", "run"):
         future = frame.f_locals.get("future")
-        return lambda: _awaiting(future)
+        return lambda: _waiting_for(lambda: future)
     if (module, name) == ("concurrent.futures.thread", "run"):
         job = getattr(frame.f_locals.get("self"), "future", None)
         if job is None:
             return None  # from Python 3.14 on a worker has a context, whose `run` is further in
-        return lambda: _awaiting(_asyncio_future(job))
+        return lambda: _waiting_for(lambda: _asyncio_future(job))
     if (module, name) == ("trio._threads", "worker_fn"):
         register = frame.f_locals.get("task_register", ())
         return lambda: _suspended(register)
     return None
 
 
-def _waiting_for(job: Callable[[], Iterator[Any]]) -> Any:
-    """The task that waits for it; the thread may be faster than the task comes to its `await`."""
-    # From Python 3.14 on each thread alone knows its current task: it is asked less often.
-    alone = sys.version_info >= (3, 14)
-    for _ in range(_POLLS // 10 if alone else _POLLS):
-        stepping = alone or bool(getattr(asyncio.tasks, "_current_tasks", None))
-        for task in job():
+def _waiting_for(future_of_job: Callable[[], Any]) -> Any:
+    """The task of asyncio's that waits for a job.
+
+    The thread may be faster than the loop comes to make a future of the job, and than the task
+    comes to its `await`.
+    """
+    for tried in range(_POLLS):
+        future = future_of_job()
+        for task in tasks_awaiting(future):
             return task
-        if not stepping:
+        if tried >= _FEW if future is None else asyncio.current_task(future.get_loop()) is None:
             return None
         time.sleep(_POLL)
     return None
 
 
-def _suspended(register: Any) -> Iterator[Any]:
+def _suspended(register: Any) -> Any:
     """The task of trio's in this register, once it stands at its `await`."""
     for task in register:
         for _ in range(_POLLS):
@@ -120,7 +124,8 @@ def _suspended(register: Any) -> Iterator[Any]:
                 break
             time.sleep(_POLL)
         if task is not None:
-            yield task
+            return task
+    return None
 
 
 def _asyncio_future(job: Any) -> Any:
@@ -130,11 +135,3 @@ def _asyncio_future(job: Any) -> Any:
             if asyncio.isfuture(cell.cell_contents):
                 return cell.cell_contents
     return None
-
-
-def _awaiting(future: Any) -> Iterator[Any]:
-    """The tasks that await this future, by themselves or in `gather()`."""
-    for task in asyncio.all_tasks(future.get_loop()) if asyncio.isfuture(future) else ():
-        waiter = getattr(task, "_fut_waiter", None)
-        if waiter is future or future in (getattr(waiter, "_children", None) or ()):
-            yield task

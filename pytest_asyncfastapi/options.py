@@ -62,6 +62,7 @@ class Settings:
     shards: int = 1
     shard: tuple[int, int] = (1, 1)
     sweep_budget: float = 0.0
+    network: str = "refuse"
     unrouted: str = "fail"
     passthrough: tuple[str, ...] = ()
     tapes: str = "replay"
@@ -267,11 +268,15 @@ OPTIONS = (
     ),
     Option(
         "sweep_budget",
-        "how long the sweep of one test may take, in real time (default 0: as long as it takes); "
-        "then it ends with what is known",
+        "how long the sweep of one test may take, in real time (default 0: without a limit)",
         seconds,
         metavar="DURATION",
         marker=False,
+    ),
+    Option(
+        "network",
+        "connections to the public network: refuse (default), warn or allow",
+        _one_of("refuse", "warn", "allow"),
     ),
     Option(
         "unrouted",
@@ -280,7 +285,7 @@ OPTIONS = (
     ),
     Option(
         "passthrough",
-        "hosts that the app may really call, separated by commas: 'localhost,127.0.0.1'",
+        "hosts that the app may really call or connect to, separated by commas",
         _hosts,
         metavar="HOSTS",
     ),
@@ -309,14 +314,8 @@ OPTIONS = (
     ),
     Option("json", "write all that was seen, as JSON", _text, metavar="FILE", marker=False),
     Option("html", "write a page to read and to search", _text, metavar="FILE", marker=False),
-    Option(
-        "trace",
-        "write each test's timeline, for https://ui.perfetto.dev or chrome://tracing",
-        _text,
-        metavar="FILE",
-        marker=False,
-    ),
-    Option("sarif", "write the findings for code scanning", _text, metavar="FILE", marker=False),
+    Option("trace", "write timelines for ui.perfetto.dev", _text, metavar="FILE", marker=False),
+    Option("sarif", "write findings for code scanning", _text, metavar="FILE", marker=False),
     Option(
         "github",
         "auto: annotations and a step summary, in GitHub Actions (default); off: neither",

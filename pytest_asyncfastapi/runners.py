@@ -175,12 +175,14 @@ def _deadlock_fails(state: TestState) -> Iterator[None]:
 def _cancelled_on_asyncio(state: TestState, task: Any) -> Iterator[None]:
     import asyncio
 
+    from .waiters import cancel
+
     cancelled = False
 
     def on_deadlock(text: str) -> None:
         nonlocal cancelled
         cancelled, state.deadlock = True, text
-        task.cancel()
+        cancel(task)
 
     state.on_deadlock = on_deadlock
     try:

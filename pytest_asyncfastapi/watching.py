@@ -1,4 +1,4 @@
-"""What a test has of the concurrency room: its watch, its deadline, its loads.
+"""What a test has of `concurrency/` and `connections/`: its watch, its deadline, its loads.
 
 Beside `state.py`, which holds one for each test; imports the room when a test
 needs it.
@@ -14,6 +14,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from . import given_faults
+from .findings import FindingLog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from .concurrency import ConcurrencyWatch
     from .concurrency.load import Load
     from .concurrency.thread_pool import Threads
+    from .connections.refusing import Refusing
+    from .connections.scope import Connections
     from .findings import Finding
     from .state import TestState
 
@@ -41,6 +44,9 @@ class Watching:
     def __init__(self, state: TestState) -> None:
         self._state = state
         self.watch: ConcurrencyWatch | None = None
+        self.connections: Connections | None = None
+        self.refused = FindingLog()
+        self._refusing: Refusing | None = None
         self._in_c = False  # the loop takes its steps in C, where nobody times them
 
     def _mode(self, given: str) -> str:
@@ -53,6 +59,7 @@ class Watching:
 
     def begin(self) -> None:
         """Watch, if anybody will look at what is seen."""
+        self._refusing = given_faults.refuse_network(self._state)
         settings = self._state.settings
         names = _USERS & set(getattr(self._state.item, "fixturenames", ()))
         asked = (settings.leaks, settings.threads)
@@ -97,6 +104,8 @@ class Watching:
 
     def exempt(self, wide: bool) -> bool:
         """What is made from now on lasts longer than the test, or not; returns what held before."""
+        if self._refusing is not None:
+            self._refusing.paused = wide
         before = self.watch is not None and self.watch.exempt
         if self.watch is not None:
             self.watch.exempt = wide
@@ -108,14 +117,18 @@ class Watching:
             if not judge:
                 self.watch.leaks = "off"
             self.watch.stop()
+        if self.connections is not None:
+            self.connections.deactivate()
+        if self._refusing is not None:
+            self._refusing.stop()
 
     def findings(self) -> list[Finding]:
-        """Leaks, and a pool that was exhausted."""
+        """Leaks, a pool that was exhausted, connections to the public network."""
         if self.watch is None:
-            return []
+            return list(self.refused)
         from .concurrency.thread_pool import findings
 
-        found = self.watch.findings()
+        found = [*self.refused, *self.watch.findings()]
         mode = self._mode(self._state.settings.threads)
         if mode != "off":
             found += findings(self.watch.threads.pools, mode, self._state.test)

@@ -16,6 +16,9 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from typing import Any
+
+from tests import mach
 
 SYSTEM = os.environ.get("PORTABLE", "darwin")
 FIRST = (
@@ -53,8 +56,12 @@ if SYSTEM == "win32":
     for _name in ("resource", "fcntl", "termios", "pwd", "grp"):
         sys.modules[_name] = None  # type: ignore[assignment]
 else:
+    import ctypes
     import resource
 
     if hasattr(resource, "RUSAGE_THREAD"):
         del resource.RUSAGE_THREAD
+    _library: Any = ctypes.CDLL  # an attribute of it is one of every library
+    _library.pthread_mach_thread_np = mach.LIBRARY.pthread_mach_thread_np
+    _library.thread_info = mach.LIBRARY.thread_info
 sys.platform = SYSTEM

@@ -174,8 +174,6 @@ class Hub:
             with self.aside():
                 if only_polls(judged.name, frame):
                     return False
-        if judged is not entry and judged.judge == "wait" and kernel.times_asleep() < 0:
-            return False  # it hardly ever waits, and nobody could tell that from a busy machine
         pending = Pending(judged, identity(callee), frame)
         known: list[Seen] | None = None
         if judged.judge == "wait":

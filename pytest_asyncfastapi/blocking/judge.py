@@ -11,6 +11,7 @@ import _thread
 import io
 import os
 import pathlib
+import select
 import socket
 import stat
 import sys
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
 
 _fstat = os.fstat
 _get_blocking = getattr(os, "get_blocking", None)
-_gettimeout = _socket.socket.gettimeout
+_gettimeout, _fileno = _socket.socket.gettimeout, _socket.socket.fileno
+_poll: Any = getattr(select, "poll", None)  # on Windows there is none
+_select = select.select
 _socket_kind: Any = _socket.socket.type  # a member of the C type: reads the field, runs no code
 _LOCK = _thread.LockType
 _RLOCK: Any = type(threading.RLock())
@@ -57,8 +60,21 @@ def _socket_blocks(entry: Entry, sock: Any) -> Entry | None:
         return None
     if _socket_kind.__get__(sock) == _DATAGRAM and entry.name.endswith(_SENDS):
         # It is handed to the kernel, and that is all, unless the kernel has no room for it.
-        return replace(entry, judge="wait")
+        return None if _has_room(sock) else replace(entry, judge="wait")
     return entry
+
+
+def _has_room(sock: Any) -> bool:
+    """Does the kernel take a datagram at once? A unix socket without a peer always says so."""
+    number = _fileno(sock)
+    try:
+        if _poll is None:
+            return bool(_select((), (number,), (), 0)[1])
+        poll = _poll()
+        poll.register(number, select.POLLOUT)
+        return bool(poll.poll(0))
+    except (OSError, ValueError):  # a closed one fails at once
+        return True
 
 
 def _tls_blocks(entry: Entry, ssl_object: Any) -> Entry | None:

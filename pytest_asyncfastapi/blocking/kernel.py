@@ -1,8 +1,8 @@
 """What the operating system says about a thread: computing, waiting, or pushed aside.
 
 On Linux the scheduler's own figures are read from /proc; elsewhere only the
-thread's CPU clock is known, on macOS and Windows to the thread itself alone,
-and what is not known is 0 or "". This module knows nothing of loops or findings.
+thread's CPU clock is known, on Windows to the thread itself alone, and what
+is not known is 0 or "". This module knows nothing of loops or findings.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ import _thread
 import os
 import platform
 import sys
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .. import stopwatch
+from .cpu_clock import clock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -157,7 +157,7 @@ class ThreadFigures:
     """Where to read the figures of one thread, from any thread."""
 
     def __init__(self, ident: int, tid: int) -> None:
-        self._clock = _cpu_clock(ident)
+        self._clock = clock_of(ident)
         self._scheduler, self._status = _Source(tid, "schedstat"), _Source(tid, "status")
         self._tid = tid
 
@@ -176,12 +176,9 @@ class ThreadFigures:
         return Snapshot(perf_counter(), cpu, events=OVERHEAD.events)
 
     def _cpu(self) -> float | None:
-        if self._clock is None:
-            return thread_time() if _thread.get_native_id() == self._tid else None
-        try:
-            return time.clock_gettime(self._clock)
-        except (OSError, AttributeError):
-            return None
+        if self._clock is not None:
+            return self._clock()
+        return thread_time() if _thread.get_native_id() == self._tid else None
 
     def sleeping_in(self) -> str:
         """The system call in which the thread sleeps now, or "" when it runs or nobody says."""
@@ -208,13 +205,6 @@ def begun() -> Snapshot | None:
         return None
     switches = int(_rusage().ru_nvcsw)
     return Snapshot(perf_counter(), cpu, 0.0, switches, True, OVERHEAD.events)
-
-
-def _cpu_clock(ident: int) -> int | None:
-    try:
-        return time.pthread_getcpuclockid(ident)
-    except (AttributeError, OSError):
-        return None
 
 
 def pages_read() -> int:

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING
 
 from .kernel import perf_counter
+from .lazy_imports import besides
 from .records import BlockingCall, BlockingPolicy, Weight
 from .verdict import allow_line, strength, weigh
 
@@ -135,6 +136,7 @@ class Record:
     def frozen(self, policy: BlockingPolicy, user: UserCode | None = None) -> BlockingCall:
         """The record as a fact, weighed by the policy."""
         severity, main = self._weighed(policy)
+        remedy = main.remedy
         name, args = self.name, self.args if main is self.first else ""
         if main.category not in _WHOLE:
             inner = next((part.name for part in (main, *self.parts) if part.name), name)
@@ -143,6 +145,7 @@ class Record:
             name = f"import {self.args.strip(chr(39))}"
             if self.scene.deferred:
                 name = f"lazy {name}"
+                remedy += "" if user is None else besides(user)
         return BlockingCall(
             name=name,
             args="" if self.category == "import" else args,
@@ -155,7 +158,7 @@ class Record:
             witness=self.witness,
             severity=severity,
             allow=allow_line(main.category, self.scene),
-            remedy=_fill(main.remedy, args),
+            remedy=_fill(remedy, args),
             test=self.test,
             created="" if self.birth is None or user is None else self.birth.told(user),
             at=self.at,

@@ -48,7 +48,8 @@ class ProfileTap:
         current = sys.getprofile()
         if current is self._hook or not self._live:
             return
-        if current is not None:
+        # A thread that lives on has the hook of an earlier guard: not somebody else's.
+        if current is not None and getattr(current, "__module__", "") != __name__:
             self._before[threading.get_ident()] = current
         sys.setprofile(self._hook)
 

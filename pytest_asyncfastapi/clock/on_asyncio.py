@@ -89,7 +89,8 @@ class OnAsyncio:
         return f"<OnAsyncio {self.timeline!r}, {self.pace!r}>"
 
 
-def _check(loop: Any) -> None:
+def check_selector(loop: Any) -> None:
+    """Raises `ClockError`, with a remedy, for a loop whose time cannot be virtual."""
     if not hasattr(getattr(loop, "_selector", None), "get_map"):
         name = f"{type(loop).__module__}.{type(loop).__qualname__}"
         if "Proactor" in name:
@@ -102,6 +103,10 @@ def _check(loop: Any) -> None:
             f"virtual time needs asyncio's own event loop; {name} (uvloop?) does not show "
             "when it is idle: remove it for this test or don't ask for `clock`"
         )
+
+
+def _check(loop: Any) -> None:
+    check_selector(loop)
     other = getattr(loop._selector.select, "__self__", None)
     if isinstance(other, VirtualSelect) and other.on:
         raise RuntimeError(f"another clock is already installed on {loop!r}; one clock a loop")

@@ -271,7 +271,7 @@ def _ready_check(runner: Any) -> Callable[[], bool]:
     if poller is None or not hasattr(selectors, "PollSelector"):
         raise ClockError(
             "virtual time on trio needs epoll or kqueue, which this platform has not: run this "
-            "test on the asyncio backend"
+            "test on the asyncio backend (on Windows with asyncio.SelectorEventLoop)"
         )
     # By way of `selectors`: that is what a blocking guard takes for an event loop that waits.
     asker = selectors.PollSelector()

@@ -13,6 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..held_back import behind, has_nothing_to_bring
 from .threads import STDLIB, owner_of
 
 if TYPE_CHECKING:
@@ -92,7 +93,11 @@ class Sockets:
     def outside(self, descriptors: Iterable[Descriptor]) -> list[Descriptor]:
         """Those that another process or thread may write to, listeners left out."""
         known = list(descriptors)
-        return [one for one in known if not one.listens and not is_local(one, known)]
+        return [
+            one
+            for one in known
+            if not (one.listens or has_nothing_to_bring(one.fd) or is_local(one, known))
+        ]
 
 
 def _is_open(transport: Any, fd: int) -> bool:
@@ -104,7 +109,7 @@ def _owner(data: Any) -> str:
     """Whose code is called when a descriptor is ready."""
     reader, writer = data
     callback = getattr(reader or writer, "_callback", None)
-    protocol = getattr(getattr(callback, "__self__", None), "_protocol", None)
+    protocol = behind(getattr(getattr(callback, "__self__", None), "_protocol", None))
     module = type(protocol).__module__ if protocol is not None else None
     return owner_of(module or getattr(callback, "__module__", None) or "asyncio")
 

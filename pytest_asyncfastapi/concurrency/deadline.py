@@ -10,12 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import os
 import sys
 import threading
 import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from .. import waiters
 from ..await_chains import describe_tasks, describe_trio_tasks
 from ..ending import keep_for_ever
 from ..frames import is_ours
@@ -47,6 +49,7 @@ class Deadline:
         self._over = threading.Event()
         self._heard = threading.Event()
         self._thread = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
         self._tries = 0
 
@@ -60,6 +63,7 @@ class Deadline:
     async def _on_asyncio(self, body: Awaitable[Any]) -> Any:
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
+        self._loop = loop
         cancelled = task.cancelling()
 
         def expire() -> None:
@@ -69,7 +73,7 @@ class Deadline:
 
         def cancel() -> None:
             self._tries += 1
-            task.cancel()
+            waiters.cancel(task)
             loop_call_later(_GRACE, again)
 
         def again() -> None:
@@ -183,11 +187,18 @@ class Deadline:
                 f"can be cancelled. The thread was interrupted here:\n{stack}"
                 "Fix: call nothing in a coroutine that waits or computes without an await."
             )
-            self._dump(self.report)
+            self._dump(self.report + self._from_outside())
             # Seen by the interpreter between two instructions; a call in C ends first.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread), ctypes.py_object(DeadlineInterrupt)
             )
+
+    def _from_outside(self) -> str:
+        """What can be done as long as the process hangs."""
+        if self._loop is None or sys.version_info < (3, 14):
+            return ""
+        command = f"python -m asyncio pstree {os.getpid()}"
+        return f"\nIf it does not end, its tasks can be seen from outside: {command}"
 
     def _end(self) -> None:
         with self._lock:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..await_chains import describe_each
 from ..clock import ClockError
+from ..clock.on_asyncio import check_selector
 from ..clock.selector import VirtualSelect
 from ..tasks import NOT_EAGER
 from .schedule_jobs import Jobs
@@ -44,6 +45,7 @@ class OnLoop:
     ) -> None:
         select = virtual_select(loop)
         if select is None:
+            check_selector(loop)
             raise ClockError("schedules are explored in virtual time only: install a clock first")
         if isinstance(loop._ready, Lanes):
             raise RuntimeError("a schedule is being explored on this loop already; one at a time")

@@ -259,11 +259,12 @@ def _trace(result: Result) -> str:
 
 
 def _refused(test: str, why: str, *, required: bool) -> Finding:
+    why, _, remedy = why.partition(". Fix: ")
     return Finding(
         kind="schedules.refused",
         title=f"no other order could be tried: {why}",
         why="what has not been run has not been tested",
-        remedy="run this test on asyncio's own loop (anyio_backend = 'asyncio')"
+        remedy=(remedy or "run this test on asyncio's own loop (anyio_backend = 'asyncio')")
         + (", or remove the marker" if required else ""),
         severity="error" if required else "warning",
         test=test,

@@ -254,6 +254,11 @@ class DependencyFaults:
             test=self._test,
         )
 
+    def renew(self, seed: int | None) -> None:
+        """Begin again, as if none had been used."""
+        for rule in self._rules:
+            rule.renew(seed)
+
     def clear(self) -> None:
         """Forget all rules."""
         self._rules.clear()

@@ -244,10 +244,11 @@ class Effect:
         return replace(self, spread=()).timed(**found)
 
     def __str__(self) -> str:
-        return ", ".join(_words(self)) or "latency=0s"
+        return ", ".join(words(self)) or "latency=0s"
 
 
-def _words(effect: Effect) -> Iterable[str]:
+def words(effect: Effect) -> Iterable[str]:
+    """What it does, in words of the grammar."""
     spread = dict(effect.spread)
     for name in DELAYS:
         value = spread.get(name) or getattr(effect, name)

@@ -15,6 +15,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .connections import Server, is_connection, wrong
 from .dependency import PREFIX
 from .effect import CHANGES, DELAYS, ENDINGS, Effect
 from .errors import FaultSpecError
@@ -178,6 +179,8 @@ def _check_place(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
             raise FaultSpecError(
                 spec, seen["raises"].at, f"'raises' goes with a dependency: '{PREFIX}pkg.mod:name'"
             )
+        if is_connection(result.pattern):
+            _check_connection(spec, result, seen)
         return
     name = result.pattern.removeprefix(PREFIX)
     if not all(part.strip() for part in name.partition(":")):
@@ -187,6 +190,17 @@ def _check_place(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
         if word not in ("latency", "raises", "optional") and word not in SCHEDULES:
             problem = f"{item.word!r} is not a fault of a dependency: write latency= or raises="
             raise FaultSpecError(spec, item.at, problem)
+
+
+def _check_connection(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
+    try:
+        Server(result.pattern)
+    except ValueError as error:
+        raise FaultSpecError(spec, 0, str(error)) from None
+    word, problem = wrong(result.pattern, result.effect)
+    if word:
+        at = next((item.at for name, item in seen.items() if name.startswith(word)), 0)
+        raise FaultSpecError(spec, at, problem)
 
 
 def raised(spec: FaultSpec) -> Any:

@@ -13,17 +13,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from .builder import FaultPoint
-from .client import ClientFaults
-from .dependency import PREFIX, DependencyFaults, DependencyPoint
+from .connections import Server, is_connection
+from .dependency import PREFIX, DependencyPoint
 from .effect import Effect, together
 from .forgotten import Forgotten
 from .grammar import FaultSpec, parse, raised
+from .parts import Parts
 from .plan import Plan, unused
 from .rule import FaultRule, Where
 from .setting import NO_POOL, UNKNOWN
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from ..findings import Finding
     from ..frames import UserCode
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 SWEEP = "the sweep"
 
 
-class Faults:
+class Faults(Parts):
     """The faults of one test: `faults.on("https://pay.example/*").latency("3s")`.
 
     Every draw comes from a stream derived from (seed, test, rule), so the same
@@ -42,38 +43,15 @@ class Faults:
     """
 
     def __init__(self, seed: int = 0, test: str = "", *, user_code: UserCode | None = None) -> None:
-        self.seed = seed
-        self.test = test
-        self.user_code = user_code
-        self.needs_clock: Callable[[], None] | None = None
+        super().__init__(seed, test, user_code)
         self._own: list[FaultRule] = []
         self._given: list[FaultRule] = []
         self._same: dict[str, int] = {}
         self._forgotten = Forgotten()
-        self._client: ClientFaults | None = None
-        self._dependencies: DependencyFaults | None = None
         self._lasting: int | None = None  # how many of its own rules outlive a `renew()`
         self._out: dict[int, tuple[list[FaultRule], Pool]] = {}
         self._began = time.monotonic()
         self._trio_began: dict[str, float] = {}
-
-    @property
-    def client(self) -> ClientFaults:
-        """Faults on the requests that the test makes: `faults.client.disconnect(after="50ms")`."""
-        if self._client is None:
-            self._client = ClientFaults(
-                self.seed, self.test, self.user_code, self._wait, self._since
-            )
-        return self._client
-
-    @property
-    def dependencies(self) -> DependencyFaults:
-        """All faults in the app's dependencies."""
-        if self._dependencies is None:
-            self._dependencies = DependencyFaults(
-                self.seed, self.test, self.user_code, self._wait, self._since
-            )
-        return self._dependencies
 
     def dependency(self, dependency: Any) -> DependencyPoint:
         """Say in which dependency of the app: `faults.dependency(get_db).latency("2s")`."""
@@ -85,8 +63,11 @@ class Faults:
         return watched
 
     def on(self, pattern: Any) -> FaultPoint:
-        """Say where: a URL glob (`"*"` is every call), a respx route or pattern."""
-        where = Where(pattern)
+        """Say where: a URL glob (`"*"` is every HTTP call), a respx route or pattern.
+
+        Or the address of another server: `"redis://*"`, `"postgresql://db:5432"`, `"tcp://db:1"`.
+        """
+        where = _where(pattern)
         call = f"faults.on({where.text!r})"
         point: FaultPoint = self._forgotten.watch(
             call,
@@ -110,7 +91,7 @@ class Faults:
 
     def give(self, pattern: Any, effect: Effect, *, origin: str) -> FaultRule:
         """Add a rule that need not strike and that the test has not written; where as for `on`."""
-        return self._add(Where(pattern), effect, True, origin=origin)
+        return self._add(_where(pattern), effect, True, origin=origin)
 
     def add_spec(
         self, text: str | FaultSpec, *, optional: bool = False, origin: str = "marker"
@@ -132,9 +113,13 @@ class Faults:
         return rule
 
     def _add_to_calls(self, spec: FaultSpec, optional: bool, origin: str) -> FaultRule:
-        return self._add(Where(spec.pattern), spec.effect, optional or spec.optional, origin=origin)
+        return self._add(
+            _where(spec.pattern), spec.effect, optional or spec.optional, origin=origin
+        )
 
     def _add(self, where: Where, effect: Effect, optional: bool, *, origin: str = "") -> FaultRule:
+        if isinstance(where, Server):
+            return self.connections.add(where, effect, optional, origin=origin)
         text = f"{where.text}: {effect}"
         nth = self._same[text] = self._same.get(text, 0) + 1
         added = None
@@ -228,7 +213,7 @@ class Faults:
         self._wants_clock(effect)
         return Plan(effect, tuple(struck), plan.account)
 
-    def _since(self, now: float | None, clock: str) -> float:
+    def _since(self, now: float | None, clock: str = "") -> float:
         # trio's clock starts at a random number, so its first reading is its zero.
         if now is None:
             return 0.0
@@ -249,10 +234,6 @@ class Faults:
         if effect.takes_time:
             self._wait()
 
-    def _wait(self) -> None:
-        if self.needs_clock is not None:
-            self.needs_clock()
-
     @property
     def in_bodies(self) -> bool:
         """Does it matter to one of the rules whether an answer has a body?"""
@@ -261,8 +242,8 @@ class Faults:
     @property
     def is_random(self) -> bool:
         """Does a draw decide whether one of the rules strikes, or for how long?"""
-        rules = (*self, *self.client, *self.dependencies)
-        return any(rule.is_random or rule.effect.spread for rule in rules)
+        others = (rule for part in self._parts.values() for rule in part)
+        return any(rule.is_random or rule.effect.spread for rule in (*self, *others))
 
     def renew(self, seed: int | None, now: float) -> None:
         """Begin again: counts, windows (from `now` on) and draws (of `seed`, if given).
@@ -278,19 +259,21 @@ class Faults:
         self._began = now
         self._trio_began.clear()
         self._out.clear()
-        for rule in (*self, *(self._dependencies or ())):
+        for rule in self:
             rule.renew(seed)
-        if self._client is not None:
-            self._client.renew(seed)
+        for part in self._parts.values():
+            part.renew(seed)
 
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Rules that are given (not the test's own) in this block are taken back at its end."""
         given, same = list(self._given), dict(self._same)
+        take_back = self.connections.lend()
         try:
             yield
         finally:
             self._given[:], self._same = given, same
+            take_back()
 
     @property
     def fill_pools(self) -> bool:
@@ -305,8 +288,7 @@ class Faults:
         # A draw that spared every call is luck, not a mistake: the rule was asked.
         return [
             *self._forgotten.findings(self.test),
-            *(self._client.findings() if self._client is not None else ()),
-            *(self._dependencies.findings() if self._dependencies is not None else ()),
+            *(finding for part in self._parts.values() for finding in part.findings()),
             *(
                 unused(rule, self.test)
                 for rule in self
@@ -322,3 +304,7 @@ class Faults:
 
     def __repr__(self) -> str:
         return f"<Faults seed={self.seed} rules={len(self)}>"
+
+
+def _where(pattern: Any) -> Where:
+    return Server(pattern) if is_connection(pattern) else Where(pattern)

@@ -32,6 +32,7 @@ _RULES = {
     "unrouted": "An upstream call that no route of the test answers.",
     "unused-fault": "A fault of the test that never struck.",
     "unused-route": "A route of the test that was never called.",
+    "network": "A test connects to the public network.",
     "no-timeout": "An upstream call without a timeout may never end.",
 }
 

@@ -101,11 +101,12 @@ class _WayOut:
     async def _to_the_network(self, sent: Sent) -> Any:
         """Nobody looks at its answer."""
         self._close_unfit(sent, scripted=False)
-        token = SCRIPT.set(None)
+        tokens = SCRIPT.set(None), REAL.set(True)
         try:
             return await self._connect()
         finally:
-            SCRIPT.reset(token)
+            SCRIPT.reset(tokens[0])
+            REAL.reset(tokens[1])
             sent.over("")
 
     async def _in_memory(self, sent: Sent, decision: Decision) -> Any:

@@ -12,16 +12,16 @@ scopes and what to restore; routes and faults live in the scopes.
 from __future__ import annotations
 
 import sys
-import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from ..active_scopes import ActiveScopes
 from ..frames import identity
+from ..late_import import LateImport
 from ..signatures import signature
-from .late import LateImport
 from .libraries import LIBRARIES, Library
 from .network import Wire, patched_connect
 from .peer import REAL
@@ -117,8 +117,6 @@ class Handler(Protocol):
         """Answer a sync client."""
 
 
-_SCOPE: ContextVar[Handler | None] = ContextVar("asyncfastapi_upstream_scope", default=None)
-
 # The request that a scope is handling in this context: where two of our methods
 # lie on the way of one request, the second only forwards.
 _HANDLED: ContextVar[Any] = ContextVar("asyncfastapi_upstream_handled", default=None)
@@ -128,43 +126,16 @@ _MARK = "_asyncfastapi_original"
 _FOREIGN = {"aiohttp.connector": "aiohttp_calls", "urllib3.connectionpool": "urllib3_calls"}
 
 
-class Interception:
+class Interception(ActiveScopes[Handler]):
     """Who is active, and what has been replaced; one object for the process."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._active: list[Handler] = []
+        super().__init__("asyncfastapi_upstream_scope")
         self._undo: list[tuple[Any, str, Any, Any]] = []
         # Kept between scopes: a suite pays for the CA bundle once.
         self._contexts = SharedContexts()
         self._watches: list[LateImport] = []
         self._networks: set[str] = set()
-
-    def enter(self, scope: Handler) -> None:
-        """Make `scope` answer calls of this context, and of contexts without one."""
-        with self._lock:
-            if scope not in self._active:
-                self._active = [*self._active, scope]
-                _SCOPE.set(scope)
-                if len(self._active) == 1:
-                    self._install()
-
-    def leave(self, scope: Handler) -> None:
-        """Take `scope` out; the last one restores what was replaced."""
-        with self._lock:
-            self._active = [item for item in self._active if item is not scope]
-            if _SCOPE.get() is scope:
-                _SCOPE.set(None)
-            if not self._active:
-                self._restore()
-
-    def current(self) -> Handler | None:
-        """The scope of this context if it is active, else the innermost active one."""
-        active = self._active
-        mine = _SCOPE.get()
-        if mine is not None and mine in active:
-            return mine
-        return active[-1] if active else None
 
     def _install(self) -> None:
         for library in LIBRARIES:

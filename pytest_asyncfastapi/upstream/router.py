@@ -23,6 +23,7 @@ from .deliver import prepared_by
 from .errors import UpstreamExhausted
 from .fresh import fresh, loaded
 from .libraries import library_of
+from .mounts import Mounting
 from .nearest import show_route
 from .record import Exchange, Recorder
 from .routes import Routes
@@ -46,7 +47,7 @@ class Answer:
     response: httpx.Response | None
 
 
-class Upstream(Taping, AssertingRouter):
+class Upstream(Mounting, Taping, AssertingRouter):
     """The routes of one test.
 
     `allow_unused_routes` switches off the failure for routes never called.
@@ -146,7 +147,9 @@ class Upstream(Taping, AssertingRouter):
 
     def answer(self, request: httpx.Request) -> Answer | None:
         """What a sync client gets; None where every matching route declined."""
-        for route, prospect in self._prospects(request):
+        for route, found in self._prospects(request):
+            wait: Any = getattr(route.side_effect, "wait_in_thread", None)  # of a mounted app
+            prospect = found if wait is None else wait(found)
             if inspect.isawaitable(prospect):
                 _discard(prospect)
                 raise TypeError(

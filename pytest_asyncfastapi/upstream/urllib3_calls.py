@@ -85,11 +85,12 @@ def _take(scope: UpstreamScope, sent: Sent, conn: Any, send: Callable[[], Any]) 
 def _to_the_network(sent: Sent, conn: Any, send: Callable[[], Any]) -> Any:
     if isinstance(conn.sock, MemorySocket):
         conn.close()
-    token = SCRIPT.set(None)
+    tokens = SCRIPT.set(None), REAL.set(True)
     try:
         return send()
     finally:
-        SCRIPT.reset(token)
+        SCRIPT.reset(tokens[0])
+        REAL.reset(tokens[1])
         sent.over("")
 
 

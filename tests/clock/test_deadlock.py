@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 
 import pytest
 
+from pytest_asyncfastapi import waiters
 from pytest_asyncfastapi.clock import ClockError, VirtualClock, describe_tasks
 
 
@@ -59,6 +61,86 @@ def test_a_deadlock_raises_with_every_chain(virtually):
     assert "asyncio.locks.Lock.acquire()" in report
     assert "'reader' waits" in report
     assert "timeout" in report
+
+
+async def waits_in_a_group(event):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(event.wait(), name="grouped")
+
+
+WAYS = {
+    "await": lambda event, task: task,
+    "gather": lambda event, task: asyncio.gather(task, asyncio.sleep(0)),
+    "wait": lambda event, task: asyncio.wait([task]),
+    "shield": lambda event, task: asyncio.shield(task),
+    "TaskGroup": lambda event, task: waits_in_a_group(event),
+}
+NOTED = sys.version_info >= (3, 14)  # by asyncio itself, however it is that one task awaits another
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_task_that_waits_for_another_one_names_it(virtually, way):
+    """Where it can be known; the one that is waited for waits for no task."""
+
+    async def body(clock):
+        asyncio.current_task().set_name("body")
+        event = asyncio.Event()
+        task = asyncio.create_task(event.wait(), name="grouped")
+        await WAYS[way](event, task)
+
+    with pytest.raises(ClockError) as caught:
+        virtually(body)
+    known = NOTED or way in ("await", "gather")
+    told = "'body' waits for 'grouped':" if known else "'body' waits:"
+    assert told in str(caught.value)
+    assert "'grouped' waits:" in str(caught.value)
+    assert "wait for each other" not in str(caught.value)
+
+
+def test_tasks_that_wait_for_each_other_are_named_first(virtually):
+    """All of the circle, and nobody who only waits for it."""
+
+    async def body(clock):
+        reports, tasks, me = [], {}, asyncio.current_task()
+        clock.on_deadlock = lambda report: (reports.append(report), waiters.cancel(me))
+
+        async def awaits(name):
+            await tasks[name]
+
+        async def gathers(*names):
+            await asyncio.gather(*(tasks[name] for name in names))
+
+        for name, others in {"a": "b", "b": "c", "c": "ad", "e": "b"}.items():
+            coro = awaits(others) if len(others) == 1 else gathers(*others)
+            tasks[name] = asyncio.create_task(coro, name=name)
+        tasks["d"] = asyncio.create_task(asyncio.Event().wait(), name="d")
+        with pytest.raises(asyncio.CancelledError):
+            await tasks["e"]
+        me.uncancel()
+        await asyncio.sleep(0)
+        assert [name for name in "abce" if not tasks[name].done()] == []
+        return reports
+
+    (report,) = virtually(body)
+    _, first, second, *_ = report.splitlines()
+    assert first == "Tasks wait for each other: 'a' waits for 'b' waits for 'c' waits for 'a'."
+    assert second.endswith(" waits for 'e':")
+    assert "'c' waits for 'a', 'd':" in report
+    assert "'e' waits for 'b':" in report
+
+
+def test_many_that_are_waited_for_are_counted(virtually):
+    """Three of them are named."""
+
+    async def body(clock):
+        asyncio.current_task().set_name("body")
+        event = asyncio.Event()
+        tasks = [asyncio.create_task(event.wait(), name=f"n{number}") for number in range(5)]
+        await asyncio.gather(*tasks)
+
+    with pytest.raises(ClockError) as caught:
+        virtually(body)
+    assert "'body' waits for 'n0', 'n1', 'n2' and 2 more:" in str(caught.value)
 
 
 def test_the_handler_is_called_once_and_may_go_on(virtually):

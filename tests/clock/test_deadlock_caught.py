@@ -159,3 +159,42 @@ async def test_fixture(waits):
     pass
 """
     run(pytester, tests).assert_outcomes(errors=1)
+
+
+CIRCLE = """
+import asyncio, pytest
+
+async def circle(wait):
+    tasks = {}
+
+    async def awaits(other):
+        await tasks[other]
+
+    for name, other in ("left", "right"), ("right", "left"):
+        tasks[name] = asyncio.create_task(awaits(other), name=name)
+    await wait(tasks)
+
+async def test_it(clock):
+    await circle(lambda tasks: tasks["left"])
+
+async def test_beside_it(clock):
+    await circle(lambda tasks: asyncio.wait(tasks.values()))
+
+@pytest.mark.asyncfastapi(clock="off", timeout="200ms")
+async def test_in_real_time():
+    await circle(lambda tasks: asyncio.gather(*tasks.values()))
+
+async def test_twin(clock):
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(asyncio.Event().wait(), 5)
+"""
+
+
+def test_tasks_that_wait_for_each_other_are_ended(pytester: pytest.Pytester) -> None:
+    """To cancel one of them goes round in the circle: one is woken first, and no error is left."""
+    pytester.makepyfile(test_it=CIRCLE)
+    result = pytester.runpytest_inprocess("-q")
+    result.assert_outcomes(failed=3, passed=1)
+    told = "Tasks wait for each other: 'left' waits for 'right' waits for 'left'."
+    assert result.outlines.count(told) == 3
+    result.stdout.no_fnmatch_line("*RecursionError*")

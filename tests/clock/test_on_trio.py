@@ -302,3 +302,19 @@ def test_the_repr_of_every_part_tells_the_state():
         assert "1.5 s" in repr(trio.lowlevel.current_clock())
 
     virtually_on_trio(body)
+
+
+def test_a_run_without_epoll_and_kqueue_is_refused_with_a_remedy(monkeypatch):
+    """As on Windows: one sentence, and the run keeps its own time."""
+
+    async def main():
+        runner = trio._core._run.GLOBAL_RUN_CONTEXT.runner
+        stock, manager = runner.clock, runner.io_manager
+        monkeypatch.setattr(runner, "io_manager", object())
+        with pytest.raises(ClockError, match="needs epoll or kqueue.* asyncio backend") as error:
+            VirtualClock().install()
+        monkeypatch.setattr(runner, "io_manager", manager)
+        assert "asyncio.SelectorEventLoop" in str(error.value)
+        assert runner.clock is stock
+
+    trio.run(main)

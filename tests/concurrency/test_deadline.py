@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 APP = """
@@ -118,6 +120,9 @@ def test_a_loop_that_is_blocked_is_shown_and_interrupted(late):
     """Told past the capture too, for whoever has to kill the process."""
     assert late.output.count("and its event loop is blocked: no await is reached") >= 2
     assert 'test_it.py", line' in late.output
+    outside = "its tasks can be seen from outside: python -m asyncio pstree "
+    has_it = sys.version_info >= (3, 14) and "trio" not in late.name
+    assert late.output.count(outside) == has_it
 
 
 @pytest.mark.asyncfastapi(timeout="60s")

@@ -66,7 +66,7 @@ def test_a_figure_is_the_codes(page: str, sentence: str, place: str, unit: float
 # In the README's table of settings: how a default is written there.
 DEFAULTS = {
     "function": "`function`", "httpx": "`httpx`", "": "", (): "", 0: "`0`", 1: "`1`",
-    (1, 1): "`1/1`", "fail": "`fail`", "replay": "`replay`", "auto": "`auto`",
+    (1, 1): "`1/1`", "fail": "`fail`", "refuse": "`refuse`", "replay": "`replay`", "auto": "`auto`",
     "off": "`off`", "default": "`default`", 30.0: "`30s`", 10.0: "`10s`", 0.05: "`50ms`",
     0.25: "`250ms`", None: "",
 }  # fmt: skip

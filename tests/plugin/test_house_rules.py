@@ -26,12 +26,13 @@ WALLS = {
     "concurrency": {"concurrency"},
     "explore": {"explore", "faults", "upstream", "clock"},
     "faults": {"faults"},
+    "connections": {"connections", "faults"},
     "upstream": {"upstream", "faults"},
     "report": {"report"},
 }
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
 SHARED |= {"births", "await_chains", "ending", "stopwatch", "other_clients", "unseen_clients"}
-SHARED |= {"signatures", "handed_over"}
+SHARED |= {"signatures", "handed_over", "waiters", "active_scopes", "held_back", "late_import"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:
@@ -56,7 +57,7 @@ def test_a_run_without_our_fixtures_imports_no_room(pytester: pytest.Pytester) -
             rooms = [m for m in sys.modules if m.startswith("pytest_asyncfastapi.")]
             heavy = [m for m in rooms if m.split(".")[1] in ("client", "upstream", "faults",
                                                               "blocking", "clock", "app",
-                                                              "concurrency")]
+                                                              "concurrency", "connections")]
             assert heavy == []
         """
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import ntpath
 import os
 import socket
 import subprocess
@@ -11,13 +12,16 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from pytest_asyncfastapi import systems
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, hub, kernel
+from pytest_asyncfastapi import frames, systems
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_clock, hub, kernel
 from pytest_asyncfastapi.clock import sockets
 from pytest_asyncfastapi.frames import UserCode
+from tests import mach
+from tests.blocking.corpus.world import waited_for, world
 
 WITHOUT = "asyncfastapi: this system does not tell"
 
@@ -54,10 +58,15 @@ def test_the_other_end_of_a_unix_socket_on_macos(
     assert sockets._is_mine(Socket()) is known  # type: ignore[arg-type]
 
 
-def test_a_busy_machine_is_no_wait_there(other_system, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A datagram that takes 5 ms to send: nobody counts how often the thread slept."""
+@pytest.mark.parametrize("counted", [True, False])
+def test_a_busy_machine_is_no_wait_of_a_datagram(
+    other_system, monkeypatch: pytest.MonkeyPatch, counted: bool
+) -> None:
+    """It takes 5 ms to send, and the thread may have slept: for the GIL, if somebody counts it."""
     sends = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receives = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    if counted:
+        monkeypatch.setattr(kernel, "times_asleep", itertools.count().__next__)
     with sends, receives:
         receives.bind(("127.0.0.1", 0))
         ticks = itertools.count()
@@ -70,12 +79,26 @@ def test_a_busy_machine_is_no_wait_there(other_system, monkeypatch: pytest.Monke
         assert judged(send) == []
 
 
+def test_a_datagram_that_nobody_has_room_for_waits_there_too(other_system) -> None:
+    """Whether there is room is asked before it is sent."""
+    with world("full_datagrams") as things:
+        sends, read_all = things["full_datagrams"]
+
+        async def send() -> None:
+            waits = waited_for()
+            reader = threading.Thread(target=lambda: (waits(), read_all()))
+            reader.start()
+            sends.send(b"x")
+
+        assert judged(send, threshold=60.0) == ["network"]
+
+
 @pytest.fixture
 def other_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """No /proc, and no clock of another thread's CPU time, as on macOS and Windows."""
     monkeypatch.setattr(kernel, "_PROC", False)
     monkeypatch.setattr(kernel, "_rusage", None)
-    monkeypatch.setattr(kernel, "_cpu_clock", lambda ident: None)
+    monkeypatch.setattr(kernel, "clock_of", lambda ident: None)
 
 
 def computes(seconds: float) -> None:
@@ -114,6 +137,54 @@ def test_computing_is_found_there(other_system) -> None:
 
     assert judged(at_once) == ["cpu"]
     assert judged(later) == ["cpu"]
+
+
+def test_on_macos_mach_tells_the_cpu_time_of_another_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of one that waits, that has computed, and that has ended."""
+    monkeypatch.setattr(cpu_clock, "_MACH", cpu_clock.Mach(mach.Library()))
+    go, done, end = threading.Event(), threading.Event(), threading.Event()
+
+    def works() -> None:
+        go.wait()
+        computes(0.12)
+        done.set()
+        end.wait()
+
+    thread = threading.Thread(target=works)
+    thread.start()
+    assert thread.ident is not None
+    clock = cpu_clock.clock_of(thread.ident)
+    assert clock is not None
+    before = clock()
+    go.set()
+    done.wait()
+    after = clock()
+    end.set()
+    thread.join()
+    assert before is not None
+    assert before < 0.1
+    assert after is not None
+    assert after - before >= 0.11
+    assert clock() is None
+
+
+def test_where_mach_refuses_each_thread_has_its_own_clock(
+    other_system, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error is not taken for a time: the loop's own thread reads it, and computing is found."""
+    monkeypatch.setattr(cpu_clock, "_MACH", cpu_clock.Mach(mach.Library(refuses=True)))
+    monkeypatch.setattr(kernel, "clock_of", cpu_clock.clock_of)
+    figures = kernel.ThreadFigures(threading.get_ident(), threading.get_native_id())
+    own = figures.snapshot()
+    read: list[object] = []
+    thread = threading.Thread(target=lambda: read.append(figures.snapshot()))
+    thread.start()
+    thread.join()
+    assert own is not None
+    assert own.cpu > 0
+    assert read == [None]
 
 
 def test_without_a_gil_no_frames_of_a_running_thread_are_read(
@@ -158,8 +229,94 @@ def test_short_steps_are_nothing_there(other_system) -> None:
     assert judged(steps) == []
 
 
+PROACTOR = """
+import asyncio, pytest, uvloop
+
+class ProactorEventLoop(uvloop.Loop):
+    def add_reader(self, *args): raise NotImplementedError
+    add_writer = remove_reader = remove_writer = add_signal_handler = add_reader
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio", {"loop_factory": ProactorEventLoop}
+"""
+ON_PROACTOR = """
+import asyncio, time
+import httpx, pytest
+
+async def app(scope, receive, send):
+    async with httpx.AsyncClient(timeout=0.2) as client:
+        try:
+            status = (await client.get("https://pay.example/")).status_code
+        except httpx.ReadTimeout:
+            status = 504
+    if scope["path"] == "/blocks":
+        time.sleep(0.001)
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body"})
+
+@pytest.fixture
+def asgi_app(upstream):
+    upstream.get("https://pay.example/").respond(200)
+    return app
+
+async def test_clock(clock): pass
+
+async def test_fault(asgi_client, faults):
+    faults.on("https://pay.example/").latency("400ms")
+    assert (await asgi_client.get("/")).status_code == 504
+
+async def test_two_at_once(asgi_client):
+    both = await asyncio.gather(asgi_client.get("/"), asgi_client.get("/"))
+    assert [one.status_code for one in both] == [200, 200]
+
+async def test_blocks(asgi_client):
+    await asgi_client.get("/blocks")
+"""
+
+
+def test_on_the_default_loop_of_windows_all_but_virtual_time_works(
+    pytester: pytest.Pytester,
+) -> None:
+    """Simulated by another loop without a selector: one sentence with the remedy wherever it is."""
+    pytest.importorskip("uvloop")
+    pytester.makeconftest(PROACTOR)
+    pytester.makepyfile(ON_PROACTOR)
+    result = pytester.runpytest_inprocess("-q", "-p", "no:asyncio", "--asyncfastapi-schedules=2")
+    result.assert_outcomes(passed=2, failed=1, errors=1)
+    why = "virtual time needs an event loop with a selector; conftest.ProactorEventLoop, the "
+    result.stdout.fnmatch_lines_random([
+        f"E *ClockError: {why}default on Windows, has none. Fix: a fixture `anyio_backend` that*",
+        f"note  {why}*; this test runs in real time",
+        f"warn  no other order could be tried: {why}default on Windows, has none",
+        "      fix: a fixture `anyio_backend` that returns (\"asyncio\", *",
+        "FOUND blocking call: time.sleep*",
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "owned", "shown"), [
+    (r"C:\proj\shop\main.py", True, r"shop\main.py"),
+    (r"C:\proj\.venv\Lib\site-packages\httpx\_client.py", False, ""),
+    (r"C:\Python\Lib\asyncio\tasks.py", False, ""),
+    (r"C:\proj\.venv\Scripts\pytest.exe\__main__.py", False, ""),
+    (r"D:\other\lib.py", True, r"D:\other\lib.py"),
+])  # fmt: skip
+def test_files_have_the_paths_of_windows_there(
+    monkeypatch: pytest.MonkeyPatch, file: str, owned: bool, shown: str
+) -> None:
+    """Whose a file is, and how it is shown, with the functions of its paths."""
+    monkeypatch.setattr(frames, "os", SimpleNamespace(path=ntpath, sep="\\"))
+    monkeypatch.setattr(frames, "_STDLIB", "C:\\Python\\Lib\\")
+    monkeypatch.setattr(frames, "_INSTALLED", ("\\site-packages\\",))
+    monkeypatch.setattr(frames, "_SCRIPTS", "C:\\proj\\.venv\\Scripts\\")
+    user = UserCode("C:\\proj")
+    assert user.owns(file) is owned
+    if owned:
+        assert user.show(file) == shown
+
+
 IMPORTS = """
-import importlib, pkgutil
+import importlib, pkgutil, sys
 import tests.portable
 import pytest_asyncfastapi
 
@@ -172,7 +329,7 @@ for name in names:
 import anyio
 import httpx
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, kernel
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_clock, kernel
 from pytest_asyncfastapi.clock import VirtualClock
 from pytest_asyncfastapi.frames import UserCode
 
@@ -195,6 +352,7 @@ with BlockingGuard(BlockingPolicy(), UserCode("."), test="test_it") as guard:
     anyio.run(main)
 assert guard.findings() == [] and guard.not_watched == ""
 assert kernel._rusage is None and not kernel._PROC
+assert (cpu_clock._MACH is None) == (sys.platform == "win32")
 print(len(names), "modules")
 """
 

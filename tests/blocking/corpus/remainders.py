@@ -77,7 +77,6 @@ NO_FIGURES: dict[str, str] = {
     for name in UVLOOP
     if name.startswith("c_code.")
 }
-NO_FIGURES["sockets.a_datagram_that_nobody_has_room_for"] = "it hardly ever waits: not looked at"
 HAS_FIGURES = sys.platform == "linux" and os.path.exists("/proc/self/schedstat")
 
 # Found, but not with the line to change, on any Python.

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sched
 import signal
+import threading
 import time
 from datetime import timedelta
 from time import sleep as nap
 
 from .case import blocks
-from .world import BRIEF
+from .world import BRIEF, later
 
 
 @blocks("sleep")
@@ -77,6 +78,6 @@ async def a_rate_limiter():
 @blocks("lock")
 async def a_timer_signal():
     before = signal.signal(signal.SIGALRM, lambda *_: None)
-    signal.setitimer(signal.ITIMER_REAL, BRIEF)
+    later(signal.pthread_kill, threading.get_ident(), signal.SIGALRM)
     signal.pause()  # <- here
     signal.signal(signal.SIGALRM, before)

@@ -6,9 +6,10 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 
 from .case import blocks
-from .world import BRIEF
+from .world import BRIEF, later
 
 
 @blocks("stdin")
@@ -53,5 +54,6 @@ async def sigtimedwait():
 @blocks("lock")
 async def sigwait():
     with blocked(signal.SIGALRM):
-        signal.setitimer(signal.ITIMER_REAL, BRIEF)
+        # To this thread: one to the process ends it in a thread that does not wait.
+        later(signal.pthread_kill, threading.get_ident(), signal.SIGALRM)
         signal.sigwait([signal.SIGALRM])  # <- here
