@@ -5,7 +5,6 @@ Hundreds of its tests run pytest inside of pytest; what is here and in warm.py m
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from functools import partial
@@ -16,22 +15,22 @@ import pytest
 from tests import warm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # Where these are set, pytest's summary repeats whole messages: inner runs print the same anywhere.
 for _name in ("CI", "BUILD_NUMBER"):
     os.environ.pop(_name, None)
 
-# Plugins that take longer to load than most tests to run.
-SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov"
+# Plugins that take longer to load than most tests to run; one starts a server of its own.
+SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov -p no:rerunfailures"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Load them before the first test; full collections then need not look at them again."""
     if any("pytester" in getattr(item, "fixturenames", ()) for item in session.items):
         warm.preload()
-        gc.collect()
-        gc.freeze()
+        warm.remember_installed()
+        warm.set_aside()
 
 
 def _with_room(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -48,28 +47,50 @@ def _with_room(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 _with_room.__code__ = _with_room.__code__.replace(co_stacksize=(1 << 17) - 1000)
 
 
-def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
-    """Run pytest in this process, with the key whose absence pytest-asyncio warns of.
+def _key(args: tuple[Any, ...]) -> tuple[str, ...]:
+    """The key whose absence pytest-asyncio warns of.
 
     It does so while pytest is configured, when no filter of warnings holds but pytest's own.
     """
-    key = () if "no:asyncio" in args else ("-o", "asyncio_default_fixture_loop_scope=function")
-    return _with_room(run, *key, *args, **how)
+    return () if "no:asyncio" in args else ("-o", "asyncio_default_fixture_loop_scope=function")
+
+
+def _plugin(args: Iterable[Any]) -> tuple[str, ...]:
+    """The one of the slow plugins that has an option here."""
+    reruns = any(str(argument).startswith("--reruns") for argument in args)
+    return ("-p", "rerunfailures") if reruns else ()
+
+
+def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
+    """Run pytest in this process."""
+    warm.set_aside()
+    return _with_room(run, *_key(args), *_plugin(args), *args, **how)
+
+
+def _runpytest(pytester: pytest.Pytester, run: Callable[..., Any], *args: Any, **how: Any) -> Any:
+    """Run pytest: in this process, but for workers of xdist, which the warm process can fork."""
+    if "-n" in args and args[args.index("-n") + 1] != "0":
+        return pytester.runpytest_subprocess(*_key(args), *args, **how)
+    return run(*args, **how)
 
 
 def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
     """Start a process as pytester does; a run of pytest is forked, see warm.py."""
     path = filter(None, [os.getcwd(), os.environ.get("PYTHONPATH")])
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
-    if command[:2] != (sys.executable, "-mpytest") or not warm.can_serve(env):
+    if command[:2] != (sys.executable, "-mpytest"):
         return popen(command, **how)
-    return warm.Fork(command[2:], os.getcwd(), env, how["stdout"].name, how["stderr"].name)
+    arguments = [*command[2:], *_plugin(command)]
+    if not warm.can_serve(env):
+        return popen([*command[:2], *arguments], **how)
+    return warm.Fork(arguments, os.getcwd(), env, how["stdout"].name, how["stderr"].name)
 
 
 @pytest.fixture
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """With room, and without the plugins that are slow to load."""
     monkeypatch.setattr(pytester, "inline_run", partial(_inline_run, pytester.inline_run))
+    monkeypatch.setattr(pytester, "runpytest", partial(_runpytest, pytester, pytester.runpytest))
     monkeypatch.setattr(pytester, "popen", partial(_warm, pytester.popen))
     monkeypatch.setenv("PYTEST_ADDOPTS", SLOW_TO_LOAD)
     return pytester

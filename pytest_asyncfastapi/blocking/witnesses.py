@@ -93,12 +93,13 @@ class Witnesses:
     def silence(self) -> None:
         """Stop what stays on between the guards of two tests, unless somebody listens."""
         with self._lock:
-            if self._hub.listeners or not self._lingers:
+            if self._hub.listeners:
                 return
-            self._lingers = False
             self._files.clear()
             self._next_anew = 1
-            self._stop()
+            if self._lingers:
+                self._lingers = False
+                self._stop()
 
     def _stop(self) -> None:
         self.steps.stop()

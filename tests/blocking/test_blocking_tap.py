@@ -8,25 +8,29 @@ import resource
 import sys
 import threading
 import time
+from functools import partial
 
 import pytest
 
 from pytest_asyncfastapi.blocking import kernel
 from tests.blocking.conftest import needs_figures
+from tests.blocking.corpus.remainders import HAS_FIGURES
+from tests.blocking.corpus.world import waited_for
 
 NEW = sys.version_info >= (3, 12)
 only_monitoring = pytest.mark.skipif(not NEW, reason="sys.monitoring is new in 3.12")
 STRICT = {"profile": "strict"}
 
 
-def hold(lock: object, seconds: float) -> threading.Thread:
-    """A thread that takes a lock, and has it when this returns."""
+def hold(lock: object) -> threading.Thread:
+    """A thread that takes a lock, has it when this returns, and until who called waits for it."""
     taken = threading.Event()
+    waits = waited_for() if HAS_FIGURES else partial(time.sleep, 0.03)
 
     def run() -> None:
         with lock:  # type: ignore[attr-defined]
             taken.set()
-            time.sleep(seconds)
+            waits()
 
     thread = threading.Thread(target=run)
     thread.start()
@@ -61,7 +65,7 @@ def test_a_lock_that_another_thread_holds_is_found(watch, make):
     lock = make()
 
     async def endpoint():
-        thread = hold(lock, 0.03)
+        thread = hold(lock)
         with lock:
             pass
         thread.join()

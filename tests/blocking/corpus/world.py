@@ -372,13 +372,14 @@ def process():
 
 @thing
 def reentrant():
-    """A reentrant lock that another thread holds a little longer, from the first look on."""
+    """A reentrant lock that another thread holds until this one has waited for it."""
     lock, taken = threading.RLock(), threading.Event()
+    waits = waited_for()
 
     def hold():
         with lock:
             taken.set()
-            time.sleep(0.05)
+            waits()
 
     threading.Thread(target=hold).start()
     taken.wait()
