@@ -372,17 +372,26 @@ def process():
 
 @thing
 def reentrant():
-    """A reentrant lock that another thread holds a little longer, from the first look on."""
-    lock, taken = threading.RLock(), threading.Event()
+    """A reentrant lock that another thread holds a little longer than until somebody waits."""
+    lock, taken, over = threading.RLock(), threading.Event(), threading.Event()
 
     def hold():
         with lock:
             taken.set()
-            time.sleep(0.05)
+            while not _case_runs() and not over.wait(0.002):
+                pass
+            time.sleep(0.02)
 
     threading.Thread(target=hold).start()
     taken.wait()
     yield lock
+    over.set()
+
+
+def _case_runs():
+    """Does some thread stand in a case that waits, right now?"""
+    tops = [frame.f_code.co_filename for frame in sys._current_frames().values()]
+    return any(os.path.basename(top) == "waiting.py" for top in tops)
 
 
 @thing
