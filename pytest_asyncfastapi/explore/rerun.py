@@ -59,6 +59,7 @@ class Engine:
         self._prepare = prepare
         self._told = told
         self.own: OwnRun | None = None  # the first clean run
+        self._freezes = False
         self._warned: list[warnings.WarningMessage] = []
         # Shares all collectors with the item and is not it: only the item is torn down.
         self._sibling = copy.copy(item)
@@ -92,7 +93,7 @@ class Engine:
         if not explored.clean:
             raise Stopped(f"the test does not pass by itself: {_told(clean.error)}")
         explored.about = exploration.about(clean)
-        with _light_collector():
+        with _light_collector() as self._freezes:
             self._run_points(exploration, explored, clean, share, replay)
 
     def _run_points(
@@ -133,6 +134,8 @@ class Engine:
         explored.results.append(judged(point, run, clean))
         if run.errors:
             _let_go(run)
+            if self._freezes:
+                gc.freeze()  # what is kept of the runs so far is not looked at after each of them
         self._told(explored)
         for further in () if alone else exploration.following(point, run):
             if explored.planned is not None:
@@ -210,15 +213,18 @@ class Engine:
 
 
 @contextmanager
-def _light_collector() -> Iterator[None]:
-    """Let the collector look at what the runs make, not at the whole program twice in each."""
-    if gc.get_freeze_count():  # somebody else's; they are thawed all together
-        yield
+def _light_collector() -> Iterator[bool]:
+    """Let the collector look at what the runs make, not at the whole program twice in each.
+
+    False if the program has frozen objects itself: they can only be unfrozen all together.
+    """
+    if gc.get_freeze_count():
+        yield False
         return
     gc.collect()
     gc.freeze()
     try:
-        yield
+        yield True
     finally:
         gc.unfreeze()
 

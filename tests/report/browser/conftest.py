@@ -80,6 +80,19 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
+@pytest.fixture
+def expect(chromium: Any) -> Any:
+    """Playwright's `expect`: it looks until what is asserted is so, for 15 s at most.
+
+    The page draws a view after the address has changed, in a step of its own, so nothing may
+    be asserted of it in the moment after a click.
+    """
+    from playwright.sync_api import expect  # type: ignore[import-not-found, unused-ignore]
+
+    expect.set_options(timeout=15_000)
+    return expect
+
+
 @pytest.fixture(scope="session")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
     """The report of a run with findings, sweeps, and names that look like markup."""
@@ -119,7 +132,16 @@ class Report:
 
 
 @pytest.fixture
-def opened(chromium: Any, report: Report) -> Iterator[Callable[..., Any]]:
+def painted() -> Callable[[Any], None]:
+    """Waits for a page's first frame: Chromium drops the keys that come before it."""
+    frames = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+    return lambda page: page.evaluate(frames)
+
+
+@pytest.fixture
+def opened(
+    chromium: Any, report: Report, painted: Callable[[Any], None]
+) -> Iterator[Callable[..., Any]]:
     """Opens the report at an address of its own; what the page complains of fails the test."""
     contexts: list[Any] = []
     complaints: list[str] = []
@@ -134,6 +156,7 @@ def opened(chromium: Any, report: Report) -> Iterator[Callable[..., Any]]:
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(f"{said.type}: {said.text}"))
         page.goto(report.path.as_uri() + at)
+        painted(page)
         return page
 
     yield opened

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ def test_it_asks_nobody_for_anything(chromium: Any, report: Any) -> None:
     page.close()
 
 
-def test_findings_are_there_once_a_place(opened: Any, report: Any) -> None:
+def test_findings_are_there_once_a_place(opened: Any, expect: Any, report: Any) -> None:
     """With title, file, line, source, remedy, and the tests that have seen it."""
     page = opened()
     places = {
@@ -30,18 +31,17 @@ def test_findings_are_there_once_a_place(opened: Any, report: Any) -> None:
         if f["where"]
     }
     items = page.locator("#list .item")
-    assert items.count() == len(places) + sum(
-        f["where"] is None for test in report.data["tests"] for f in test["findings"]
-    )
+    nowhere = [f for test in report.data["tests"] for f in test["findings"] if not f["where"]]
+    expect(items).to_have_count(len(places) + len(nowhere))
     finding = report.test("test_checkout")["findings"][0]
     items.filter(has_text=finding["title"]).first.click()
-    text = page.locator("#detail").inner_text()
+    detail = page.locator("#detail")
     place = finding["where"]
-    for told in (f"{place['path']}:{place['line']}", place["source"], finding["remedy"]):
-        assert told in text
-    assert finding["activity"] in text
-    assert page.locator("#detail .seen a").first.inner_text().endswith("test_checkout")
-    assert page.locator("#detail .waterfall .row.blocked").count() == 1
+    for words in (f"{place['path']}:{place['line']}", place["source"], finding["remedy"]):
+        expect(detail).to_contain_text(words)
+    expect(detail).to_contain_text(finding["activity"])
+    expect(detail.locator(".seen a").first).to_have_text(re.compile("test_checkout$"))
+    expect(detail.locator(".waterfall .row.blocked")).to_have_count(1)
 
 
 def test_the_waterfall_is_true_to_the_virtual_clock(
@@ -75,115 +75,120 @@ def test_the_waterfall_is_true_to_the_virtual_clock(
     assert max(green, blue) < 100
 
 
-def test_a_row_opens_to_say_everything(opened: Any, numbered: Any) -> None:
+def test_a_row_opens_to_say_everything(opened: Any, expect: Any, numbered: Any) -> None:
     """The line that called, the fault, the moments; closed again by the same button."""
     page = opened(numbered("test_checkout"))
     row = page.locator(".row.call")
     button = row.get_by_role("button")
     button.click()
-    told = row.locator(".about").inner_text()
+    about = row.locator(".about")
     for words in ("https://pay.example/charges", "latency=2s", "shopapp.py:", "delay: 2 s"):
-        assert words in told
-    assert button.get_attribute("aria-expanded") == "true"
+        expect(about).to_contain_text(words)
+    expect(button).to_have_attribute("aria-expanded", "true")
     button.click()
-    assert row.locator(".about").count() == 0
+    expect(about).to_have_count(0)
 
 
-def test_tasks_and_what_they_awaited(opened: Any, numbered: Any) -> None:
+def test_tasks_and_what_they_awaited(opened: Any, expect: Any, numbered: Any) -> None:
     """On demand: they would hide the calls else."""
     page = opened(numbered("test_checkout"))
-    assert page.locator(".row.task").count() == 0
+    expect(page.locator(".row.request")).to_have_count(1)
+    expect(page.locator(".row.task")).to_have_count(0)
     page.get_by_role("button", name="tasks").click()
-    assert "checkout" in page.locator(".row.task .name").all_inner_texts()
+    names = page.locator(".row.task .name")
+    expect(names.get_by_text("checkout", exact=True).first).to_be_visible()
     page.locator(".row.request").get_by_role("button").click()
-    assert "app.state.http.post" in page.locator(".row.request .about").inner_text()
+    expect(page.locator(".row.request .about")).to_contain_text("app.state.http.post")
 
 
-def test_what_never_came_and_threads(opened: Any, numbered: Any) -> None:
+def test_what_never_came_and_threads(opened: Any, expect: Any, numbered: Any) -> None:
     """A silent upstream is hatched up to its timeout; a wait for a thread has its own colour."""
     page = opened(numbered("test_times_out"))
-    assert page.locator(".row.call .seg.injected").count() == 1
-    assert "ReadTimeout" in page.locator(".row.call").inner_text()
+    expect(page.locator(".row.call .seg.injected")).to_have_count(1)
+    expect(page.locator(".row.call")).to_contain_text("ReadTimeout")
     page.goto(page.url.partition("#")[0] + numbered("test_threads"))
-    assert page.locator(".row.request .seg.wait").count() == 2
+    expect(page.locator(".row.request .seg.wait")).to_have_count(2)
 
 
-def test_each_cell_of_a_sweep_opens_its_run(opened: Any, report: Any) -> None:
+def test_each_cell_of_a_sweep_opens_its_run(opened: Any, expect: Any, report: Any) -> None:
     """The matrix, the verdict, the replay line, and the waterfall of that very run."""
     page = opened("#/sweep/0")
     sweeps = [s for test in report.data["tests"] for s in test["sweeps"]]
     faults = next(sweep for sweep in sweeps if sweep["kind"] == "faults")
     page.get_by_role("tab", name="Sweeps").click()
     page.locator("#list .item").filter(has_text="test_swept").click()
-    assert page.locator(".matrix .cell").count() == len(faults["points"])
-    assert page.locator(".matrix thead th").all_inner_texts()[1] == "refused"
+    expect(page.locator(".matrix .cell")).to_have_count(len(faults["points"]))
+    expect(page.locator(".matrix thead th").nth(1)).to_have_text("refused")
+    chosen = page.locator("#chosen")
     for point in faults["points"]:
         page.locator(f".cell[data-token='{point['token']}']").click()
-        chosen = page.locator("#chosen")
-        assert chosen.locator("h3.token").inner_text() == point["token"]
-        assert f"--asyncfastapi-replay={point['token']}" in chosen.inner_text()
-        assert point["verdict"] in chosen.locator(".pill").first.inner_text()
-        assert page.url.endswith(point["token"])
-        assert chosen.locator(".waterfall .row.call").count() >= 1
+        expect(chosen.locator("h3.token")).to_have_text(point["token"])
+        expect(chosen).to_contain_text(f"--asyncfastapi-replay={point['token']}")
+        expect(chosen.locator(".pill").first).to_contain_text(point["verdict"])
+        expect(page).to_have_url(re.compile(re.escape(point["token"]) + "$"))
+        expect(chosen.locator(".waterfall .row.call").first).to_be_visible()
     page.locator(".cell[data-token='faults:1:slow']").click()
-    assert page.locator("#chosen .row.call .seg.injected").count() >= 1
+    expect(chosen.locator(".row.call .seg.injected").first).to_be_visible()
     # The address of a cell is one to send to somebody else.
     page.reload()
-    assert page.locator("#chosen h3.token").inner_text() == "faults:1:slow"
+    expect(chosen.locator("h3.token")).to_have_text("faults:1:slow")
 
 
-def test_a_finding_of_a_sweep_shows_its_run(opened: Any, report: Any) -> None:
+def test_a_finding_of_a_sweep_shows_its_run(opened: Any, expect: Any, report: Any) -> None:
     """Not the test's own, in which nothing went wrong; and leads to its cell."""
     page = opened()
     finding = report.test("test_swept")["findings"][0]
     token = finding["data"]["tokens"][0]
     page.locator("#list .item").filter(has_text=finding["title"]).first.click()
     detail = page.locator("#detail")
-    assert f"What happened in {token}" in detail.inner_text()
+    expect(detail).to_contain_text(f"What happened in {token}")
     detail.get_by_role("link", name="See it beside").click()
-    assert page.url.endswith(f"/{token}")
-    assert page.locator("#chosen h3.token").inner_text() == token
+    expect(page).to_have_url(re.compile(re.escape(f"/{token}") + "$"))
+    expect(page.locator("#chosen h3.token")).to_have_text(token)
 
 
-def test_a_disconnect_sweep_has_a_cell_for_each_await(opened: Any, report: Any) -> None:
+def test_a_disconnect_sweep_has_a_cell_for_each_await(
+    opened: Any, expect: Any, report: Any
+) -> None:
     """And each way of being cut."""
     page = opened()
     page.get_by_role("tab", name="Sweeps").click()
     page.locator("#list .item").filter(has_text="test_cut").click()
     sweep = report.test("test_cut")["sweeps"][0]
-    assert page.locator(".matrix .cell").count() == len(sweep["points"])
+    expect(page.locator(".matrix .cell")).to_have_count(len(sweep["points"]))
     page.locator(".matrix .cell").last.click()
-    assert page.locator("#chosen h3.token").inner_text() == sweep["points"][-1]["token"]
+    expect(page.locator("#chosen h3.token")).to_have_text(sweep["points"][-1]["token"])
 
 
-def test_a_sweep_inside_a_test_is_named_by_its_call(opened: Any, report: Any) -> None:
+def test_a_sweep_inside_a_test_is_named_by_its_call(opened: Any, expect: Any, report: Any) -> None:
     """Its cells are replayed by its own argument, and its runs are the test's."""
     page = opened()
     page.get_by_role("tab", name="Sweeps").click()
     page.locator("#list .item").filter(has_text="test_inside, explore_faults() 2").click()
-    assert page.locator("#title").inner_text() == "test_inside, explore_faults() 2"
+    expect(page.locator("#title")).to_have_text("test_inside, explore_faults() 2")
     sweep = report.test("test_inside")["sweeps"][1]
-    assert page.locator(".matrix .cell").count() == len(sweep["points"]) == 2
+    assert len(sweep["points"]) == 2
+    expect(page.locator(".matrix .cell")).to_have_count(2)
     page.locator(".matrix .cell").last.click()
-    chosen = page.locator("#chosen").inner_text()
-    assert "explore_faults(..., replay='faults:1:bad_json')" in chosen
-    assert "It ran inside the test" in chosen
+    chosen = page.locator("#chosen")
+    expect(chosen).to_contain_text("explore_faults(..., replay='faults:1:bad_json')")
+    expect(chosen).to_contain_text("It ran inside the test")
 
 
-def test_filters(opened: Any, report: Any) -> None:
+def test_filters(opened: Any, expect: Any, report: Any) -> None:
     """By text and by outcome, together; and what is left when nothing fits."""
     page = opened()
     page.get_by_role("tab", name="Tests").click()
     items = page.locator("#list .item")
-    assert items.count() == len(report.data["tests"])
+    expect(items).to_have_count(len(report.data["tests"]))
     page.get_by_role("button", name="failed", exact=True).click()
     failed = [t for t in report.data["tests"] if t["outcome"] == "failed"]
-    assert items.count() == len(failed)
+    expect(items).to_have_count(len(failed))
     page.get_by_label("Filter by text").fill("check")
-    assert items.count() == 1
+    expect(items).to_have_count(1)
     page.get_by_label("Filter by text").fill("nothing of that name")
-    assert page.locator("#list").inner_text() == "Nothing fits the filter."
-    assert "0 of" in page.locator("#said").inner_text()
+    expect(page.locator("#list")).to_have_text("Nothing fits the filter.")
+    expect(page.locator("#said")).to_contain_text("0 of")
     page.get_by_role("tab", name="Findings").click()
     page.get_by_label("Filter by text").fill("")
     page.get_by_role("button", name="warning").click()
@@ -193,10 +198,10 @@ def test_filters(opened: Any, report: Any) -> None:
         for f in t["findings"]
         if f["severity"] == "warning"
     }
-    assert items.count() == len(warnings)
+    expect(items).to_have_count(len(warnings))
 
 
-def test_names_and_messages_are_text(opened: Any, report: Any) -> None:
+def test_names_and_messages_are_text(opened: Any, expect: Any, report: Any) -> None:
     """Whatever a test is called."""
     page = opened()
     page.get_by_role("tab", name="Tests").click()
@@ -205,7 +210,7 @@ def test_names_and_messages_are_text(opened: Any, report: Any) -> None:
             continue
         name = test["id"].partition("::")[2]
         page.locator("#list .item").filter(has_text=name).first.click()
-        assert page.locator("#title").inner_text() == name
-        assert "<img src=x" in page.locator("#detail .message").inner_text()
+        expect(page.locator("#title")).to_have_text(name)
+        expect(page.locator("#detail .message")).to_contain_text("<img src=x")
     assert "owned" not in page.title().partition(" - ")[2]
     assert page.locator("#detail img, #detail b").count() == 0
