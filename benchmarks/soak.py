@@ -95,7 +95,7 @@ async def test_blocking(asgi_client, blocking, n):
     async with anyio.create_task_group() as group:
         for _ in range(3):
             group.start_soon(asgi_client.get, "/report")
-    assert not blocking.calls
+    blocking.assert_none()
 
 async def test_client_that_leaves(asgi_client, clock, n):
     async with asgi_client.stream("GET", "/lines") as response:

@@ -42,6 +42,8 @@ def begin(state: TestState) -> None:
         state.open_guard()
     else:
         silence()  # a test without a guard is not slowed by that of the last one
+    if state.recording is not None:
+        state.recording.start()  # above the guard's timer of steps, which may be there already
 
 
 def start(state: TestState) -> BlockingGuard:

@@ -89,7 +89,6 @@ class Recording:
     def __init__(self, user_code: UserCode) -> None:
         self.requests: list[Request] = []
         self.tasks = Tasks(user_code)
-        self.tasks.start()
         self._began = monotonic()
         # When the test began, on each clock that does not start where the process's does.
         self.zeros: dict[str, float] = {}
@@ -101,6 +100,10 @@ class Recording:
             self.zeros.setdefault(clock, now - (monotonic() - self._began))
         if clock == "trio":
             self.tasks.on_trio()
+
+    def start(self) -> None:
+        """Hear the tasks of asyncio, above whoever has timed its steps since another test."""
+        self.tasks.start()
 
     def stop(self) -> None:
         """The test is over: hear nothing more."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from .activity import ACTIVITY
 from .await_chains import frames_of
 from .births import birth_of
+from .step_layers import put_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,12 +62,13 @@ class Tasks:
         self._lives: list[Life] = []
         self._noted = 0
         self._undo: Callable[[], None] | None = None
+        self._live = True
         self._trio: _TrioEars | None = None
 
     def start(self) -> None:
-        """Hear asyncio; before any other who times the steps, and who is to stop first."""
+        """Hear asyncio."""
         if self._undo is None:
-            self._undo = self._wrap_handle()
+            self._undo = put_on(self._around)
 
     def on_trio(self) -> None:
         """Hear the trio run that the caller is in."""
@@ -81,6 +83,7 @@ class Tasks:
     def stop(self) -> None:
         """Put everything back."""
         if self._undo is not None:
+            self._live = False  # for whoever is above us
             self._undo()
             self._undo = None
         if self._trio is not None:
@@ -94,14 +97,12 @@ class Tasks:
             if life is not None:
                 life.activity = activity
 
-    def _wrap_handle(self) -> Callable[[], None]:
-        handle: Any = asyncio.events.Handle
-        original = handle._run
-        live = True
+    def _around(self, original: Any) -> Any:
+        tasks = self
 
         # Each step of each task: what is not called here is what makes reports cheap.
         def _run(self: Any) -> None:
-            task = getattr(self._callback, "__self__", None) if live else None
+            task = getattr(self._callback, "__self__", None) if tasks._live else None
             if not isinstance(task, asyncio.Task):
                 original(self)
                 return
@@ -118,16 +119,7 @@ class Tasks:
                     if task.done():
                         life.end = life.since
 
-        tasks = self
-
-        def undo() -> None:
-            nonlocal live
-            live = False  # for whoever wrapped it after us
-            if handle._run is _run:
-                handle._run = original
-
-        handle._run = _run
-        return undo
+        return _run
 
     def goes_on(self, task: Any, context: Any) -> None:
         """A task of trio's is about to run: where, and for how long, has it waited?"""

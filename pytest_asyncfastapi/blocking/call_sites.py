@@ -24,7 +24,7 @@ from types import (
 from typing import TYPE_CHECKING, Any
 
 from ..frames import identity
-from .catalog import NAMED, Catalog, Entry
+from .catalog import NAMED, Catalog, Entry, Named, find_named
 from .judge import LOCK_TYPES
 from .operands import enters_with
 from .stack import silent_file
@@ -76,10 +76,43 @@ GO_BETWEENS = frozenset(
 _MOST_CODES = 20_000
 
 
+class Functions:
+    """What it means to call a Python function: its name, if it counts, and if it runs at once.
+
+    To ask for the code of a function is an audit event, which costs more than all else here. A
+    function that another one has made is kept for one test only, as it may hold anything.
+    """
+
+    def __init__(self) -> None:
+        self._lasting: dict[FunctionType, tuple[Named | None, bool]] = {}
+        self._of_test: dict[FunctionType, tuple[Named | None, bool]] = {}
+
+    def look(self, function: FunctionType) -> tuple[Named | None, bool]:
+        """Its entry by name; and whether a call only makes a coroutine or a generator."""
+        known = self._lasting.get(function) or self._of_test.get(function)
+        if known is None:
+            code, named = function.__code__, None
+            if function.__name__ in NAMED_LAST:
+                module = str(function.__globals__.get("__name__"))
+                named = find_named(code.co_qualname, module)
+            known = (named, bool(code.co_flags & _LATER))
+            lasts = "<locals>" not in code.co_qualname and len(self._lasting) < _MOST_CODES
+            (self._lasting if lasts else self._of_test)[function] = known
+        return known
+
+    def forget(self) -> None:
+        """Another test."""
+        self._of_test.clear()
+
+    def __repr__(self) -> str:
+        return f"<Functions: {len(self._lasting)}>"
+
+
 class CallSites:
     """Which sites stay on, after a call of something that is not in the catalog."""
 
     def __init__(self, catalog: Catalog, aside: Callable[[], AbstractContextManager[None]]) -> None:
+        self.functions = Functions()
         self._catalog = catalog
         self._aside = aside
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
@@ -100,7 +133,7 @@ class CallSites:
             return True
         name = getattr(callee, "__name__", "")
         blocks = name in self._catalog.names or name in NAMED_LAST
-        return (name in code.co_names and not blocks) or _is_later(callee, kind)
+        return (name in code.co_names and not blocks) or self._is_later(callee, kind)
 
     def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
         """May this call of the user's own code have a callee of the catalog next time?"""
@@ -115,7 +148,8 @@ class CallSites:
         name = getattr(callee, "__name__", "")
         if name in self._methods() and not isinstance(callee, type):
             # The method of another object next time; a function of a module stays what it is.
-            stays = (kind is not FunctionType or _is_method(callee)) and not _is_later(callee, kind)
+            stays = kind is not FunctionType or _is_method(callee)
+            stays = stays and not self._is_later(callee, kind)
             if stays:
                 self._methods_at.add(site)
             return stays
@@ -123,13 +157,13 @@ class CallSites:
         if known is None:
             if site not in self._once:
                 self._once.add(site)  # most are not called again: their code need not be read
-                return not _is_later(callee, kind)
+                return not self._is_later(callee, kind)
             known = self._read(code)
         written = known[1].get(offset, name)
         # A variable, or a C function under another name than its own: an alias, mostly.
         module = getattr(callee, "__module__", "")  # a method of an object has none
         aliased = not written or (written != name and module == "builtins")
-        return aliased and not _is_later(callee, kind)
+        return aliased and not self._is_later(callee, kind)
 
     def _read(self, code: CodeType) -> tuple[CodeType, dict[int, str]]:
         if len(self._known) >= _MOST_CODES:
@@ -143,7 +177,11 @@ class CallSites:
         names = _CHANGING if kind is FunctionType else _CHANGING_C
         if kind not in _PLAIN or callee.__name__ not in names or silent_file(code.co_filename):
             return False
-        return not _is_later(callee, kind)
+        return not self._is_later(callee, kind)
+
+    def _is_later(self, callee: Any, kind: type) -> bool:
+        """Does this function only make a coroutine or generator? So it will the next time."""
+        return kind is FunctionType and self.functions.look(callee)[1]
 
     def _methods(self) -> frozenset[str]:
         """The names of all methods of the catalog, without their classes."""
@@ -175,12 +213,6 @@ def _is_method(function: Any) -> bool:
     """Is this function, by its name, one of a class?"""
     owner = function.__qualname__.rpartition(".")[0]
     return bool(owner) and not owner.endswith("<locals>")
-
-
-def _is_later(callee: Any, kind: type) -> bool:
-    """Does this function only make a coroutine or generator? So it will the next time."""
-    # To ask for the code of a function is an audit event, so that it comes last.
-    return kind is FunctionType and bool(callee.__code__.co_flags & _LATER)
 
 
 def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:

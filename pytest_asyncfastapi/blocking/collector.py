@@ -35,7 +35,7 @@ def mind_collections(hub: Hub) -> Callable[[], None]:
         if phase == "start":
             frame = sys._getframe(1)
             asked = called(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
-            apps = asked and bool(activity.ACTIVITY.get())
+            apps = asked and activity.ACTIVITY.get() not in ("", activity.BODY)
             cell.collecting = () if apps else (kernel.perf_counter(), kernel.thread_time())
         elif cell.collecting:
             began, cpu = cell.collecting

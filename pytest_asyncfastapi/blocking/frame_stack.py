@@ -25,14 +25,20 @@ def _call(function: Callable[..., Any], *args: Any) -> Any:
 _call.__code__ = _call.__code__.replace(co_stacksize=_SLOTS)
 
 
-def make_room() -> Callable[[], None]:
-    """Run every loop of asyncio's above one large frame from now on; returns the undo."""
+def make_room(ended: Callable[[], None]) -> Callable[[], None]:
+    """Run every loop of asyncio's above one large frame from now on; returns the undo.
+
+    `ended()` is called on its thread whenever one has stopped.
+    """
     loop: Any = asyncio.BaseEventLoop
     original = loop.run_forever
 
     def run_forever(self: Any) -> Any:
         __tracebackhide__ = True
-        return _call(original, self)
+        try:
+            return _call(original, self)
+        finally:
+            ended()
 
     def undo() -> None:
         if loop.run_forever is run_forever:

@@ -13,14 +13,13 @@ import threading
 
 # Not from _asyncio: imported before asyncio, it leaves asyncio with two kinds of tasks.
 from asyncio import _get_running_loop
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..frames import identity
 from . import kernel
 from .catalog import Catalog, Entry
-from .cell import Cell, Pending
+from .cell import Aside, Cell, Pending
 from .computed import COMPUTES, computed
 from .judge import judge, short, state_is_known
 from .polling import may_only_poll, only_polls
@@ -28,7 +27,6 @@ from .records import BlockingCallError
 from .stack import Spot, spots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from types import FrameType
 
     from ..frames import UserCode
@@ -142,18 +140,9 @@ class Hub:
                 return mine[index:]
         return mine or self.listeners
 
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Work of our own in the user's step: not the user's time, and not to be watched."""
-        cell = self.cell()
-        was, cell.busy = cell.busy, True
-        began, cpu = kernel.perf_counter(), kernel.thread_time()
-        try:
-            yield
-        finally:
-            cell.explained += kernel.perf_counter() - began
-            cell.own += kernel.thread_time() - cpu
-            cell.busy, cell.dirty = was, True
+    def aside(self) -> Aside:
+        """For work of our own in the user's step."""
+        return Aside(self)
 
     def probing(self, witness: str) -> bool:
         """Is this catalogued call the self-test of the calling thread?"""

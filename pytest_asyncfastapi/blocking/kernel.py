@@ -159,21 +159,26 @@ class ThreadFigures:
     def __init__(self, ident: int, tid: int) -> None:
         self._clock = clock_of(ident)
         self._scheduler, self._status = _Source(tid, "schedstat"), _Source(tid, "status")
-        self._tid = tid
+        self._ident, self._tid = ident, tid
 
     def snapshot(self) -> Snapshot | None:
         """The figures; None where nobody but the thread itself can read them."""
         times = self._scheduler.read().split()
         now = perf_counter()  # reading may have to wait for the GIL
         if len(times) >= 2:
-            _, _, rest = self._status.read().rpartition("\nvoluntary_ctxt_switches:")
-            switches = int(rest.split(None, 1)[0]) if rest.strip() else 0
+            switches = self._switches()
             used, delay = int(times[0]) / 1e9, int(times[1]) / 1e9
             return Snapshot(now, used, delay, switches, True, OVERHEAD.events)
         cpu = self._cpu()
         if cpu is None:
             return None
         return Snapshot(perf_counter(), cpu, events=OVERHEAD.events)
+
+    def _switches(self) -> int:
+        if _rusage is not None and _thread.get_ident() == self._ident:
+            return int(_rusage().ru_nvcsw)  # the same figure, in a twentieth of the time
+        _, _, rest = self._status.read().rpartition("\nvoluntary_ctxt_switches:")
+        return int(rest.split(None, 1)[0]) if rest.strip() else 0
 
     def _cpu(self) -> float | None:
         if self._clock is not None:

@@ -8,7 +8,6 @@ now and then, so that a step can be judged by what it cost and not by how long i
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import activity
 from ..births import birth_of_step, current_birth
+from ..step_layers import is_on, put_on
 from . import kernel
 from .collector import mind_collections
 from .frame_stack import make_room
@@ -73,6 +73,7 @@ class StepWatch:
         self._hub = hub
         self.threshold = 0.05
         self.on_thread: Callable[[], None] | None = None  # the profile tap attaches here
+        self.off_thread: Callable[[], None] = lambda: None  # and detaches here
         self._live = False
         self._switch: Callable[[bool], None] | None = None  # of what is in the loop's step
         self._trio = TrioSteps(hub, self)
@@ -88,8 +89,8 @@ class StepWatch:
         if self._switch is not None and not self._is_in_place():
             self.stop()
         if self._switch is None:
-            self._wrap_handle()
-            self._undo += [activity.watch_borders(self.cut), make_room()]
+            self._undo.append(put_on(self._around))
+            self._undo += [activity.watch_borders(self.cut), make_room(self.off_thread)]
             self._undo += [mind_collections(self._hub)]
         self._trio.install()
         self._turn(True)
@@ -128,7 +129,7 @@ class StepWatch:
         return self._live and self._is_in_place()
 
     def _is_in_place(self) -> bool:
-        return asyncio.events.Handle._run.__module__ == __name__
+        return is_on(__name__)
 
     def cut(self) -> None:
         """End the slice here and begin another: the calling thread's activity changes."""
@@ -144,14 +145,14 @@ class StepWatch:
         cell.label = activity.ACTIVITY.get()
         cell.dirty = True
         cell.explained = cell.own = 0.0
+        if self.on_thread is not None:
+            self.on_thread()
         if now > cell.stale:
             cell.refresh()
             now = kernel.perf_counter()
         cell.start = now
 
-    def _wrap_handle(self) -> None:
-        handle: Any = asyncio.events.Handle
-        original = handle._run
+    def _around(self, original: Any) -> Any:
         hub, clock, watch = self._hub, kernel.perf_counter, self
         live = False
         kinds, entries = hub.catalog.kinds, hub.catalog.entries
@@ -189,12 +190,8 @@ class StepWatch:
             nonlocal live
             live = on  # for whoever wrapped it after us, too
 
-        def undo() -> None:
-            if handle._run is _run:
-                handle._run = original
-
-        handle._run, self._switch = _run, switch
-        self._undo.append(undo)
+        self._switch = switch
+        return _run
 
     def _run_inside(self, cell: Cell, handle: Any) -> None:
         """A step of a loop that runs inside a step of another one: each has its own start."""

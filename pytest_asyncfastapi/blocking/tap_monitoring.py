@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ..frames import identity
 from .borders import asks_for_loop, is_loops_wait
 from .call_sites import GO_BETWEENS, NAMED_LAST, CallSites, is_brief
-from .catalog import Entry, Named, find_named
+from .catalog import Entry
 from .catalog import remedies as to
 from .hub import MOST_TELLINGS, Hub, on_loop
 from .judge import judge
@@ -56,7 +56,6 @@ class MonitoringTap:
         self._lines = LineTap(hub)
         self._own = OwnCode()
         self._worn = False  # a library's site was switched off for having told too often
-        self._by_name: dict[FunctionType, tuple[Named | None]] = {}  # of this test
         self._deaf_to_polls = False
         self._owned: dict[str, bool] = {}  # by file: is it the user's?
 
@@ -108,7 +107,7 @@ class MonitoringTap:
         """Nobody listens for now: keep nothing of the test, and stay on."""
         self._told.clear()
         self._lines.forget()
-        self._by_name.clear()
+        self._sites.functions.forget()
         self._often.clear()
 
     def stop(self) -> None:
@@ -242,12 +241,7 @@ class MonitoringTap:
 
     def _python_call(self, callee: Any, depth: int = 2) -> bool:
         """Is this a function that counts by its name? Then its sites stay on."""
-        # To ask for the code of a function, or for an id, is an audit event, which costs more.
-        known = self._by_name.get(callee)
-        if known is None:
-            module = str(callee.__globals__.get("__name__"))
-            known = self._by_name[callee] = (find_named(callee.__code__.co_qualname, module),)
-        named = known[0]
+        named, _ = self._sites.functions.look(callee)
         if named is None or not named.always:
             return False
         if self._hub.listeners and on_loop():
@@ -296,8 +290,10 @@ class MonitoringTap:
         return known
 
     def _on_start(self, code: CodeType, offset: int) -> object:
-        """A function begins for the first time: has it lines that are to be heard?"""
-        if self._mine(code):
+        """A function begins. The user's are listened to as soon as one begins on a loop."""
+        if self._mine(code) and not self._is_own(code):
+            if self._own.waits_for_loop(code):
+                return None
             self._listen_to(code)
         return _monitoring().DISABLE
 
@@ -305,10 +301,13 @@ class MonitoringTap:
         """Leave a function of the user's to the other tool, if there is one that hears it."""
         if self._own.tool is None:
             return False
-        if identity(code) in self._own.codes:
+        if self._is_own(code) or not on_loop():
             return True
-        self._listen_to(code)  # it may have begun before we did
+        self._listen_to(code)  # it began before we did, or before its loop
         return False
+
+    def _is_own(self, code: CodeType) -> bool:
+        return identity(code) in self._own.codes
 
     def _listen_to(self, code: CodeType) -> None:
         if self._tool is not None:

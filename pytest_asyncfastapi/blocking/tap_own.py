@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 
 WAIT = Condition.wait.__code__
+# So often a function may begin without a loop before it is listened to there, too: from then on
+# that costs less than to hear each time that it begins.
+_STARTS = 8
 
 
 class OwnCode:
@@ -35,6 +38,7 @@ class OwnCode:
         self.tool: int | None = None
         self.codes: dict[int, CodeType] = {}
         self.deaf: dict[int, CodeType] = {}
+        self._starts: dict[int, tuple[CodeType, int]] = {}  # without a loop, so far
         self._waits_off = False  # the calls of `Condition.wait` are switched off
         self._loop_waits = False  # it has begun on a loop in this test, and stays on
 
@@ -61,6 +65,17 @@ class OwnCode:
         if self.tool is not None and identity(code) not in self.codes:
             self.codes[identity(code)] = code
             self._set(code, _calls(code))
+
+    def waits_for_loop(self, code: CodeType) -> bool:
+        """Is it to be listened to only when it begins on a loop? It begins now, and on none.
+
+        Most tests that run no loop themselves begin a few times.
+        """
+        if self.tool is None or on_loop():
+            return False
+        _, times = self._starts.get(identity(code), (code, 0))
+        self._starts[identity(code)] = (code, times + 1)
+        return times + 1 < _STARTS
 
     def hear_again(self) -> None:
         """Switch on again what was switched off."""
@@ -98,6 +113,7 @@ class OwnCode:
             self._set(code, 0)
         self.codes.clear()
         self.deaf.clear()
+        self._starts.clear()
         self.tool = None
         events = monitoring.events
         for event in (events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START):

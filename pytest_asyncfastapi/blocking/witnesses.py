@@ -95,13 +95,12 @@ class Witnesses:
         with self._lock:
             if self._hub.listeners:
                 return
-            self._files.clear()
-            self._next_anew = 1
-            if self._lingers:
-                self._lingers = False
-                self._stop()
+            self._lingers = False
+            self._stop()
 
     def _stop(self) -> None:
+        self._files.clear()  # the tap keeps nothing of them
+        self._next_anew = 1
         self.steps.stop()
         stop_labelling()
         if self._tap is not None:
@@ -116,10 +115,13 @@ class Witnesses:
         cell = hub.cell()
         was, cell.busy = cell.busy, True  # on a running loop, the audit hook hears it as a call
         hub.probe = threading.get_ident()
+        if self.steps.on_thread is not None:
+            self.steps.on_thread()
         try:
             _probe_call("", 0)
         finally:
             hub.probe, cell.busy = 0, was
+            self.steps.off_thread()
         if not any(item.startswith("call tap") for item in hub.probed):
             return "the call tap did not see its self-test"
         if not audit.probe():
@@ -134,7 +136,7 @@ class Witnesses:
         from .tap_profile import ProfileTap
 
         tap = ProfileTap(self._hub)
-        self.steps.on_thread = tap.attach
+        self.steps.on_thread, self.steps.off_thread = tap.attach, tap.detach
         return tap
 
     def __repr__(self) -> str:

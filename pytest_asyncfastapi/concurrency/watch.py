@@ -38,6 +38,9 @@ LeakMode = Literal["fail", "warn", "off"]
 # Coroutines that were reported before they are collected, by their `id`: when Python warns of one,
 # the weak references to it are gone already.
 _LOST: dict[int, weakref.ref[Any]] = {}
+# Those that somebody still held when they were looked at, which takes long, and which is done once:
+# a warning that pytest keeps holds its coroutine for the rest of the run.
+_HELD: dict[int, weakref.ref[Any]] = {}
 _PATIENCE = 1.0  # seconds that threads have to end, once somebody closed what owned them
 
 
@@ -246,10 +249,13 @@ class ConcurrencyWatch:
         """Those that nobody can await any more, and that the collector has not come to yet."""
         for ref in garbage.never_started():
             number = id(ref())
-            leak = None if number in _LOST else verdict.unawaited(ref(), None, self.user_code)
+            known = number in _LOST or number in _HELD
+            leak = None if known else verdict.unawaited(ref(), None, self.user_code)
             if leak is not None and garbage.is_garbage(ref):
                 _LOST[number] = weakref.ref(ref(), functools.partial(_forget, number))
                 self._keep(leak)
+            elif leak is not None:
+                _HELD[number] = weakref.ref(ref(), functools.partial(_HELD.pop, number))
 
     def _judge_opened(self) -> None:
         until = monotonic() + _PATIENCE

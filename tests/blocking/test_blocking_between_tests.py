@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
 from pytest_asyncfastapi.blocking.witnesses import WITNESSES
+from pytest_asyncfastapi.frames import UserCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,8 +114,52 @@ def test_a_file_that_was_a_list_before_is_heard(pytester: pytest.Pytester, tmp_p
     assert failed(pytester.runpytest()) == (["test_it.py::test_file"] if NEW else [])
 
 
-def test_a_library_is_heard_anew_in_each_file(pytester: pytest.Pytester) -> None:
-    """Its call sites may have called something harmless in another file's tests."""
+@pytest.mark.parametrize("mode", ["fail", "off"])
+def test_a_report_adds_nothing_to_the_stack_with_each_test(
+    pytester: pytest.Pytester, mode: str
+) -> None:
+    """Who times the steps stays on between tests, who records the tasks does not."""
+    project(
+        pytester,
+        test_it="""
+        import inspect
+        import pytest
+
+        depths = []
+
+        def steps():
+            return sum(frame.function == "_run" for frame in inspect.stack(0))
+
+        @pytest.mark.parametrize("number", range(6))
+        async def test_depth(number):
+            depths.append(steps())
+
+        @pytest.mark.parametrize("number", range(3))
+        async def test_with_a_guard(blocking, number):
+            depths.append(steps())
+
+        async def test_they_are_all_alike():
+            assert max(depths) <= 4, depths
+        """,
+    )
+    clean = asyncio.events.Handle._run
+    options = ("--asyncfastapi-json=seen.json", f"--asyncfastapi-blocking={mode}")
+    result = pytester.runpytest(*options)
+    assert failed(result) == []
+    result.assert_outcomes(passed=10)
+    WITNESSES.silence()
+    assert asyncio.events.Handle._run is clean
+
+
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_library_is_heard_anew_in_each_file(pytester: pytest.Pytester, before: int) -> None:
+    """Its call sites may have called something harmless in another file's tests.
+
+    A guard of one's own that ended before is no file of tests.
+    """
+    for name in range(before):
+        with BlockingGuard(BlockingPolicy(), UserCode(pytester.path), test=f"{name}.py::test"):
+            pass
     project(
         pytester,
         test_a="""

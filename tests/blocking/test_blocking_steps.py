@@ -349,8 +349,12 @@ def test_a_full_collection_is_nobodys_line(watch, many_objects):
     assert watch(endpoint, step_threshold=0.005, cpu_threshold=0.01).findings() == []
 
 
-def test_a_collection_in_a_tests_own_body_is_not_reported(watch, many_objects):
+@pytest.mark.parametrize("label", ["", activity.BODY])
+def test_a_collection_in_a_tests_own_body_is_not_reported(watch, many_objects, label):
+    """The plugin gives the body a label of its own."""
+
     async def body():
+        activity.ACTIVITY.set(label)
         gc.collect()
 
     assert watch(body, step_threshold=0.005, cpu_threshold=0.01).findings() == []

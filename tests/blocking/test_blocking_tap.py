@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import os
 import resource
 import sys
 import threading
@@ -12,6 +13,7 @@ from functools import partial
 
 import pytest
 
+from pytest_asyncfastapi.activity import border
 from pytest_asyncfastapi.blocking import kernel
 from tests.blocking.conftest import needs_figures
 from tests.blocking.corpus.remainders import HAS_FIGURES
@@ -239,3 +241,79 @@ def test_no_depth_of_the_stack_maps_memory_in_each_call(watch):
     watch(endpoint)
     assert len(faults) == 250
     assert max(faults[10:]) < 150, max(faults)
+
+
+@pytest.mark.parametrize("times", [0, 1, 20])
+def test_a_function_that_began_without_a_loop_is_heard_on_one(watch, times):
+    """However often it had begun before."""
+
+    def look() -> None:
+        os.stat("/")
+
+    async def endpoint():
+        look()
+
+    guard = watch.guard(**STRICT)
+    guard.start()
+    for _ in range(times):
+        look()
+    assert guard.calls == []
+    asyncio.run(endpoint())
+    assert [call.name for call in guard.calls] == ["os.stat"]
+
+
+def test_a_generator_that_began_without_a_loop_is_heard_on_one(watch):
+    """Where it goes on there."""
+
+    def steps():
+        yield os.stat("/")
+        yield os.stat("/")
+
+    async def endpoint():
+        next(going)
+
+    guard = watch.guard(**STRICT)
+    guard.start()
+    going = steps()
+    next(going)
+    asyncio.run(endpoint())
+    assert [call.name for call in guard.calls] == ["os.stat"]
+
+
+@pytest.mark.skipif(NEW, reason="from 3.12 on there is no profile function")
+def test_a_thread_is_profiled_while_it_runs_a_loop_and_no_longer(watch, monkeypatch):
+    """A profile function makes everything slow, and without a loop there is nothing to hear."""
+    # Where it is imported, its loops may run, and nobody can tell when one begins.
+    monkeypatch.delitem(sys.modules, "uvloop", raising=False)
+    seen: list[object] = []
+
+    async def endpoint():
+        seen.append(sys.getprofile())
+        os.stat("/")
+
+    guard = watch.guard(**STRICT)
+    guard.start()
+    for _ in range(2):
+        assert sys.getprofile() is None
+        asyncio.run(endpoint())
+    assert sys.getprofile() is None
+    assert None not in seen
+    assert [call.name for call in guard.calls] == ["os.stat", "os.stat"]
+
+
+@pytest.mark.parametrize("calls", [10, 100_000])
+@pytest.mark.parametrize("ends", ["step", "request"])
+def test_what_comes_after_very_many_calls_is_heard(watch, calls, ends):
+    """On 3.11 nobody listens to the rest of such a step, but to the next step or request."""
+
+    async def endpoint():
+        for _ in range(calls):
+            len("")
+        if ends == "step":
+            await asyncio.sleep(0)
+        else:
+            border()
+        os.stat("/")
+
+    guard = watch(endpoint, **STRICT)
+    assert [call.name for call in guard.calls] == ["os.stat"]

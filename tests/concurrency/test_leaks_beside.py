@@ -371,3 +371,33 @@ async def test_lost(asgi_client):
     report = run(projects, tests)
     blames(report, "test_lost")
     report.finding(r"coroutine never awaited: mail\(\)")
+
+
+def test_a_coroutine_that_is_held_is_not_looked_at_in_each_test(projects):
+    """To look at one takes as long as a small test does, and pytest keeps those it warned of."""
+    tests = """
+import gc
+from pytest_asyncfastapi.concurrency import garbage
+
+looks = []
+is_garbage = garbage.is_garbage
+garbage.is_garbage = lambda ref: looks.append(ref) or is_garbage(ref)
+
+async def mail():
+    pass
+
+async def test_kept(asgi_client):
+    kept.append(mail())
+
+@pytest.mark.parametrize("number", range(5))
+async def test_next(asgi_client, number):
+    gc.disable()  # it stays among the newest objects
+
+async def test_awaited_in_the_end(asgi_client):
+    gc.enable()
+    await kept.pop()
+    garbage.is_garbage = is_garbage
+    assert len(looks) == 1
+"""
+    report = run(projects, tests)
+    assert "7 passed" in report.output, report.output

@@ -33,6 +33,7 @@ WALLS = {
 SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
 SHARED |= {"births", "await_chains", "ending", "stopwatch", "other_clients", "unseen_clients"}
 SHARED |= {"signatures", "handed_over", "waiters", "active_scopes", "held_back", "late_import"}
+SHARED |= {"step_layers"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:

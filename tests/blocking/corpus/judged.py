@@ -20,6 +20,8 @@ ROOT = Path(__file__).parents[3]
 STRICT = BlockingPolicy(profile="strict", step_threshold=0.05, cpu_threshold=0.05)
 # On a busy machine anything can take 50 ms of a processor: what waits is not judged by that.
 WAITS = BlockingPolicy(profile="strict", step_threshold=0.05)
+# By its calls alone, and never by the length of a step.
+CALLS = BlockingPolicy(profile="strict", step_threshold=60)
 
 
 @dataclass(frozen=True)
@@ -64,9 +66,9 @@ class Verdict:
         return f"{self.case.name}: {want}; status {self.status}{said}"
 
 
-def watched(case: Case, backend: str = "asyncio") -> Verdict:
+def watched(case: Case, backend: str = "asyncio", policy: BlockingPolicy | None = None) -> Verdict:
     """Play the case under a guard of its own."""
-    policy = STRICT if case.category in ("", "cpu", "unknown") else WAITS
+    policy = policy or (STRICT if case.category in ("", "cpu", "unknown") else WAITS)
     guard = BlockingGuard(policy, UserCode(ROOT), test=case.name)
     if not case.category:
         # What it imports and reads the first time is not what it is about.
