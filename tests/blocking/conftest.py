@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi.blocking.witnesses import WITNESSES
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
+from pytest_asyncfastapi._blocking.detectors import WITNESSES
+from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.corpus.remainders import HAS_FIGURES
 
 needs_figures = pytest.mark.skipif(

@@ -18,7 +18,7 @@ from time import sleep as nap
 
 import pytest
 
-from pytest_asyncfastapi.activity import ACTIVITY
+from pytest_asyncfastapi._core.activity import ACTIVITY
 
 NEW = sys.version_info >= (3, 12)
 

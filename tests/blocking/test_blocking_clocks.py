@@ -15,7 +15,7 @@ from pytest_asyncfastapi import open_app
 from tests import pages
 
 # These follow the time of the test on purpose, or the threads that the app itself reads clocks on.
-FOLLOW = ("pytest_asyncfastapi.clock.patched_time",)
+FOLLOW = ("pytest_asyncfastapi._clock.patched_time",)
 
 
 async def app(scope, receive, send):

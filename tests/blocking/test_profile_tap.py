@@ -4,7 +4,7 @@ import sys
 import threading
 from types import SimpleNamespace
 
-from pytest_asyncfastapi.blocking.tap_profile import ProfileTap
+from pytest_asyncfastapi._blocking.monitor_profile import ProfileTap
 
 
 def test_a_thread_that_outlives_a_guard_has_the_hook_of_the_next_one_only():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._faults import Faults
 
 
 @pytest.fixture(params=["asyncio", "trio"])

@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from pytest_asyncfastapi.client.sse import NotAnEventStream
-from pytest_asyncfastapi.client.sse_parser import EventParser, ServerSentEvent
+from pytest_asyncfastapi._client.sse import NotAnEventStream
+from pytest_asyncfastapi._client.sse_parser import EventParser, ServerSentEvent
 
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from apps import BODY, START, answering, sending
 
-from pytest_asyncfastapi.client.errors import ProtocolViolation
+from pytest_asyncfastapi._client.errors import ProtocolViolation
 
 REFUSED = "; the ASGI specification forbids it. Fix: "
 MORE = {**BODY, "more_body": True}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.births import birth_of, current_birth
-from pytest_asyncfastapi.concurrency import ConcurrencyWatch
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._concurrency import ConcurrencyWatch
+from pytest_asyncfastapi._core.creation_site import birth_of, current_birth
+from pytest_asyncfastapi._core.frames import UserCode
 
 USER = UserCode(Path(__file__).parents[2])
 APP = """

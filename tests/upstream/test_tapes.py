@@ -10,8 +10,8 @@ import anyio
 import httpx
 import pytest
 
-from pytest_asyncfastapi.upstream.errors import UnroutedCall, UpstreamExhausted
-from pytest_asyncfastapi.upstream.tape_file import TapeError
+from pytest_asyncfastapi._upstream.cassette_file import TapeError
+from pytest_asyncfastapi._upstream.errors import UnroutedCall, UpstreamExhausted
 
 ZIPPED = gzip.compress(b'{"a": [1, 2]}')
 PNG = b"\x89PNG\x00\xff"

@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.opening import preload
+from pytest_asyncfastapi._plugin.open_app import preload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
