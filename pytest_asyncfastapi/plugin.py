@@ -1,4 +1,4 @@
-"""Connects the rooms to pytest's hooks, and knows nothing else.
+"""Connects the packages to pytest's hooks, and knows nothing else.
 
 pytest imports this at its every start, in every project: what only a test needs
 is imported when there is one.
@@ -260,7 +260,7 @@ def pytest_runtest_makereport(
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """What listens has nothing to hear any more, be it that a test was interrupted."""
+    """Stop the monitors that stay active between tests, also if a test was interrupted."""
     module = sys.modules.get(f"{__package__}._plugin.state")
     if module is not None and module.RUNNING in config.stash:
         config.stash[module.RUNNING].end(judge=False)

@@ -1,4 +1,4 @@
-"""Fixtures of the way out: a scope as one test has it. Both of its rooms import them."""
+"""Fixtures of the way out: a scope as one test has it. Both of its packages import them."""
 
 import httpx
 import httpx2

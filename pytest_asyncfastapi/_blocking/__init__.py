@@ -1,7 +1,7 @@
 """Who blocks the event loop: every call is named with the user's line, nothing else ever is.
 
 Three witnesses (the call tap, audit events, the step watch) report to the
-active guards; `BlockingGuard` is the room's door. It knows nothing of HTTP,
+active guards; `BlockingGuard` is the package's entry point. It knows nothing of HTTP,
 of reports or of pytest.
 """
 

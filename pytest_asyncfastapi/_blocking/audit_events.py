@@ -37,7 +37,7 @@ _EVENTS: dict[str, Entry] = {
     for names, category, judge, remedy in _TABLE
     for name in names.split()
 }
-_added = False  # process-wide: an audit hook stays for ever
+_added = False  # process-wide: an audit hook stays forever
 
 
 def add_hook() -> None:

@@ -73,7 +73,7 @@ def weigh(
 
     What was not `seen`, but only concluded from figures, fails a test in profile "strict" alone.
 
-    What a library imports or reads by itself is nobody's line to change, and mostly
+    What a library imports or reads by itself cannot be changed in the user's code, and mostly
     happens once, and so does an import in the test's own body: each is a warning when it takes
     long, in every profile. Start-up is where a client is built and a file is read, and a fixture
     is where the app is built (`preparing`), or the test's own body is: while nobody is served
@@ -166,7 +166,7 @@ def title(call: BlockingCall) -> str:
 
 
 def finding(call: BlockingCall) -> Finding:
-    """The record that every room reports with."""
+    """The record that every package reports with."""
     severity: Severity = "error" if call.severity == "error" else "warning"
     return Finding(
         kind="blocking",

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 # A wait that is shorter than this did not hold anybody up (seconds).
 SHORTEST_WAIT = 0.001
-# So often is one call site told of in a test: a loop over a file's lines is known by then.
+# Reports of one call site in a test: a loop over a file's lines is known by then.
 MOST_TELLINGS = 200
 
 
@@ -232,7 +232,7 @@ class Hub:
         return now.delay - last.delay + waits * sys.getswitchinterval() * thread_stats.GIL
 
     def heard(self, entry: Entry, args: tuple[Any, ...], frame: FrameType) -> None:
-        """An audit event: it explains the open call, or tells of one that nobody else saw."""
+        """An audit event: it explains the open call, or shows one that no other detector saw."""
         cell = self.cell()
         if cell.busy:
             return

@@ -1,4 +1,4 @@
-"""The room's facts: what was seen, and what the user asked for.
+"""Plain records: what was seen, and what the user asked for.
 
 Frozen records only; what they mean for the test is decided in `verdict.py`.
 """

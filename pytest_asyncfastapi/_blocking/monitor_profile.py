@@ -80,7 +80,7 @@ class ProfileTap:
         self._hooks.clear()
 
     def rest(self) -> None:
-        """Nobody listens for now: a profile function costs as much as ever, so it stops."""
+        """Nobody listens for now: a profile function costs as much as before, so it stops."""
         self.stop()
 
     def _take_off(self) -> None:

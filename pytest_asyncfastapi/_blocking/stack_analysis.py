@@ -119,7 +119,7 @@ class Spot:
 
 
 def spots(frame: FrameType | None) -> list[Spot]:
-    """The frames of this step, innermost first; the room's own are left out."""
+    """The frames of this step, innermost first; the package's own are left out."""
     found: list[Spot] = []
     while frame is not None:
         code = frame.f_code
@@ -238,7 +238,7 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
             kind = "stdlib"  # a loop that is run inside another one's step
         if kind == "ours":
             if not mine and (importing or not blame):
-                blame = "tool"  # what we do and import by ourselves is nobody's fault
+                blame = "tool"  # what we do and import by ourselves is not the user's fault
             if activity:
                 break
             continue

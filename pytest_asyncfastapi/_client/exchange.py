@@ -2,7 +2,7 @@
 
 The other side (the transport) waits for `finished`, `started` or chunks. It
 knows the ASGI messages, not httpx. Back-pressure applies only to a caller who
-streams: one who reads nothing until the end would otherwise wait for ever.
+streams: one who reads nothing until the end would otherwise wait forever.
 """
 
 from __future__ import annotations

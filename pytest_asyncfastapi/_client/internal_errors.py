@@ -1,4 +1,4 @@
-"""What ends a wait inside this room, and which exception of the library it becomes.
+"""What ends a wait inside this package, and which exception of the library it becomes.
 
 None of them is a `TimeoutError` or an `OSError`: an app may raise those
 itself, and they must stay the app's.

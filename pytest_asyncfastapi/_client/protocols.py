@@ -1,4 +1,4 @@
-"""What the client expects of others: a shape, met by a room that it does not know."""
+"""What the client expects of others: a shape, met by a package that it does not know."""
 
 from __future__ import annotations
 

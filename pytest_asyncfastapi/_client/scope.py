@@ -93,7 +93,7 @@ class ScopeBuilder:
         raw_path, _, query = raw_target.partition(b"?")
         raw_path = self.root_path.encode() + raw_path
         target = (unquote(raw_path.decode("ascii")), raw_path, query)
-        # A test that walks over ever new paths must not grow this for ever.
+        # A test that walks over ever new paths must not grow this forever.
         if len(self._targets) > _MOST:
             self._targets.clear()
         self._targets[raw_target] = target

@@ -1,6 +1,6 @@
 """Virtual time: a 30 s latency costs no wall time and changes nothing else.
 
-The public names of the room. Imports the standard library only.
+The public names of the package. Imports the standard library only.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Under `freeze` time stands still, up to a bound after which it runs at real
 speed and a note names the work; under `flow` it runs at real speed at once.
-A loop that never rests (somebody polls) would hold time for ever: after many
+A loop that never rests (somebody polls) would hold time forever: after many
 steps it moves by the processor time that they take, and faster and faster.
 This module must not know what the work is, nor which loop waits for it.
 """

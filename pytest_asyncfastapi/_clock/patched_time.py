@@ -49,7 +49,7 @@ class PatchedTime:
         whole = name.endswith("_ns")
 
         def replacement() -> Any:
-            # Whoever took it out of `time` while it was patched may call it for ever.
+            # Whoever took it out of `time` while it was patched may call it forever.
             if not self._on or get_ident() != self._thread:
                 return real()
             ticks = self._timeline.ticks - self._began

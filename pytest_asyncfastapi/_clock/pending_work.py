@@ -232,7 +232,7 @@ class RealWork:
     # --- is it worth waiting when there is no timer at all? -----------------------
 
     def somebody_listens(self) -> bool:
-        """A server or a signal handler waits for the outside for ever, rightly."""
+        """A server or a signal handler waits for the outside forever, rightly."""
         return bool(getattr(self._loop, "_signal_handlers", None)) or any(
             one.listens for one in self.descriptors
         )

@@ -120,7 +120,7 @@ class VirtualSelect:
         self.pace.told = True
         self.on_deadlock()
         if self._loop._ready:
-            # What it has woken runs before we are asked again, and may wait for ever once more.
+            # What it has woken runs before we are asked again, and may wait forever once more.
             self.pace.something_happened()
         return []
 

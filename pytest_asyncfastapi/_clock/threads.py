@@ -88,7 +88,7 @@ def _owner_of_target(module: str) -> str:
     if module in _NEUTRAL:
         return USER
     owner = owner_of(module)
-    # Servers, queue feeders and log listeners of the standard library idle for ever.
+    # Servers, queue feeders and log listeners of the standard library idle forever.
     return TOOLING if owner == STDLIB else owner
 
 

@@ -171,7 +171,7 @@ class TrioWork:
     # --- is it worth waiting when there is no timer at all? -----------------------
 
     def somebody_listens(self) -> bool:
-        """A server or a signal receiver waits for the outside for ever, rightly."""
+        """A server or a signal receiver waits for the outside forever, rightly."""
         return any(one.listens for one in self.descriptors) or any(
             frame.f_globals.get("__name__") == "trio._signals"
             for task in self._runner.tasks

@@ -1,6 +1,6 @@
 """Clients and streamed responses of httpx and httpx2 that nobody closes.
 
-The only place of this room that knows their names. A client that never sent
+The only place of this package that knows their names. A client that never sent
 anything holds nothing, and is no leak.
 """
 

@@ -193,7 +193,7 @@ def unawaited(coroutine: Any, frame: FrameType | None, user: UserCode) -> Leak |
 
 
 def finding(leak: Leak, mode: str, test: str) -> Finding:
-    """The record that every room reports with."""
+    """The record that every package reports with."""
     why, remedy = _OF_KIND[leak.what]
     if leak.resisted:
         why = "a server that stops waits for it without limit"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 _PASSES = 5  # of the loop, for what is about to end by itself
 _CANCELS = 3
 _PATIENCE = 0.2  # seconds for a task to clean up after each cancellation
-_GENTLE = 5.0  # for one that no test has been told of: its cleanup may be slow
+_GENTLE = 5.0  # for one that no test has reported: its cleanup may be slow
 
 
 async def settle() -> None:
@@ -27,7 +27,7 @@ def reap(
 ) -> None:
     """Cancel these tasks and wait for their end.
 
-    One that swallows every cancellation would keep the loop from closing for ever: it is
+    One that swallows every cancellation would keep the loop from closing forever: it is
     ended by force, after `resisting` has had a look at it.
     """
     if left := list(tasks):

@@ -2,7 +2,7 @@
 
 A whole stack at each `create_task` would cost nine times the call, one frame
 half of it. Rooms that name a place ask here; who records is the concurrency
-room. Knows neither pytest nor why anybody asks.
+package. Knows neither pytest nor why anybody asks.
 """
 
 from __future__ import annotations

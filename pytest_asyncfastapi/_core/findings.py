@@ -1,4 +1,4 @@
-"""The one record that every room reports with.
+"""The one record that every package reports with.
 
 A `Finding` says what happened, where (the user's line, never ours), why it
 matters and what to change. It travels as JSON on pytest's reports, so xdist

@@ -1,4 +1,4 @@
-"""Ends a task that swallows every cancellation, so that nobody waits for it for ever.
+"""Ends a task that swallows every cancellation, so that nobody waits for it forever.
 
 `except CancelledError` and `except Exception` do not catch `Ended`: it is thrown in
 at each await until the task is over. One that catches even that is struck off the

@@ -22,7 +22,7 @@ def is_cancel(error: BaseException) -> bool:
         return True
     trio = sys.modules.get("trio")
     kinds = (asyncio.CancelledError, *((trio.Cancelled,) if trio is not None else ()))
-    # Starlette's word for it, and the client room's.
+    # Starlette's word for it, and `_client`'s.
     return isinstance(error, kinds) or type(error).__name__ in (
         "ClientDisconnect",
         "ClientDisconnected",

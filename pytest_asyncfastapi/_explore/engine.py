@@ -3,7 +3,7 @@
 The first run is clean, and is the test's own: pytest's ordinary protocol, which comes
 after the points, reports it (`own_run.py`) and carries the verdict. One report, so `-x`,
 `--lf`, JUnit and xdist need nothing special. Each run is the item's set-up, call and
-teardown; fixtures wider than the test stay. The one module of the room that knows
+teardown; fixtures wider than the test stay. The one module of the package that knows
 pytest, and nothing of faults.
 """
 

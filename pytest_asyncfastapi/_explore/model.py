@@ -56,9 +56,9 @@ class Result:
 class Run:
     """One run of the test: set-up, body, teardown.
 
-    `state` is the test's state of that run (its rooms, by now at rest), `errors`
+    `state` is the test's state of that run (its packages, by now at rest), `errors`
     what each phase raised (`"setup"`, `"call"`, `"teardown"`), `findings` what the
-    rooms saw, `probe` what the point's `prepare` has left there. `control` is set on the
+    packages saw, `probe` what the point's `prepare` has left there. `control` is set on the
     clean run: a second one, after which the same requests were sent once more.
     """
 
@@ -84,7 +84,7 @@ class Run:
             forget_frames(error)
 
     def new_findings(self, clean: Run, *, without: Iterable[str] = ()) -> list[Finding]:
-        """What the rooms saw in this run and not in the clean one."""
+        """What the packages saw in this run and not in the clean one."""
         known = {finding.place for finding in clean.findings}
         skipped = frozenset(without)
         return [

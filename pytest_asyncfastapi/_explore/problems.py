@@ -31,7 +31,7 @@ class Problem:
 
 
 def of_findings(run: Run, clean: Run) -> Iterator[Problem]:
-    """What the rooms saw in this run only: a call without a timeout, a leak, a blocking call."""
+    """What the packages saw in this run only: a call without a timeout, a leak, a blocking call."""
     told = ("leak.generator",) if run.state.probe.unclosed else ()  # by `of_generators()`
     for finding in run.new_findings(clean, without=(*_NO_NEWS, *told)):
         leak = finding.kind.startswith("leak.")

@@ -1,4 +1,4 @@
-"""What a sweep has in each run of the test: ears at the app, and a look afterwards.
+"""What a sweep has in each run of the test: it records what the app does, and probes it afterwards.
 
 After the body it lets a virtual minute pass, asks the test's invariant, and sends
 one more request to see whether the app has recovered. Knows the state of a test by
@@ -39,7 +39,7 @@ _PATIENCE = 30.0  # seconds that the request afterwards may take beyond twice it
 
 
 class Leaver:
-    """For the client room: nothing goes wrong with this request, but its client can go."""
+    """For `_client`: nothing goes wrong with this request, but its client can go."""
 
     leave_at = ""
     leave_after: float | None = None

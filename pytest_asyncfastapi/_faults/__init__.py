@@ -1,7 +1,7 @@
 """Faults: what goes wrong on the way out, when, and how often.
 
 A rule is *where* (a URL glob, a respx route or pattern) x *what* (an
-`Effect`) x *when* (a schedule). This room decides; it does not know how a
+`Effect`) x *when* (a schedule). This package decides; it does not know how a
 fault is played on the wire, nor how pytest runs. Everything here is standard
 library only, so that options can be validated without importing httpx.
 """

@@ -1,8 +1,8 @@
 """Faults on the way in: the client leaves, dribbles its upload, or reads slowly.
 
 `faults.client.disconnect(after="50ms")`, with the schedules of every rule:
-`.first(2)`, `.probability(0.5)`, `.optional()`. This room decides; the client
-room carries it out and says when it has happened.
+`.first(2)`, `.probability(0.5)`, `.optional()`. This package decides; the client
+package carries it out and says when it has happened.
 """
 
 from __future__ import annotations

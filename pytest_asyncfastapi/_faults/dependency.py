@@ -1,7 +1,7 @@
 """Faults in the app's dependencies: slow to come, failing, or failing when used.
 
 `faults.dependency(get_db).latency("2s").first(1)`, `.raises(OSError())`,
-`.on("execute").raises(...)`, with the schedules of every rule. This room
+`.on("execute").raises(...)`, with the schedules of every rule. This package
 decides; `app/gates.py` puts it in the way.
 """
 

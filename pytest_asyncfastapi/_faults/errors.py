@@ -1,4 +1,4 @@
-"""What this room raises: a spec that cannot be read, a call that would hang."""
+"""What this package raises: a spec that cannot be read, a call that would hang."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One rule: where it applies, what it does, when it fires, how often it did.
 
-A rule is told of every request that it covers, in order, and decides from its
+A rule sees every request that it covers, in order, and decides from its
 own random stream; nothing else influences it. Knows no HTTP library: a request
 is anything with `method` and `url`.
 """

@@ -1,6 +1,6 @@
-"""What a test has of the blocking room: its guard, and the marks that allow calls.
+"""What a test has of the blocking guard: its guard, and the marks that allow calls.
 
-Beside `state.py`, which holds one for each test; imports the room when a test
+Beside `state.py`, which holds one for each test; imports the package when a test
 needs it.
 """
 

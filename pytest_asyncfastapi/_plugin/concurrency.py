@@ -1,6 +1,6 @@
 """What a test has of `concurrency/` and `connections/`: its watch, its deadline, its loads.
 
-Beside `state.py`, which holds one for each test; imports the room when a test
+Beside `state.py`, which holds one for each test; imports the package when a test
 needs it.
 """
 
@@ -39,7 +39,7 @@ def silence() -> None:
 
 
 class Watching:
-    """The concurrency room, for one test."""
+    """`_concurrency`, for one test."""
 
     def __init__(self, state: TestState) -> None:
         self._state = state

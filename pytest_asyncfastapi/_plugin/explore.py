@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 EXPLORED = pytest.StashKey["list[Explored]"]()
 OWN = pytest.StashKey["OwnRun"]()  # what pytest is to report as the test's run
-INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report tells of them
+INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report shows them
 _PREPARE = pytest.StashKey["Callable[[TestState], None] | None"]()
 _REFUSED = pytest.StashKey[str]()
 _SHARE = "asyncfastapi_share"
@@ -221,7 +221,7 @@ def seconds(item: pytest.Item) -> float:
 
 
 def interrupted(config: pytest.Config) -> list[Explored]:
-    """What was broken off (Ctrl-C), which no report tells of."""
+    """What was broken off (Ctrl-C), which no report shows."""
     return config.stash.get(INTERRUPTED, [])
 
 

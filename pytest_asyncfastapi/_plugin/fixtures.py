@@ -1,4 +1,4 @@
-"""The public fixtures: thin, each a door to a room. Imports happen inside.
+"""The public fixtures: thin, each gives what one package makes. Imports happen inside.
 
 A user's fixture may shadow any of them: nothing in the plugin depends on these
 names, the guards hang on the test item.

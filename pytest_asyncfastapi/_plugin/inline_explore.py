@@ -1,7 +1,7 @@
-"""What a test lends to one run of a scenario inside its body: its rooms, heard for this run only.
+"""A view of the test's state for one run of an exploration inside its body.
 
 A sweep looks at a run by the state of a test; here many runs share one. So each gets
-a view of it, with a probe and findings of its own. Knows what the rooms are called; not
+a view of it, with a probe and findings of its own. Knows what the packages are called; not
 what is explored.
 """
 
@@ -116,7 +116,7 @@ class Lent:
                 self.findings = self._news(earlier)
 
     def _seen(self) -> list[Any]:
-        """What the rooms know already; the things themselves, so that no other takes their `id`."""
+        """What is known already; kept alive, so that no other object takes its `id`."""
         return [what for what, _ in self._rooms()]
 
     def _rooms(self) -> list[tuple[Any, Finding]]:

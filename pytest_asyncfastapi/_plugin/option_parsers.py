@@ -1,6 +1,6 @@
 """What the values of options may be: each parser rejects with the second half of a sentence.
 
-Used by the table in `options.py`; the grammar of a rule or a fault is its room's.
+Used by the table in `options.py`; the grammar of a rule or a fault is its package's.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Carried:
 def attach(
     item: pytest.Item, state: TestState, phase: str, error: BaseException | None = None
 ) -> None:
-    """Take what the rooms saw in this phase, which `error` has ended; fail it if none has."""
+    """Take what the packages saw in this phase, which `error` has ended; fail it if none has."""
     passed = error is None
     if error is not None:
         tell_deadlock(state, error)

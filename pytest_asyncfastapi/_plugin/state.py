@@ -1,7 +1,7 @@
-"""What one test has: its settings, its findings, and the rooms that it uses.
+"""What one test has: its settings, its findings, and the packages that it uses.
 
 Lives on `item.stash`, so that tests, threads and workers never see each
-other's. Every room is imported when the test first needs it.
+other's. Every package is imported when the test first needs it.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class TestState:
         # Exploring: what listens in this run, and what the runs before it came to.
         self.probe: Probe | None = None
         self.explored: list[Explored] = []
-        self._seen: dict[str, list[Finding]] = {}  # what the rooms saw by the end of a phase
+        self._seen: dict[str, list[Finding]] = {}  # what the packages saw by the end of a phase
         self.repeated = False
         self.lending = Lending(self)  # inside of the body
         self.overridden = Watched(item.config)
@@ -250,7 +250,7 @@ class TestState:
             _ = self.scope
 
     def collect(self, *, passed: bool, ended: bool = False) -> None:
-        """Move what the rooms have seen so far into the log; `ended` when it is all."""
+        """Move what the packages have seen so far into the log; `ended` when it is all."""
         phase = "teardown" if ended else "call"
         if not self.repeated:
             self._seen[phase] = self._see(passed=passed, ended=ended)

@@ -1,7 +1,7 @@
 """What one test did, moment by moment, for a report that somebody has asked for.
 
 Made only where a writer needs it (JSON, trace, HTML); without it nothing in here
-runs. It listens to the app's requests from around the app and asks the rooms for
+runs. It listens to the app's requests from around the app and asks the packages for
 the rest when the test is over. Knows no format.
 
 All moments are seconds since the test began, on the clock in force. Where that is

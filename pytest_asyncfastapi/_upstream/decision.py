@@ -120,7 +120,7 @@ _BUDGETS = {
 
 
 class Unbounded(Exception):
-    """Inside this room: the call is stalled, and has no budget of its own for `phase`."""
+    """Inside this package: the call is stalled, and has no budget of its own for `phase`."""
 
     def __init__(self, phase: str, plan: Plan) -> None:
         super().__init__(phase)

@@ -1,4 +1,4 @@
-"""What this room raises in the app: a call that no route, or no answer, awaits.
+"""What this package raises in the app: a call that no route, or no answer, awaits.
 
 None of these is an error of an HTTP library, so that degrade code, which
 handles those, does not eat them.

@@ -1,4 +1,4 @@
-"""The findings of this room, in words: what, where, why it matters, what to change."""
+"""The findings of this package, in words: what, where, why it matters, what to change."""
 
 from __future__ import annotations
 

@@ -153,7 +153,7 @@ class SocketEnd:
 def wait_or_time_out(
     duration: float | None, deadline: float | None, message: str = "timed out"
 ) -> None:
-    """Really wait (None: for ever); `TimeoutError` when the deadline comes first."""
+    """Really wait (None: forever); `TimeoutError` when the deadline comes first."""
     left = None if deadline is None else max(0.0, deadline - time.monotonic())
     if duration is not None and (left is None or duration <= left):
         threading.Event().wait(duration)

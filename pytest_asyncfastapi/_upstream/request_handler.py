@@ -46,7 +46,7 @@ _NOT_SERVED = {
 
 
 class Refused(Exception):
-    """Inside this room: this request gets a status and a text, and the test fails."""
+    """Inside this package: this request gets a status and a text, and the test fails."""
 
 
 class Turn:

@@ -266,7 +266,7 @@ class _Connection:
         raise _Gone
 
     def _pause(self, duration: float | None) -> None:
-        """Wait (None: for ever), but not for a client that has gone nor after the end."""
+        """Wait (None: forever), but not for a client that has gone nor after the end."""
         until = math.inf if duration is None else time.monotonic() + duration
         while (left := until - time.monotonic()) > 0:
             if self._stopped.wait(min(_TICK, left)) or self._hung_up():

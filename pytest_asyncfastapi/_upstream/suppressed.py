@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def quietly(scope: UpstreamScope) -> Iterator[None]:
-    """Calls in this block are answered as ever; what was wrong with them is forgotten."""
+    """Calls in this block are answered as before; what was wrong with them is forgotten."""
     log, router = scope.judge.log, scope.router
     exhausted = list(router.exhausted) if router is not None else []
     scope.judge.log = FindingLog()

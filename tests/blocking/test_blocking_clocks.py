@@ -59,7 +59,7 @@ def test_a_frozen_clock_holds_nobody_up(watch, profile) -> None:
 
 
 def test_a_call_under_a_frozen_clock_takes_the_time_that_it_takes(watch) -> None:
-    """Found as ever, with its own duration."""
+    """Found as before, with its own duration."""
 
     async def run():
         async with open_app(app) as client:

@@ -281,7 +281,7 @@ def test_two_threads_with_their_own_guards_do_not_see_each_other(watch):
 
 
 def test_the_room_imports_only_the_standard_library():
-    """Importing the room costs little and starts nothing."""
+    """Importing the package costs little and starts nothing."""
     import subprocess
 
     program = (

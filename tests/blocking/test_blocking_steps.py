@@ -96,7 +96,7 @@ def test_what_is_concluded_to_be_one_sleep(seconds, rest, times, slept):
 
 
 def test_a_step_that_waited_for_its_pages_is_not_concluded_to_sleep(watch, monkeypatch):
-    """Code that has to come from the disk first makes a thread sleep, and is nobody's line."""
+    """Code that has to come from the disk first makes a thread sleep, and is not reported."""
     libc = ctypes.PyDLL(None)
     reads = iter(range(1000))
     monkeypatch.setattr(thread_stats, "pages_read", lambda: next(reads))
@@ -142,7 +142,7 @@ def test_collecting_garbage_is_the_users_who_made_it(watch):
 
 
 def test_waiting_for_a_lock_by_with_is_found(watch):
-    """`with lock` makes no call event; the kernel tells of the wait."""
+    """`with lock` makes no call event; the kernel's figures show the wait."""
     lock = threading.Lock()
 
     async def endpoint():

@@ -185,7 +185,7 @@ def test_a_loop_inside_a_step_holds_the_outer_loop(watch, how):
 
 
 def test_a_short_loop_inside_a_step_is_nothing(watch):
-    """Its twin: nothing is waited for. What the inner loop's own steps do is found as ever."""
+    """Its twin: nothing is waited for. What the inner loop's own steps do is found as before."""
 
     async def endpoint():
         run_inside(0, "run_until_complete")

@@ -14,7 +14,7 @@ from pytest_asyncfastapi._faults import Faults
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Every test of this room runs on both, where trio is installed."""
+    """Every test of this package runs on both, where trio is installed."""
     pytest.importorskip(request.param)
     return request.param
 

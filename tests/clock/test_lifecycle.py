@@ -171,7 +171,7 @@ def test_the_repr_tells_the_state():
 
 
 def test_the_import_is_cheap():
-    """Importing the room imports the standard library only."""
+    """Importing the package imports the standard library only."""
     code = (
         "import sys, pytest_asyncfastapi._clock; "
         "print([name for name in ('anyio', 'httpx', 'pytest', 'trio') if name in sys.modules])"

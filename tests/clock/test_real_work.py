@@ -440,7 +440,7 @@ def test_name_lookup_is_a_job(virtually):
 
 
 def test_an_unknown_thread_lets_time_run_at_real_speed(virtually):
-    """A thread of the user's own is no reason to jump, nor to stop for ever."""
+    """A thread of the user's own is no reason to jump, nor to stop forever."""
 
     async def body(clock):
         event, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -98,7 +98,7 @@ def test_any_task_factory_is_left_in_force(watch, eager):
 
 
 def test_a_chain_of_tasks_is_bounded(watch):
-    """A task that begins its successor, for ever, holds on to no past."""
+    """A task that begins its successor, forever, holds on to no past."""
 
     async def next_one(left):
         if left:

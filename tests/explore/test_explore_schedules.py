@@ -102,7 +102,7 @@ def test_concurrent_requests_overtake_each_other_from_their_first_step():
 
 
 def test_a_task_that_polls_does_not_keep_the_others_from_running():
-    """PCT gives priorities, but not for ever."""
+    """PCT gives priorities, but not forever."""
 
     async def scenario():
         done = []

@@ -207,7 +207,7 @@ class Catalog:
                 owner = type(owner())  # a function; the type itself has no name there
             for name in members.split():
                 callee = vars(owner).get(name) if hasattr(owner, "__dict__") else None
-                # A mocked function is nobody's C function any more.
+                # A mocked function is a Python function.
                 if callee is None or isinstance(callee, type(shown)):
                     continue
                 entry = Entry(shown(module_name, owner_name, name), category, judge, remedy)

@@ -41,7 +41,7 @@ class Fifo:
     """The ordinary order of asyncio, with a favourite that changes at some decisions.
 
     The favourite goes first as long as it is ready, so that one change is enough
-    to let a task overtake all others; but not for ever, as it may be polling.
+    to let a task overtake all others; but not forever, as it may be polling.
     """
 
     def __init__(self, favourites: Mapping[int, int] | None = None) -> None:

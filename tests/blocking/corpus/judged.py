@@ -34,7 +34,7 @@ class Verdict:
 
     @property
     def found(self) -> bool:
-        """Was it minded at all?"""
+        """Was it reported at all?"""
         return bool(self.said)
 
     @property

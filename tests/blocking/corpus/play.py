@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .case import Case
 
 
-preload()  # what the first request would import is nobody's case
+preload()  # what the first request would import belongs to no case
 
 
 def app_of(case: Case, things: dict[str, Any]) -> Any:
