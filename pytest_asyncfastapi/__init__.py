@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ._app.lifespan import LifespanError
+    from ._app.locate import AppNotFound
     from ._app.overrides import Overrides
     from ._blocking.guard import BlockingGuard
     from ._blocking.models import BlockingCall, BlockingCallError
@@ -29,13 +30,16 @@ if TYPE_CHECKING:
     from ._client.with_httpx import AsgiClient
     from ._clock.errors import ClockError
     from ._clock.virtual import VirtualClock
+    from ._concurrency.deadline import DeadlinePassed
     from ._concurrency.load import Load
     from ._concurrency.load_report import LoadReport
     from ._concurrency.thread_pool import Threads
     from ._concurrency.thread_report import PoolReport
+    from ._core.base_error import AsyncFastAPIError
     from ._core.findings import Finding
     from ._explore.inline_engine import SweepFailure, SweepReport
     from ._explore.schedules.function import Explored, ScheduleFailure, explore_schedules
+    from ._explore.schedules.run import InvariantBroken
     from ._explore.sweep_functions import explore_disconnects, explore_faults
     from ._faults.builder import FaultPoint
     from ._faults.client import ClientFaults, ClientRule
@@ -53,8 +57,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "AppNotFound",
     "AppStillRunning",
     "AsgiClient",
+    "AsyncFastAPIError",
     "BlockingCall",
     "BlockingCallError",
     "BlockingGuard",
@@ -62,6 +68,7 @@ __all__ = [
     "ClientFaults",
     "ClientRule",
     "ClockError",
+    "DeadlinePassed",
     "DependencyPoint",
     "DependencyRule",
     "EventStream",
@@ -72,6 +79,7 @@ __all__ = [
     "FaultSpecError",
     "Faults",
     "Finding",
+    "InvariantBroken",
     "LifespanError",
     "Load",
     "LoadReport",
@@ -105,8 +113,10 @@ __all__ = [
 
 # Where each name lives. Lazily: pytest imports this package at its every start.
 _HOMES = {
+    "AppNotFound": "_app.locate",
     "AppStillRunning": "_client.errors",
     "AsgiClient": "_client.with_httpx",
+    "AsyncFastAPIError": "_core.base_error",
     "BlockingCall": "_blocking.models",
     "BlockingCallError": "_blocking.models",
     "BlockingGuard": "_blocking.guard",
@@ -114,6 +124,7 @@ _HOMES = {
     "ClientFaults": "_faults.client",
     "ClientRule": "_faults.client",
     "ClockError": "_clock.errors",
+    "DeadlinePassed": "_concurrency.deadline",
     "DependencyPoint": "_faults.dependency",
     "DependencyRule": "_faults.dependency",
     "EventStream": "_client.sse",
@@ -124,6 +135,7 @@ _HOMES = {
     "FaultSpecError": "_faults.errors",
     "Faults": "_faults.registry",
     "Finding": "_core.findings",
+    "InvariantBroken": "_explore.schedules.run",
     "LifespanError": "_app.lifespan",
     "Load": "_concurrency.load",
     "LoadReport": "_concurrency.load_report",

@@ -9,13 +9,14 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
+from .._core.base_error import AsyncFastAPIError
 from .._core.signatures import signature
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class NotAnApp(Exception):
+class NotAnApp(AsyncFastAPIError):
     """What was given makes no app; the text says what it is instead."""
 
 

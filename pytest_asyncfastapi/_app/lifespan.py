@@ -19,6 +19,7 @@ import asgi_lifespan._concurrency.asyncio  # noqa: F401  (or it is imported on t
 from asgi_lifespan import LifespanManager
 
 from .._core.activity import ACTIVITY, LIFESPAN
+from .._core.base_error import AsyncFastAPIError
 from .._core.tasks import Signal, Spawned, current_task, end_by_force, spawn
 from .._core.units import show
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class LifespanError(RuntimeError):
+class LifespanError(AsyncFastAPIError, RuntimeError):
     """The app's lifespan failed, never finished, or broke the protocol."""
 
 

@@ -14,6 +14,7 @@ import tomllib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .._core.base_error import AsyncFastAPIError
 from .factory import NotAnApp, app_of
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ _FILES = ("main.py", "app.py", "api.py", "app/main.py", "app/app.py", "app/api.p
 _NAMES = ("app", "api")
 
 
-class AppNotFound(Exception):
+class AppNotFound(AsyncFastAPIError):
     """No app under test could be found or imported; the text says where we looked."""
 
 

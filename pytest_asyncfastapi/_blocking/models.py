@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from .._core.base_error import AsyncFastAPIError
+
 if TYPE_CHECKING:
     from .._core.findings import Location
     from .allow import AllowRule
@@ -61,5 +63,5 @@ class BlockingCall:
         return f"{self.name}({self.args}) at {self.where or 'no line of yours'}"
 
 
-class BlockingCallError(RuntimeError):
+class BlockingCallError(AsyncFastAPIError, RuntimeError):
     """A blocking call on the event loop, raised where mode "raise" or `forbid()` asks for it."""

@@ -5,8 +5,10 @@ Sources: the ASGI specification's HTTP section (www.rst), message by message.
 
 from __future__ import annotations
 
+from .._core.base_error import AsyncFastAPIError
 
-class ProtocolViolation(RuntimeError):
+
+class ProtocolViolation(AsyncFastAPIError, RuntimeError):
     """The app broke the ASGI protocol: a real server would not have taken this.
 
     Raised in the app at the offending `send()`, and again to the caller of the
@@ -14,19 +16,19 @@ class ProtocolViolation(RuntimeError):
     """
 
 
-class ClientDisconnected(OSError):
+class ClientDisconnected(AsyncFastAPIError, OSError):
     """Raised by `send()` once the client has gone (ASGI spec 2.4: an OSError)."""
 
 
-class AppStillRunning(RuntimeError):
+class AppStillRunning(AsyncFastAPIError, RuntimeError):
     """The app went on after the client had left and after it was cancelled."""
 
 
-class LoopMismatch(RuntimeError):
+class LoopMismatch(AsyncFastAPIError, RuntimeError):
     """A request came from another event loop than the one the client was opened in."""
 
 
-class RedirectedAway(RuntimeError):
+class RedirectedAway(AsyncFastAPIError, RuntimeError):
     """A redirect was followed to another origin, where nobody answers."""
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
+from .._core.base_error import AsyncFastAPIError
 from .sse_parser import EventParser, ServerSentEvent
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _HEADERS = {
 }
 
 
-class NotAnEventStream(RuntimeError):
+class NotAnEventStream(AsyncFastAPIError, RuntimeError):
     """The app answered a request for events with something else; `response` is its answer."""
 
     def __init__(self, response: Any, what: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from .._core.base_error import AsyncFastAPIError
+
 # RFC 6455, 7.1.5: no close frame was received, the connection has just ended.
 ABNORMAL = 1006
 
 
-class WebSocketRejected(Exception):
+class WebSocketRejected(AsyncFastAPIError):
     """The app did not accept the WebSocket; `response` is what it answered instead.
 
     A plain `websocket.close` is a 403 without a body; with the denial response
@@ -24,7 +26,7 @@ class WebSocketRejected(Exception):
         )
 
 
-class WebSocketClosed(Exception):
+class WebSocketClosed(AsyncFastAPIError):
     """There is no more to receive, and nobody to send to: `code` and `reason` say why."""
 
     def __init__(self, label: str, code: int, reason: str, by: str) -> None:

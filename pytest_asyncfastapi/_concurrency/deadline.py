@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import waiters
 from .._core.await_chains import describe_tasks, describe_trio_tasks
+from .._core.base_error import AsyncFastAPIError
 from .._core.force_terminate import keep_for_ever
 from .._core.frames import is_ours
 from .._core.units import show
@@ -34,7 +35,7 @@ class DeadlineInterrupt(BaseException):
     """Thrown into a thread that does not give its loop back."""
 
 
-class DeadlinePassed(Exception):
+class DeadlinePassed(AsyncFastAPIError):
     """The body did not end in time; the text says who waits for what."""
 
 

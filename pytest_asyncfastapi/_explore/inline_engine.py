@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .._core.base_error import AsyncFastAPIError
 from .._core.current_test import TEST
 from .._core.findings import Finding
 from .._core.real_time import perf_counter
@@ -60,7 +61,7 @@ class SweepReport:
         return self.text
 
 
-class SweepFailure(AssertionError):
+class SweepFailure(AsyncFastAPIError, AssertionError):
     """The scenario does not stand the sweep; `report` is all that was seen, the text too."""
 
     def __init__(self, report: SweepReport) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._core.base_error import AsyncFastAPIError
+
 if TYPE_CHECKING:
     from .._core.findings import Location
 
@@ -26,7 +28,7 @@ def budget_for(phase: str) -> str:
     return "httpx.AsyncClient(timeout=5), or timeout= on this call"
 
 
-class FaultSpecError(ValueError):
+class FaultSpecError(AsyncFastAPIError, ValueError):
     """A fault spec cannot be read; the message points at the character.
 
     `spec` is the text, `position` the 0-based index of the offending character.
@@ -42,7 +44,7 @@ class FaultSpecError(ValueError):
         super().__init__("\n".join(lines))
 
 
-class NoTimeoutSet(AssertionError):
+class NoTimeoutSet(AsyncFastAPIError, AssertionError):
     """A fault stalls a call that has no budget for it: it would never end.
 
     Not an error of httpx, so that code which handles those does not eat it.

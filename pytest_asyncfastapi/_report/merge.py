@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .._core.base_error import AsyncFastAPIError
 from .._core.findings import Finding
 from .aggregate import OUTCOMES
 from .json_file import VERSION
@@ -26,7 +27,7 @@ _RANK = ("failed", "error", "xpassed", "passed", "xfailed", "skipped")
 _STATUS = (3, 4, 2, 1, 0, 5)
 
 
-class MergeError(ValueError):
+class MergeError(AsyncFastAPIError, ValueError):
     """These reports cannot be merged: why, in one sentence."""
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from .._core.base_error import AsyncFastAPIError
 from .secrets import Secrets
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ _TRAVEL = frozenset((
 # fmt: on
 
 
-class TapeError(ValueError):
+class TapeError(AsyncFastAPIError, ValueError):
     """A tape that is missing or is none; the message is one sentence with the remedy."""
 
 

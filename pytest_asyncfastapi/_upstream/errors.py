@@ -6,10 +6,12 @@ handles those, does not eat them.
 
 from __future__ import annotations
 
+from .._core.base_error import AsyncFastAPIError
 
-class UnroutedCall(AssertionError):
+
+class UnroutedCall(AsyncFastAPIError, AssertionError):
     """The app called something that no route answers; the message says what to write."""
 
 
-class UpstreamExhausted(AssertionError):
+class UpstreamExhausted(AsyncFastAPIError, AssertionError):
     """A route with a list of answers was called once more than it has answers."""

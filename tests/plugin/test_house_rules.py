@@ -95,7 +95,7 @@ def test_packages_import_only_what_they_may(package: str) -> None:
 def test_the_top_level_shows_what_is_public() -> None:
     """The root, the plugin's module and the command are public; all packages are private."""
     public = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith("_")}
-    assert public == {"plugin", "report", "py"}  # py.typed
+    assert public == {"errors", "plugin", "report", "py"}  # py.typed
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 8
 
 

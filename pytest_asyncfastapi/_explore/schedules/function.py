@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..._core.base_error import AsyncFastAPIError
 from ..marker_arguments import function
 from .policies import Schedule, parse, schedules
 from .run import Outcome, Runner
@@ -32,7 +33,7 @@ class Explored:
         return f"{self.schedules} schedules, {self.distinct} of them different, nothing failed"
 
 
-class ScheduleFailure(AssertionError):
+class ScheduleFailure(AsyncFastAPIError, AssertionError):
     """The scenario fails under a schedule; its cause is the scenario's own exception.
 
     `schedule` is the token that failed first and `shortest` the smallest one that

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..._clock import VirtualClock
+from ..._core.base_error import AsyncFastAPIError
 from ..._core.current_test import TEST
 from ..._core.frames import UserCode
 from .on_asyncio import OnLoop, virtual_select
@@ -68,11 +69,11 @@ class Outcome:
         return self.error is not None
 
 
-class Stuck(AssertionError):
+class Stuck(AsyncFastAPIError, AssertionError):
     """The scenario can never end under this schedule; the message says who waits for what."""
 
 
-class InvariantBroken(AssertionError):
+class InvariantBroken(AsyncFastAPIError, AssertionError):
     """The invariant returned False."""
 
 
