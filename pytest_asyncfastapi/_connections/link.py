@@ -152,7 +152,7 @@ class Link(asyncio.Protocol):
 
     def _hang_up(self) -> None:
         self._drop()
-        if self._over and not self._hung_up:  # it has not been told of that
+        if self._over and not self._hung_up:  # the client does not know yet
             self._loop.call_soon(self._lose, None)
         self._hung_up = True
 

@@ -73,7 +73,7 @@ class Refusing:
             NAMES.enter(self)
             if not _added:
                 _added = True
-                sys.addaudithook(_hook)  # it stays for ever, and does nothing without a test
+                sys.addaudithook(_hook)  # it stays forever, and does nothing without a test
 
     def stop(self) -> None:
         """Refuse no longer."""
