@@ -1,7 +1,7 @@
 """What stands around each step of asyncio's loops: layers, put on and taken off in any order.
 
 Whoever times the steps stays on from test to test, whoever records the tasks of a test does not.
-A layer that is taken off below another one would stay for ever, and one more with each test.
+A layer that is taken off below another one would stay forever, and one more with each test.
 """
 
 from __future__ import annotations
