@@ -5,12 +5,12 @@ BIN := $(VENV)/bin
 # Many tests start a Python of their own: compiled once, it starts in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint matrix bench clean
+.PHONY: help demo test lint prose matrix bench clean
 
 help:
 	@echo "make demo    the plugin on examples/shop: a green suite, then real findings"
 	@echo "make test    the whole suite"
-	@echo "make lint    ruff, mypy --strict, pyright"
+	@echo "make lint    ruff, spelling and prose, mypy --strict, pyright"
 	@echo "make matrix  the suite on every supported Python that is installed (nox)"
 	@echo "make bench   what things cost, as tables and JSON (PART=upstream: one of them)"
 
@@ -32,8 +32,14 @@ test: $(BIN)/.installed
 lint: $(BIN)/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(MAKE) prose
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Spelling, and the words and forms that tests/prose.py names.
+prose: $(BIN)/.installed
+	$(BIN)/codespell pytest_asyncfastapi tests docs examples benchmarks noxfile.py *.md
+	$(BIN)/python -m tests.prose
 
 matrix: $(BIN)/.installed
 	$(BIN)/nox

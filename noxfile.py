@@ -234,6 +234,6 @@ def soak(session: nox.Session) -> None:
 
 @nox.session(python="3.13")
 def hangs(session: nox.Session) -> None:
-    """Each test of the client room under each runner, killed after 4 s; on demand."""
+    """Each test of `_client` under each runner, killed after 4 s; on demand."""
     install(session, "httpx2", "trio", "fastapi")
     session.run("python", "tests/client/hangs.py", *session.posargs)

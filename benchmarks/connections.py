@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import interleaved, table, versions
 from pytest_asyncfastapi import VirtualClock
-from pytest_asyncfastapi.connections.scope import Connections
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._connections.scope import Connections
+from pytest_asyncfastapi._faults import Faults
 from tests import postgres, redis_server
 
 if TYPE_CHECKING:

@@ -81,8 +81,8 @@ import os
 import time
 
 import pytest
-from pytest_asyncfastapi.options import Settings
-from pytest_asyncfastapi.report.outputs import Outputs
+from pytest_asyncfastapi._plugin.options import Settings
+from pytest_asyncfastapi._report.outputs import Outputs
 
 told = {"tests": [], "end": 0.0}
 gather, write = Outputs.pytest_runtest_logreport, Outputs._write

@@ -15,8 +15,8 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 
 from pytest_asyncfastapi import BlockingGuard, open_app
-from pytest_asyncfastapi.blocking import BlockingPolicy
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingPolicy
+from pytest_asyncfastapi._core.frames import UserCode
 
 from .measure import Result, interleaved, table, versions
 

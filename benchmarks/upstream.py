@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from pytest_asyncfastapi.faults import Faults
-from pytest_asyncfastapi.frames import UserCode
-from pytest_asyncfastapi.upstream.scope import UpstreamScope
+from pytest_asyncfastapi._core.frames import UserCode
+from pytest_asyncfastapi._faults import Faults
+from pytest_asyncfastapi._upstream.scope import UpstreamScope
 
 from .measure import Result, interleaved, table, versions
 

@@ -11,8 +11,8 @@ import httpx
 from fastapi import FastAPI, HTTPException
 
 from pytest_asyncfastapi import Faults, VirtualClock, open_app
-from pytest_asyncfastapi.frames import UserCode
-from pytest_asyncfastapi.upstream.scope import UpstreamScope
+from pytest_asyncfastapi._core.frames import UserCode
+from pytest_asyncfastapi._upstream.scope import UpstreamScope
 
 app = FastAPI()
 

@@ -11,50 +11,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .app.lifespan import LifespanError
-    from .app.overrides import Overrides
-    from .blocking.guard import BlockingGuard
-    from .blocking.records import BlockingCall, BlockingCallError
-    from .client.errors import (
+    from ._app.lifespan import LifespanError
+    from ._app.locate import AppNotFound
+    from ._app.overrides import Overrides
+    from ._blocking.guard import BlockingGuard
+    from ._blocking.models import BlockingCall, BlockingCallError
+    from ._client.errors import (
         AppStillRunning,
         ClientDisconnected,
         LoopMismatch,
         ProtocolViolation,
         RedirectedAway,
     )
-    from .client.sse import EventStream, NotAnEventStream
-    from .client.sse_parser import ServerSentEvent
-    from .client.websocket import WebSocket
-    from .client.websocket_errors import WebSocketClosed, WebSocketRejected
-    from .client.with_httpx import AsgiClient
-    from .clock.errors import ClockError
-    from .clock.virtual import VirtualClock
-    from .concurrency.load import Load
-    from .concurrency.load_report import LoadReport
-    from .concurrency.thread_pool import Threads
-    from .concurrency.thread_report import PoolReport
-    from .explore.schedules import Explored, ScheduleFailure, explore_schedules
-    from .explore.sweeps import explore_disconnects, explore_faults
-    from .explore.within import SweepFailure, SweepReport
-    from .faults.builder import FaultPoint
-    from .faults.client import ClientFaults, ClientRule
-    from .faults.dependency import DependencyPoint, DependencyRule
-    from .faults.errors import FaultSpecError, NoTimeoutSet
-    from .faults.rule import FaultRule
-    from .faults.table import Faults
-    from .findings import Finding
-    from .opening import open_app
-    from .upstream.errors import UnroutedCall, UpstreamExhausted
-    from .upstream.record import Exchange
-    from .upstream.route import Route
-    from .upstream.router import Upstream
-    from .upstream.serve import Serving
-    from .upstream.tape_file import TapeError
+    from ._client.sse import EventStream, NotAnEventStream
+    from ._client.sse_parser import ServerSentEvent
+    from ._client.websocket import WebSocket
+    from ._client.websocket_errors import WebSocketClosed, WebSocketRejected
+    from ._client.with_httpx import AsgiClient
+    from ._clock.errors import ClockError
+    from ._clock.virtual import VirtualClock
+    from ._concurrency.deadline import DeadlinePassed
+    from ._concurrency.load import Load
+    from ._concurrency.load_report import LoadReport
+    from ._concurrency.thread_pool import Threads
+    from ._concurrency.thread_report import PoolReport
+    from ._core.base_error import AsyncFastAPIError
+    from ._core.findings import Finding
+    from ._explore.inline_engine import SweepFailure, SweepReport
+    from ._explore.schedules.function import Explored, ScheduleFailure, explore_schedules
+    from ._explore.schedules.run import InvariantBroken
+    from ._explore.sweep_functions import explore_disconnects, explore_faults
+    from ._faults.builder import FaultPoint
+    from ._faults.client import ClientFaults, ClientRule
+    from ._faults.dependency import DependencyPoint, DependencyRule
+    from ._faults.errors import FaultSpecError, NoTimeoutSet
+    from ._faults.registry import Faults
+    from ._faults.rule import FaultRule
+    from ._plugin.open_app import open_app
+    from ._upstream.call_log import Exchange
+    from ._upstream.cassette_file import TapeError
+    from ._upstream.errors import UnroutedCall, UpstreamExhausted
+    from ._upstream.route import Route
+    from ._upstream.router import Upstream
+    from ._upstream.serve import Serving
 
 __version__ = "0.1.0"
 __all__ = [
+    "AppNotFound",
     "AppStillRunning",
     "AsgiClient",
+    "AsyncFastAPIError",
     "BlockingCall",
     "BlockingCallError",
     "BlockingGuard",
@@ -62,6 +68,7 @@ __all__ = [
     "ClientFaults",
     "ClientRule",
     "ClockError",
+    "DeadlinePassed",
     "DependencyPoint",
     "DependencyRule",
     "EventStream",
@@ -72,6 +79,7 @@ __all__ = [
     "FaultSpecError",
     "Faults",
     "Finding",
+    "InvariantBroken",
     "LifespanError",
     "Load",
     "LoadReport",
@@ -105,54 +113,58 @@ __all__ = [
 
 # Where each name lives. Lazily: pytest imports this package at its every start.
 _HOMES = {
-    "AppStillRunning": "client.errors",
-    "AsgiClient": "client.with_httpx",
-    "BlockingCall": "blocking.records",
-    "BlockingCallError": "blocking.records",
-    "BlockingGuard": "blocking.guard",
-    "ClientDisconnected": "client.errors",
-    "ClientFaults": "faults.client",
-    "ClientRule": "faults.client",
-    "ClockError": "clock.errors",
-    "DependencyPoint": "faults.dependency",
-    "DependencyRule": "faults.dependency",
-    "EventStream": "client.sse",
-    "Exchange": "upstream.record",
-    "Explored": "explore.schedules",
-    "FaultPoint": "faults.builder",
-    "FaultRule": "faults.rule",
-    "FaultSpecError": "faults.errors",
-    "Faults": "faults.table",
-    "Finding": "findings",
-    "LifespanError": "app.lifespan",
-    "Load": "concurrency.load",
-    "LoadReport": "concurrency.load_report",
-    "LoopMismatch": "client.errors",
-    "NoTimeoutSet": "faults.errors",
-    "NotAnEventStream": "client.sse",
-    "Overrides": "app.overrides",
-    "PoolReport": "concurrency.thread_report",
-    "ProtocolViolation": "client.errors",
-    "RedirectedAway": "client.errors",
-    "Route": "upstream.route",
-    "ScheduleFailure": "explore.schedules",
-    "ServerSentEvent": "client.sse_parser",
-    "Serving": "upstream.serve",
-    "SweepFailure": "explore.within",
-    "SweepReport": "explore.within",
-    "TapeError": "upstream.tape_file",
-    "Threads": "concurrency.thread_pool",
-    "UnroutedCall": "upstream.errors",
-    "Upstream": "upstream.router",
-    "UpstreamExhausted": "upstream.errors",
-    "VirtualClock": "clock.virtual",
-    "WebSocket": "client.websocket",
-    "WebSocketClosed": "client.websocket_errors",
-    "WebSocketRejected": "client.websocket_errors",
-    "explore_disconnects": "explore.sweeps",
-    "explore_faults": "explore.sweeps",
-    "explore_schedules": "explore.schedules",
-    "open_app": "opening",
+    "AppNotFound": "_app.locate",
+    "AppStillRunning": "_client.errors",
+    "AsgiClient": "_client.with_httpx",
+    "AsyncFastAPIError": "_core.base_error",
+    "BlockingCall": "_blocking.models",
+    "BlockingCallError": "_blocking.models",
+    "BlockingGuard": "_blocking.guard",
+    "ClientDisconnected": "_client.errors",
+    "ClientFaults": "_faults.client",
+    "ClientRule": "_faults.client",
+    "ClockError": "_clock.errors",
+    "DeadlinePassed": "_concurrency.deadline",
+    "DependencyPoint": "_faults.dependency",
+    "DependencyRule": "_faults.dependency",
+    "EventStream": "_client.sse",
+    "Exchange": "_upstream.call_log",
+    "Explored": "_explore.schedules.function",
+    "FaultPoint": "_faults.builder",
+    "FaultRule": "_faults.rule",
+    "FaultSpecError": "_faults.errors",
+    "Faults": "_faults.registry",
+    "Finding": "_core.findings",
+    "InvariantBroken": "_explore.schedules.run",
+    "LifespanError": "_app.lifespan",
+    "Load": "_concurrency.load",
+    "LoadReport": "_concurrency.load_report",
+    "LoopMismatch": "_client.errors",
+    "NoTimeoutSet": "_faults.errors",
+    "NotAnEventStream": "_client.sse",
+    "Overrides": "_app.overrides",
+    "PoolReport": "_concurrency.thread_report",
+    "ProtocolViolation": "_client.errors",
+    "RedirectedAway": "_client.errors",
+    "Route": "_upstream.route",
+    "ScheduleFailure": "_explore.schedules.function",
+    "ServerSentEvent": "_client.sse_parser",
+    "Serving": "_upstream.serve",
+    "SweepFailure": "_explore.inline_engine",
+    "SweepReport": "_explore.inline_engine",
+    "TapeError": "_upstream.cassette_file",
+    "Threads": "_concurrency.thread_pool",
+    "UnroutedCall": "_upstream.errors",
+    "Upstream": "_upstream.router",
+    "UpstreamExhausted": "_upstream.errors",
+    "VirtualClock": "_clock.virtual",
+    "WebSocket": "_client.websocket",
+    "WebSocketClosed": "_client.websocket_errors",
+    "WebSocketRejected": "_client.websocket_errors",
+    "explore_disconnects": "_explore.sweep_functions",
+    "explore_faults": "_explore.sweep_functions",
+    "explore_schedules": "_explore.schedules.function",
+    "open_app": "_plugin.open_app",
 }
 
 

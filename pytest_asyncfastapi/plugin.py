@@ -1,4 +1,4 @@
-"""Connects the rooms to pytest's hooks, and knows nothing else.
+"""Connects the packages to pytest's hooks, and knows nothing else.
 
 pytest imports this at its every start, in every project: what only a test needs
 is imported when there is one.
@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from . import (
-    advice,
-    app_choice,
+from ._core import current_test, platforms
+from ._plugin import (
+    app_selection,
     claims,
-    context,
-    exploring,
+    config_advice,
+    explore,
     fixture_order,
     markers,
     runners,
     settings,
-    systems,
     tracebacks,
 )
-from .fixtures import (  # noqa: F401  (fixtures of this plugin)
+from ._plugin.fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
     asgi_running,
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
-    from .state import TestState
+    from ._plugin.state import TestState
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -57,18 +56,18 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     chosen = config.stash[settings.SETTINGS] = settings.read(config)
     if chosen.blocking_baseline:
-        from .guarding import open_baseline
+        from ._plugin.blocking import open_baseline
 
         open_baseline(config, chosen.blocking_baseline)
     if chosen.reports:
-        from .report import outputs
+        from ._report import outputs
 
         outputs.install(config, chosen)
 
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What this system does not let us see: once, and only there."""
-    return systems.not_watched(config.stash[settings.SETTINGS].blocking) or None
+    return platforms.not_watched(config.stash[settings.SETTINGS].blocking) or None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -87,14 +86,14 @@ def pytest_pycollect_makeitem(
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A sweep in shares is several items."""
-    exploring.split(metafunc)
+    explore.split(metafunc)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Explore the test before its own run; inside of everybody's timers and filters."""
     try:
-        exploring.explore(item)
+        explore.explore(item)
         return (yield)
     finally:
         _let_go(item)
@@ -102,13 +101,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def _let_go(item: pytest.Item) -> None:
     """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
-    from .state import STATE
+    from ._plugin.state import STATE
 
     tracebacks.restore(item)
-    context.RUNNING[:] = [state for state in context.RUNNING if state.item is not item]
+    current_test.RUNNING[:] = [state for state in current_test.RUNNING if state.item is not item]
     if STATE in item.stash:
         del item.stash[STATE]
-    exploring.forget(item)
+    explore.forget(item)
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -117,26 +116,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     Not a wrapper: one that raises would leave other plugins' wrappers half set up.
     """
-    from .state import RUNNING, STATE, TestState
+    from ._plugin.state import RUNNING, STATE, TestState
 
-    if (own := exploring.own_run(item)) is not None:
+    if (own := explore.own_run(item)) is not None:
         state = item.stash[STATE] = own.begin(item)
         tracebacks.shorten(item, state.user_code)
-        state.explored = item.stash[exploring.EXPLORED]
+        state.explored = item.stash[explore.EXPLORED]
         return
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
-        context.RUNNING.append(state)
+        current_test.RUNNING.append(state)
         tracebacks.shorten(item, state.user_code)
         if state.ours and (sentence := claims.why_not(item, state.settings.app_scope)):
             raise pytest.UsageError(sentence)
         runners.lend_fixtures(item)
-        app_choice.let_nearer_win(item)
+        app_selection.let_nearer_win(item)
         fixture_order.settle(item)
         state.begin()
-        exploring.begin(item, state)
+        explore.begin(item, state)
     except pytest.UsageError as error:
-        told = advice.in_syntax(item.config, str(error))
+        told = config_advice.in_syntax(item.config, str(error))
         raise pytest.fail.Exception(told, pytrace=False) from None
 
 
@@ -145,7 +144,7 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
 ) -> Generator[None, object, object]:
     """An app that runs for several tests ends with the backend of its loop."""
-    from .state import STATE
+    from ._plugin.state import STATE
 
     runners.end_with_backend(fixturedef, request)
     state = request._pyfuncitem.stash.get(STATE, None)
@@ -179,12 +178,12 @@ def pytest_fixture_post_finalizer() -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""
-    from .guarding import in_body
-    from .report import on_reports
-    from .state import STATE
+    from ._plugin import reporting
+    from ._plugin.blocking import in_body
+    from ._plugin.state import STATE
 
     state = item.stash[STATE]
-    own = exploring.own_run(item)
+    own = explore.own_run(item)
     try:
         if own is not None:
             own.body(item)
@@ -198,40 +197,40 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
                 else:
                     result = yield
     except BaseException as error:
-        on_reports.attach(item, state, "call", error)
+        reporting.attach(item, state, "call", error)
         raise
-    on_reports.attach(item, state, "call")
+    reporting.attach(item, state, "call")
     return result
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """What went wrong after the body (the lifespan's shutdown, say) counts too."""
-    from .report import on_reports
-    from .state import STATE
+    from ._plugin import reporting
+    from ._plugin.state import STATE
 
     state = item.stash.get(STATE, None)
     if state is None:
         return (yield)
-    own = exploring.own_run(item)
+    own = explore.own_run(item)
     try:
         result = yield
         if own is not None:
             own.teardown(item)
     except BaseException as error:
         _end(item, state)
-        on_reports.attach(item, state, "teardown", error)
+        reporting.attach(item, state, "teardown", error)
         raise
     _end(item, state)
-    on_reports.attach(item, state, "teardown")
+    reporting.attach(item, state, "teardown")
     return result
 
 
 def _end(item: pytest.Item, state: TestState) -> None:
-    from .state import RUNNING
+    from ._plugin.state import RUNNING
 
     if state.repeated:
-        exploring.forget_own_run(item)
+        explore.forget_own_run(item)
     else:
         state.end()
     if RUNNING in item.config.stash:
@@ -243,30 +242,30 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Findings travel on the report, as JSON, with and without xdist."""
-    from .report import on_reports
-    from .state import STATE
+    from ._plugin import reporting
+    from ._plugin.state import STATE
 
     state = item.stash.get(STATE, None)
     if state is not None and call.excinfo is not None:
-        on_reports.tell_deadlock(state, call.excinfo.value)
+        reporting.tell_deadlock(state, call.excinfo.value)
     report = yield
     if state is not None:
         if call.excinfo is not None:
             tracebacks.correct(item, report, call.excinfo)
             claims.explain_scope(item, report)
         if report.when == "call":
-            report.duration += exploring.seconds(item)
-        on_reports.carry(state, report)
+            report.duration += explore.seconds(item)
+        reporting.carry(state, report)
     return report
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """What listens has nothing to hear any more, be it that a test was interrupted."""
-    module = sys.modules.get(f"{__package__}.state")
+    """Stop the monitors that stay active between tests, also if a test was interrupted."""
+    module = sys.modules.get(f"{__package__}._plugin.state")
     if module is not None and module.RUNNING in config.stash:
         config.stash[module.RUNNING].end(judge=False)
-    for name in ("guarding", "watching"):
-        if (module := sys.modules.get(f"{__package__}.{name}")) is not None:
+    for name in ("blocking", "concurrency"):
+        if (module := sys.modules.get(f"{__package__}._plugin.{name}")) is not None:
             module.silence()
 
 
@@ -278,29 +277,29 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     chosen = config.stash[settings.SETTINGS]
     if not chosen.replay or terminal is None or session.exitstatus != pytest.ExitCode.OK:
         return
-    from . import whole_run
+    from ._plugin import session_summary
 
-    if any(finding.severity == "error" for finding in whole_run.findings(terminal, config)):
+    if any(finding.severity == "error" for finding in session_summary.findings(terminal, config)):
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
     """The findings by place, like --durations."""
-    if not terminalreporter.stats and exploring.INTERRUPTED not in config.stash:
+    if not terminalreporter.stats and explore.INTERRUPTED not in config.stash:
         return  # nothing has run
-    from . import whole_run
-    from .report import loop_lag, on_reports, sweeps, terminal
+    from ._plugin import reporting, session_summary
+    from ._report import loop_lag, sweeps, terminal
 
     count = config.stash[settings.SETTINGS].loop_lag
     if count:
-        loop_lag.write_summary(terminalreporter, on_reports.lags(terminalreporter), count)
+        loop_lag.write_summary(terminalreporter, reporting.lags(terminalreporter), count)
     sweeps.write_summary(
         terminalreporter,
-        on_reports.sweeps(terminalreporter),
-        exploring.interrupted(config),
+        reporting.sweeps(terminalreporter),
+        explore.interrupted(config),
     )
-    found, notes = on_reports.gather(terminalreporter)
-    notes += whole_run.notes(terminalreporter, config)
-    found += whole_run.findings(terminalreporter, config)
+    found, notes = reporting.gather(terminalreporter)
+    notes += session_summary.notes(terminalreporter, config)
+    found += session_summary.findings(terminalreporter, config)
     terminal.write_summary(terminalreporter, (found, notes))

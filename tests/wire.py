@@ -1,12 +1,12 @@
-"""Fixtures of the way out: a scope as one test has it. Both of its rooms import them."""
+"""Fixtures of the way out: a scope as one test has it. Both of its packages import them."""
 
 import httpx
 import httpx2
 import pytest
 
-from pytest_asyncfastapi.faults import Faults
-from pytest_asyncfastapi.frames import UserCode
-from pytest_asyncfastapi.upstream.scope import UpstreamScope
+from pytest_asyncfastapi._core.frames import UserCode
+from pytest_asyncfastapi._faults import Faults
+from pytest_asyncfastapi._upstream.scope import UpstreamScope
 
 
 @pytest.fixture

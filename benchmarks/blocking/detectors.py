@@ -33,8 +33,8 @@ class Report:
 @contextlib.contextmanager
 def ours() -> Iterator[Report]:
     """The guard, profile strict."""
-    from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
-    from pytest_asyncfastapi.frames import UserCode
+    from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
+    from pytest_asyncfastapi._core.frames import UserCode
 
     policy = BlockingPolicy(profile="strict", step_threshold=THRESHOLD, cpu_threshold=THRESHOLD)
     report = Report()

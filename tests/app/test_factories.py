@@ -8,8 +8,8 @@ import pytest
 from fastapi import FastAPI
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.app.factory import AsyncFactory, NotAnApp, app_of
-from pytest_asyncfastapi.app.overrides import Overrides
+from pytest_asyncfastapi._app.factory import AsyncFactory, NotAnApp, app_of
+from pytest_asyncfastapi._app.overrides import Overrides
 
 
 def get_user() -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.app.locate import AppNotFound, AppSpec, find_app
+from pytest_asyncfastapi._app.locate import AppNotFound, AppSpec, find_app
 
 APP = "async def app(scope, receive, send): ...\ndef create_app(): return app\nnumber = 7\n"
 

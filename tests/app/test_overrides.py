@@ -9,7 +9,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.app.overrides import Overrides
+from pytest_asyncfastapi._app.overrides import Overrides
 
 
 def get_user() -> str:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pytest_asyncfastapi.blocking.catalog import C_TABLE, CATEGORIES, JUDGES, NAMED
-from pytest_asyncfastapi.blocking.catalog.c_functions import shown
+from pytest_asyncfastapi._blocking.catalog import C_TABLE, CATEGORIES, JUDGES, NAMED
+from pytest_asyncfastapi._blocking.catalog.c_functions import shown
 
 PAGE = Path(__file__).parents[2] / "docs" / "blocking.md"
 BEGIN, END = "<!-- catalog: begin -->\n", "<!-- catalog: end -->\n"

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi.blocking.witnesses import WITNESSES
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
+from pytest_asyncfastapi._blocking.detectors import WITNESSES
+from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.corpus.remainders import HAS_FIGURES
 
 needs_figures = pytest.mark.skipif(
-    not HAS_FIGURES, reason="a sleep that no call tells of is seen by the figures of Linux alone"
+    not HAS_FIGURES, reason="a sleep without a call event is seen by the figures of Linux alone"
 )
 ROOT = Path(__file__).parent.parent.parent
 

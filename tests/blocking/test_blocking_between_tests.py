@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi.blocking.witnesses import WITNESSES
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
+from pytest_asyncfastapi._blocking.detectors import WITNESSES
+from pytest_asyncfastapi._core.frames import UserCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -535,7 +535,7 @@ def test_the_loops_own_wait_on_virtual_time_is_not_looked_at(pytester: pytest.Py
     """It was recorded and then forgiven in each step, which cost more than the step."""
     pytester.makepyfile(
         conftest="""
-        from pytest_asyncfastapi.blocking.hub import HUB
+        from pytest_asyncfastapi._blocking.dispatcher import HUB
 
         entered = []
         stock = HUB.enter

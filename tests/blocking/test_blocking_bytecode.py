@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from pytest_asyncfastapi.blocking.call_sites import called_names
-from pytest_asyncfastapi.blocking.operands import (
+from pytest_asyncfastapi._blocking.call_sites import called_names
+from pytest_asyncfastapi._blocking.operands import (
     MISSING,
     Operand,
     enters_with,

@@ -18,7 +18,7 @@ from time import sleep as nap
 
 import pytest
 
-from pytest_asyncfastapi.activity import ACTIVITY
+from pytest_asyncfastapi._core.activity import ACTIVITY
 
 NEW = sys.version_info >= (3, 12)
 
@@ -451,7 +451,7 @@ def test_pathlib_is_one_call_named_as_written(watch, tmp_path):
 
 
 def test_file_metadata_is_silent_by_default(watch, tmp_path):
-    """A stat is seen, and not minded."""
+    """A stat is seen, and not reported."""
 
     async def endpoint():
         os.stat(tmp_path)

@@ -15,7 +15,7 @@ from pytest_asyncfastapi import open_app
 from tests import pages
 
 # These follow the time of the test on purpose, or the threads that the app itself reads clocks on.
-FOLLOW = ("pytest_asyncfastapi.clock.patched_time",)
+FOLLOW = ("pytest_asyncfastapi._clock.patched_time",)
 
 
 async def app(scope, receive, send):
@@ -59,7 +59,7 @@ def test_a_frozen_clock_holds_nobody_up(watch, profile) -> None:
 
 
 def test_a_call_under_a_frozen_clock_takes_the_time_that_it_takes(watch) -> None:
-    """Found as ever, with its own duration."""
+    """Found as before, with its own duration."""
 
     async def run():
         async with open_app(app) as client:

@@ -14,13 +14,13 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.activity import ACTIVITY, BODY, LIFESPAN
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi.blocking.computed import computed
-from pytest_asyncfastapi.blocking.hub import HUB
-from pytest_asyncfastapi.blocking.stack import read_scene
-from pytest_asyncfastapi.blocking.verdict import weigh
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
+from pytest_asyncfastapi._blocking.blocking_findings import weigh
+from pytest_asyncfastapi._blocking.cpu_time import computed
+from pytest_asyncfastapi._blocking.dispatcher import HUB
+from pytest_asyncfastapi._blocking.stack_analysis import read_scene
+from pytest_asyncfastapi._core.activity import ACTIVITY, BODY, LIFESPAN
+from pytest_asyncfastapi._core.frames import UserCode
 from tests import pages
 from tests.blocking.conftest import ROOT
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from pytest_asyncfastapi.blocking.catalog import CATEGORIES
+from pytest_asyncfastapi._blocking.catalog import CATEGORIES
 from tests.blocking.corpus import BLOCKING, CLEAN, Case
 from tests.blocking.corpus.judged import CALLS, watched
 from tests.blocking.corpus.remainders import MISPLACED, PYTHON_311, TRIO, remainder

@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from pytest_asyncfastapi.blocking import AllowRule, BlockingPolicy
-from pytest_asyncfastapi.blocking.catalog import CATEGORIES
+from pytest_asyncfastapi._blocking import AllowRule, BlockingPolicy
+from pytest_asyncfastapi._blocking.catalog import CATEGORIES
 from tests import pages
 from tests.blocking.catalog_table import BEGIN, END, PAGE, table
 from tests.blocking.corpus import BLOCKING, CLEAN

@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.blocking import (
-    AllowRule,
-    BlockingCallError,
-    BlockingPolicy,
-)
+from pytest_asyncfastapi._blocking import AllowRule, BlockingCallError, BlockingPolicy
 
 NEW = sys.version_info >= (3, 12)
 
@@ -285,11 +281,11 @@ def test_two_threads_with_their_own_guards_do_not_see_each_other(watch):
 
 
 def test_the_room_imports_only_the_standard_library():
-    """Importing the room costs little and starts nothing."""
+    """Importing the package costs little and starts nothing."""
     import subprocess
 
     program = (
-        "import sys, threading; import pytest_asyncfastapi.blocking;"
+        "import sys, threading; import pytest_asyncfastapi._blocking;"
         "bad = {'httpx','anyio','trio','pytest','starlette'} & set(sys.modules);"
         "assert not bad, bad; assert threading.active_count() == 1"
     )
@@ -303,7 +299,7 @@ def test_the_room_may_be_imported_before_asyncio():
     import subprocess
 
     program = (
-        "import pytest_asyncfastapi.blocking, asyncio\n"
+        "import pytest_asyncfastapi._blocking, asyncio\n"
         "async def main(): assert asyncio.current_task() is not None\n"
         "asyncio.run(main())"
     )
@@ -356,8 +352,8 @@ def test_a_guard_that_starts_in_a_running_loop_does_not_report_itself(pytester, 
         from pathlib import Path
 
         async def test_by_hand():
-            from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
-            from pytest_asyncfastapi.frames import UserCode
+            from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
+            from pytest_asyncfastapi._core.frames import UserCode
 
             guard = BlockingGuard(BlockingPolicy(profile="strict"), UserCode(Path.cwd()))
             guard.start()

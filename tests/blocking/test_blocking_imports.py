@@ -12,12 +12,12 @@ from contextvars import copy_context
 
 import pytest
 
-from pytest_asyncfastapi.activity import ACTIVITY, BODY
-from pytest_asyncfastapi.blocking import BlockingPolicy
-from pytest_asyncfastapi.blocking.stack import spots
-from pytest_asyncfastapi.blocking.stalls import explain
-from pytest_asyncfastapi.blocking.step_watch import Sample, Stall
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingPolicy
+from pytest_asyncfastapi._blocking.stack_analysis import spots
+from pytest_asyncfastapi._blocking.stalls import explain
+from pytest_asyncfastapi._blocking.step_watch import Sample, Stall
+from pytest_asyncfastapi._core.activity import ACTIVITY, BODY
+from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.conftest import ROOT
 
 SLOW = """

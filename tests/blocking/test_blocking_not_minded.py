@@ -274,7 +274,7 @@ def test_what_a_request_builds_holds_up_whoever_is_served(pytester):
 
 
 def test_what_the_test_computes_itself_is_no_building(pytester):
-    """The body is watched as ever."""
+    """The body is watched as before."""
     pytester.makeini(INI)
     test = (
         "import time\n\nasync def test_it(blocking):\n    end = time.thread_time() + 0.1\n"

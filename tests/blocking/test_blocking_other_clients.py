@@ -13,7 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketTestSession, _TestClientTransport
 
-from pytest_asyncfastapi.activity import ACTIVITY, BODY, LIFESPAN
+from pytest_asyncfastapi._core.activity import ACTIVITY, BODY, LIFESPAN
 from tests.blocking.test_blocking_steps import burn
 
 

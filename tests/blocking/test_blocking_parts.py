@@ -16,8 +16,8 @@ import zipfile
 
 import pytest
 
-from pytest_asyncfastapi.blocking import kernel
-from pytest_asyncfastapi.findings import Finding, FindingLog, Location
+from pytest_asyncfastapi._blocking import thread_stats
+from pytest_asyncfastapi._core.findings import Finding, FindingLog, Location
 
 LIBRARY = """
 import os, socket
@@ -159,13 +159,15 @@ def test_all_calls_of_a_copy_are_added_up(watch, tmp_path, monkeypatch, chunks):
     """Hundreds of short reads and writes: each second call of the clock is 1 ms later."""
     (tmp_path / "from").write_bytes(b"x" * 64 * chunks)
     ticks = itertools.count()
-    stock = kernel.perf_counter
+    stock = thread_stats.perf_counter
 
     async def endpoint():
         with open(tmp_path / "from", "rb") as source, open(tmp_path / "to", "wb") as target:
-            monkeypatch.setattr(kernel, "perf_counter", lambda: stock() + next(ticks) * 0.0001)
+            monkeypatch.setattr(
+                thread_stats, "perf_counter", lambda: stock() + next(ticks) * 0.0001
+            )
             shutil.copyfileobj(source, target, 64)
-            monkeypatch.setattr(kernel, "perf_counter", stock)
+            monkeypatch.setattr(thread_stats, "perf_counter", stock)
 
     guard = watch(endpoint, profile="default")
     (copied,) = [call for call in guard.calls if "copyfileobj" in call.name]
@@ -200,16 +202,16 @@ def test_an_archive_that_is_unpacked_is_one_call(watch, tmp_path, monkeypatch, k
     """
     path = archive(tmp_path / "it.bin", kind)
     ticks = itertools.count()
-    stock = kernel.perf_counter
+    stock = thread_stats.perf_counter
     began = stock()
 
     async def endpoint():
-        monkeypatch.setattr(kernel, "perf_counter", lambda: began + next(ticks) * tick)
+        monkeypatch.setattr(thread_stats, "perf_counter", lambda: began + next(ticks) * tick)
         if kind == "zip":
             zipfile.ZipFile(path).extractall(tmp_path / "out")
         else:
             tarfile.open(path).extractall(tmp_path / "out", filter="data")
-        monkeypatch.setattr(kernel, "perf_counter", stock)
+        monkeypatch.setattr(thread_stats, "perf_counter", stock)
 
     guard = watch(endpoint, profile="default")
     (one,) = [call for call in guard.calls if "extractall" in call.name]

@@ -14,9 +14,9 @@ import time
 
 import pytest
 
-from pytest_asyncfastapi import activity
-from pytest_asyncfastapi.blocking import kernel, step_watch
-from pytest_asyncfastapi.blocking.kernel import Snapshot
+from pytest_asyncfastapi._blocking import step_watch, thread_stats
+from pytest_asyncfastapi._blocking.thread_stats import Snapshot
+from pytest_asyncfastapi._core import activity
 from tests.blocking.conftest import needs_figures
 
 QUICK = {"step_threshold": 0.02, "cpu_threshold": 0.04}
@@ -66,9 +66,9 @@ def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
     """It keeps the GIL, so the watchdog cannot look: it is concluded from figures."""
     libc = ctypes.PyDLL(None)
     # How often a thread goes to sleep depends on the others, and pages on the machine.
-    monkeypatch.setattr(kernel, "one_sleep", lambda *figures: True)
-    monkeypatch.setattr(kernel, "pages_read", lambda: 0)
-    monkeypatch.setattr(kernel.ThreadFigures, "sleeping_in", lambda self: "")
+    monkeypatch.setattr(thread_stats, "one_sleep", lambda *figures: True)
+    monkeypatch.setattr(thread_stats, "pages_read", lambda: 0)
+    monkeypatch.setattr(thread_stats.ThreadFigures, "sleeping_in", lambda self: "")
 
     async def endpoint():
         libc.usleep(300_000)
@@ -92,14 +92,14 @@ def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
     ],
 )
 def test_what_is_concluded_to_be_one_sleep(seconds, rest, times, slept):
-    assert kernel.one_sleep(seconds, rest, times) is slept
+    assert thread_stats.one_sleep(seconds, rest, times) is slept
 
 
 def test_a_step_that_waited_for_its_pages_is_not_concluded_to_sleep(watch, monkeypatch):
-    """Code that has to come from the disk first makes a thread sleep, and is nobody's line."""
+    """Code that has to come from the disk first makes a thread sleep, and is not reported."""
     libc = ctypes.PyDLL(None)
     reads = iter(range(1000))
-    monkeypatch.setattr(kernel, "pages_read", lambda: next(reads))
+    monkeypatch.setattr(thread_stats, "pages_read", lambda: next(reads))
 
     async def endpoint():
         libc.usleep(300_000)
@@ -125,8 +125,8 @@ def test_collecting_garbage_is_the_users_who_made_it(watch):
     """A tool's callback of the collector is innermost then, and not to blame."""
     import gc
 
-    from pytest_asyncfastapi.blocking.stack import Spot
-    from pytest_asyncfastapi.blocking.stalls import _without_collector
+    from pytest_asyncfastapi._blocking.stack_analysis import Spot
+    from pytest_asyncfastapi._blocking.stalls import _without_collector
 
     def callback(phase, info):
         """What some tool has put there."""
@@ -142,7 +142,7 @@ def test_collecting_garbage_is_the_users_who_made_it(watch):
 
 
 def test_waiting_for_a_lock_by_with_is_found(watch):
-    """`with lock` makes no call event; the kernel tells of the wait."""
+    """`with lock` makes no call event; the kernel's figures show the wait."""
     lock = threading.Lock()
 
     async def endpoint():
@@ -250,11 +250,11 @@ def test_a_slow_import_is_an_import(watch, tmp_path, monkeypatch):
 )
 def test_only_cost_counts_and_not_time(watch, monkeypatch, wall, cpu, delay, switches, verdict):
     """A step that only waited for a processor or for the GIL is never a finding."""
-    from pytest_asyncfastapi.blocking.hub import HUB
+    from pytest_asyncfastapi._blocking.dispatcher import HUB
 
     async def endpoint():
         cell = HUB.cell()
-        now = step_watch.kernel.perf_counter()
+        now = step_watch.thread_stats.perf_counter()
         cell.last = Snapshot(now - wall, 1.0, 1.0, 10, True)
         cell.start = now - wall
         cell.samples, cell.sampled_slice = [], 0.0
@@ -262,9 +262,9 @@ def test_only_cost_counts_and_not_time(watch, monkeypatch, wall, cpu, delay, swi
         with monkeypatch.context() as patch:
             patch.setattr(cell.figures, "snapshot", lambda: after)
             WITNESSES.steps.cut()
-        cell.start = step_watch.kernel.perf_counter()
+        cell.start = step_watch.thread_stats.perf_counter()
 
-    from pytest_asyncfastapi.blocking.witnesses import WITNESSES
+    from pytest_asyncfastapi._blocking.detectors import WITNESSES
 
     # The watchdog must not look in between.
     monkeypatch.setattr(WITNESSES.steps, "_look", lambda cell: None)

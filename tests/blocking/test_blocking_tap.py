@@ -13,8 +13,8 @@ from functools import partial
 
 import pytest
 
-from pytest_asyncfastapi.activity import border
-from pytest_asyncfastapi.blocking import kernel
+from pytest_asyncfastapi._blocking import thread_stats
+from pytest_asyncfastapi._core.activity import border
 from tests.blocking.conftest import needs_figures
 from tests.blocking.corpus.remainders import HAS_FIGURES
 from tests.blocking.corpus.world import waited_for
@@ -185,7 +185,7 @@ def test_a_loop_inside_a_step_holds_the_outer_loop(watch, how):
 
 
 def test_a_short_loop_inside_a_step_is_nothing(watch):
-    """Its twin: nothing is waited for. What the inner loop's own steps do is found as ever."""
+    """Its twin: nothing is waited for. What the inner loop's own steps do is found as before."""
 
     async def endpoint():
         run_inside(0, "run_until_complete")
@@ -211,11 +211,11 @@ def test_what_the_guard_costs_is_not_the_apps_own_time(watch, monkeypatch, each,
         write(io.StringIO(), times)
 
     watch(endpoint)  # what an event costs is measured once
-    assert 1e-8 < kernel.OVERHEAD.each < 1e-4
-    before = kernel.OVERHEAD.events
-    monkeypatch.setattr(kernel.OVERHEAD, "each", each)
+    assert 1e-8 < thread_stats.OVERHEAD.each < 1e-4
+    before = thread_stats.OVERHEAD.events
+    monkeypatch.setattr(thread_stats.OVERHEAD, "each", each)
     guard = watch(endpoint, step_threshold=0.01, cpu_threshold=0.01)
-    assert kernel.OVERHEAD.events - before >= times
+    assert thread_stats.OVERHEAD.events - before >= times
     assert len(guard.findings()) == found
 
 

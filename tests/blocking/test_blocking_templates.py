@@ -10,7 +10,7 @@ import mako.lookup
 import mako.template
 import pytest
 
-from pytest_asyncfastapi.activity import ACTIVITY
+from pytest_asyncfastapi._core.activity import ACTIVITY
 
 PART = "part\n"
 JINJA = (

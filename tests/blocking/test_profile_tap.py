@@ -2,24 +2,25 @@
 
 import sys
 import threading
-from types import SimpleNamespace
 
-from pytest_asyncfastapi.blocking.tap_profile import ProfileTap
+from pytest_asyncfastapi._blocking.dispatcher import Hub
+from pytest_asyncfastapi._blocking.monitor_profile import ProfileTap
 
 
 def test_a_thread_that_outlives_a_guard_has_the_hook_of_the_next_one_only():
     """Such as a server's: the hook of the earlier guard is not called by the new one."""
-    catalog = SimpleNamespace(entries={}, kinds=(), names=(), late=False)
-    tap = ProfileTap(SimpleNamespace(catalog=catalog, open={}))
+    tap = ProfileTap(Hub())
     failed = []
 
     def lives_on():
         try:
             tap.start(None, anew=True)
+            tap.attach()
             ended = threading.Thread(target=tap.stop)  # which leaves the hook of this thread
             ended.start()
             ended.join()
             tap.start(None, anew=True)
+            tap.attach()
             len([])
         except RecursionError as error:
             failed.append(error)

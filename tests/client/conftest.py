@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._faults import Faults
 
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:
-    """Every test of this room runs on both, where trio is installed."""
+    """Every test of this package runs on both, where trio is installed."""
     pytest.importorskip(request.param)
     return request.param
 

@@ -1,4 +1,4 @@
-"""No row hangs: each test of this room in a process of its own, killed when it takes too long.
+"""No row hangs: each test of this package in a process of its own, killed when it takes too long.
 
     python tests/client/hangs.py [--limit 4] [--each] [-k WORD]
 

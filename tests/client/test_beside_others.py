@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.tasks import loop_identity
+from pytest_asyncfastapi._core.tasks import loop_identity
 from tests import pages
 
 pytest.importorskip("starlette")

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._faults import Faults
 
 MORE = {**BODY, "more_body": True}
 # Starlette leaves a generator that waits at its `yield` to the garbage collector.

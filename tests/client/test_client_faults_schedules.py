@@ -8,7 +8,7 @@ import anyio
 import pytest
 from apps import BODY, START, answering
 
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._faults import Faults
 
 
 @pytest.fixture

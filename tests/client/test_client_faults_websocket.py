@@ -12,7 +12,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from pytest_asyncfastapi import WebSocketClosed, WebSocketRejected
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._faults import Faults
 
 WAYS = {
     "disconnect(after='20ms')": {"after": "20ms"},

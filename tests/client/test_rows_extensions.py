@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.routing import Route
 
-from pytest_asyncfastapi.client.errors import ProtocolViolation
+from pytest_asyncfastapi._client.errors import ProtocolViolation
 
 DEBUG = "http.response.debug"
 TRAILERS = "http.response.trailers"

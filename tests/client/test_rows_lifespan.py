@@ -11,7 +11,7 @@ import pytest
 from fastapi import FastAPI, Request
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.app.lifespan import LifespanError
+from pytest_asyncfastapi._app.lifespan import LifespanError
 
 
 class Boom(Exception):

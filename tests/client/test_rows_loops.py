@@ -16,7 +16,7 @@ from apps import BODY, START, answering
 from fastapi import Depends, FastAPI, Request, Response
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.app.overrides import Overrides
+from pytest_asyncfastapi._app.overrides import Overrides
 
 MORE = {**BODY, "more_body": True}
 

@@ -8,7 +8,7 @@ import pytest
 from apps import answering
 from test_rows_exceptions import Boom
 
-from pytest_asyncfastapi.client.errors import RedirectedAway
+from pytest_asyncfastapi._client.errors import RedirectedAway
 
 
 def redirecting(location: bytes, beyond: Any) -> Any:

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Route
 
-from pytest_asyncfastapi.client.errors import AppStillRunning
+from pytest_asyncfastapi._client.errors import AppStillRunning
 
 MORE = {**BODY, "more_body": True}
 # httpx's own generators, left in the middle of a body: trio says so, over real sockets too.
@@ -247,7 +247,7 @@ async def test_R07_an_app_that_will_not_stop_is_reported(
                     raise
 
     async with opened(app) as client:
-        monkeypatch.setattr("pytest_asyncfastapi.client.served._PATIENCE", 1)
+        monkeypatch.setattr("pytest_asyncfastapi._client.app_run._PATIENCE", 1)
         with pytest.raises(AppStillRunning) as caught:
             async with client.stream("GET", "/stubborn"):
                 pass

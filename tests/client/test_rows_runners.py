@@ -10,9 +10,9 @@ import pytest
 from apps import answering
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.client.errors import LoopMismatch
-from pytest_asyncfastapi.client.transport import Core
-from pytest_asyncfastapi.opening import client_class
+from pytest_asyncfastapi._client.errors import LoopMismatch
+from pytest_asyncfastapi._client.transport import Core
+from pytest_asyncfastapi._plugin.open_app import client_class
 
 APP = """
 import contextvars
@@ -266,10 +266,10 @@ def test_httpx2_by_flag_ini_and_marker(pytester: pytest.Pytester, way: str) -> N
 {mark}
 async def test_a(asgi_client):
     import sys
-    ours = sys.modules["pytest_asyncfastapi.client.with_httpx2"]
+    ours = sys.modules["pytest_asyncfastapi._client.with_httpx2"]
     assert isinstance(asgi_client, ours.httpx2.AsyncClient)
     assert (await asgi_client.get("/")).json()["ups"] == 1
-    assert "pytest_asyncfastapi.client.with_httpx" not in sys.modules
+    assert "pytest_asyncfastapi._client.with_httpx" not in sys.modules
     assert "httpx" not in sys.modules
 """
     flags = ["--asyncfastapi-client=httpx2"] if way == "flag" else []
@@ -281,7 +281,7 @@ async def test_a(asgi_client):
 
 def test_httpx2_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The sentence names the extra and the setting."""
-    from pytest_asyncfastapi import opening
+    from pytest_asyncfastapi._plugin import open_app as opening
 
     monkeypatch.setattr(opening, "find_spec", lambda name: None)
     with pytest.raises(ImportError) as caught:

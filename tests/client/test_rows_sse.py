@@ -17,8 +17,8 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.routing import Route
 
-from pytest_asyncfastapi.client.sse import NotAnEventStream
-from pytest_asyncfastapi.client.sse_parser import EventParser, ServerSentEvent
+from pytest_asyncfastapi._client.sse import NotAnEventStream
+from pytest_asyncfastapi._client.sse_parser import EventParser, ServerSentEvent
 
 EVENTS = [(b"content-type", b"text/event-stream; charset=utf-8")]
 
@@ -103,7 +103,7 @@ async def test_R12_some_events_then_leave(library: Library, response: str) -> No
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:Async generator:ResourceWarning")
 async def test_R03_a_generator_that_never_waits_is_left_too(library: Library) -> None:
-    """It would hold the loop for ever, if `send()` did not let others run."""
+    """It would hold the loop forever, if `send()` did not let others run."""
 
     async def bytes_for_ever() -> AsyncIterator[bytes]:
         while True:

@@ -70,7 +70,7 @@ def test_N07_a_start_up_that_hangs(pytester: pytest.Pytester, runner: str) -> No
     """Bounded, under every runner; the run goes on with the next test."""
     tests = """
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.app.lifespan import LifespanError
+from pytest_asyncfastapi._app.lifespan import LifespanError
 
 async def test_a(blocking):
     with pytest.raises(LifespanError, match="did not start within 50 ms"):

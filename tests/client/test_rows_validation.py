@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 from apps import BODY, START, answering, sending
 
-from pytest_asyncfastapi.client.errors import ProtocolViolation
+from pytest_asyncfastapi._client.errors import ProtocolViolation
 
 REFUSED = "; the ASGI specification forbids it. Fix: "
 MORE = {**BODY, "more_body": True}
 
 
 async def told(opened: Any, *messages: Any, method: str = "GET") -> str:
-    """What the caller is told of an app that sends these messages."""
+    """What the caller sees of an app that sends these messages."""
     async with opened(sending(*messages)) as client:
         with pytest.raises(ProtocolViolation) as caught:
             await client.request(method, "/x")

@@ -16,7 +16,7 @@ from fastapi import FastAPI, WebSocket
 from libraries import NAMES, Library
 from sockets import ACCEPT, Recording, echo, sending
 
-from pytest_asyncfastapi.client.websocket_errors import WebSocketClosed, WebSocketRejected
+from pytest_asyncfastapi._client.websocket_errors import WebSocketClosed, WebSocketRejected
 
 
 @pytest.fixture(params=NAMES)

@@ -9,8 +9,8 @@ import pytest
 from libraries import NAMES, Library
 from sockets import ACCEPT, Recording, echo, sending
 
-from pytest_asyncfastapi.client.errors import AppStillRunning, ProtocolViolation
-from pytest_asyncfastapi.client.websocket_errors import WebSocketClosed, WebSocketRejected
+from pytest_asyncfastapi._client.errors import AppStillRunning, ProtocolViolation
+from pytest_asyncfastapi._client.websocket_errors import WebSocketClosed, WebSocketRejected
 
 SEND = {"type": "websocket.send", "text": "x"}
 CLOSE = {"type": "websocket.close"}
@@ -134,7 +134,7 @@ async def test_an_app_that_will_not_stop_is_reported(
                 with anyio.CancelScope(shield=True):
                     await release.wait()
 
-    monkeypatch.setattr("pytest_asyncfastapi.client.served._PATIENCE", 1)
+    monkeypatch.setattr("pytest_asyncfastapi._client.app_run._PATIENCE", 1)
     async with library.opened(app) as client:
         with pytest.raises(AppStillRunning, match="WS /stubborn: the app still runs"):
             async with client.websocket("/stubborn"):

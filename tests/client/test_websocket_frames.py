@@ -9,7 +9,7 @@ import pytest
 from sockets import ACCEPT, Recording, echo, sending
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._faults import Faults
 
 pytest.importorskip("httpx2.websockets")
 from httpx2.websockets import (  # noqa: E402

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi._clock import VirtualClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable

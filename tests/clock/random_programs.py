@@ -22,7 +22,7 @@ import anyio.abc
 import anyio.to_thread
 import sniffio
 
-from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi._clock import VirtualClock
 
 US = 1_000_000
 WORK = ("to_thread", "loopback", "outside")

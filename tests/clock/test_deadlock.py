@@ -8,8 +8,8 @@ import threading
 
 import pytest
 
-from pytest_asyncfastapi import waiters
-from pytest_asyncfastapi.clock import ClockError, VirtualClock, describe_tasks
+from pytest_asyncfastapi._clock import ClockError, VirtualClock, describe_tasks
+from pytest_asyncfastapi._core import waiters
 
 
 async def takes_the_lock_twice(lock):

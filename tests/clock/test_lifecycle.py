@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from pytest_asyncfastapi.clock import ClockError, VirtualClock
+from pytest_asyncfastapi._clock import ClockError, VirtualClock
 
 
 def test_uninstall_restores_everything():
@@ -171,9 +171,9 @@ def test_the_repr_tells_the_state():
 
 
 def test_the_import_is_cheap():
-    """Importing the room imports the standard library only."""
+    """Importing the package imports the standard library only."""
     code = (
-        "import sys, pytest_asyncfastapi.clock; "
+        "import sys, pytest_asyncfastapi._clock; "
         "print([name for name in ('anyio', 'httpx', 'pytest', 'trio') if name in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

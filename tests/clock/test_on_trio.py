@@ -12,7 +12,7 @@ import pytest
 import trio
 import trio.testing
 
-from pytest_asyncfastapi.clock import ClockError, VirtualClock
+from pytest_asyncfastapi._clock import ClockError, VirtualClock
 
 
 def virtually_on_trio(body, **options):

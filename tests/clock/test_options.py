@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_asyncfastapi.clock import ClockError, VirtualClock
+from pytest_asyncfastapi._clock import ClockError, VirtualClock
 
 JUMPS = """
 import anyio, time
@@ -165,7 +165,7 @@ def test_nothing_happens_between_the_tests_of_one_trio_run(project: pytest.Pytes
 UVLOOP = """
 import pytest
 
-from pytest_asyncfastapi.clock import ClockError, VirtualClock
+from pytest_asyncfastapi._clock import ClockError, VirtualClock
 @pytest.fixture
 def anyio_backend():
     return "asyncio", {"use_uvloop": True}

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from pytest_asyncfastapi.clock import ClockError, VirtualClock, parked
+from pytest_asyncfastapi._clock import ClockError, VirtualClock, idle_threads
 
 pytestmark = pytest.mark.timeout(60)
 LONG = {"freeze_bound": 3600.0}
@@ -20,7 +20,7 @@ LONG = {"freeze_bound": 3600.0}
 def system(request, monkeypatch):
     """Linux, and where nobody says whether a thread was run: macOS, Windows."""
     if request.param == "without":
-        monkeypatch.setattr(parked, "_figures", lambda tid: None)
+        monkeypatch.setattr(idle_threads, "_figures", lambda tid: None)
     elif sys.platform != "linux":
         pytest.skip("there is no /proc")
 
@@ -157,7 +157,7 @@ def _in_a_queue(self):
 @pytest.fixture
 def idle():
     idle = Thread(_in_a_queue)
-    while not parked.waits_for_a_job(idle.frame()):
+    while not idle_threads.waits_for_a_job(idle.frame()):
         time.sleep(0.001)
     yield idle
     idle.jobs.put(1)
@@ -167,21 +167,21 @@ def idle():
 
 def test_where_it_stands_is_not_enough(idle, monkeypatch):
     """One that was run since the last look may hold a job by now."""
-    monkeypatch.setattr(parked, "_MOMENT", 0.0)
-    monkeypatch.setattr(parked, "_GLANCE", 0.0)
+    monkeypatch.setattr(idle_threads, "_MOMENT", 0.0)
+    monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
     figures = iter(["1 2 3", "1 2 4", "1 2 4", "", "1 2 4", "1 2 4"])
-    monkeypatch.setattr(parked, "_figures", lambda tid: next(figures))
-    is_parked = parked.Parked()
+    monkeypatch.setattr(idle_threads, "_figures", lambda tid: next(figures))
+    is_parked = idle_threads.Parked()
     assert [is_parked(idle.thread) for _ in range(6)] == [False, False, True, False, False, True]
 
 
 def test_without_the_kernel_it_takes_longer(idle, monkeypatch):
-    monkeypatch.setattr(parked, "_figures", lambda tid: None)
-    monkeypatch.setattr(parked, "_GLANCE", 0.0)
-    is_parked = parked.Parked()
+    monkeypatch.setattr(idle_threads, "_figures", lambda tid: None)
+    monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
+    is_parked = idle_threads.Parked()
     assert not is_parked(idle.thread)
     assert not is_parked(idle.thread)
-    monkeypatch.setattr(parked, "_LONG_MOMENT", 0.0)
+    monkeypatch.setattr(idle_threads, "_LONG_MOMENT", 0.0)
     assert is_parked(idle.thread)
     is_parked.moved()  # the loop may have handed over a job, and got its answer
     assert not is_parked(idle.thread)
@@ -191,13 +191,13 @@ def test_without_the_kernel_it_takes_longer(idle, monkeypatch):
 def test_a_short_rest_costs_no_question(idle, monkeypatch):
     """Between two jobs a busy thread rests for some microseconds, and is looked at each time."""
     asked = []
-    monkeypatch.setattr(parked, "_figures", lambda tid: asked.append(tid) or "1 2 3")
-    monkeypatch.setattr(parked, "_GLANCE", 3600.0)
-    is_parked = parked.Parked()
+    monkeypatch.setattr(idle_threads, "_figures", lambda tid: asked.append(tid) or "1 2 3")
+    monkeypatch.setattr(idle_threads, "_GLANCE", 3600.0)
+    is_parked = idle_threads.Parked()
     assert not any(is_parked(idle.thread) for _ in range(100))
     assert asked == []
-    monkeypatch.setattr(parked, "_GLANCE", 0.0)
-    monkeypatch.setattr(parked, "_MOMENT", 0.0)
+    monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
+    monkeypatch.setattr(idle_threads, "_MOMENT", 0.0)
     assert [is_parked(idle.thread) for _ in range(2)] == [False, True]
     assert len(asked) == 2
 
@@ -210,7 +210,7 @@ def test_other_waits_may_end_by_themselves():
     """An event, a lock, a system call: nobody knows who has promised to end it."""
     other = Thread(_elsewhere)
     try:
-        assert not parked.waits_for_a_job(other.frame())
+        assert not idle_threads.waits_for_a_job(other.frame())
     finally:
         other.taken.set()
         other.thread.join()
@@ -220,4 +220,4 @@ def test_a_queue_with_a_job_in_it_is_no_rest(idle):
     """Put and not yet taken: the thread is about to."""
     frame = idle.frame()
     idle.jobs.put(1)  # it cannot take it before this thread gives the GIL away
-    assert idle.jobs.empty() or not parked.waits_for_a_job(frame)
+    assert idle.jobs.empty() or not idle_threads.waits_for_a_job(frame)

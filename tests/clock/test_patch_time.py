@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pytest_asyncfastapi.clock import ClockError, VirtualClock
+from pytest_asyncfastapi._clock import ClockError, VirtualClock
 
 NAMES = ("time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
 

@@ -57,7 +57,7 @@ def test_a_thread_never_trips_a_virtual_timeout(virtually, run):
 
 def test_anyio_counts_its_workers_as_we_think(virtually):
     """A busy worker of anyio's is seen from the queue to the delivery, then no more."""
-    from pytest_asyncfastapi.clock.real_work import busy_anyio_workers
+    from pytest_asyncfastapi._clock.pending_work import busy_anyio_workers
 
     async def body(clock):
         loop = asyncio.get_running_loop()
@@ -153,7 +153,7 @@ def test_aiosqlite_never_trips_a_virtual_timeout(virtually):
 def test_a_connection_that_is_older_than_the_clock(virtually):
     """A database opened before install() counts all the same."""
     aiosqlite = pytest.importorskip("aiosqlite")
-    from pytest_asyncfastapi.clock import VirtualClock
+    from pytest_asyncfastapi._clock import VirtualClock
 
     async def main():
         async with aiosqlite.connect(":memory:") as database:
@@ -322,7 +322,7 @@ def test_a_signal_that_is_awaited_is_no_deadlock(virtually):
 
 def test_a_closed_transport_has_no_descriptor(virtually):
     """Its number may be another thread's socket by now, even if somebody keeps the transport."""
-    from pytest_asyncfastapi.clock.sockets import Sockets
+    from pytest_asyncfastapi._clock.sockets import Sockets
 
     async def serve(reader, writer):
         await reader.read()
@@ -440,7 +440,7 @@ def test_name_lookup_is_a_job(virtually):
 
 
 def test_an_unknown_thread_lets_time_run_at_real_speed(virtually):
-    """A thread of the user's own is no reason to jump, nor to stop for ever."""
+    """A thread of the user's own is no reason to jump, nor to stop forever."""
 
     async def body(clock):
         event, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -502,7 +502,7 @@ def test_a_freeze_is_bounded(virtually):
 
 def test_closing_the_executor_takes_no_virtual_time():
     """asyncio.run's own shutdown, with the clock still on, does not time out."""
-    from pytest_asyncfastapi.clock import VirtualClock
+    from pytest_asyncfastapi._clock import VirtualClock
 
     clock = VirtualClock()
 

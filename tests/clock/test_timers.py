@@ -9,7 +9,7 @@ import time
 import anyio
 import pytest
 
-from pytest_asyncfastapi.clock import ClockError
+from pytest_asyncfastapi._clock import ClockError
 
 
 def test_sleep_is_exact_and_takes_no_wall_time(virtually):
@@ -119,7 +119,7 @@ def test_timers_set_before_install_stay_in_order(virtually):
     """A stock timer and a virtual one for the same time fire in the order of setting."""
 
     async def main():
-        from pytest_asyncfastapi.clock import VirtualClock
+        from pytest_asyncfastapi._clock import VirtualClock
 
         loop = asyncio.get_running_loop()
         fired = []

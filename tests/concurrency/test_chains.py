@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.births import birth_of, current_birth
-from pytest_asyncfastapi.concurrency import ConcurrencyWatch
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._concurrency import ConcurrencyWatch
+from pytest_asyncfastapi._core.creation_site import birth_of, current_birth
+from pytest_asyncfastapi._core.frames import UserCode
 
 USER = UserCode(Path(__file__).parents[2])
 APP = """
@@ -98,7 +98,7 @@ def test_any_task_factory_is_left_in_force(watch, eager):
 
 
 def test_a_chain_of_tasks_is_bounded(watch):
-    """A task that begins its successor, for ever, holds on to no past."""
+    """A task that begins its successor, forever, holds on to no past."""
 
     async def next_one(left):
         if left:

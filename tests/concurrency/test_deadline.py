@@ -42,7 +42,7 @@ async def test_stubborn(monkeypatch):
             await anyio.sleep(3600)
         except BaseException:
             # It has been heard; how long each further attempt waits is not what this is about.
-            monkeypatch.setattr("pytest_asyncfastapi.concurrency.deadline._GRACE", 0.1)
+            monkeypatch.setattr("pytest_asyncfastapi._concurrency.deadline._GRACE", 0.1)
 
 {mark}
 async def test_ends_late():

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from pytest_asyncfastapi.concurrency.lag import loop_lag
+from pytest_asyncfastapi._concurrency.loop_lag import loop_lag
 
 APP = """
 import asyncio, time

@@ -377,7 +377,7 @@ def test_a_coroutine_that_is_held_is_not_looked_at_in_each_test(projects):
     """To look at one takes as long as a small test does, and pytest keeps those it warned of."""
     tests = """
 import gc
-from pytest_asyncfastapi.concurrency import garbage
+from pytest_asyncfastapi._concurrency import garbage
 
 looks = []
 is_garbage = garbage.is_garbage

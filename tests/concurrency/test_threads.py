@@ -10,8 +10,8 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from pytest_asyncfastapi.concurrency.thread_pool import EXECUTOR, LIMITER
-from pytest_asyncfastapi.concurrency.thread_report import PoolReport
+from pytest_asyncfastapi._concurrency.thread_pool import EXECUTOR, LIMITER
+from pytest_asyncfastapi._concurrency.thread_report import PoolReport
 
 BACKENDS = pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])
 

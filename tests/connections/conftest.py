@@ -1,8 +1,8 @@
 import pytest
 
-from pytest_asyncfastapi.connections.scope import Connections
-from pytest_asyncfastapi.faults import Faults
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._connections.scope import Connections
+from pytest_asyncfastapi._core.frames import UserCode
+from pytest_asyncfastapi._faults import Faults
 
 
 @pytest.fixture

@@ -217,7 +217,7 @@ def test_nothing_is_replaced_after_the_test(peer, faults, request):
         faults.on("redis://*").latency("5s").first(1)
         assert await client.get("a") == b"1"
         request.getfixturevalue("faults")
-        from pytest_asyncfastapi.connections.intercept import CONNECTIONS
+        from pytest_asyncfastapi._connections.intercept import CONNECTIONS
 
         for scope in list(CONNECTIONS._active):
             scope.deactivate()

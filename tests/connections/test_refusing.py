@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pytest_asyncfastapi.connections import refusing
+from pytest_asyncfastapi._connections import network_policy
 from tests import pages
 
 pytest.importorskip("trio")
@@ -78,7 +78,7 @@ def resolve(host, port, *args, **how):
 def project(pytester, monkeypatch):
     """What is known of names: one is in a private network, the other is not."""
     known = {"db.corp.example": ("10.0.0.7",), "api.pay.example": ()}
-    monkeypatch.setattr(refusing, "_resolved", known)
+    monkeypatch.setattr(network_policy, "_resolved", known)
     space = {"sys": sys, "socket": socket, "stock": socket.getaddrinfo}
     exec(RESOLVE, space)
     monkeypatch.setattr(socket, "getaddrinfo", space["resolve"])

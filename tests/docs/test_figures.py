@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from pytest_asyncfastapi.options import Settings
+from pytest_asyncfastapi._plugin.options import Settings
 from tests import pages
 from tests.blocking.corpus import BLOCKING
 from tests.blocking.corpus.remainders import PYTHON_311, UVLOOP
@@ -32,26 +32,41 @@ WORDS = {1: "a", 3: "three", 5: "five", 12: "twelve"}
 @pytest.mark.parametrize(
     ("page", "sentence", "place", "unit"),
     [
-        ("docs/client.md", "after {} KiB its `send()` waits", "client.exchange:HIGH_WATER", 1024),
-        ("docs/client.md", "Only where more than {} of them wait", "client.exchange:CROWD", 1),
-        ("docs/client.md", "joined, up to {} KiB", "client.exchange:AT_ONCE", 1024),
+        ("docs/client.md", "after {} KiB its `send()` waits", "_client.exchange:HIGH_WATER", 1024),
+        ("docs/client.md", "Only where more than {} of them wait", "_client.exchange:CROWD", 1),
+        ("docs/client.md", "joined, up to {} KiB", "_client.exchange:AT_ONCE", 1024),
         (
             "docs/client.md",
             "the app has {} KiB still",
-            "client.websocket_exchange:HIGH_WATER",
+            "_client.websocket_exchange:HIGH_WATER",
             1024,
         ),
-        ("docs/client.md", "has {} s to end, as under", "client.background:PATIENCE", 1),
-        ("docs/clock.md", "After {:,} steps without a rest", "clock.pace:RESTLESS", 1),
-        ("docs/concurrency.md", "up to {} generations", "births:_LONGEST", 1),
-        ("docs/concurrency.md", "it has {} second to end", "concurrency.watch:_PATIENCE", 1),
-        ("docs/concurrency.md", "its cancellation {} times", "concurrency.deadline:_PATIENCE", 1),
-        ("docs/architecture.md", "waits {} virtual seconds", "state:_PATIENCE", 1),
-        ("docs/architecture.md", "has not run for {} ms", "clock.parked:_MOMENT", 0.001),
-        ("docs/explore.md", "Of more than {} equal calls", "explore.points:ALL", 1),
-        ("docs/report.md", "shorter than a millisecond", "recording_tasks:_SHORTEST", 0.001),
-        ("docs/report.md", "what comes after {:,} in one", "recording_tasks:_MOST", 1),
-        ("docs/blocking.md", "fails from {} ms on and", "blocking.verdict:_SLOW_HASH", 0.001),
+        ("docs/client.md", "has {} s to end, as under", "_client.background:PATIENCE", 1),
+        ("docs/clock.md", "After {:,} steps without a rest", "_clock.jump_policy:RESTLESS", 1),
+        ("docs/concurrency.md", "up to {} generations", "_core.creation_site:_LONGEST", 1),
+        (
+            "docs/concurrency.md",
+            "it has {} second to end",
+            "_concurrency.leak_detector:_PATIENCE",
+            1,
+        ),
+        ("docs/concurrency.md", "its cancellation {} times", "_concurrency.deadline:_PATIENCE", 1),
+        ("docs/architecture.md", "waits {} virtual seconds", "_plugin.state:_PATIENCE", 1),
+        ("docs/architecture.md", "has not run for {} ms", "_clock.idle_threads:_MOMENT", 0.001),
+        ("docs/explore.md", "Of more than {} equal calls", "_explore.model:ALL", 1),
+        (
+            "docs/report.md",
+            "shorter than a millisecond",
+            "_recording.task_recorder:_SHORTEST",
+            0.001,
+        ),
+        ("docs/report.md", "what comes after {:,} in one", "_recording.task_recorder:_MOST", 1),
+        (
+            "docs/blocking.md",
+            "fails from {} ms on and",
+            "_blocking.blocking_findings:_SLOW_HASH",
+            0.001,
+        ),
     ],
 )
 def test_a_figure_is_the_codes(page: str, sentence: str, place: str, unit: float) -> None:

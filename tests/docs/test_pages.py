@@ -54,6 +54,15 @@ def test_the_excerpt_of_the_shop_is_the_shops_own() -> None:
     assert " ".join(block.text.split()) in " ".join(real.split())
 
 
+def test_the_commands_for_contributors_are_the_makefiles() -> None:
+    """Each `make ...` is a target."""
+    (block,) = pages.blocks("CONTRIBUTING.md", "text")
+    makefile = (pages.ROOT / "Makefile").read_text()
+    named = re.findall(r"^make (\w+)", block.text, re.MULTILINE)
+    assert {"test", "lint"} <= set(named)
+    assert all(f"\n{target}:" in makefile for target in named)
+
+
 def test_every_public_name_is_in_the_reference() -> None:
     """Under the module in which it lives."""
     text = (pages.ROOT / "docs/reference.md").read_text()

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_asyncfastapi.claims import OUR_FIXTURES
-from pytest_asyncfastapi.markers import MARKERS
-from pytest_asyncfastapi.options import OPTIONS
+from pytest_asyncfastapi._plugin.claims import OUR_FIXTURES
+from pytest_asyncfastapi._plugin.markers import MARKERS
+from pytest_asyncfastapi._plugin.options import OPTIONS
 from tests import pages
 
 if TYPE_CHECKING:

@@ -106,7 +106,7 @@ def test_the_lost_update_is_found_by_schedules(buggy: str) -> None:
 
 
 def section(report: str, test: str) -> str:
-    """What is told of one test, in one line."""
+    """What is reported of one test, in one line."""
     told = next(text for text in report.split("\n____") if test in text.splitlines()[0])
     return " ".join(told.partition("=====")[0].split())
 

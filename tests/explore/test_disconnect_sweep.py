@@ -416,7 +416,7 @@ def test_a_marker_that_does_not_fit_is_said_in_one_sentence(
 @pytest.mark.parametrize("sweep", ["disconnect", "faults"])
 def test_what_could_not_be_judged_is_said(project, monkeypatch, sweep):
     """A mistake of the plugin's own costs its points, not the run."""
-    from pytest_asyncfastapi.explore import disconnect_sweep, fault_sweep
+    from pytest_asyncfastapi._explore import disconnect_sweep, fault_sweep
 
     def broken(self, run, clean):
         raise LookupError("no such thing")

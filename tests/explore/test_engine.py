@@ -433,7 +433,7 @@ def test_one_share_a_machine(project) -> None:
 
 
 def test_the_points_are_plain_data_on_the_report(project) -> None:
-    """What the report room writes and merges."""
+    """What `_report` writes and merges."""
     pytester = project(NAIVE, ONE)
     pytester.makeconftest(
         """

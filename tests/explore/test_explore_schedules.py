@@ -17,7 +17,7 @@ import pytest
 from fastapi import FastAPI
 
 from pytest_asyncfastapi import Explored, ScheduleFailure, VirtualClock, explore_schedules, open_app
-from pytest_asyncfastapi.explore import schedule_asyncio, schedule_jobs
+from pytest_asyncfastapi._explore.schedules import on_asyncio, worker_jobs
 from tests.explore.running import explored
 
 
@@ -102,7 +102,7 @@ def test_concurrent_requests_overtake_each_other_from_their_first_step():
 
 
 def test_a_task_that_polls_does_not_keep_the_others_from_running():
-    """PCT gives priorities, but not for ever."""
+    """PCT gives priorities, but not forever."""
 
     async def scenario():
         done = []
@@ -231,7 +231,7 @@ def test_a_thread_may_call_back_into_the_loop():
 
 def test_a_thread_that_waits_for_a_later_step_is_left_to_itself(monkeypatch):
     """It hangs nothing; a note says that the order may not repeat."""
-    monkeypatch.setattr(schedule_jobs, "PATIENCE", 0.05)
+    monkeypatch.setattr(worker_jobs, "PATIENCE", 0.05)
 
     async def scenario():
         ready = threading.Event()
@@ -380,7 +380,7 @@ def test_what_does_not_replay_is_called_unsure():
 
 
 def test_a_scenario_that_goes_round_in_circles_is_ended(monkeypatch):
-    monkeypatch.setattr(schedule_asyncio, "MOST_STEPS", 500)
+    monkeypatch.setattr(on_asyncio, "MOST_STEPS", 500)
 
     async def scenario():
         while True:
@@ -459,7 +459,7 @@ def test_without_a_clock_it_brings_its_own_and_takes_it_along():
             await asyncio.sleep(3600)
 
         await explore_schedules(scenario, seeds=2)
-        assert schedule_asyncio.virtual_select(loop) is None
+        assert on_asyncio.virtual_select(loop) is None
 
     asyncio.run(main())
 

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from pytest_asyncfastapi import VirtualClock
-from pytest_asyncfastapi.clock import ClockError
-from pytest_asyncfastapi.explore.schedule_body import scheduled
+from pytest_asyncfastapi._clock import ClockError
+from pytest_asyncfastapi._explore.schedules.body import scheduled
 from tests.explore.races import RACES
 
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pytest_asyncfastapi import explore_schedules
-from pytest_asyncfastapi.explore.schedule_policies import Schedule, parse, schedules
+from pytest_asyncfastapi._explore.schedules.policies import Schedule, parse, schedules
 
 
 async def nothing():
@@ -70,6 +70,6 @@ def test_auto_is_a_random_walk_first_and_then_pct():
 
 @pytest.mark.parametrize("token", ["fifo@0:0", "pct-1x10", "random-1"])
 def test_no_order_lets_a_lane_that_polls_keep_the_others_waiting(token: str) -> None:
-    """A callback that puts itself back for ever (anyio, cancelling again) is always ready."""
+    """A callback that puts itself back forever (anyio, cancelling again) is always ready."""
     policy = parse(token).policy()
     assert 1 in {policy.choose([0, 1], 1) for _ in range(1000)}

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.explore import steps
-from pytest_asyncfastapi.explore.steps import Stepped
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._core.frames import UserCode
+from pytest_asyncfastapi._explore import await_steps
+from pytest_asyncfastapi._explore.await_steps import Stepped
 
 USER = UserCode(Path(__file__).parents[2])
 
@@ -62,5 +62,5 @@ def test_where_it_is_cut_off_is_known_by_line() -> None:
 def test_a_cancellation_delivered_in_each_step_is_looked_up_some_times() -> None:
     """Each look walks the await chain: a scope delivers thousands until a database answers."""
     stepped, looks = cancelled_often(400)
-    assert looks <= steps._LOOKS + 1
+    assert looks <= await_steps._LOOKS + 1
     assert len(stepped.cut_off) == 2

@@ -7,7 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import anyio
 import pytest
 
-from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi._clock import VirtualClock
 
 URL = "https://pay.example/charge"
 
@@ -88,7 +88,7 @@ def test_an_outage_ends_while_the_client_backs_off(scope, faults, library):
 
 def test_a_retry_without_a_route_is_an_unrouted_call(scope, faults, library, mode):
     """The connection stands at the second attempt, and then there must be an answer."""
-    from pytest_asyncfastapi.upstream.errors import UnroutedCall
+    from pytest_asyncfastapi._upstream.errors import UnroutedCall
 
     faults.on("*").refused().first(1)
     with pytest.raises(UnroutedCall, match=r"test_attempts\.py:"):
@@ -98,7 +98,7 @@ def test_a_retry_without_a_route_is_an_unrouted_call(scope, faults, library, mod
 
 def test_a_retry_may_stall_without_a_budget(scope, faults, library):
     """A stall that only the second attempt meets is found like any other."""
-    from pytest_asyncfastapi.faults import NoTimeoutSet
+    from pytest_asyncfastapi._faults import NoTimeoutSet
 
     faults.on("*").refused().first(1)
     faults.on("*").connect_timeout()

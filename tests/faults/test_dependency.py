@@ -9,10 +9,10 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.app.gates import Gates
-from pytest_asyncfastapi.app.overrides import Overrides
-from pytest_asyncfastapi.faults import Faults, FaultSpecError, parse
-from pytest_asyncfastapi.faults.grammar import raised
+from pytest_asyncfastapi._app.dependency_faults import Gates
+from pytest_asyncfastapi._app.overrides import Overrides
+from pytest_asyncfastapi._faults import Faults, FaultSpecError, parse
+from pytest_asyncfastapi._faults.grammar import raised
 
 EVENTS: list[str] = []
 

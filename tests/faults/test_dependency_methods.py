@@ -8,8 +8,8 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.app.gates import Gates
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._app.dependency_faults import Gates
+from pytest_asyncfastapi._faults import Faults
 
 CALLED: list[str] = []
 

@@ -3,8 +3,8 @@ from typing import get_args
 
 import pytest
 
-from pytest_asyncfastapi.faults import Effect, Faults, FaultSpecError, builder, effect, parse
-from pytest_asyncfastapi.faults.grammar import WORDS
+from pytest_asyncfastapi._faults import Effect, Faults, FaultSpecError, builder, effect, parse
+from pytest_asyncfastapi._faults.grammar import WORDS
 
 ALWAYS = (None, None, False)
 

@@ -12,10 +12,10 @@ import h2.connection
 import httpx
 import pytest
 
-from pytest_asyncfastapi.clock import VirtualClock
-from pytest_asyncfastapi.faults import Effect
-from pytest_asyncfastapi.upstream.peer import SCRIPT, Peer, Script
-from pytest_asyncfastapi.upstream.socket_end import SocketEnd
+from pytest_asyncfastapi._clock import VirtualClock
+from pytest_asyncfastapi._faults import Effect
+from pytest_asyncfastapi._upstream.memory_socket import SocketEnd
+from pytest_asyncfastapi._upstream.peer import SCRIPT, Peer, Script
 
 URL = "https://pay.example/charge"
 GOAWAY_AFTER_1 = b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\x01" + b"\0" * 4
@@ -250,7 +250,7 @@ def test_slow_answers_are_made_at_the_same_time(scope, library):
 
 def test_each_call_raises_what_its_own_answer_raised(scope, library):
     """A side effect's error, and a call without a route, reach their own callers."""
-    from pytest_asyncfastapi.upstream.errors import UnroutedCall
+    from pytest_asyncfastapi._upstream.errors import UnroutedCall
 
     scope.router.through_network = True
     scope.router.get(f"{URL}/bad").mock(side_effect=library.ConnectTimeout("slow"))

@@ -3,7 +3,7 @@
 import anyio
 import pytest
 
-from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi._clock import VirtualClock
 
 SLOW, FAST = "https://up.example/slow", "https://up.example/fast"
 

@@ -8,8 +8,8 @@ import httpx
 import pytest
 import respx
 
-from pytest_asyncfastapi.clock import VirtualClock
-from pytest_asyncfastapi.faults import NoTimeoutSet
+from pytest_asyncfastapi._clock import VirtualClock
+from pytest_asyncfastapi._faults import NoTimeoutSet
 
 URL = "https://pay.example/charge"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from pytest_asyncfastapi.faults import Faults
-from pytest_asyncfastapi.faults.errors import FaultSpecError
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._core.frames import UserCode
+from pytest_asyncfastapi._faults import Faults
+from pytest_asyncfastapi._faults.errors import FaultSpecError
 
 URL = "https://pay.example/charge"
 

@@ -121,8 +121,8 @@ def test_a_pool_without_a_free_connection(scope, rule, library, mode):
 
 
 def test_an_exhausted_pool_without_a_budget_is_said(scope, rule, library, mode):
-    """pool_exhausted on a client without a pool timeout would hang for ever."""
-    from pytest_asyncfastapi.faults import NoTimeoutSet
+    """pool_exhausted on a client without a pool timeout would hang forever."""
+    from pytest_asyncfastapi._faults import NoTimeoutSet
 
     rule("pool_exhausted", "pool_exhausted")
     with pytest.raises(NoTimeoutSet, match="no pool timeout is set"):

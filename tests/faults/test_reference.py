@@ -16,8 +16,8 @@ import trio
 from reference import BUDGETS, CASES, ROWS, URL, Case
 from stepped import SteppedTime
 
-from pytest_asyncfastapi.clock import VirtualClock
-from pytest_asyncfastapi.upstream import network
+from pytest_asyncfastapi._clock import VirtualClock
+from pytest_asyncfastapi._upstream import network
 
 CALLS = [
     (name, library, mode)

@@ -5,7 +5,7 @@ import httpx
 import pytest
 import respx
 
-from pytest_asyncfastapi.faults import Faults
+from pytest_asyncfastapi._faults import Faults
 
 URL = "https://pay.example/charge"
 

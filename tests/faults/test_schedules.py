@@ -2,7 +2,7 @@ import anyio
 import httpx
 import pytest
 
-from pytest_asyncfastapi.faults import Faults, FaultSpecError, parse
+from pytest_asyncfastapi._faults import Faults, FaultSpecError, parse
 
 URL = "https://pay.example/charge"
 

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from pytest_asyncfastapi.clock import VirtualClock
+from pytest_asyncfastapi._clock import VirtualClock
 
 URL = "https://pay.example/charge"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_asyncfastapi.advice import in_syntax
+from pytest_asyncfastapi._plugin.config_advice import in_syntax
 
 APP = """
 import time

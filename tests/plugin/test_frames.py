@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._core.frames import UserCode
 
 HERE = Path(__file__)
 MINE = "import sys\ndef f(call=lambda: sys._getframe(1)):\n    return call()\n"

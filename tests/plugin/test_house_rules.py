@@ -1,4 +1,4 @@
-"""The house keeps its own rules: lazy imports, closed walls between rooms, small files."""
+"""The rules of the code base: lazy imports, imports between packages, the size of files."""
 
 from __future__ import annotations
 
@@ -17,23 +17,21 @@ HEAVY = (
     "asgi_lifespan asyncio sqlite3"
 ).split()
 
-# Which rooms a room may import, beside the shared records at the top.
-WALLS = {
-    "app": {"app"},
-    "client": {"client"},
-    "clock": {"clock"},
-    "blocking": {"blocking"},
-    "concurrency": {"concurrency"},
-    "explore": {"explore", "faults", "upstream", "clock"},
-    "faults": {"faults"},
-    "connections": {"connections", "faults"},
-    "upstream": {"upstream", "faults"},
-    "report": {"report"},
+# Which packages a package may import, beside `_core`.
+ALLOWED = {
+    "_core": {"_core"},
+    "_recording": {"_recording"},
+    "_app": {"_app"},
+    "_client": {"_client"},
+    "_clock": {"_clock"},
+    "_blocking": {"_blocking"},
+    "_concurrency": {"_concurrency"},
+    "_connections": {"_connections", "_faults"},
+    "_explore": {"_explore", "_faults", "_upstream", "_clock"},
+    "_faults": {"_faults"},
+    "_upstream": {"_upstream", "_faults"},
+    "_report": {"_report"},
 }
-SHARED = {"findings", "frames", "units", "activity", "context", "tasks", "_http"}
-SHARED |= {"births", "await_chains", "ending", "stopwatch", "other_clients", "unseen_clients"}
-SHARED |= {"signatures", "handed_over", "waiters", "active_scopes", "held_back", "late_import"}
-SHARED |= {"step_layers"}
 
 
 def test_importing_the_plugin_imports_nothing_heavy() -> None:
@@ -48,17 +46,17 @@ def test_importing_the_plugin_imports_nothing_heavy() -> None:
     assert found.strip() == "[]"
 
 
-def test_a_run_without_our_fixtures_imports_no_room(pytester: pytest.Pytester) -> None:
-    """Installed but unused: no room of ours is imported for plain tests."""
+def test_a_run_without_our_fixtures_imports_no_package(pytester: pytest.Pytester) -> None:
+    """Installed but unused: plain tests import neither the client nor what watches a test."""
     pytester.makepyfile(
         """
         import sys
 
         def test_plain():
-            rooms = [m for m in sys.modules if m.startswith("pytest_asyncfastapi.")]
-            heavy = [m for m in rooms if m.split(".")[1] in ("client", "upstream", "faults",
-                                                              "blocking", "clock", "app",
-                                                              "concurrency", "connections")]
+            ours = [m for m in sys.modules if m.startswith("pytest_asyncfastapi.")]
+            heavy = [m for m in ours if m.split(".")[1] in ("_client", "_upstream", "_faults",
+                                                              "_blocking", "_clock", "_app",
+                                                              "_concurrency", "_connections")]
             assert heavy == []
         """
     )
@@ -87,17 +85,24 @@ def imports(path: Path) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("room", WALLS)
-def test_rooms_import_only_what_they_may(room: str) -> None:
-    """A room knows its own modules, the shared records, and the rooms named in WALLS."""
-    for path in (PACKAGE / room).rglob("*.py"):
-        assert imports(path) <= WALLS[room] | SHARED, path
+@pytest.mark.parametrize("package", ALLOWED)
+def test_packages_import_only_what_they_may(package: str) -> None:
+    """A package knows its own modules, `_core`, and the packages named in ALLOWED."""
+    for path in (PACKAGE / package).rglob("*.py"):
+        assert imports(path) <= ALLOWED[package] | {"_core"}, path
 
 
-def test_no_module_of_a_room_knows_pytest() -> None:
-    """Only the connectors, the report, and the engine that runs a test again do."""
-    for room in set(WALLS) - {"report"}:
-        for path in set((PACKAGE / room).rglob("*.py")) - {PACKAGE / "explore" / "rerun.py"}:
+def test_the_top_level_shows_what_is_public() -> None:
+    """The root, the plugin's module and the command are public; all packages are private."""
+    public = {path.stem for path in PACKAGE.iterdir() if not path.name.startswith("_")}
+    assert public == {"errors", "plugin", "report", "py"}  # py.typed
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= 8
+
+
+def test_who_imports_pytest() -> None:
+    """Only `_plugin`, the report, and the engine that runs a test again do."""
+    for package in set(ALLOWED) - {"_report"}:
+        for path in set((PACKAGE / package).rglob("*.py")) - {PACKAGE / "_explore" / "engine.py"}:
             for node in ast.walk(ast.parse(path.read_text())):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and not node.level:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_asyncfastapi.options import OPTIONS
+from pytest_asyncfastapi._plugin.options import OPTIONS
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_marker_over_flag_over_ini(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import pytest
-        from pytest_asyncfastapi.state import state_of
+        from pytest_asyncfastapi._plugin.state import state_of
 
         def test_flag(request):
             settings = state_of(request.node).settings

@@ -16,10 +16,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from pytest_asyncfastapi import frames, systems
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_clock, hub, kernel
-from pytest_asyncfastapi.clock import sockets
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import (
+    BlockingGuard,
+    BlockingPolicy,
+    cpu_clock,
+    dispatcher,
+    thread_stats,
+)
+from pytest_asyncfastapi._clock import sockets
+from pytest_asyncfastapi._core import frames, platforms
+from pytest_asyncfastapi._core.frames import UserCode
 from tests import mach
 from tests.blocking.corpus.world import waited_for, world
 
@@ -33,7 +39,7 @@ def test_the_header_says_once_what_is_not_watched(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, mode: str, there: bool, said: int
 ) -> None:
     """Only where something is missing, and only of a guard that is on."""
-    monkeypatch.setattr(systems, "_FIGURES", __file__ if there else "/nowhere")
+    monkeypatch.setattr(platforms, "_FIGURES", __file__ if there else "/nowhere")
     pytester.makeini(f"[pytest]\nasyncfastapi_blocking = {mode}\n")
     pytester.makepyfile("def test_it(): pass")
     lines = pytester.runpytest_inprocess().outlines
@@ -66,11 +72,11 @@ def test_a_busy_machine_is_no_wait_of_a_datagram(
     sends = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receives = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     if counted:
-        monkeypatch.setattr(kernel, "times_asleep", itertools.count().__next__)
+        monkeypatch.setattr(thread_stats, "times_asleep", itertools.count().__next__)
     with sends, receives:
         receives.bind(("127.0.0.1", 0))
         ticks = itertools.count()
-        monkeypatch.setattr(kernel, "perf_counter", lambda: next(ticks) * 0.005)
+        monkeypatch.setattr(thread_stats, "perf_counter", lambda: next(ticks) * 0.005)
 
         async def send() -> None:
             sends.settimeout(1)
@@ -96,9 +102,9 @@ def test_a_datagram_that_nobody_has_room_for_waits_there_too(other_system) -> No
 @pytest.fixture
 def other_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """No /proc, and no clock of another thread's CPU time, as on macOS and Windows."""
-    monkeypatch.setattr(kernel, "_PROC", False)
-    monkeypatch.setattr(kernel, "_rusage", None)
-    monkeypatch.setattr(kernel, "clock_of", lambda ident: None)
+    monkeypatch.setattr(thread_stats, "_PROC", False)
+    monkeypatch.setattr(thread_stats, "_rusage", None)
+    monkeypatch.setattr(thread_stats, "clock_of", lambda ident: None)
 
 
 def computes(seconds: float) -> None:
@@ -175,8 +181,8 @@ def test_where_mach_refuses_each_thread_has_its_own_clock(
 ) -> None:
     """An error is not taken for a time: the loop's own thread reads it, and computing is found."""
     monkeypatch.setattr(cpu_clock, "_MACH", cpu_clock.Mach(mach.Library(refuses=True)))
-    monkeypatch.setattr(kernel, "clock_of", cpu_clock.clock_of)
-    figures = kernel.ThreadFigures(threading.get_ident(), threading.get_native_id())
+    monkeypatch.setattr(thread_stats, "clock_of", cpu_clock.clock_of)
+    figures = thread_stats.ThreadFigures(threading.get_ident(), threading.get_native_id())
     own = figures.snapshot()
     read: list[object] = []
     thread = threading.Thread(target=lambda: read.append(figures.snapshot()))
@@ -191,7 +197,7 @@ def test_without_a_gil_no_frames_of_a_running_thread_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Computing is found by its figures, as far as they go: the endpoint, if not the line."""
-    monkeypatch.setattr(kernel, "GIL", False)
+    monkeypatch.setattr(thread_stats, "GIL", False)
     monkeypatch.setattr(sys, "_current_frames", lambda: pytest.fail("frames were read"))
 
     async def works() -> None:
@@ -206,8 +212,8 @@ def test_without_a_gil_a_wait_is_one_beside_a_thread_that_computes(
     monkeypatch: pytest.MonkeyPatch, gil: bool, found: int
 ) -> None:
     """With a GIL it may be what the wait was for."""
-    monkeypatch.setattr(kernel, "GIL", gil)
-    monkeypatch.setattr(hub.HUB, "of_others", itertools.count().__next__)
+    monkeypatch.setattr(thread_stats, "GIL", gil)
+    monkeypatch.setattr(dispatcher.HUB, "of_others", itertools.count().__next__)
 
     async def waits() -> None:
         threading.Timer(0.1, child.stdin.close).start()
@@ -329,9 +335,9 @@ for name in names:
 import anyio
 import httpx
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy, cpu_clock, kernel
-from pytest_asyncfastapi.clock import VirtualClock
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy, cpu_clock, thread_stats
+from pytest_asyncfastapi._clock import VirtualClock
+from pytest_asyncfastapi._core.frames import UserCode
 
 async def app(scope, receive, send):
     assert scope["type"] == "http"
@@ -351,7 +357,7 @@ async def main():
 with BlockingGuard(BlockingPolicy(), UserCode("."), test="test_it") as guard:
     anyio.run(main)
 assert guard.findings() == [] and guard.not_watched == ""
-assert kernel._rusage is None and not kernel._PROC
+assert thread_stats._rusage is None and not thread_stats._PROC
 assert (cpu_clock._MACH is None) == (sys.platform == "win32")
 print(len(names), "modules")
 """

@@ -187,7 +187,7 @@ def test_a_swallowed_unrouted_call_fails_the_test(project: pytest.Pytester) -> N
 
 
 def test_a_missing_timeout_is_said_and_does_not_hang(project: pytest.Pytester) -> None:
-    """A stalled call without a budget would hang for ever: the line is named."""
+    """A stalled call without a budget would hang forever: the line is named."""
     project.makepyfile(
         """
         async def test_stall(asgi_client, upstream, faults):

@@ -145,7 +145,7 @@ def told(project: pytest.Pytester) -> Any:
     """Run with these arguments; gives the JSON report, which fits its schema."""
     from jsonschema import Draft202012Validator
 
-    from pytest_asyncfastapi.report.json_file import schema
+    from pytest_asyncfastapi._report.json_file import schema
 
     def told(*args: str) -> Told:
         # In this process it is quicker: the libraries are there.

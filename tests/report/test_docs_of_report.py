@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.report.outputs import FORMATS
+from pytest_asyncfastapi._report.outputs import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs/report.md").read_text("utf-8")
 

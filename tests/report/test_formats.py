@@ -11,8 +11,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from pytest_asyncfastapi.report import html
-from pytest_asyncfastapi.report.aggregate import Run
+from pytest_asyncfastapi._report import html
+from pytest_asyncfastapi._report.aggregate import Run
 
 MORE = """
 import pytest

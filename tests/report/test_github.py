@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi.findings import Finding, Location
-from pytest_asyncfastapi.report import github
-from pytest_asyncfastapi.report.aggregate import Run
+from pytest_asyncfastapi._core.findings import Finding, Location
+from pytest_asyncfastapi._report import github
+from pytest_asyncfastapi._report.aggregate import Run
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator, ValidationError
 
-from pytest_asyncfastapi.report.json_file import schema
+from pytest_asyncfastapi._report.json_file import schema
 
 OUTCOMES = {
     "test_blocks": "failed",
@@ -281,7 +281,7 @@ def test_a_report_that_fails_is_said(
     project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The disk may be full by then: the tests' result stands."""
-    from pytest_asyncfastapi.report import json_file
+    from pytest_asyncfastapi._report import json_file
 
     def full(run: object) -> str:
         raise OSError("no space left")
@@ -296,7 +296,7 @@ def test_nothing_is_recorded_unless_asked(project: pytest.Pytester) -> None:
     """Without a writer there is no recording, and the app is called directly."""
     project.makepyfile(
         """
-        from pytest_asyncfastapi.state import state_of
+        from pytest_asyncfastapi._plugin.state import state_of
 
         async def test_bare(asgi_client, asgi_app, request):
             assert state_of(request.node).recording is None

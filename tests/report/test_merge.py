@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pytest_asyncfastapi.report.__main__ import main
-from pytest_asyncfastapi.report.json_file import schema
-from pytest_asyncfastapi.report.merge import merge
+from pytest_asyncfastapi.__main__ import main
+from pytest_asyncfastapi._report.json_file import schema
+from pytest_asyncfastapi._report.merge import merge
 
 APP = """
 import httpx

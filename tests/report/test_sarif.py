@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from pytest_asyncfastapi.findings import Finding, Location
-from pytest_asyncfastapi.report import sarif
-from pytest_asyncfastapi.report.aggregate import Run
+from pytest_asyncfastapi._core.findings import Finding, Location
+from pytest_asyncfastapi._report import sarif
+from pytest_asyncfastapi._report.aggregate import Run
 
 
 def strict(required: str, **properties: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import gzip
 import httpx
 import pytest
 
-from pytest_asyncfastapi.upstream.fresh import Ready, fresh, loaded
+from pytest_asyncfastapi._upstream.response_copy import Ready, fresh, loaded
 
 REQUEST = httpx.Request("GET", "https://pay.example/charge")
 MODELS = {

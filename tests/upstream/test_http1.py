@@ -3,7 +3,7 @@
 import h11
 import pytest
 
-from pytest_asyncfastapi.upstream.http1 import BodyMismatch, Http1
+from pytest_asyncfastapi._upstream.http1 import BodyMismatch, Http1
 
 GET = b"GET /a?b=1 HTTP/1.1\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
 HEAD = GET.replace(b"GET", b"HEAD")

@@ -127,9 +127,9 @@ def test_a_library_imported_later_is_covered():
     """httpx2 imported for the first time inside the test is intercepted too."""
     script = """
         import sys
-        from pytest_asyncfastapi.faults import Faults
-        from pytest_asyncfastapi.frames import UserCode
-        from pytest_asyncfastapi.upstream.scope import UpstreamScope
+        from pytest_asyncfastapi._faults import Faults
+        from pytest_asyncfastapi._core.frames import UserCode
+        from pytest_asyncfastapi._upstream.scope import UpstreamScope
         scope = UpstreamScope(user_code=UserCode("."), faults=Faults())
         scope.open_router().get("https://a.example/").respond(text="late")
         scope.activate()
@@ -149,8 +149,8 @@ def test_the_rooms_import_no_http_library():
     """Importing both packages, and validating a fault spec, costs no httpx and no respx."""
     script = """
         import sys
-        import pytest_asyncfastapi.upstream
-        from pytest_asyncfastapi.faults import parse
+        import pytest_asyncfastapi._upstream
+        from pytest_asyncfastapi._faults import parse
         parse("*: refused")
         heavy = {"httpx", "respx", "anyio", "h11", "httpcore"}
         print(sorted(heavy & set(sys.modules)))

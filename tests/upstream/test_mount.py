@@ -9,7 +9,7 @@ import pytest
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.responses import StreamingResponse
 
-from pytest_asyncfastapi.fixtures import faults, upstream
+from pytest_asyncfastapi._plugin.fixtures import faults, upstream
 
 __all__ = ["faults", "upstream"]  # the plugin's own, and not those of this folder
 

@@ -5,7 +5,7 @@ import httpx
 import httpx2
 import pytest
 
-from pytest_asyncfastapi.upstream.errors import UnroutedCall
+from pytest_asyncfastapi._upstream.errors import UnroutedCall
 
 URL = "https://pay.example/charge"
 

@@ -5,7 +5,7 @@ import httpx
 import pytest
 import respx
 
-from pytest_asyncfastapi.upstream.router import Upstream
+from pytest_asyncfastapi._upstream.router import Upstream
 
 
 def described(router):

@@ -7,7 +7,7 @@ import httpx
 import httpx2
 import pytest
 
-from pytest_asyncfastapi.upstream.errors import UpstreamExhausted
+from pytest_asyncfastapi._upstream.errors import UpstreamExhausted
 
 URL = "https://pay.example/charge"
 

@@ -10,8 +10,8 @@ import anyio
 import httpx
 import pytest
 
-from pytest_asyncfastapi.upstream.errors import UnroutedCall, UpstreamExhausted
-from pytest_asyncfastapi.upstream.tape_file import TapeError
+from pytest_asyncfastapi._upstream.cassette_file import TapeError
+from pytest_asyncfastapi._upstream.errors import UnroutedCall, UpstreamExhausted
 
 ZIPPED = gzip.compress(b'{"a": [1, 2]}')
 PNG = b"\x89PNG\x00\xff"
@@ -189,7 +189,7 @@ def test_a_call_that_is_not_on_the_tape_is_un_routed(new_scope, real, tape):
 
 
 def test_routes_of_the_test_come_first_and_only_named_hosts_go_out(new_scope, real, tape):
-    """What a route answers is not recorded; with hosts= other calls are un-routed as ever."""
+    """What a route answers is not recorded; with hosts= other calls are un-routed as before."""
     scope = new_scope()
     scope.router.get("https://pay.example/").respond(text="mocked")
     with scope.router.record(tape, hosts=["127.0.0.1"]):

@@ -9,8 +9,8 @@ import httpx
 import httpx2
 import pytest
 
-from pytest_asyncfastapi.activity import ACTIVITY
-from pytest_asyncfastapi.upstream.errors import UnroutedCall
+from pytest_asyncfastapi._core.activity import ACTIVITY
+from pytest_asyncfastapi._upstream.errors import UnroutedCall
 
 URL = "https://pay.example/charge"
 

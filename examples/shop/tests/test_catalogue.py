@@ -3,14 +3,7 @@
 import httpx
 import pytest
 import respx
-from pytest_asyncfastapi import (
-    AsgiClient,
-    Faults,
-    Load,
-    Upstream,
-    VirtualClock,
-    WebSocketClosed,
-)
+from pytest_asyncfastapi import AsgiClient, Faults, Load, Upstream, VirtualClock, WebSocketClosed
 
 
 async def test_products_are_listed(asgi_client: httpx.AsyncClient) -> None:

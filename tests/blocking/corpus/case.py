@@ -81,7 +81,7 @@ def blocks(category: str, **more: Any) -> Callable[[Any], Any]:
 
 
 def harmless(function: Any = None, **more: Any) -> Any:
-    """The function may not be minded, in the strict profile either."""
+    """The function may not be reported, in the strict profile either."""
 
     def add(function: Any) -> Any:
         case = Case(function, **more)

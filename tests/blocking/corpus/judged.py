@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_asyncfastapi.blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi.frames import UserCode
+from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
+from pytest_asyncfastapi._core.frames import UserCode
 
 from .play import play
 from .world import world
@@ -34,7 +34,7 @@ class Verdict:
 
     @property
     def found(self) -> bool:
-        """Was it minded at all?"""
+        """Was it reported at all?"""
         return bool(self.said)
 
     @property

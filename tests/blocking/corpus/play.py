@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.opening import preload
+from pytest_asyncfastapi._plugin.open_app import preload
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .case import Case
 
 
-preload()  # what the first request would import is nobody's case
+preload()  # what the first request would import belongs to no case
 
 
 def app_of(case: Case, things: dict[str, Any]) -> Any:

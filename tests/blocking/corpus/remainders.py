@@ -42,7 +42,7 @@ PYTHON_311: dict[str, str] = {
 }
 TRIO: dict[str, str] = {}
 
-_C_STEPS = "uvloop takes its steps in C: they are not timed, and no call tells of it"
+_C_STEPS = "uvloop takes its steps in C: they are not timed, and there is no call event"
 UVLOOP: dict[str, str] = dict.fromkeys(
     (
         "computing.a_loop",
@@ -73,7 +73,7 @@ UVLOOP: dict[str, str] = dict.fromkeys(
 
 # Where there is no /proc: macOS, Windows.
 NO_FIGURES: dict[str, str] = {
-    name: "nobody says that a thread sleeps, and no call tells of it"
+    name: "nobody says that a thread sleeps, and there is no call event"
     for name in UVLOOP
     if name.startswith("c_code.")
 }

@@ -22,7 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi.client.websocket_errors import WebSocketClosed, WebSocketRejected
+from pytest_asyncfastapi._client.websocket_errors import WebSocketClosed, WebSocketRejected
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
 Note = Callable[[object], None]

@@ -1,0 +1,76 @@
+"""The second ear: audit events (PEP 578), heard also where C calls C.
+
+An audit hook cannot be taken back, so there is one per process, added when
+the first guard starts; with no active guard it returns at once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import sys
+from typing import TYPE_CHECKING, Any
+
+from .catalog import Entry
+from .catalog import remedies as to
+from .dispatcher import HUB, on_loop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PROBE = "pytest_asyncfastapi.probe"
+_TABLE = (
+    ("time.sleep", "sleep", "always", to.SLEEP),
+    ("open", "file", "path", to.FILE),
+    ("socket.connect", "network", "socket", to.NET),
+    ("socket.sendto", "network", "socket", to.NET),
+    ("socket.getaddrinfo socket.gethostbyname socket.gethostbyaddr socket.getnameinfo", "dns",
+     "always", to.DNS),
+    ("subprocess.Popen os.system os.posix_spawn os.fork os.forkpty", "subprocess", "always",
+     to.PROC),
+    ("sqlite3.connect", "database", "always", to.SQL),
+    ("os.listdir os.scandir os.mkdir os.rmdir os.remove os.rename os.link os.symlink os.truncate "
+     "os.chmod os.chown os.utime", "file_metadata", "path", to.META),
+    ("import", "import", "always", to.IMPORT),
+)  # fmt: skip
+_EVENTS: dict[str, Entry] = {
+    name: Entry(name, category, judge, remedy)  # type: ignore[arg-type]
+    for names, category, judge, remedy in _TABLE
+    for name in names.split()
+}
+_added = False  # process-wide: an audit hook stays forever
+
+
+def add_hook() -> None:
+    """Add the process's one hook, the first time."""
+    global _added  # noqa: PLW0603
+    if not _added:
+        _added = True
+        sys.addaudithook(_make_hook())
+        # A guard that nobody stopped hears no more at the end.
+        atexit.register(setattr, HUB, "listeners", ())
+
+
+def probe() -> bool:
+    """Does the hook hear?"""
+    HUB.probed.discard("audit")
+    sys.audit(_PROBE)
+    return "audit" in HUB.probed
+
+
+def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
+    # It outlives the globals of this module.
+    hub, events, running, getframe = HUB, _EVENTS, on_loop, sys._getframe
+
+    def hook(event: str, args: tuple[Any, ...]) -> None:
+        if not hub.listeners:
+            return
+        entry = events.get(event)
+        if event == "import":
+            hub.catalog.importing(args[0])
+        if entry is None:
+            if event == _PROBE:
+                hub.probed.add("audit")
+        elif running():
+            hub.heard(entry, args, getframe(1))
+
+    return hook

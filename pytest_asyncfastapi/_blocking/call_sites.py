@@ -1,0 +1,258 @@
+"""Which call sites the call tap goes on listening to: those that may block the next time.
+
+Nearly all sites cannot, and what they cost is what the guard costs. Decided by the callee that
+a site has now; its bytecode is read only in the user's functions that call what a variable holds.
+"""
+
+from __future__ import annotations
+
+import functools
+import opcode
+import operator
+import threading
+from collections import deque
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    CodeType,
+    FunctionType,
+    MethodDescriptorType,
+    MethodWrapperType,
+    ModuleType,
+    WrapperDescriptorType,
+)
+from typing import TYPE_CHECKING, Any
+
+from .._core.frames import identity
+from .call_arguments import LOCK_TYPES
+from .catalog import NAMED, Catalog, Entry, Named, find_named
+from .operands import enters_with
+from .stack_analysis import silent_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+# How far the argument of a load of a name is shifted: its lowest bits say other things.
+_SHIFTS = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 2}
+_KINDS = {
+    **dict.fromkeys(("CALL", "CALL_KW", "CALL_FUNCTION_EX"), "call"),
+    **{name: name for name in (*_SHIFTS, "LOAD_NAME")},
+    "EXTENDED_ARG": "extended",
+    # Between the load of a callee and its call, at the same place of the source.
+    **dict.fromkeys(
+        ("CACHE", "PUSH_NULL", "PRECALL", "KW_NAMES", "LOAD_CONST", "LOAD_COMMON_CONSTANT",
+         "COPY", "IS_OP", "POP_JUMP_IF_FALSE", "NOT_TAKEN", "POP_TOP",
+         "BUILD_LIST", "BUILD_TUPLE", "BUILD_MAP", "LIST_APPEND", "LIST_EXTEND", "DICT_MERGE",
+         "CALL_INTRINSIC_1"),
+        "",
+    ),
+}  # fmt: skip
+# By opcode: "call", "extended", how a name is loaded, or nothing. Any other, of whichever
+# version of Python, makes a value that has no fixed name.
+_OPCODES = tuple(_KINDS.get(name, "value") for name in opcode.opname[:256])
+NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+_NAMED_METHODS = frozenset(name.rpartition(".")[2] for name in NAMED if "." in name)
+# Generators, coroutines and async generators: to call one runs nothing.
+_LATER = 0x20 | 0x80 | 0x200
+_PLAIN = frozenset(
+    {FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType,
+     WrapperDescriptorType, MethodWrapperType}
+)  # fmt: skip
+_CONTAINERS = frozenset(
+    {dict, list, str, bytes, bytearray, tuple, set, frozenset, int, float, deque}
+)
+_CHANGING = frozenset(
+    {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
+     "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
+)  # fmt: skip
+# A Python object that reads or writes makes calls of its own.
+_CHANGING_C = _CHANGING | {
+    "read", "readline", "readlines", "readinto", "write", "writelines"
+}  # fmt: skip
+GO_BETWEENS = frozenset(
+    {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
+)
+_MOST_CODES = 20_000
+
+
+class Functions:
+    """What it means to call a Python function: its name, if it counts, and if it runs at once.
+
+    To ask for the code of a function is an audit event, which costs more than all else here. A
+    function that another one has made is kept for one test only, as it may hold anything.
+    """
+
+    def __init__(self) -> None:
+        self._lasting: dict[FunctionType, tuple[Named | None, bool]] = {}
+        self._of_test: dict[FunctionType, tuple[Named | None, bool]] = {}
+
+    def look(self, function: FunctionType) -> tuple[Named | None, bool]:
+        """Its entry by name; and whether a call only makes a coroutine or a generator."""
+        known = self._lasting.get(function) or self._of_test.get(function)
+        if known is None:
+            code, named = function.__code__, None
+            if function.__name__ in NAMED_LAST:
+                module = str(function.__globals__.get("__name__"))
+                named = find_named(code.co_qualname, module)
+            known = (named, bool(code.co_flags & _LATER))
+            lasts = "<locals>" not in code.co_qualname and len(self._lasting) < _MOST_CODES
+            (self._lasting if lasts else self._of_test)[function] = known
+        return known
+
+    def forget(self) -> None:
+        """Another test."""
+        self._of_test.clear()
+
+    def __repr__(self) -> str:
+        return f"<Functions: {len(self._lasting)}>"
+
+
+class CallSites:
+    """Which sites stay on, after a call of something that is not in the catalog."""
+
+    def __init__(self, catalog: Catalog, aside: Callable[[], AbstractContextManager[None]]) -> None:
+        self.functions = Functions()
+        self._catalog = catalog
+        self._aside = aside
+        # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
+        self._known: dict[int, tuple[CodeType, dict[int, str]]] = {}
+        self._once: set[tuple[int, int]] = set()  # sites that were called already
+        self._methods_at: set[tuple[int, int]] = set()  # sites that stay on, come what may
+        self._all_methods: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
+
+    def clear(self) -> None:
+        """Forget what is known of functions."""
+        self._known.clear()
+        self._once.clear()
+        self._methods_at.clear()
+
+    def is_plain(self, code: CodeType, callee: Any, kind: type) -> bool:
+        """Is it what the code says, in other tests too? Else it may stand in for something."""
+        if kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
+            return True
+        name = getattr(callee, "__name__", "")
+        blocks = name in self._catalog.names or name in NAMED_LAST
+        return (name in code.co_names and not blocks) or self._is_later(callee, kind)
+
+    def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
+        """May this call of the user's own code have a callee of the catalog next time?"""
+        site = (identity(code), offset)
+        if site in self._methods_at:
+            return True
+        if kind is MethodDescriptorType:
+            if callee.__objclass__ in _CONTAINERS:
+                return False
+        elif kind not in _PLAIN and not isinstance(callee, type):
+            return True  # a mock, mostly
+        name = getattr(callee, "__name__", "")
+        if name in self._methods() and not isinstance(callee, type):
+            # The method of another object next time; a function of a module stays what it is.
+            stays = kind is not FunctionType or _is_method(callee)
+            stays = stays and not self._is_later(callee, kind)
+            if stays:
+                self._methods_at.add(site)
+            return stays
+        known = self._known.get(identity(code))
+        if known is None:
+            if site not in self._once:
+                self._once.add(site)  # most are not called again: their code need not be read
+                return not self._is_later(callee, kind)
+            known = self._read(code)
+        written = known[1].get(offset, name)
+        # A variable, or a C function under another name than its own: an alias, mostly.
+        module = getattr(callee, "__module__", "")  # a method of an object has none
+        aliased = not written or (written != name and module == "builtins")
+        return aliased and not self._is_later(callee, kind)
+
+    def _read(self, code: CodeType) -> tuple[CodeType, dict[int, str]]:
+        if len(self._known) >= _MOST_CODES:
+            self.clear()
+        with self._aside():
+            known = self._known[identity(code)] = (code, called_names(code))
+        return known
+
+    def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
+        """The same for a library: only methods whose object may be of another type next time."""
+        names = _CHANGING if kind is FunctionType else _CHANGING_C
+        if kind not in _PLAIN or callee.__name__ not in names or silent_file(code.co_filename):
+            return False
+        return not self._is_later(callee, kind)
+
+    def _is_later(self, callee: Any, kind: type) -> bool:
+        """Does this function only make a coroutine or generator? So it will the next time."""
+        return kind is FunctionType and self.functions.look(callee)[1]
+
+    def _methods(self) -> frozenset[str]:
+        """The names of all methods of the catalog, without their classes."""
+        methods = self._catalog.methods
+        if self._all_methods[0] is not methods:
+            self._all_methods = (methods, methods | _NAMED_METHODS)
+        return self._all_methods[1]
+
+    def through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
+        """What a partial and its like really call, and its first argument."""
+        real: Any = None
+        if kind is functools.partial:
+            real, arg0 = callee.func, callee.args[0] if callee.args else arg0
+        elif kind is not operator.methodcaller:
+            real = getattr(callee, "__self__", arg0) if callee.__name__ == "__call__" else None
+        elif type(arg0) is ModuleType:
+            real = vars(arg0).get(callee.__reduce__()[1][0])
+        return self._catalog.find(real), arg0
+
+    def __repr__(self) -> str:
+        return f"<CallSites: {len(self._known)} functions>"
+
+
+_ENTER = frozenset(lock.__enter__ for lock in LOCK_TYPES)
+_THREADING = threading.Condition.wait.__code__.co_filename
+
+
+def _is_method(function: Any) -> bool:
+    """Is this function, by its name, one of a class?"""
+    owner = function.__qualname__.rpartition(".")[0]
+    return bool(owner) and not owner.endswith("<locals>")
+
+
+def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
+    """Is it a lock that is never held for long, or `with` of a lock in a library?
+
+    `Condition.__enter__` is most of the calls of whoever hands work to another thread. What
+    waits for the work itself is `Condition.wait`; a `with` of the user's is heard. A `with` of
+    a library is a call from Python 3.14 on; if it takes long, the step watch sees it.
+    """
+    if entry.category != "lock":
+        return False
+    if callee in _ENTER and enters_with(code, offset):
+        return True
+    return code.co_name in ("__enter__", "_is_owned") and code.co_filename == _THREADING
+
+
+def called_names(code: CodeType) -> dict[int, str]:
+    """The offset of each call, and the name of what it calls; "" where that is no fixed name.
+
+    A global or an attribute has one; a variable, an item or the result of another call has not.
+    The callee is loaded by the last instructions before the call that begin at the same place
+    of the source.
+    """
+    raw, names = code.co_code, code.co_names
+    loads: dict[tuple[int | None, int | None], str] = {}
+    found: dict[int, str] = {}
+    extended = 0
+    offset = -2
+    for (line, _, column, _), op in zip(code.co_positions(), raw[::2], strict=False):
+        offset += 2
+        what = _OPCODES[op]
+        if not what:
+            continue
+        arg = raw[offset + 1] | extended << 8
+        extended = arg if what == "extended" else 0
+        if what == "call":
+            found[offset] = loads.get((line, column), "")
+            loads[line, column] = ""
+        elif what != "extended":
+            arg >>= _SHIFTS.get(what, 0)
+            fixed = what != "value" and arg < len(names)
+            loads[line, column] = names[arg] if fixed else ""
+    return found

@@ -1,0 +1,67 @@
+"""Plain records: what was seen, and what the user asked for.
+
+Frozen records only; what they mean for the test is decided in `verdict.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from .._core.base_error import AsyncFastAPIError
+
+if TYPE_CHECKING:
+    from .._core.findings import Location
+    from .allow import AllowRule
+
+Mode = Literal["fail", "raise", "warn", "off"]
+Profile = Literal["default", "strict"]
+Weight = Literal["error", "warning", "silent"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingPolicy:
+    """What counts, and what happens then. Thresholds are in seconds."""
+
+    mode: Mode = "fail"
+    profile: Profile = "default"
+    allow: tuple[AllowRule | str, ...] = ()
+    step_threshold: float = 0.05
+    cpu_threshold: float = 0.25
+    categories: tuple[tuple[str, str], ...] = ()  # (category, "fail", "warn" or "off")
+    shipped: tuple[AllowRule, ...] = ()  # of libraries; nobody is told if they allow nothing
+
+
+@dataclass(frozen=True, slots=True)
+class BlockingCall:
+    """One call that held the event loop, or one step that did.
+
+    `duration` is in seconds, None when nobody saw the end of it. `severity`
+    is "silent" for what the profile does not mind; `allow` is the line that
+    silences it and `chain` the user's frames, outermost first. `created` is who
+    created the task that made the call, `at` when it was (for a step: when it ended), in
+    seconds since the test began, where somebody asked for that.
+    """
+
+    name: str
+    args: str
+    category: str
+    duration: float | None
+    where: Location | None
+    chain: tuple[Location, ...]
+    activity: str
+    thread: str
+    witness: str
+    severity: Weight
+    allow: str
+    remedy: str
+    test: str = ""
+    created: str = ""
+    at: float | None = None
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.args}) at {self.where or 'no line of yours'}"
+
+
+class BlockingCallError(AsyncFastAPIError, RuntimeError):
+    """A blocking call on the event loop, raised where mode "raise" or `forbid()` asks for it."""

@@ -1,0 +1,57 @@
+"""A wait that is told not to wait: `select(..., 0)`, `poll(0)`, `waitpid(pid, os.WNOHANG)`.
+
+The witnesses are shown a call's first argument only; the last one is looked up by the code
+around the call. Knows bytecode by `operands.py`; nothing of who asks.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from .._core.frames import identity
+from .operands import Operand, last_argument
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+_WNOHANG = getattr(os, "WNOHANG", 0)
+_LOCK_NB = 4  # of flock(), on every system that has it
+_TIMEOUTS = frozenset(
+    {"select.select", "select.poll.poll", "select.epoll.poll", "select.devpoll.poll",
+     "select.kqueue.control", "signal.sigtimedwait"}
+)  # fmt: skip
+_FLAGS = {
+    "os.waitpid": _WNOHANG,
+    "os.wait3": _WNOHANG,
+    "os.wait4": _WNOHANG,
+    "os.waitid": _WNOHANG,
+    "fcntl.flock": _LOCK_NB,
+}
+_MOST_SITES = 4_000
+# Process-wide like code objects, which are kept with what was found in them.
+_SITES: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
+
+
+def may_only_poll(name: str) -> bool:
+    """Is this a function that can be told not to wait?"""
+    return name in _TIMEOUTS or name in _FLAGS
+
+
+def only_polls(name: str, frame: FrameType) -> bool:
+    """Is it told so by the call that `frame` makes now?"""
+    site = (identity(frame.f_code), frame.f_lasti)
+    known = _SITES.get(site)
+    if known is None:
+        if len(_SITES) >= _MOST_SITES:
+            _SITES.clear()
+        keyword = "timeout" if name == "select.epoll.poll" else ""
+        last = last_argument(frame.f_code, frame.f_lasti, keyword)
+        if last is None and keyword:
+            last = last_argument(frame.f_code, frame.f_lasti)
+        known = _SITES[site] = (frame.f_code, last)
+    given: Any = None if known[1] is None else known[1].value(frame)
+    if type(given) not in (int, float):
+        # Flags are of a class of their own in some modules, and never a user's.
+        return False
+    return given == 0 if name in _TIMEOUTS else bool(int(given) & _FLAGS[name])

@@ -1,0 +1,231 @@
+"""What the operating system says about a thread: computing, waiting, or pushed aside.
+
+On Linux the scheduler's own figures are read from /proc; elsewhere only the
+thread's CPU clock is known, on Windows to the thread itself alone, and what
+is not known is 0 or "". This module knows nothing of loops or findings.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import platform
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from .._core import real_time
+from .cpu_clock import clock_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_PROC = sys.platform == "linux"
+# Without it nobody waits for it, and the frames of a thread that runs cannot be read.
+GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
+perf_counter = real_time.perf_counter
+thread_time = real_time.thread_time
+process_time = real_time.process_time
+_os_open, _os_close = os.open, os.close
+_os_pread: Any = getattr(os, "pread", None)  # on Windows there is none, and no /proc
+try:
+    import resource
+
+    _rusage: Callable[[], Any] | None = partial(resource.getrusage, resource.RUSAGE_THREAD)
+except (ImportError, AttributeError):  # Windows, macOS
+    _rusage = None
+
+
+_SYSCALLS: dict[str, dict[int, str]] = {
+    "x86_64": {
+        0: "read", 1: "write", 7: "poll", 23: "select", 34: "pause", 35: "nanosleep",
+        42: "connect", 43: "accept", 44: "sendto", 45: "recvfrom", 47: "recvmsg", 61: "wait4",
+        74: "fsync", 202: "futex", 230: "clock_nanosleep", 232: "epoll_wait", 247: "waitid",
+        270: "pselect6", 271: "ppoll", 288: "accept4",
+    },
+    "aarch64": {
+        63: "read", 64: "write", 72: "pselect6", 73: "ppoll", 82: "fsync", 95: "waitid",
+        98: "futex", 101: "nanosleep", 115: "clock_nanosleep", 202: "accept", 203: "connect",
+        206: "sendto", 207: "recvfrom", 212: "recvmsg", 22: "epoll_pwait", 260: "wait4",
+    },
+}  # fmt: skip
+_NAMES = _SYSCALLS.get(platform.machine() if _PROC else "", {})
+
+
+_ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
+_AWAKE = 0.05  # seconds, ten times what a thread sleeps between two looks at the GIL
+_YOUNG = 0.01  # seconds of CPU time that a thread has used which has only just begun
+
+
+class Overhead:
+    """What the call tap costs: how many events it has heard, and the CPU seconds of each."""
+
+    __slots__ = ("each", "events")
+
+    def __init__(self) -> None:
+        self.events = 0
+        self.each = 0.0
+
+    def measure(self, listen: Callable[[], None]) -> None:
+        """Time calls of a lock before and after `listen()`; the first time only."""
+        if self.each:
+            listen()
+            return
+        without = _time_of_calls()
+        listen()
+        before = self.events
+        taken = _time_of_calls() - without
+        self.each = max(1e-9, taken / max(1, self.events - before) * _TRIES)
+
+    def __repr__(self) -> str:
+        return f"<Overhead: {self.events} events of {self.each * 1e6:.2f} us>"
+
+
+# Process-wide, like the events that it counts.
+OVERHEAD = Overhead()
+_TRIES, _CALLS = 10, 200
+
+
+def _time_of_calls() -> float:
+    """The least CPU time that some calls take, in seconds."""
+    # Of no file: neither the user's nor this plugin's, whose calls nobody listens to.
+    space: dict[str, Any] = {}
+    exec(
+        compile(
+            f"def calls(lock):\n for _ in range({_CALLS}): lock.acquire(False)",
+            "<overhead>",
+            "exec",
+        ),
+        space,
+    )
+    lock = _thread.allocate_lock()
+    least = 1.0
+    for _ in range(_TRIES):
+        began = thread_time()
+        space["calls"](lock)
+        least = min(least, thread_time() - began)
+    return least
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A thread's figures at one moment, in seconds.
+
+    `delay` is what it waited for a processor, `switches` the times it went to
+    sleep; `proven` says that these two are known. `events` is what the call tap had heard.
+    """
+
+    at: float
+    cpu: float
+    delay: float = 0.0
+    switches: int = 0
+    proven: bool = False
+    events: int = 0
+
+
+class _Source:
+    """One of a thread's files in /proc, kept open: each system call gives the GIL away."""
+
+    __slots__ = ("_file", "_path")
+
+    def __init__(self, tid: int, name: str) -> None:
+        self._path = f"/proc/self/task/{tid}/{name}" if _PROC else ""
+        self._file = -1
+
+    def read(self) -> str:
+        """What it says now, or "" where there is no such file (any more)."""
+        if not self._path:
+            return ""
+        try:
+            if self._file < 0:
+                self._file = _os_open(self._path, os.O_RDONLY)
+            data: bytes = _os_pread(self._file, 4096, 0)
+            return data.decode("ascii", "replace")
+        except OSError:
+            return ""
+
+    def __del__(self) -> None:
+        # By whoever lets go of it last: never while another thread reads.
+        if self._file >= 0:
+            with suppress(OSError):
+                _os_close(self._file)
+
+
+class ThreadFigures:
+    """Where to read the figures of one thread, from any thread."""
+
+    def __init__(self, ident: int, tid: int) -> None:
+        self._clock = clock_of(ident)
+        self._scheduler, self._status = _Source(tid, "schedstat"), _Source(tid, "status")
+        self._ident, self._tid = ident, tid
+
+    def snapshot(self) -> Snapshot | None:
+        """The figures; None where nobody but the thread itself can read them."""
+        times = self._scheduler.read().split()
+        now = perf_counter()  # reading may have to wait for the GIL
+        if len(times) >= 2:
+            switches = self._switches()
+            used, delay = int(times[0]) / 1e9, int(times[1]) / 1e9
+            return Snapshot(now, used, delay, switches, True, OVERHEAD.events)
+        cpu = self._cpu()
+        if cpu is None:
+            return None
+        return Snapshot(perf_counter(), cpu, events=OVERHEAD.events)
+
+    def _switches(self) -> int:
+        if _rusage is not None and _thread.get_ident() == self._ident:
+            return int(_rusage().ru_nvcsw)  # the same figure, in a twentieth of the time
+        _, _, rest = self._status.read().rpartition("\nvoluntary_ctxt_switches:")
+        return int(rest.split(None, 1)[0]) if rest.strip() else 0
+
+    def _cpu(self) -> float | None:
+        if self._clock is not None:
+            return self._clock()
+        return thread_time() if _thread.get_native_id() == self._tid else None
+
+    def sleeping_in(self) -> str:
+        """The system call in which the thread sleeps now, or "" when it runs or nobody says."""
+        _, _, state = _Source(self._tid, "stat").read().rpartition(") ")
+        if state[:1] not in ("S", "D"):
+            return ""
+        number = _Source(self._tid, "syscall").read().split(None, 1)
+        if not number or not number[0].lstrip("-").isdigit():
+            return ""
+        return _NAMES.get(int(number[0]), f"system call {number[0]}")
+
+    def __repr__(self) -> str:
+        return f"<ThreadFigures of {self._tid}>"
+
+
+def begun() -> Snapshot | None:
+    """The calling thread's figures if it has only just begun; None if it has not, or nobody knows.
+
+    To open and read its files takes longer than many a thread lives. What it has waited for a
+    processor so far is left out, so that more of its first step counts as such a wait.
+    """
+    cpu = thread_time()
+    if _rusage is None or not _PROC or cpu > _YOUNG:
+        return None
+    switches = int(_rusage().ru_nvcsw)
+    return Snapshot(perf_counter(), cpu, 0.0, switches, True, OVERHEAD.events)
+
+
+def pages_read() -> int:
+    """How often the calling thread waited for a page of memory from the disk; 0 if unknown."""
+    return 0 if _rusage is None else int(_rusage().ru_majflt)
+
+
+def times_asleep() -> int:
+    """How often the calling thread went to sleep so far; -1 when nobody counts."""
+    return -1 if _rusage is None else int(_rusage().ru_nvcsw)
+
+
+def one_sleep(seconds: float, rest: float, times: int) -> bool:
+    """Did a thread that nobody saw asleep sleep, for so many seconds of the rest of its step?
+
+    One that kept the GIL went to sleep once, and gave the GIL away a few times after that. Who
+    waits for the GIL wakes every 5 ms to ask for it; a machine that stood still never slept.
+    """
+    return 1 <= times <= max(_FEW, seconds / _AWAKE) and seconds / rest >= _ALL

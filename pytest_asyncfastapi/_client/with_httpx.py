@@ -1,0 +1,40 @@
+"""The client and its transport as classes of httpx."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from .app_client import AppClient
+from .mixins import Body, Transport
+
+if TYPE_CHECKING:
+    from .transport import Core
+
+
+class BodyStream(Body, httpx.AsyncByteStream):
+    """The body of a streamed response."""
+
+    library = httpx
+
+
+class AppTransport(Transport, httpx.AsyncBaseTransport):
+    """An ASGI app as a transport for any `httpx.AsyncClient`."""
+
+    library = httpx
+    body = BodyStream
+
+
+class AsgiClient(AppClient, httpx.AsyncClient):
+    """An `httpx.AsyncClient` bound to an ASGI app in this process."""
+
+    library = httpx
+    body = BodyStream
+
+    def __init__(self, core: Core, **options: Any) -> None:
+        self._bind(core, options)
+        super().__init__(transport=AppTransport(core), **options)
+
+    def __repr__(self) -> str:
+        return f"<AsgiClient (httpx) of {self.base_url}>"

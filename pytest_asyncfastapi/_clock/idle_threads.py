@@ -1,0 +1,105 @@
+"""Is a thread at rest: in an empty queue, until somebody hands it a job?
+
+Where a thread stands is read from its innermost frame; that it stands there, and is not
+just about to go on with a job that it has taken, needs a moment in which the kernel did
+not run it. This module must not know whose thread it is, nor about time that is virtual.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import queue
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from .._core.frames import called
+from .._core.real_time import perf_counter
+
+if TYPE_CHECKING:
+    import threading
+    import types
+
+# Real seconds. A thread that has a job but not the GIL is run every 5 ms to ask for it.
+_MOMENT = 0.05
+# Between two jobs a busy one rests for less: the kernel need not be asked.
+_GLANCE = 0.005
+# Where the kernel does not say whether it was run: so long without a step of the loop.
+_LONG_MOMENT = 0.12
+_GET = queue.Queue.get.__code__
+_MISSING = object()
+
+
+class Parked:
+    """Remembers since when each thread has been seen at rest."""
+
+    def __init__(self) -> None:
+        self._since: weakref.WeakKeyDictionary[threading.Thread, tuple[float, str]] = (
+            weakref.WeakKeyDictionary()
+        )
+        self._moves = 0
+
+    def moved(self) -> None:
+        """The loop may have run, and handed over a job that was done before the next look."""
+        self._moves += 1
+
+    def __call__(self, thread: threading.Thread) -> bool:
+        """Is it at rest, and was it all the time since an earlier look?"""
+        frame = sys._current_frames().get(thread.ident or 0)
+        if frame is None or not waits_for_a_job(frame):
+            self._since.pop(thread, None)
+            return False
+        now = perf_counter()
+        since, before = self._since.setdefault(thread, (now, ""))
+        if not before and now - since < _GLANCE:
+            return False
+        figures, moment = _figures(thread.native_id), _MOMENT
+        if figures is None:
+            figures, moment = f"after {self._moves} moves", _LONG_MOMENT
+        if figures != before:
+            self._since[thread] = now, figures
+            return False
+        return bool(figures) and now - since >= moment
+
+
+def _figures(tid: int | None) -> str | None:
+    """How often the kernel has run a thread that sleeps; "" if it does not, None if unknown."""
+    if sys.platform != "linux" or tid is None:
+        return None
+    try:
+        _, _, state = _read(f"/proc/self/task/{tid}/stat").rpartition(b") ")
+        asleep = state.startswith(b"S")
+        return _read(f"/proc/self/task/{tid}/schedstat").decode("ascii") if asleep else ""
+    except OSError:
+        return None
+
+
+def _read(path: str) -> bytes:
+    """A short file; asked for at every look, and `Path.read_bytes()` takes five times as long."""
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.read(file, 4096)
+    finally:
+        os.close(file)
+
+
+def waits_for_a_job(frame: types.FrameType) -> bool:
+    """Does it stand in `queue.get()`, and the queue is empty?"""
+    if frame.f_globals.get("__name__") != "threading":
+        names = called(frame.f_code, frame.f_lasti)
+        found = _look_up(frame, names[:-1]) if names[-1:] == ("get",) else None
+        return isinstance(found, queue.SimpleQueue) and found.empty()
+    above: types.FrameType | None = frame
+    while above is not None and above.f_globals.get("__name__") == "threading":
+        above = above.f_back
+    return above is not None and above.f_code is _GET and not above.f_locals["self"].queue
+
+
+def _look_up(frame: types.FrameType, names: tuple[str, ...]) -> Any:
+    """What such a name stands for there; no property is run for it."""
+    first, *rest = names
+    found = frame.f_locals.get(first, frame.f_globals.get(first, _MISSING))
+    for name in rest:
+        found = inspect.getattr_static(found, name, _MISSING)
+    return found

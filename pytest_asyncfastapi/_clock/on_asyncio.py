@@ -1,0 +1,116 @@
+"""Virtual time on an asyncio loop that is already running.
+
+Installed on the loop instance, so anyio's runner and pytest-asyncio work
+alike, and taken off again. This module must not know when it is safe to jump.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from .._core.await_chains import describe_tasks
+from .errors import ClockError
+from .jump_policy import Pace, Policy
+from .pending_work import RealWork
+from .selector import VirtualSelect
+from .timeline import AsyncioTimeline, ShiftedTime
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class OnAsyncio:
+    """What is put on one loop; `uninstall()` takes it off."""
+
+    def __init__(
+        self,
+        loop: Any,
+        notes: list[str],
+        *,
+        freeze_bound: float,
+        policy: Policy,
+        on_deadlock: Callable[[str], None],
+    ) -> None:
+        _check(loop)
+        self.home: Any = loop
+        self.timeline = timeline = AsyncioTimeline(loop)
+        self.pace = Pace(timeline, notes, freeze_bound=freeze_bound, policy=policy)
+        self.work = work = RealWork(loop)
+        self._select = select = VirtualSelect(
+            loop,
+            loop._selector.select,
+            self.pace,
+            work,
+            on_deadlock=lambda: on_deadlock(describe_tasks(loop)),
+        )
+        self._patches: list[tuple[Any, str, Any, Any]] = []
+
+        def time() -> float:
+            return timeline.now
+
+        self._patch(loop, "time", time)
+        self._patch(loop, "call_at", timeline.call_at)
+        self._patch(loop, "create_future", work.watch_create_future(loop.create_future))
+        self._patch(loop, "run_in_executor", work.watch_run_in_executor(loop.run_in_executor))
+        self._patch(loop._selector, "select", select.select)
+
+    def _patch(self, target: Any, name: str, value: Any) -> None:
+        self._patches.append((target, name, value, vars(target).get(name)))
+        setattr(target, name, value)
+
+    def is_here(self) -> bool:
+        """Is the caller running in this loop?"""
+        try:
+            return asyncio.get_running_loop() is self.home
+        except RuntimeError:
+            return False
+
+    def uninstall(self, error: Exception) -> None:
+        """Give the loop its own time, which goes on from here; `error` for who waits for us."""
+        loop, timeline = self.home, self.timeline
+        self._select.on = False
+        stock_time: Any = None
+        for target, name, value, before in reversed(self._patches):
+            if name == "time":
+                stock_time = before if before is not None else _stock(target, name)
+            # Somebody who has wrapped ours since keeps a pass-through.
+            if vars(target).get(name) is value or name == "time":
+                if before is None:
+                    delattr(target, name)
+                else:
+                    setattr(target, name, before)
+        self._patches.clear()
+        loop.time = ShiftedTime(stock_time, timeline.now)
+        if not loop.is_closed():
+            timeline.drop_goals(error)
+
+    def __repr__(self) -> str:
+        return f"<OnAsyncio {self.timeline!r}, {self.pace!r}>"
+
+
+def check_selector(loop: Any) -> None:
+    """Raises `ClockError`, with a remedy, for a loop whose time cannot be virtual."""
+    if not hasattr(getattr(loop, "_selector", None), "get_map"):
+        name = f"{type(loop).__module__}.{type(loop).__qualname__}"
+        if "Proactor" in name:
+            raise ClockError(
+                f"virtual time needs an event loop with a selector; {name}, the default on "
+                "Windows, has none. Fix: a fixture `anyio_backend` that returns "
+                '("asyncio", {"loop_factory": asyncio.SelectorEventLoop})'
+            )
+        raise ClockError(
+            f"virtual time needs asyncio's own event loop; {name} (uvloop?) does not show "
+            "when it is idle: remove it for this test or don't ask for `clock`"
+        )
+
+
+def _check(loop: Any) -> None:
+    check_selector(loop)
+    other = getattr(loop._selector.select, "__self__", None)
+    if isinstance(other, VirtualSelect) and other.on:
+        raise RuntimeError(f"another clock is already installed on {loop!r}; one clock a loop")
+
+
+def _stock(target: Any, name: str) -> Any:
+    return getattr(type(target), name).__get__(target)

@@ -1,0 +1,100 @@
+"""`clock.patch_time()`: the functions of `time` tell virtual time too.
+
+Token expiry, keep-alive and retry budgets read `time.time()` and
+`time.monotonic()`, not the loop. Replaced are the names in the module `time`;
+who took a function out of it before (`from time import monotonic`) keeps the
+real one, and so do our own stopwatches. This module must not know why time moves.
+"""
+
+from __future__ import annotations
+
+import time
+from threading import get_ident
+from typing import TYPE_CHECKING, Any
+
+from .errors import ClockError
+from .timeline import TICKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .timeline import Timeline
+
+_WALL = ("time", "time_ns")
+_STOPWATCHES = ("monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns")
+_NS_A_TICK = 1_000_000_000 // TICKS
+
+
+class PatchedTime:
+    """The patch while it holds; `with` or `restore()` ends it."""
+
+    def __init__(self, timeline: Timeline, *, datetime: bool = False) -> None:
+        self._timeline = timeline
+        self._began = timeline.ticks
+        self._thread = get_ident()
+        self._on = True
+        self._travel: Any = None
+        self._patches: list[tuple[str, Any, Any]] = []
+        if datetime:
+            self._start_travel()
+        for name in _STOPWATCHES if datetime else (*_WALL, *_STOPWATCHES):
+            real = getattr(time, name)
+            ours = self._replacement(name, real)
+            self._patches.append((name, ours, real))
+        for name, ours, _ in self._patches:
+            setattr(time, name, ours)
+
+    def _replacement(self, name: str, real: Callable[[], Any]) -> Callable[[], Any]:
+        base = real()
+        whole = name.endswith("_ns")
+
+        def replacement() -> Any:
+            # Whoever took it out of `time` while it was patched may call it forever.
+            if not self._on or get_ident() != self._thread:
+                return real()
+            ticks = self._timeline.ticks - self._began
+            return base + (ticks * _NS_A_TICK if whole else ticks / TICKS)
+
+        replacement.__name__ = replacement.__qualname__ = name
+        return replacement
+
+    def _start_travel(self) -> None:
+        """`datetime` is written in C: only time-machine can reach it, for all threads at once."""
+        try:
+            import time_machine
+        except ImportError:
+            raise ClockError(
+                "clock.patch_time(datetime=True) needs time-machine, which is not installed. Fix: "
+                "pip install time-machine, or leave datetime=True out (time.time() and "
+                "time.monotonic() are patched without it)"
+            ) from None
+        # A float has no room for nanoseconds at this distance from 1970: round to microseconds.
+        self._travel = time_machine.travel(round(time.time(), 6), tick=False)
+        traveller = self._travel.start()
+
+        def moved(ticks: int) -> None:
+            traveller.shift(ticks / TICKS)
+
+        self._timeline.on_move = moved
+
+    def restore(self) -> None:
+        """Back to real time; a function that somebody else has replaced since stays theirs."""
+        if not self._on:
+            return
+        self._on = False
+        for name, ours, real in self._patches:
+            if getattr(time, name) is ours:
+                setattr(time, name, real)
+        if self._travel is not None:
+            self._timeline.on_move = None
+            self._travel.stop()
+
+    def __enter__(self) -> PatchedTime:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.restore()
+
+    def __repr__(self) -> str:
+        names = ", ".join(name for name, *_ in self._patches)
+        return f"<PatchedTime {'of ' + names if self._on else 'is over'}>"

@@ -1,0 +1,187 @@
+"""The public object behind the `clock` fixture: virtual time on a running loop.
+
+The same verbs on asyncio and on trio; what they do to the loop is in
+`on_asyncio.py` and `on_trio.py`. This module must not know when it is safe to
+jump, nor anything of pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._core.units import seconds
+from .errors import ClockError
+from .patched_time import PatchedTime
+from .timeline import TICKS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .jump_policy import Pace, Policy
+    from .timeline import Timeline
+
+_NO_LOOP = (
+    "virtual time is installed on a running event loop, and none is running here: call "
+    "clock.install() from inside a coroutine"
+)
+
+
+class _Installation(Protocol):
+    home: Any
+    timeline: Timeline
+    pace: Pace
+
+    def is_here(self) -> bool: ...
+
+    def uninstall(self, error: Exception) -> None: ...
+
+
+class VirtualClock:
+    """Virtual time for one asyncio loop or one trio run.
+
+    Time stands still while code runs and while real work (a thread, a
+    database, a socket) is pending, and jumps to the next timer when there is
+    none. `freeze_bound` (seconds of real time) limits one standstill: after
+    it, time runs at real speed until the work is done, and `notes` names it.
+    With `policy="flow"` time runs at real speed while there is real work, so
+    that a slow thread does hit a timeout.
+    """
+
+    def __init__(self, *, freeze_bound: float = 10.0, policy: Policy = "freeze") -> None:
+        if policy not in ("freeze", "flow"):
+            raise ValueError(f"policy={policy!r} must be one of freeze, flow")
+        self.freeze_bound = freeze_bound
+        self.policy: Policy = policy
+        self.on_deadlock: Callable[[str], None] | None = None
+        self.notes: list[str] = []
+        self.used = False  # has it ever been installed?
+        self._on: _Installation | None = None
+        self._patched: PatchedTime | None = None
+        self._waited = 0.0
+        self._ticks = 0
+
+    @property
+    def installed(self) -> bool:
+        """Is a loop's time virtual right now?"""
+        return self._on is not None
+
+    def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Make the time of `loop` (default: the running one, asyncio or trio) virtual.
+
+        Raises `RuntimeError` when this clock already belongs to another loop,
+        and `ClockError` where virtual time is impossible: no loop runs, or
+        one that is neither asyncio's own nor trio with its own clock.
+        """
+        home: Any = loop if loop is not None else _running()
+        if self._on is not None and self._on.home is home:
+            return
+        if self._on is not None:
+            raise RuntimeError(
+                f"this clock is installed on {self._on.home!r}; uninstall it before it can serve "
+                f"{home!r}, or use one clock a loop"
+            )
+        kind: Any
+        if type(home).__module__.partition(".")[0] == "trio":
+            from .on_trio import OnTrio as kind
+        else:
+            from .on_asyncio import OnAsyncio as kind
+        self._on = kind(
+            home,
+            self.notes,
+            freeze_bound=self.freeze_bound,
+            policy=self.policy,
+            on_deadlock=self._deadlock,
+        )
+        self.used = True
+
+    def uninstall(self) -> None:
+        """Give the loop its own time back; it goes on from the virtual time, never back.
+
+        Timers that are still pending stay valid. Whoever is inside `advance()`
+        gets a `ClockError`.
+        """
+        if self._patched is not None:
+            self._patched.restore()
+            self._patched = None
+        if self._on is None:
+            return
+        on, self._waited, self._ticks = self._on, self.real_waited, self._on.timeline.ticks
+        self._on = None
+        on.uninstall(ClockError("the clock was uninstalled while advance() waited"))
+
+    def time(self) -> float:
+        """Seconds of virtual time since `install()`; 0.0 at first, kept after the end."""
+        return (self._ticks if self._on is None else self._on.timeline.ticks) / TICKS
+
+    @property
+    def elapsed(self) -> float:
+        """The same as `time()`: "answered after 2.0 s"."""
+        return self.time()
+
+    @property
+    def real_waited(self) -> float:
+        """Real seconds (`time.perf_counter`) that time stood still for real work."""
+        return self._waited if self._on is None else self._waited + self._on.pace.real_waited
+
+    async def advance(self, duration: float | str) -> None:
+        """Let `duration` ("3s", 0.05) pass and everything due until then run, in order.
+
+        Returns at exactly start + duration, once the loop is idle there. Raises
+        `ClockError` when the clock is not installed on the running loop, and
+        `ValueError` for something that is no duration.
+        """
+        length = seconds(duration)
+        await self._here("clock.advance()").timeline.goal(length)
+
+    def patch_time(self, *, datetime: bool = False) -> PatchedTime:
+        """Let the functions of `time` tell virtual time on this loop's thread, until the end.
+
+        `time()`, `monotonic()` and `perf_counter()`, and their `_ns` twins, go on from
+        where they are, and move with the clock; other threads see real time. With
+        `datetime=True` `datetime.now()` and its kin do so as well: that takes
+        time-machine (`pip install time-machine`) and holds for all threads. Ends with
+        the clock, or at the end of `with clock.patch_time(): ...`. Raises `ClockError`
+        without time-machine, or when the clock is not installed on the running loop.
+        """
+        on = self._here("clock.patch_time()")
+        if self._patched is not None:
+            self._patched.restore()
+        self._patched = PatchedTime(on.timeline, datetime=datetime)
+        return self._patched
+
+    def _here(self, verb: str) -> _Installation:
+        if self._on is None or not self._on.is_here():
+            raise ClockError(f"{verb} needs the clock on the running loop: call clock.install()")
+        return self._on
+
+    def _deadlock(self, chains: str) -> None:
+        report = (
+            f"Deadlock at virtual time {self.time()} s: no task can run, no timer is set, and no "
+            "thread or I/O is at work, so nothing will ever happen again.\n"
+            f"{chains}\n"
+            "What these tasks wait for has to be set, released or cancelled by somebody; "
+            "or give the wait a timeout."
+        )
+        if self.on_deadlock is None:
+            raise ClockError(report)
+        self.on_deadlock(report)
+
+    def __repr__(self) -> str:
+        state = "installed" if self.installed else "not installed"
+        return f"<VirtualClock {state}, {self.time()} s, {len(self.notes)} notes>"
+
+
+def _running() -> Any:
+    """The running asyncio loop, or trio's runner. Raises `ClockError` without either."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    trio: Any = sys.modules.get("trio")
+    if trio is None or not trio.lowlevel.in_trio_run():
+        raise ClockError(_NO_LOOP)
+    from .on_trio import running_runner
+
+    return running_runner()

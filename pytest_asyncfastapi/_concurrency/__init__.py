@@ -1,0 +1,10 @@
+"""Who leaked, who queued, who hung: watches, and changes nothing that the app sees.
+
+Must not know the blocking guard, HTTP messages or pytest; `state.py` connects it.
+"""
+
+from __future__ import annotations
+
+from .leak_detector import ConcurrencyWatch
+
+__all__ = ["ConcurrencyWatch"]

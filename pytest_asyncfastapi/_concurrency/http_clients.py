@@ -1,0 +1,114 @@
+"""Clients and streamed responses of httpx and httpx2 that nobody closes.
+
+The only place of this package that knows their names. A client that never sent
+anything holds nothing, and is no leak.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from typing import TYPE_CHECKING, Any
+
+from . import resource_tracker
+
+if TYPE_CHECKING:
+    from .instrumentation import Hub
+    from .patches import Patches
+
+
+def wrap(patches: Patches, hub: Hub, library: Any) -> None:
+    """Hear the clients of one library."""
+    for name, close in (("AsyncClient", "aclose"), ("Client", "close")):
+        kind = getattr(library, name)
+        shown = f"{library.__name__}.{name}"
+        wires = (library.AsyncHTTPTransport, library.HTTPTransport)
+        patches.wrap(kind, "__init__", _making(hub, shown, wires))
+        patches.wrap(kind, close, _closing)
+        patches.wrap(kind, "__aexit__" if close == "aclose" else "__exit__", _closing)
+        patches.wrap(kind, "send", _sending_async(hub) if close == "aclose" else _sending(hub))
+    patches.wrap(library.Response, "aclose", _closing)
+    patches.wrap(library.Response, "close", _closing)
+
+
+def _making(hub: Hub, shown: str, wires: tuple[type, ...]) -> Any:
+    """Clients whose connections are real ones; one that runs an app in-process holds none."""
+
+    def making(original: Any) -> Any:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            if isinstance(self._transport, wires):
+                birth = hub.birth(sys._getframe(1))
+                resource_tracker.note(hub, birth, ("client", shown), self, _is_closed)
+
+        return __init__
+
+    return making
+
+
+def _closing(original: Any) -> Any:
+    if inspect.iscoroutinefunction(original):
+        # A framework that is given it (as a background task) looks whether it is async.
+        async def aclose(self: Any, *args: Any, **kwargs: Any) -> Any:
+            resource_tracker.close(self)
+            return await original(self, *args, **kwargs)
+
+        return aclose
+
+    def close(self: Any, *args: Any, **kwargs: Any) -> Any:
+        resource_tracker.close(self)
+        return original(self, *args, **kwargs)
+
+    return close
+
+
+def _sending(hub: Hub) -> Any:
+    def making(original: Any) -> Any:
+        def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+            resource_tracker.use(self)
+            response = original(self, *args, **kwargs)
+            if kwargs.get("stream"):
+                _streams(hub, hub.birth(sys._getframe(1)), response)
+            return response
+
+        return send
+
+    return making
+
+
+def _sending_async(hub: Hub) -> Any:
+    def making(original: Any) -> Any:
+        async def streamed(self: Any, birth: Any, args: Any, kwargs: Any) -> Any:
+            response = await original(self, *args, **kwargs)
+            _streams(hub, birth, response)
+            return response
+
+        def send(self: Any, *args: Any, **kwargs: Any) -> Any:
+            resource_tracker.use(self)
+            if kwargs.get("stream"):
+                return streamed(self, hub.birth(sys._getframe(1)), args, kwargs)
+            return original(self, *args, **kwargs)
+
+        return send
+
+    return making
+
+
+def _streams(hub: Hub, birth: Any, response: Any) -> None:
+    name = f"{response.request.method} {response.request.url}"
+    if not response.is_closed:
+        resource_tracker.note(hub, birth, ("response", name), response, _is_given_back)
+
+
+def _is_closed(thing: Any) -> bool:
+    return bool(thing.is_closed)
+
+
+def _is_given_back(response: Any) -> bool:
+    """Has its connection been given back? A read that fails closes it, and not the response."""
+    stream = None if response.is_closed else response.stream
+    while stream is not None:
+        if getattr(stream, "_closed", False) is True:
+            return True
+        stream = getattr(stream, "_stream", None) or getattr(stream, "_httpcore_stream", None)
+    return bool(response.is_closed)

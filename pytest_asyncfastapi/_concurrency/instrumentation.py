@@ -1,0 +1,251 @@
+"""Where tasks, generators, coroutines and pools are heard, for the watch that is active.
+
+Process-wide like the functions that it wraps: there is one `HUB`, and while no
+test is watched nothing is wrapped. Of several watches (a pytest inside a
+pytest) the youngest hears.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import sys
+import threading
+import warnings
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._core.creation_site import birth_at, remember
+from .._core.thread_callers import note_background_tasks
+from . import http_clients, resource_tracker, thread_pool
+from .owner_loop import TRIO_RUNS
+from .patches import Patches
+from .task_cleanup import close as close_loop
+
+if TYPE_CHECKING:
+    from .._core.creation_site import Birth
+    from .._core.frames import UserCode
+    from .resource_tracker import Ledger
+    from .thread_pool import PoolUse
+
+
+class Watch(Protocol):
+    """What the hub knows of the watch of a test."""
+
+    user_code: UserCode
+    ledger: Ledger
+    exempt: bool
+    tasks_only: bool
+    lingers: bool  # another one begins soon: what is wrapped may stay so when this one ends
+
+    def pool(self, name: str) -> PoolUse:
+        """The use of the thread pool of this name."""
+        ...
+
+    def spawned(self, task: Any, birth: Birth) -> None:
+        """A task of trio's was created."""
+
+    def iterates(self, generator: Any, birth: Birth, home: Any) -> None:
+        """An async generator is iterated for the first time, in this loop or trio run."""
+
+    def dropped(self, coroutine: Any, frame: Any) -> None:
+        """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
+
+    def loop_ends(self, loop: Any) -> None:
+        """A loop of asyncio's is about to close, and to cancel what it has."""
+
+    def resists(self, task: Any) -> None:
+        """A task swallows its cancellations, and is about to be ended by force."""
+
+    def run_ends(self, run: Any) -> None:
+        """The main task of a trio run has ended."""
+
+
+class Hub:
+    """The watches that listen, and the functions that are wrapped for them."""
+
+    def __init__(self) -> None:
+        self.watches: tuple[Watch, ...] = ()
+        self._tasks = Patches()  # what says who created a task
+        self._patches = Patches()  # everything else
+        self._lock = threading.Lock()
+        self._collects = 0  # the thread in which the collector is at work
+
+    @property
+    def watch(self) -> Watch | None:
+        """Who hears."""
+        return self.watches[-1] if self.watches else None
+
+    def join(self, watch: Watch) -> None:
+        """A watch begins."""
+        with self._lock:
+            if not self.watches:
+                self._rest(full=not watch.tasks_only)
+                self._tasks.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
+            if not watch.tasks_only:
+                self._wrap_asyncio()
+                self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
+                resource_tracker.wrap(self._patches, self)
+                gc.callbacks.append(self._collecting)
+            self.watches = (*self.watches, watch)
+        self.refresh()
+
+    def leave(self, watch: Watch) -> None:
+        """A watch ends; with the last one everything is as it was, or at rest."""
+        with self._lock:
+            if watch not in self.watches:
+                return
+            self.watches = tuple(item for item in self.watches if item is not watch)
+            if not self.watches:
+                with suppress(ValueError):
+                    gc.callbacks.remove(self._collecting)
+                if not watch.lingers:
+                    self._undo()
+
+    def silence(self) -> None:
+        """Put back what stays wrapped between the watches of two tests, unless one is active."""
+        with self._lock:
+            if not self.watches:
+                self._undo()
+
+    def _rest(self, *, full: bool) -> None:
+        """Of what the last watch has left wrapped, keep what the next one needs.
+
+        CPython 3.13 caches the attributes of a class only until it was changed a thousand times.
+        """
+        if not (self._tasks.in_place() and self._patches.in_place()):
+            self._undo()
+        elif not full:
+            self._patches.undo()
+
+    def _undo(self) -> None:
+        self._patches.undo()
+        self._tasks.undo()
+
+    def _collecting(self, phase: str, info: dict[str, int]) -> None:
+        self._collects = threading.get_ident() if phase == "start" else 0
+
+    def refresh(self) -> None:
+        """Wrap what has been imported since: clients, limiters and background tasks."""
+        note_background_tasks(self._patches.wrap, self.birth)
+        if all(watch.tasks_only for watch in self.watches):
+            return
+        for name in ("httpx", "httpx2"):
+            if name in sys.modules:
+                http_clients.wrap(self._patches, self, sys.modules[name])
+        thread_pool.wrap(self._patches, self)
+
+    def birth(self, frame: Any) -> Birth | None:
+        """The birth of what is being made at `frame`, for the watch that hears."""
+        watch = self.watch
+        if watch is None:
+            return None
+        return birth_at(frame, watch.user_code, None if watch.exempt else watch)
+
+    # asyncio
+
+    def _wrap_asyncio(self) -> None:
+        loop: Any = asyncio.BaseEventLoop
+        self._patches.wrap(loop, "_asyncgen_firstiter_hook", self._iterating)
+        self._patches.wrap(asyncio.Runner, "close", self._closing)
+
+    def _creating(self, original: Any) -> Any:
+        def create_task(loop: Any, *args: Any, **kwargs: Any) -> Any:
+            task = original(loop, *args, **kwargs)
+            if self.watches and asyncio._get_running_loop() is not None:
+                remember(task, self.birth(sys._getframe(1)))
+            return task
+
+        return create_task
+
+    def _iterating(self, original: Any) -> Any:
+        def firstiter(loop: Any, generator: Any) -> None:
+            original(loop, generator)
+            self.first(generator, sys._getframe(1), loop)
+
+        return firstiter
+
+    def first(self, generator: Any, frame: Any, home: Any) -> None:
+        """An async generator is iterated for the first time, at `frame`, in this loop or run."""
+        watch, birth = self.watch, self.birth(frame)
+        if watch is not None and birth is not None:
+            watch.iterates(generator, birth, home)
+
+    def _closing(self, original: Any) -> Any:
+        def close(runner: Any) -> Any:
+            loop = getattr(runner, "_loop", None)
+            watch = self.watch
+            idle = asyncio._get_running_loop() is None
+            if watch is not None and idle and loop is not None and not loop.is_closed():
+                watch.loop_ends(loop)
+                close_loop(loop, watch.resists)
+            return original(runner)
+
+        return close
+
+    def _dropping(self, original: Any) -> Any:
+        def warn(coroutine: Any) -> Any:
+            watch = self.watch
+            if watch is not None:
+                collected = self._collects == threading.get_ident()
+                watch.dropped(coroutine, None if collected else sys._getframe(1))
+            return original(coroutine)
+
+        # The warning names a frame so many levels up. Those of the import machinery do not
+        # count, and ours must not: filters go by the module that is named.
+        warn.__code__ = warn.__code__.replace(co_filename="<frozen importlib._bootstrap>")
+        return warn
+
+    def __repr__(self) -> str:
+        return f"<Hub: {len(self.watches)} watches>"
+
+
+HUB = Hub()
+
+
+class TrioInstrument:
+    """Hears trio's tasks; one for each run, which it stays with."""
+
+    def __init__(self, hub: Hub, main: Any, run: Any) -> None:
+        self._hub = hub
+        self._main = weakref.ref(main)
+        self._run = weakref.ref(run)
+
+    def task_spawned(self, task: Any) -> None:
+        """A task was created, by the code above."""
+        birth = self._hub.birth(sys._getframe(1))
+        watch = self._hub.watch
+        if birth is not None and watch is not None:
+            remember(task, birth)
+            watch.spawned(task, birth)
+
+    def task_exited(self, task: Any) -> None:
+        """A task is over; with the main one, the run is."""
+        watch, run = self._hub.watch, self._run()
+        if task is self._main() and run is not None:
+            TRIO_RUNS.discard(run)
+            if watch is not None:
+                watch.run_ends(run)
+
+
+def hear_trio() -> None:
+    """Hear the tasks and generators of the trio run that the caller is in."""
+    import trio
+
+    root: Any = trio.lowlevel.current_root_task()
+    if root is None or root in TRIO_RUNS:
+        return
+    TRIO_RUNS.add(root)
+    runner: Any = getattr(getattr(trio, "_core", None), "_run", None)
+    context = getattr(getattr(runner, "GLOBAL_RUN_CONTEXT", None), "runner", None)
+    main = getattr(context, "main_task", None) or trio.lowlevel.current_task()
+    trio.lowlevel.add_instrument(TrioInstrument(HUB, main, root))  # type: ignore[arg-type]
+    before = sys.get_asyncgen_hooks().firstiter
+
+    def firstiter(generator: Any) -> None:
+        if before is not None:
+            before(generator)
+        HUB.first(generator, sys._getframe(1), root)
+
+    sys.set_asyncgen_hooks(firstiter=firstiter)

@@ -1,0 +1,316 @@
+"""The watch of one test: what it spawned and opened, and what of that it left behind.
+
+Judged late, when the test's own fixtures are torn down: as its loop is about
+to close, or after the teardown where the loop lives on. A leaked task is then
+cancelled and waited for, so that the next test never meets it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._core.activity import LIFESPAN
+from .._core.creation_site import birth_of
+from .._core.real_time import monotonic
+from . import garbage, leak_findings
+from .instrumentation import HUB, hear_trio
+from .owner_loop import goes_on, home_of_caller
+from .resource_tracker import Ledger
+from .task_cleanup import reap, settle
+from .thread_pool import Threads
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .._core.creation_site import Birth
+    from .._core.findings import Finding
+    from .._core.frames import UserCode
+    from .leak_findings import Leak
+    from .resource_tracker import Opened
+    from .thread_pool import PoolUse
+
+LeakMode = Literal["fail", "warn", "off"]
+# Coroutines that were reported before they are collected, by their `id`: when Python warns of one,
+# the weak references to it are gone already.
+_LOST: dict[int, weakref.ref[Any]] = {}
+# Those that somebody still held when they were looked at, which takes long, and which is done once:
+# a warning that pytest keeps holds its coroutine for the rest of the run.
+_HELD: dict[int, weakref.ref[Any]] = {}
+_PATIENCE = 1.0  # seconds that threads have to end, once somebody closed what owned them
+
+
+class ConcurrencyWatch:
+    """Hears what is created between `start()` and `stop()`, and judges what is left.
+
+    `lasting` says that the app outlives the test: what its lifespan made, and what
+    libraries keep for it, is judged when its loop closes and not after the test.
+    `tasks_only` says that nobody asks for more than who created a task.
+    """
+
+    def __init__(
+        self,
+        user_code: UserCode,
+        *,
+        test: str = "",
+        leaks: LeakMode = "warn",
+        allow: tuple[str, ...] = (),
+        lasting: bool = False,
+        tasks_only: bool = False,
+    ) -> None:
+        self.user_code = user_code
+        self.test = test
+        self.leaks = leaks
+        self.lasting = lasting
+        self.tasks_only = tasks_only
+        self.lingers = False  # one of many, a test after the other
+        self.exempt = False  # a fixture wider than the test is being set up: what it makes lasts
+        self.ledger = Ledger()
+        self.threads = Threads()
+        self.found: list[Leak] = []
+        self._allow = tuple(leak_findings.as_rule(rule) for rule in allow)
+        self._generators: dict[Any, list[tuple[weakref.ref[Any], Birth]]] = {}
+        self._trio_tasks: weakref.WeakKeyDictionary[Any, Birth] = weakref.WeakKeyDictionary()
+        self._homes: weakref.WeakSet[Any] = weakref.WeakSet()  # of the test's body
+        self._depth = 0
+
+    def start(self) -> None:
+        """Begin to hear.
+
+        In mode "fail" Python also notes where each coroutine is created, which costs a
+        plain request 8 %; else a coroutine that is lost is placed where it was dropped.
+        """
+        HUB.join(self)
+        self._depth = sys.get_coroutine_origin_tracking_depth()
+        if self.leaks == "fail":
+            sys.set_coroutine_origin_tracking_depth(max(1, self._depth))
+
+    def on_loop(self) -> None:
+        """The test has a running loop now; hear what can only be heard from inside it."""
+        if self not in HUB.watches:
+            return
+        HUB.refresh()
+        home = home_of_caller()
+        if home is not None:
+            self._homes.add(home)
+        if home is not None and home is not asyncio._get_running_loop():
+            hear_trio()
+
+    def stop(self) -> None:
+        """Judge what is left after the test's fixtures are gone; hear nothing more."""
+        if self not in HUB.watches:
+            return
+        try:
+            if self.leaks != "off":
+                self._judge_coroutines()
+                for home in list(self._homes):
+                    if _is_paused(home):
+                        self._judge_loop(home, closing=False)
+                for home in list(self._generators):
+                    # One that another fixture or a thread still has is not over.
+                    if home in self._homes or not goes_on(home):
+                        self._judge_generators(home, closing=False)
+                self._judge_trio()
+                self._judge_opened()
+        finally:
+            self._generators.clear()
+            sys.set_coroutine_origin_tracking_depth(self._depth)
+            HUB.leave(self)
+
+    # What the hub tells
+
+    def pool(self, name: str) -> PoolUse:
+        """The use of the thread pool of this name."""
+        return self.threads.pool(name)
+
+    def swap_threads(self, threads: Threads) -> Threads:
+        """Count the thread pools elsewhere from now on; returns where they were counted."""
+        before, self.threads = self.threads, threads
+        return before
+
+    def spawned(self, task: Any, birth: Birth) -> None:
+        """A task of trio's was created."""
+        self._trio_tasks[task] = birth
+
+    def iterates(self, generator: Any, birth: Birth, home: Any) -> None:
+        """An async generator is iterated for the first time, in this loop or trio run."""
+        if self.user_code.owns(generator.ag_code.co_filename):
+            self._generators.setdefault(home, []).append((weakref.ref(generator), birth))
+
+    def dropped(self, coroutine: Any, frame: FrameType | None) -> None:
+        """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
+        if _LOST.pop(id(coroutine), None) is None and self.leaks != "off":
+            leak = leak_findings.unawaited(coroutine, frame, self.user_code)
+            if leak is not None:
+                self._keep(leak)
+
+    def loop_ends(self, loop: Any) -> None:
+        """A loop is about to close, and to cancel what it still has."""
+        if self.leaks == "off" or loop.is_running():
+            return
+        self._judge_generators(loop, closing=True)
+        self._judge_loop(loop, closing=True)
+
+    def resists(self, task: Any) -> None:
+        """A task swallows its cancellations, and is about to be ended by force."""
+        leak = leak_findings.resisting(task, birth_of(task), self.user_code)
+        if self.leaks != "off" and leak.where is not None:
+            self._keep(leak)
+
+    def run_ends(self, run: Any) -> None:
+        """The main task of a trio run has ended."""
+        if self.leaks != "off":
+            self._judge_generators(run, closing=True)
+            self._judge_trio()
+
+    # Judging
+
+    def _counts(self, birth: Birth, *, closing: bool, paused: bool = False) -> bool:
+        """Is what was born there this test's to end? `paused`: its loop goes on afterwards."""
+        if paused and not birth.direct:
+            return False  # a library may keep it for who uses the loop next
+        if birth.code is not None and birth.code.co_name == "<module>":
+            return False  # lives as long as its module
+        if birth.owner is not self:
+            # The app's own, from an earlier test that started it for all of them.
+            return closing and birth.activity == LIFESPAN
+        if self.lasting and not closing:
+            return birth.activity != LIFESPAN and birth.direct
+        return True
+
+    def left_now(self) -> list[tuple[Any, Finding]]:
+        """What is there at this moment that the test made: each task and thing, and the finding.
+
+        For who runs one scenario many times in a test: what is new after a run is left by it.
+        """
+        if self.leaks == "off":
+            return []
+        self._judge_coroutines()
+        loop = asyncio._get_running_loop()
+        found = [] if loop is None else self._left(loop, closing=False)
+        for task, birth in list(self._trio_tasks.items()):
+            nursery = task.parent_nursery
+            alive = nursery is not None and task in nursery.child_tasks
+            if alive and birth.code is not None and self._counts(birth, closing=False):
+                found.append((task, birth))
+        leaks = [
+            (task, leak_findings.task_leak(task, birth, self.user_code)) for task, birth in found
+        ]
+        leaks += [
+            (entry, leak_findings.opened_leak(entry, self.user_code)) for entry in self._open()
+        ]
+        return [
+            (what, leak_findings.finding(leak, self.leaks, self.test))
+            for what, leak in leaks
+            if not any(rule.matches(leak) for rule in self._allow)
+        ]
+
+    def _judge_loop(self, loop: Any, *, closing: bool) -> None:
+        if not self._left(loop, closing=closing, paused=not closing):
+            return
+        loop.run_until_complete(settle())
+        leaks = self._left(loop, closing=closing, paused=not closing)
+        for task, birth in leaks:
+            self._keep(leak_findings.task_leak(task, birth, self.user_code))
+        reap(loop, [task for task, _ in leaks], self.resists)
+
+    def _left(self, loop: Any, *, closing: bool, paused: bool = False) -> list[tuple[Any, Birth]]:
+        found: list[tuple[Any, Birth]] = []
+        for task in asyncio.all_tasks(loop):
+            birth = birth_of(task)
+            if birth is None or not self._counts(birth, closing=closing, paused=paused):
+                continue
+            code = getattr(task.get_coro(), "cr_code", None)
+            if birth.code is not None or (code and self.user_code.owns(code.co_filename)):
+                found.append((task, birth))
+        return sorted(found, key=lambda pair: pair[0].get_name())
+
+    def _judge_trio(self) -> None:
+        for task, birth in list(self._trio_tasks.items()):
+            nursery = task.parent_nursery
+            alive = nursery is not None and task in nursery.child_tasks
+            if alive and birth.code is not None and self._counts(birth, closing=True):
+                self._keep(leak_findings.task_leak(task, birth, self.user_code))
+            self._trio_tasks.pop(task, None)
+
+    def _judge_generators(self, home: Any, *, closing: bool) -> None:
+        rest: list[tuple[weakref.ref[Any], Birth]] = []
+        for ref, birth in self._generators.pop(home, ()):
+            if not _is_begun(ref):
+                continue
+            if not self._counts(birth, closing=closing):
+                rest.append((ref, birth))
+            elif not garbage.is_garbage(ref) and (generator := ref()) is not None:
+                self._keep(leak_findings.generator_leak(generator, birth, self.user_code))
+        if rest:
+            self._generators.setdefault(home, []).extend(rest)
+
+    def _judge_coroutines(self) -> None:
+        """Those that nobody can await any more, and that the collector has not come to yet."""
+        for ref in garbage.never_started():
+            number = id(ref())
+            known = number in _LOST or number in _HELD
+            leak = None if known else leak_findings.unawaited(ref(), None, self.user_code)
+            if leak is not None and garbage.is_garbage(ref):
+                _LOST[number] = weakref.ref(ref(), functools.partial(_forget, number))
+                self._keep(leak)
+            elif leak is not None:
+                _HELD[number] = weakref.ref(ref(), functools.partial(_HELD.pop, number))
+
+    def _judge_opened(self) -> None:
+        until = monotonic() + _PATIENCE
+        for entry in self._open():
+            thread = entry.ref()
+            if isinstance(thread, threading.Thread):
+                if not entry.birth.direct and entry.home and goes_on(entry.home()):
+                    continue  # the worker of a library's connection, which the loop still has
+                thread.join(max(0.0, until - monotonic()))
+            if entry.open:
+                self._keep(leak_findings.opened_leak(entry, self.user_code))
+
+    def _open(self) -> list[Opened]:
+        return [
+            entry
+            for entry in self.ledger.entries
+            if entry.open and self._counts(entry.birth, closing=False) and _matters(entry)
+        ]
+
+    def _keep(self, leak: Leak) -> None:
+        if not any(rule.matches(leak) for rule in self._allow):
+            self.found.append(leak)
+
+    def findings(self) -> list[Finding]:
+        """What was left behind, one finding each."""
+        return [leak_findings.finding(leak, self.leaks, self.test) for leak in self.found]
+
+    def __repr__(self) -> str:
+        state = "watching" if self in HUB.watches else "idle"
+        return f"<ConcurrencyWatch: {state}, {len(self.found)} leaks>"
+
+
+def _is_paused(home: Any) -> bool:
+    """Is this a loop of asyncio's that goes on after the test?"""
+    return isinstance(home, asyncio.AbstractEventLoop) and goes_on(home) and not home.is_running()
+
+
+def _is_begun(ref: weakref.ref[Any]) -> bool:
+    """Is this generator still there, in the middle, and not at work?"""
+    generator = ref()
+    return generator is not None and generator.ag_frame is not None and not generator.ag_running
+
+
+def _forget(number: int, ref: object) -> None:
+    if not HUB.watches:  # else `dropped()` comes next
+        _LOST.pop(number, None)
+
+
+def _matters(entry: Opened) -> bool:
+    """What some library opens for itself, a socket or a daemon thread, is its own business."""
+    thread = entry.ref()
+    if isinstance(thread, threading.Thread):
+        return bool(not thread.daemon or entry.birth.direct)
+    return bool(entry.what != "socket" or entry.birth.direct)

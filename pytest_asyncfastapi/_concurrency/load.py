@@ -1,0 +1,193 @@
+"""`load`: many requests at once, a bounded number at a time, on asyncio and trio.
+
+Knows nothing of HTTP but that a response may have a `status_code`. What the
+pools, the loop and the upstream did meanwhile it is told by `Meters`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+import anyio.lowlevel
+
+from .._core.signatures import signature
+from .load_report import LoadError, LoadReport
+from .loop_lag import loop_lag
+from .thread_pool import Threads
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+_EXAMPLE = 'await load(lambda: asgi_client.get("/items"), n=100, concurrency=10)'
+
+
+class Meters(Protocol):
+    """What others measure while a load runs."""
+
+    def swap_threads(self, threads: Threads) -> Threads:
+        """Count the thread pools here from now on; returns where they were counted."""
+        ...
+
+    def step_times(self) -> list[float]:
+        """What each step of the loop took so far, in seconds."""
+        ...
+
+    def upstream_calls(self) -> list[tuple[float, float]] | None:
+        """Beginning and end of each upstream call that has ended; None without an upstream."""
+        ...
+
+
+class Load:
+    """Runs loads; what the fixture `load` gives."""
+
+    def __init__(self, meters: Meters) -> None:
+        self._meters = meters
+
+    async def __call__(
+        self, request: Callable[..., Awaitable[Any]], *, n: int = 100, concurrency: int = 10
+    ) -> LoadReport:
+        """Call `request()` (or `request(number)`) `n` times, at most `concurrency` at a time.
+
+        What it raises is kept in the report. Raises `TypeError` or `ValueError`
+        for arguments that make no load.
+        """
+        call = _factory(request)
+        _whole("n", n)
+        _whole("concurrency", concurrency)
+        meters, threads = self._meters, Threads()
+        outer, steps = meters.swap_threads(threads), len(meters.step_times())
+        before = len(meters.upstream_calls() or ())
+        run = _Run(call, n)
+        began = anyio.current_time()
+        try:
+            async with anyio.create_task_group() as group:
+                for _ in range(min(n, concurrency)):
+                    group.start_soon(run.work)
+        except BaseExceptionGroup as failed:
+            # Only what is not the request's: a wrong factory, a cancellation, a test's own failure.
+            raise failed.exceptions[0] from None
+        finally:
+            meters.swap_threads(outer)
+            outer.add(threads)
+        calls = meters.upstream_calls()
+        report = run.report(n, concurrency, anyio.current_time() - began)
+        return replace(
+            report,
+            threads=threads.pools,
+            lag=loop_lag(meters.step_times()[steps:]),
+            upstream_peak=None if calls is None else _peak(calls[before:]),
+        )
+
+    def __repr__(self) -> str:
+        return f"<load: {_EXAMPLE}>"
+
+
+@dataclass(slots=True)
+class _Done:
+    latency: float = 0.0
+    status: int | None = None
+    error: BaseException | None = None
+
+
+class _Run:
+    """One load while it runs: its workers take the next number until there is none."""
+
+    def __init__(self, call: Callable[[int], Awaitable[Any]], n: int) -> None:
+        self._call = call
+        self._numbers = iter(range(n))
+        self._done: dict[int, _Done] = {}
+        self._flying = 0
+        self._peak = 0
+
+    async def work(self) -> None:
+        """Make requests one after the other."""
+        for number in self._numbers:
+            self._flying += 1
+            self._peak = max(self._peak, self._flying)
+            done = self._done[number] = _Done()
+            since = anyio.current_time()
+            try:
+                response = await _awaitable(self._call(number))
+                done.status = getattr(response, "status_code", None)
+            except _NotAwaitable:
+                raise
+            except Exception as error:
+                done.error = error
+            finally:
+                done.latency = anyio.current_time() - since
+                self._flying -= 1
+            # A request that never waits would leave the other workers without a turn.
+            await anyio.lowlevel.checkpoint()
+
+    def report(self, n: int, concurrency: int, duration: float) -> LoadReport:
+        """What it came to, without what others have measured."""
+        done = sorted(self._done.items())
+        statuses = Counter(item.status for _, item in done if item.status is not None)
+        return LoadReport(
+            n,
+            concurrency,
+            duration,
+            tuple(item.latency for _, item in done if item.error is None),
+            dict(statuses),
+            tuple(LoadError(number, item.error) for number, item in done if item.error),
+            self._peak,
+        )
+
+
+class _NotAwaitable(TypeError):
+    pass
+
+
+def _awaitable(thing: Any) -> Awaitable[Any]:
+    if not inspect.isawaitable(thing):
+        raise _NotAwaitable(
+            f"load(): the request gave {thing!r}, which cannot be awaited. Fix: give a function "
+            f"that makes a request and returns it un-awaited: {_EXAMPLE}"
+        )
+    return thing
+
+
+def _whole(name: str, value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ValueError(f"load({name}={value!r}): it must be a whole number, 1 or more")
+
+
+def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:
+    if inspect.isawaitable(request):
+        close = getattr(request, "close", None)
+        if close is not None:
+            close()
+        raise TypeError(
+            f"load() got one request that is under way already, {type(request).__name__}. Fix: "
+            f"give a function that makes one each time: {_EXAMPLE}"
+        )
+    if not callable(request):
+        raise TypeError(f"load() got {request!r}, not a function that makes a request: {_EXAMPLE}")
+    call: Any = request
+    try:
+        takes = signature(call)
+    except (TypeError, ValueError):
+        return lambda number: call()
+    for arguments in ((), (0,)):
+        try:
+            takes.bind(*arguments)
+        except TypeError:
+            continue
+        return call if arguments else lambda number: call()
+    raise TypeError(
+        f"load(): {getattr(request, '__name__', 'the function')}{takes} wants more than the "
+        f"number of the request. Fix: {_EXAMPLE}"
+    )
+
+
+def _peak(calls: list[tuple[float, float]]) -> int:
+    """The most calls that were out at one time."""
+    out = most = 0
+    for _, change in sorted([(begin, 1) for begin, _ in calls] + [(end, -1) for _, end in calls]):
+        out += change
+        most = max(most, out)
+    return most

@@ -1,0 +1,148 @@
+"""What was opened in a test and is not closed: threads, sockets, and whatever registers here.
+
+A thing that died unclosed is a leak too, so the ledger keeps notes and no
+references. Knows the standard library's things; clients have a file of their own.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from .owner_loop import home_of_caller
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Probe = Callable[[Any], bool]
+
+    from .._core.creation_site import Birth
+    from .instrumentation import Hub
+    from .patches import Patches
+
+# Workers of pools live as long as their pool, and end by themselves.
+_POOLS = ("concurrent.futures", "anyio", "trio", "multiprocessing")
+
+
+class Opened:
+    """One thing that has to be closed; `used` once leaving it open would matter.
+
+    `home` is the loop (or trio run) in which it was opened, as a weak reference.
+    """
+
+    __slots__ = ("birth", "closed", "home", "is_closed", "name", "ref", "used", "what")
+
+    def __init__(self, what: str, name: str, birth: Birth, thing: Any, is_closed: Probe) -> None:
+        self.what = what
+        self.name = name
+        self.birth = birth
+        self.used = what != "client"  # one that sends nothing holds nothing
+        self.closed = False
+        self.is_closed = is_closed
+        self.ref = weakref.ref(thing)
+        home = home_of_caller()
+        self.home = None if home is None else weakref.ref(home)
+
+    @property
+    def open(self) -> bool:
+        """Was it used, and never closed?"""
+        thing = self.ref()
+        # A thread that runs is known to Python; one that is gone has ended.
+        if self.what == "thread" if thing is None else self.is_closed(thing):
+            self.closed = True
+        return self.used and not self.closed
+
+    def __repr__(self) -> str:
+        return f"<Opened {self.what} {self.name}: {'open' if self.open else 'closed'}>"
+
+
+# Everything open that a watch knows, to be found again by the one who closes it.
+_KNOWN: weakref.WeakKeyDictionary[Any, Opened] = weakref.WeakKeyDictionary()
+
+
+class Ledger:
+    """What was opened during one test."""
+
+    def __init__(self) -> None:
+        self.entries: list[Opened] = []
+
+    def add(self, entry: Opened, thing: Any) -> None:
+        """Note that `thing` was opened."""
+        _KNOWN[thing] = entry
+        self.entries.append(entry)
+
+    def __repr__(self) -> str:
+        return f"<Ledger: {sum(item.open for item in self.entries)} open>"
+
+
+def close(thing: Any) -> None:
+    """Note that `thing` is closed."""
+    entry = _KNOWN.get(thing)
+    if entry is not None:
+        entry.closed = True
+
+
+def use(thing: Any) -> None:
+    """Note that `thing` is in use from now on."""
+    entry = _KNOWN.get(thing)
+    if entry is not None:
+        entry.used = True
+
+
+def note(hub: Hub, birth: Birth | None, what: tuple[str, str], thing: Any, closed: Probe) -> None:
+    """Register what was opened (its kind and its name), if it was by somebody's line."""
+    watch = hub.watch
+    if watch is not None and birth is not None and birth.code is not None:
+        watch.ledger.add(Opened(*what, birth, thing, closed), thing)
+
+
+def wrap(patches: Patches, hub: Hub) -> None:
+    """Hear threads and sockets."""
+
+    def starting(original: Any) -> Any:
+        def start(thread: Any) -> None:
+            original(thread)
+            if not _of_a_pool(thread):
+                note(hub, hub.birth(sys._getframe(1)), ("thread", thread.name), thread, _has_ended)
+
+        return start
+
+    def making(original: Any) -> Any:
+        def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+            original(self, *args, **kwargs)
+            note(hub, hub.birth(sys._getframe(1)), ("socket", _kind(self)), self, _is_shut)
+
+        return __init__
+
+    def closing(original: Any) -> Any:
+        def shut(self: Any) -> Any:
+            close(self)
+            return original(self)
+
+        return shut
+
+    patches.wrap(threading.Thread, "start", starting)
+    patches.wrap(socket.socket, "__init__", making)
+    patches.wrap(socket.socket, "close", closing)
+    patches.wrap(socket.socket, "detach", closing)
+
+
+def _has_ended(thread: threading.Thread) -> bool:
+    return not thread.is_alive()
+
+
+def _is_shut(sock: socket.socket) -> bool:
+    return sock.fileno() == -1
+
+
+def _kind(sock: socket.socket) -> str:
+    return f"{sock.family.name}, {sock.type.name}"
+
+
+def _of_a_pool(thread: threading.Thread) -> bool:
+    target = getattr(thread, "_target", None)
+    home = type(thread).__module__ if target is None else getattr(target, "__module__", "")
+    return str(home).startswith(_POOLS) or type(thread).__module__.startswith(_POOLS)

@@ -1,0 +1,52 @@
+"""What the thread pools of a test had to do, as facts. Knows no pool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .._core.units import show
+
+if TYPE_CHECKING:
+    from .._core.findings import Location
+
+_SHOWN = 3  # requests that a report names
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """One wait for a thread, from `since` to `until` on the loop's own clock."""
+
+    activity: str
+    since: float
+    until: float
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """What one pool had to do: its `size`, the most threads in use and the most calls waiting.
+
+    `queued` counts the calls that found no thread free, by request in `waiters`, `where`
+    is a function that one of them was to run; `longest_wait` is in seconds on the clock in force.
+    """
+
+    name: str
+    size: float
+    calls: int = 0
+    peak: int = 0
+    queued: int = 0
+    longest_queue: int = 0
+    longest_wait: float = 0.0
+    waiters: dict[str, int] = field(default_factory=dict)
+    waits: tuple[Wait, ...] = ()
+    where: Location | None = None
+
+    def __str__(self) -> str:
+        text = f"{self.name}: {self.peak} of {self.size:g} threads in use at most"
+        if not self.queued:
+            return f"{text}, nobody waited"
+        most = sorted(self.waiters.items(), key=lambda one: -one[1])
+        who = ", ".join(f"{name or 'no request'} x {n}" for name, n in most[:_SHOWN])
+        if len(most) > _SHOWN:
+            who += f" and {len(most) - _SHOWN} more"
+        return f"{text}, {self.queued} calls waited, up to {show(self.longest_wait)} ({who})"

@@ -1,0 +1,1 @@
+"""Records and helpers that every package uses; nothing here imports another package."""

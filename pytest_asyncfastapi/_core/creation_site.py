@@ -1,0 +1,174 @@
+"""Who made this task, thread, client or generator: one frame, and the activity it was in.
+
+A whole stack at each `create_task` would cost nine times the call, one frame
+half of it. Rooms that name a place ask here; who records is the concurrency
+package. Knows neither pytest nor why anybody asks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from contextvars import ContextVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .activity import ACTIVITY
+from .frames import is_installed, is_stdlib
+
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+
+    from .findings import Location
+    from .frames import UserCode
+
+_OURS = str(Path(__file__).parent.parent) + os.sep
+# Ours too, and between whoever creates a task and the call that does it.
+_HERE = Path(__file__).parent.parent
+_LISTENERS = (
+    str(_HERE / "_concurrency") + os.sep,
+    str(_HERE / "_explore" / "unfinished_work.py"),
+)
+# What stands between whoever creates a task or opens a thing, and the call that does it.
+_PLUMBING = ("asyncio", "anyio", "trio", "uvloop", "httpx", "httpx2", "httpcore", "httpcore2")
+_STEPS = frozenset({"_run_once", "run_forever", "unrolled_run"})
+_LOOPS = (os.path.join("asyncio", "base_events.py"), os.path.join("trio", "_core", "_run.py"))
+_ATTRIBUTE = "_asyncfastapi_birth"
+_DEEPEST = 60  # frames that are looked at
+_LONGEST = 12  # generations that are remembered
+# Trio's tasks take no attributes, but own their context.
+_BIRTH: ContextVar[Birth | None] = ContextVar("asyncfastapi_birth", default=None)
+
+
+class Birth:
+    """The user's line that made something, and in what.
+
+    `direct` says that the line made it itself and not some library below it;
+    `code` is None where no line of the user's was on the stack. What a task of the
+    user's makes has the task's `owner`: a server of a wider fixture goes on in each
+    test. Lean, since there is one for each task.
+    """
+
+    __slots__ = ("activity", "code", "direct", "generation", "line", "module", "owner", "parent")
+    generation: int
+    parent: Birth | None
+
+    def __init__(
+        self, code: CodeType | None, line: int, module: str, direct: bool, owner: object
+    ) -> None:
+        self.code = code
+        self.line = line
+        self.module = module
+        self.direct = direct
+        self.activity = ACTIVITY.get()
+        parent = current_birth()
+        maker: Birth | None = parent
+        while maker is not None and maker.code is None:
+            maker = maker.parent  # a runner's, or some library's
+        self.owner: object = owner if maker is None or owner is None else maker.owner
+        generation: int = 0 if parent is None else parent.generation + 1
+        self.parent = None if generation > _LONGEST else parent
+        self.generation = 0 if generation > _LONGEST else generation
+
+    def where(self, user: UserCode) -> Location | None:
+        """The line, as people are shown it."""
+        return None if self.code is None else user.location(self.code, self.line)
+
+    def told(self, user: UserCode) -> str:
+        """`at app.py:31, in checkout (GET /x)`; who made that task, on the lines below it."""
+        lines: list[str] = []
+        birth: Birth | None = self
+        while birth is not None:
+            where = birth.where(user)
+            if where is not None:
+                inside = f" ({birth.activity})" if birth.activity else ""
+                lines.append(f"at {where}, in {where.function}{inside}")
+            birth = birth.parent
+        return "\nfrom a task created ".join(lines)
+
+    def __repr__(self) -> str:
+        name = self.code.co_qualname if self.code is not None else "?"
+        return f"<Birth in {name}:{self.line} ({self.activity or 'no activity'})>"
+
+
+def birth_at(frame: FrameType | None, user: UserCode, owner: object) -> Birth | None:
+    """The birth of what the code at `frame` makes; None for what is this plugin's own."""
+    direct: bool | None = None
+    kinds = user.kinds
+    for _ in range(_DEEPEST):
+        if frame is None:
+            break
+        # The module is asked first: `f_code` is an audit event, and most frames are libraries'.
+        filename = frame.f_globals.get("__file__") or frame.f_code.co_filename
+        kind = kinds.get(filename) or _kind(filename, user)
+        if kind == "user" and user.owns_frame(frame):
+            code, module = frame.f_code, str(frame.f_globals.get("__name__") or "")
+            return Birth(code, frame.f_lineno or 0, module, direct is not False, owner)
+        if kind == "ours":
+            if direct is None:
+                return None
+            break
+        if kind == "loop" and frame.f_code.co_name in _STEPS:
+            break
+        if direct is None and kind == "library":
+            direct = False
+        frame = frame.f_back
+    return Birth(None, 0, "", False, owner)
+
+
+def _kind(filename: str, user: UserCode) -> str:
+    """Whose file this is: `user`, `ours`, `loop`, `plumbing` (see below) or `library`."""
+    if user.owns(filename):
+        found = "user"
+    elif filename.startswith(_OURS) and not filename.startswith(_LISTENERS):
+        found = "ours"
+    elif filename.endswith(_LOOPS):
+        found = "loop"
+    else:
+        found = "plumbing" if is_plumbing(filename, user) else "library"
+    user.kinds[filename] = found
+    return found
+
+
+def is_plumbing(filename: str, user: UserCode) -> bool:
+    """Is this a library through which people create tasks and open things?"""
+    known = user.plumbing.get(filename)
+    if known is None:
+        parts = filename.split(os.sep)
+        known = user.plumbing[filename] = filename.startswith(_LISTENERS) or (
+            is_stdlib(filename) or (is_installed(filename) and any(p in parts for p in _PLUMBING))
+        )
+    return known
+
+
+def remember(task: Any, birth: Birth | None) -> None:
+    """Note the birth of a task (asyncio's take attributes, trio's have a context)."""
+    if birth is None:
+        return
+    if isinstance(task, asyncio.Future):
+        setattr(task, _ATTRIBUTE, birth)
+    elif (context := getattr(task, "context", None)) is not None:
+        context.run(_BIRTH.set, birth)
+
+
+def birth_of(task: Any) -> Birth | None:
+    """The birth of a task of either library, if somebody watched it."""
+    found: Birth | None = getattr(task, _ATTRIBUTE, None)
+    if found is None and not isinstance(task, asyncio.Future):
+        context = getattr(task, "context", None)
+        found = None if context is None else context.get(_BIRTH)
+    return found
+
+
+def birth_of_step(handle: Any) -> Birth | None:
+    """The birth of the task that a handle of asyncio's (or trio's task itself) steps."""
+    task = getattr(getattr(handle, "_callback", None), "__self__", handle)
+    return None if task is None else birth_of(task)
+
+
+def current_birth() -> Birth | None:
+    """The birth of the running task."""
+    if asyncio._get_running_loop() is not None:
+        return getattr(asyncio.current_task(), _ATTRIBUTE, None)
+    return _BIRTH.get() if "trio" in sys.modules else None

@@ -1,0 +1,144 @@
+"""Run a coroutine beside the caller, on asyncio or trio, holding no scope open.
+
+A task group held across a `yield` ties the client to one task and wraps errors
+in groups; a plain Task (asyncio) and a system task (trio) do neither. Whoever
+spawns one must reap it. On asyncio from Python 3.12 on the task starts eagerly:
+an app that never suspends is done before `spawn` returns, except on a loop whose
+schedule is explored, where requests must be able to overtake each other from their
+first step.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+import anyio
+import anyio.lowlevel
+
+from . import force_terminate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from contextvars import Context
+
+
+# Set on a loop by who explores its schedules: tasks of ours begin like any other.
+NOT_EAGER = "_asyncfastapi_not_eager"
+
+
+class Spawned(Protocol):
+    """A coroutine that runs on its own; it must catch what it raises."""
+
+    def cancel(self) -> object:
+        """Ask it to stop, at its next suspension."""
+
+
+class Signal:
+    """Wakes everyone who waits at this moment; costs nothing while nobody does.
+
+    `event` is None while nobody does: a hot path may ask before it calls `fire()`.
+    """
+
+    __slots__ = ("event",)
+
+    def __init__(self) -> None:
+        self.event: anyio.Event | None = None
+
+    def fire(self) -> None:
+        """Wake all who wait now. Later waiters wait for the next one."""
+        event, self.event = self.event, None
+        if event is not None:
+            event.set()
+
+    async def wait(self) -> None:
+        """Wait for the next `fire()`."""
+        if self.event is None:
+            self.event = anyio.Event()
+        await self.event.wait()
+
+
+class _TrioTask:
+    __slots__ = ("_scope", "_task")
+
+    def __init__(self, coroutine: Coroutine[Any, Any, None], context: Context, name: str) -> None:
+        import trio
+
+        scope = self._scope = trio.CancelScope()
+
+        async def run() -> None:
+            try:
+                with scope:
+                    await coroutine
+            except* force_terminate.Ended:
+                pass
+
+        self._task = trio.lowlevel.spawn_system_task(run, name=name, context=context)
+
+    def cancel(self) -> None:
+        self._scope.cancel()
+
+
+async def end_by_force(task: Any) -> bool:
+    """End what was cancelled in vain, with what it has started; False if even that is in vain."""
+    return await force_terminate.end_by_force(task._task if isinstance(task, _TrioTask) else task)
+
+
+def current_task() -> Any:
+    """The task, of either library, that the caller is in."""
+    if asyncio._get_running_loop() is not None:
+        return asyncio.current_task()
+    import trio
+
+    return trio.lowlevel.current_task()
+
+
+def spawn(
+    coroutine: Coroutine[Any, Any, None], context: Context, name: str, *, at_once: bool = True
+) -> tuple[Spawned, Callable[[], float]]:
+    """Start `coroutine` in `context`; returns its handle and the clock in force (seconds).
+
+    `at_once`: before this returns, up to its first wait, where Python can.
+    """
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return _TrioTask(coroutine, context, name), trio.current_time
+    task: asyncio.Task[None]
+    if sys.version_info >= (3, 12):
+        eager = at_once and not hasattr(loop, NOT_EAGER)
+        task = asyncio.Task(coroutine, loop=loop, context=context, name=name, eager_start=eager)
+    else:
+        task = asyncio.Task(coroutine, loop=loop, context=context, name=name)
+    return task, loop.time
+
+
+async def step() -> None:
+    """Let everything else that is ready run once: anyio's checkpoint, without its look-ups."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        await anyio.lowlevel.checkpoint()
+    else:
+        await asyncio.sleep(0)
+
+
+def is_explored() -> bool:
+    """Are the schedules of the running loop being explored, in virtual time?"""
+    try:
+        return hasattr(asyncio.get_running_loop(), NOT_EAGER)
+    except RuntimeError:
+        return False
+
+
+def loop_identity() -> object:
+    """The loop (asyncio) or run (trio) that the caller is in."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        import trio
+
+        return trio.lowlevel.current_root_task()

@@ -1,0 +1,232 @@
+"""Which upstream call is meant: this line's call to this URL, not the k-th call of a run.
+
+Other runs make other calls before it: a token is cached, a background task calls
+too, something is tried again. Knows exchanges; neither faults nor pytest.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .._upstream.call_log import Exchange, OpenExchange, Recorder
+    from .recorded_responses import Answer
+
+# The request of the test that is being served, also in the tasks that it has created.
+CALLER: ContextVar[Answer | None] = ContextVar("asyncfastapi_caller", default=None)
+
+# Parts of a path that are made anew in each run: a UUID, a digest, a time or a serial number.
+_MADE_ANEW = re.compile(
+    r"(?<=/)(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}|\d{9,})(?=/|$)", re.I
+)
+_WITH_DIGITS = re.compile(r"(?<=/)[^/]*\d[^/]*(?=/|$)")
+
+
+@dataclass(frozen=True, slots=True)
+class CallId:
+    """One upstream call, told from all others of its run, and the same one in another run.
+
+    `url` is without its query, and with `*` for what is made anew in each run; `line`
+    is the app's, `number` the how-many-eth of these in the run (from 1).
+    """
+
+    method: str
+    url: str
+    line: str
+    number: int
+
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What equal calls have in common: the method, the shape of the URL, the line."""
+        scheme, slashes, rest = self.url.partition("://")
+        return self.method, scheme + slashes + _WITH_DIGITS.sub("*", rest), self.line
+
+
+@dataclass(slots=True, eq=False)
+class Made:
+    """One upstream call of a run, in the order in which they were made.
+
+    `answer` is the request that was being served, where it is one of the test's; `late`
+    says that it had been answered by then: the call is background work. `struck` says
+    that the fault of the run met it.
+    """
+
+    id: CallId
+    out: OpenExchange
+    answer: Answer | None = None
+    late: bool = False
+    struck: bool = False
+
+    @property
+    def exchange(self) -> Exchange:
+        """What came of it."""
+        return self.out.frozen()
+
+    @property
+    def label(self) -> str:
+        """`"POST https://pay.example/charges"`."""
+        return f"{self.out.method} {self.out.url}"
+
+    @property
+    def host(self) -> str:
+        """The upstream: `"https://pay.example"`."""
+        return origin(str(self.out.url))
+
+    @property
+    def same(self) -> tuple[str, str]:
+        """What a second try has in common with the first."""
+        return self.out.method, plain(str(self.out.url))
+
+
+class Calls:
+    """The upstream calls of one run that a sweep may strike.
+
+    Those of the test's body, and what its requests have left running; `setup` adds those
+    before it: of fixtures, and of the app's start-up. `before` counts what is left out.
+    """
+
+    def __init__(self, recorder: Recorder, *, setup: bool = False) -> None:
+        self.all: list[Made] = []
+        self.before = 0
+        self._setup = setup
+        self._phase = "setup"
+        self._recorder = recorder
+        self._lock = threading.Lock()
+        self._taken = recorder.count
+        self._counted: Counter[tuple[str, str, str]] = Counter()
+        self._by_request: dict[int, Made] = {}
+
+    def enter(self, phase: str) -> None:
+        """The next phase begins: `body`, `after` it, or the run is `over`."""
+        self.take()
+        self._phase = phase
+
+    def of(self, request: Any) -> Made | None:
+        """The call of a request that is on its way out; None where it is none of these."""
+        self.take(request)
+        return self._by_request.get(id(request))
+
+    def take(self, request: Any = None) -> None:
+        """Look at what has been called since; the call of `request` is made right here."""
+        with self._lock:
+            new = self._recorder.calls_from(self._taken)
+            self._taken += len(new)
+            for out in new:
+                self._look_at(out, CALLER.get() if out.request is request else None)
+
+    def _look_at(self, out: OpenExchange, caller: Answer | None) -> None:
+        if self._phase == "setup" and not self._setup:
+            self.before += 1
+        elif self._phase in ("setup", "body") or (self._phase == "after" and caller):
+            self._add(out, caller)
+
+    def _add(self, out: OpenExchange, caller: Answer | None) -> None:
+        line = "" if out.where is None else f"{out.where.path}:{out.where.line}"
+        key = (out.method, _MADE_ANEW.sub("*", plain(str(out.url))), line)
+        self._counted[key] += 1
+        late = caller is not None and caller.is_whole
+        made = Made(CallId(*key, self._counted[key]), out, caller, late)
+        self.all.append(made)
+        self._by_request[id(out.request)] = made
+
+
+_GOES_ON = {
+    "": "",
+    "url": ", and from then on",
+    "host": ", and from then on its host",
+    "equal": ", and all equal ones",
+}
+
+
+class Target:
+    """Which calls of a run get the fault: one, and those after it that `reach` names.
+
+    `reach` is `""`, `"url"`, `"host"`, or `"equal"` for all calls of the same kind.
+    """
+
+    def __init__(self, calls: Calls, id: CallId | None, reach: str = "") -> None:
+        self._calls = calls
+        self._id = id
+        self._reach = reach
+        self._since: Made | None = None
+
+    def match(self, request: Any) -> bool:
+        """Is this request to be struck?"""
+        made = self._calls.of(request)
+        if made is None or self._id is None:
+            return False
+        if made.id == self._id:
+            self._since = made
+        made.struck = made is self._since or self._is_beside(made)
+        return made.struck
+
+    def _is_beside(self, made: Made) -> bool:
+        if self._since is None or not self._reach:
+            return False
+        if self._reach == "equal":
+            return made.id.kind == self._since.id.kind
+        if self._reach == "host":
+            return made.host == self._since.host
+        return plain(str(made.out.url)) == plain(str(self._since.out.url))
+
+    def __repr__(self) -> str:
+        if self._id is None:
+            return "no call"
+        return f"{self._id.method} {self._id.url}{_GOES_ON[self._reach]}"
+
+
+def plain(url: str) -> str:
+    """A URL without its query."""
+    return url.partition("?")[0]
+
+
+def origin(url: str) -> str:
+    """Scheme and host of a URL."""
+    scheme, slashes, rest = url.partition("://")
+    return f"{scheme}{slashes}{rest.partition('/')[0].partition('?')[0]}"
+
+
+def alike(answer: Answer, first: Answer, second: Answer | None) -> bool:
+    """Is it the answer of the clean run, apart from what differs between two clean runs?"""
+    if (answer.status, answer.complete) != (first.status, first.complete):
+        return False
+    if answer.body == first.body:
+        return True
+    if second is None or second.body == first.body:
+        return False
+    try:
+        bodies = [json.loads(one.body) for one in (answer, first, second)]
+    except ValueError:
+        return True  # it is never the same: its status is all that can be compared
+    return _alike(*bodies)
+
+
+def _alike(value: Any, first: Any, second: Any) -> bool:
+    """Where two clean runs agree, does the third?"""
+    if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
+        return (
+            isinstance(value, dict)
+            and value.keys() == first.keys()
+            and all(_alike(value[key], first[key], second[key]) for key in first)
+        )
+    if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
+        return (
+            isinstance(value, list)
+            and len(value) == len(first)
+            and all(map(_alike, value, first, second))
+        )
+    return bool(first != second or value == first)
+
+
+def only_in(ones: Sequence[Made], others: Sequence[Made]) -> list[Made]:
+    """The calls of one run that another has not made."""
+    known = {made.id for made in others}
+    return [made for made in ones if made.id not in known]

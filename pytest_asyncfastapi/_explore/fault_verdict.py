@@ -1,0 +1,277 @@
+"""What a faulted run came to: the endpoint's answer, judged.
+
+"500 is a bug" is not enough. An exception, one after the response has started, a
+status that nobody declared, the caller blamed, a side effect left, a failure cached,
+no timeout: each is told apart. A 200 although the call failed (a *masked* fault) may
+be right, and is listed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from . import injected_faults, problems, unsafe_retries
+from .call_identity import alike
+from .marker_arguments import GATEWAY, SHAPES
+from .model import Result
+from .openapi_statuses import declares
+from .problems import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .call_identity import Made
+    from .fault_sweep import FaultPoint
+    from .model import Run
+    from .recorded_responses import Answer
+
+# The strongest first. What no route answers makes all else of the run doubtful.
+_STRENGTH = (
+    *("unrouted", "not-served", "hung", "no timeout", "start-up aborted", "unhandled"),
+    *("broken body", "stuck", "side effect", "undeclared status", "caller blamed"),
+    *("cached failure", "cleanup not run", "leak"),
+)
+# An answer that is well-formed, and not the agreed one: that much is no outage.
+_UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
+_LISTED = ("unsafe retry", "lost background task", "unexpected data", "masked")
+# Raised by the plugin for what has a finding of its own.
+_TOLD = ("NoTimeoutSet", "UnroutedCall")
+_SHOWN = 60  # characters of a body
+
+
+def judge(point: FaultPoint, run: Run, clean: Run) -> Result:
+    """The result of one point."""
+    struck = _struck(run)
+    if struck is None:
+        detail = "the call was not made in this run"
+        return _result(point, run, [Problem("not reached", detail)], place=False)
+    found = sorted(_problems(point, run, clean), key=_rank)
+    if found and found[0].verdict not in _LISTED:
+        return _result(point, run, found, bad=True)
+    if not found and (masked := _masked(point, run, clean)):
+        return _result(
+            point, run, [Problem("masked", masked)], bad=point.sweep.asked.masked == "fail"
+        )
+    return _result(point, run, found)
+
+
+def _rank(problem: Problem) -> tuple[bool, int]:
+    verdict = problem.verdict
+    place = _STRENGTH.index(verdict) if verdict in _STRENGTH else len(_STRENGTH)
+    return verdict in _LISTED, place
+
+
+def _problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
+    """Everything wrong with the run."""
+    for problem in _all_problems(point, run, clean):
+        if point.fault in SHAPES and problem.verdict in _UNEXPECTED:
+            yield Problem("unexpected data", problem.detail, problem.where, _CHECKED)
+        else:
+            yield problem
+
+
+_CHECKED = "check what has come (a pydantic model, say), and answer 502 where it is not as agreed"
+
+
+def _all_problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
+    asked = point.sweep.asked
+    probe: Any = run.state.probe
+    yield from problems.of_findings(run, clean)
+    yield from _waited(point, run)
+    for answer in probe.answers.all:
+        if _is_late(answer):
+            yield _lost(answer, run)
+        elif type(answer.error).__name__ in _TOLD and run.new_findings(clean):
+            continue
+        elif (problem := problems.raised(answer, run)) is not None:
+            yield problem
+    if "setup" in run.errors and not probe.answers.all:
+        yield _aborted(run.errors["setup"], run)
+    yield from problems.of_the_end(run, clean)
+    yield from problems.of_generators(run, clean)
+    yield from problems.of_tasks(run, clean)
+    for answer, first in _beside(run, clean):
+        if answer.error is None and (problem := _status(answer, first, asked.statuses)):
+            yield problem
+    yield from _cached(run, clean)
+    if (made := _struck(run)) is not None:
+        yield from unsafe_retries.unsafe(
+            point.fault, made, probe.calls.all, clean.state.probe.calls.all
+        )
+    yield from problems.of_teardown(run, clean)
+    if asked.assertions:
+        yield from problems.of_assertions(run)
+
+
+def _is_late(answer: Answer) -> bool:
+    """Did it fail after its answer? A 5xx is what a framework answers *for* an exception."""
+    return answer.error is not None and answer.is_whole and answer.status < 500
+
+
+def _lost(answer: Answer, run: Run) -> Problem:
+    """The caller has its answer; what was to be done afterwards is not done."""
+    error = answer.error
+    assert error is not None
+    return Problem(
+        "lost background task",
+        f"after {answer.label} had been answered {answer.status}: {problems.told(error)}",
+        problems.place(error, run, answer.trace),
+        problems.KEEP,
+    )
+
+
+def _beside(run: Run, clean: Run) -> Iterator[tuple[Answer, Answer | None]]:
+    """Each answer with that of the clean run; a test that fails half-way has fewer."""
+    for place, answer in enumerate(run.state.probe.answers.all):
+        first = _at(clean, place)
+        yield answer, first if first is not None and first.label == answer.label else None
+
+
+def _at(run: Run | None, place: int) -> Answer | None:
+    answers = run.state.probe.answers.all if run is not None and run.state is not None else ()
+    return answers[place] if place < len(answers) else None
+
+
+def _status(answer: Answer, first: Answer | None, statuses: tuple[int, ...]) -> Problem | None:
+    status = answer.status
+    if not answer.is_http or (first is not None and status == first.status):
+        return None
+    if status in statuses:
+        return None
+    if 400 <= status < 500:
+        return Problem(
+            "caller blamed",
+            f"{answer.label} answered {status}, which says that the caller was wrong",
+            remedy="answer 502, 503 or 504; if this status is meant, name it: statuses=[...]",
+        )
+    if declares(answer.scope, status):
+        return None
+    return Problem(
+        "undeclared status",
+        f"{answer.label} answered {status}, which it does not declare",
+        remedy=f"answer one of {', '.join(map(str, GATEWAY))}, declare it in `responses=`, or "
+        "name it: statuses=[...]",
+    )
+
+
+def _waited(point: FaultPoint, run: Run) -> Iterator[Problem]:
+    """Did the app wait for all of a slow answer, without a timeout of its own?"""
+    made, slow = _struck(run), point.sweep.asked.slow
+    if point.fault != "slow" or made is None or injected_faults.own_timeout(made) is not None:
+        return
+    call = made.exchange
+    if not call.error and call.duration is not None and call.duration >= slow:
+        yield Problem(
+            "no timeout",
+            f"the app waited {slow:g} s for {call.method} {call.url}",
+            call.where,
+            "give the call a timeout (httpx's default is 5 s a read), or asyncio.timeout() "
+            "around it",
+        )
+
+
+def _aborted(error: BaseException, run: Run) -> Problem:
+    return Problem(
+        "start-up aborted",
+        f"the app (or a fixture) does not start: {problems.told(error)}",
+        problems.place(error, run),
+        "start without it and try again later, or retry the call",
+    )
+
+
+def _cached(run: Run, clean: Run) -> Iterator[Problem]:
+    """Is a failure still served after the upstream has recovered?
+
+    Compared with the same request after a clean run, which must be answered as before.
+    """
+    usual = problems.afterwards(clean)
+    for place, again in run.state.probe.afterwards.items():
+        first, second, after = _at(clean, place), _at(clean.control, place), usual.get(place)
+        if first is None or second is None or after is None or not again.status:
+            continue
+        if not alike(after, first, second) or alike(again, first, second):
+            continue
+        if again.same_as(run.state.probe.answers.all[place]):
+            yield Problem(
+                "cached failure",
+                f"{again.label} still answers {again.status} as it did when the call failed, "
+                "a minute after the upstream has recovered",
+                remedy="do not keep what a failed call came to, or only for seconds",
+            )
+
+
+def _masked(point: FaultPoint, run: Run, clean: Run) -> str:
+    """Did the caller get a success although the call failed, and nobody tried it again?"""
+    made = _struck(run)
+    if made is None or made.late or point.fault in SHAPES:
+        return ""
+    struck = made.exchange
+    if (point.fault == "slow" and not struck.error) or point.fault == "no_body":
+        return ""
+    calls: list[Made] = run.state.probe.calls.all
+    for later in calls[calls.index(made) + 1 :]:
+        if later.same == made.same and not later.struck:
+            came = later.exchange
+            if not came.error and (came.status or 500) < 400:
+                return ""  # tried again, with success
+    for place, (answer, first) in enumerate(_beside(run, clean)):
+        mine = answer is made.answer if made.answer else struck.activity in ("", answer.label)
+        if not mine or not 200 <= answer.status < 400:
+            continue
+        if first is not None and alike(answer, first, _at(clean.control, place)):
+            return f"{answer.label} answered {answer.status} as if nothing had happened"
+        shown = answer.body[:_SHOWN].decode(errors="replace").strip()
+        more = "..." if len(answer.body) > _SHOWN else ""
+        return f"{answer.label} answered {answer.status} with other content: {shown}{more}"
+    return ""
+
+
+def _struck(run: Run) -> Made | None:
+    calls = run.state.probe.calls.all if run.state is not None else ()
+    return next((made for made in calls if made.struck), None)
+
+
+def _answered(run: Run, made: Made | None) -> str:
+    """What the caller of the struck call got: `"502"`, or `"raised"` where nothing came."""
+    answers: list[Answer] = run.state.probe.answers.all
+    if made is not None and made.answer is not None and made.answer in answers:
+        answers = [made.answer]
+    for answer in answers:
+        if answer.error is not None and not _is_late(answer):
+            return "raised"
+    return str(answers[0].status or "none") if answers else "none"
+
+
+def _result(
+    point: FaultPoint, run: Run, found: list[Problem], *, bad: bool = False, place: bool = True
+) -> Result:
+    """The result: the first of what was found is its verdict, the others are kept beside."""
+    made = _struck(run)
+    worst = found[0] if found else Problem("ok", "")
+    where = worst.where
+    if where is None and found and place:
+        where = (made or point.made).out.where
+    at = f"{where.path}:{where.line}" if where is not None else ""
+    data: dict[str, Any] = {"call": (made or point.made).label}
+    if worst.remedy:
+        data["remedy"] = worst.remedy
+    if where is not None:
+        data["where"] = [where.path, where.line, where.function, where.source]
+    if found:
+        data["activity"] = (made or point.made).out.activity
+    same = dict.fromkeys(each.detail for each in found if each.verdict == worst.verdict)
+    others = {each.verdict: each.detail for each in reversed(found[1:])}
+    others.pop(worst.verdict, None)
+    if others:
+        data["also"] = dict(reversed(others.items()))
+    return Result(
+        point.token,
+        worst.verdict,
+        bad,
+        _answered(run, made),
+        "; ".join(same),
+        f"{worst.verdict}/{at or point.number}",
+        point.row,
+        point.fault,
+        data,
+    )

@@ -1,0 +1,144 @@
+"""Which locks, semaphores and pooled things the app has taken in a run and not given back.
+
+Hears `acquire` and `release` of asyncio's classes (and anyio's semaphore on asyncio), and
+what is taken from an `asyncio.Queue` and put back, while a probe listens. The locks of
+anyio and trio are known to nobody but themselves: the request that is sent once more
+finds those.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .._core.findings import Location
+    from .._core.frames import UserCode
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What is still held: its class, and the user's line that took it."""
+
+    what: str
+    where: Location
+
+
+@dataclass(slots=True, eq=False)
+class _Shelf:
+    """A queue: how full it was at first, and what is out, each with the line that took it."""
+
+    queue: Any
+    full: int
+    out: list[tuple[Any, Location | None]] = field(default_factory=list)
+
+
+class HeldLocks:
+    """Listens between `start()` and `stop()`; `held()` is what was taken and not given back.
+
+    A queue is a pool where what was taken is put back: `returned` are the lines of which
+    that is true, `missing()` is what left a queue emptier than it was.
+    """
+
+    def __init__(self, user_code: UserCode) -> None:
+        self._user_code = user_code
+        self._taken: dict[int, list[tuple[Any, Location]]] = {}
+        self._shelves: dict[int, _Shelf] = {}
+        self._undo: list[tuple[Any, str, Any]] = []
+        self.returned: set[Location] = set()
+
+    def start(self) -> None:
+        """Begin to listen."""
+        for kind in _locks():
+            self._replace(kind, "acquire", self._acquiring)
+            self._replace(kind, "release", self._releasing)
+        self._replace(asyncio.Queue, "get_nowait", self._getting)
+        self._replace(asyncio.Queue, "put_nowait", self._putting)
+
+    def stop(self) -> None:
+        """Put back what was there."""
+        while self._undo:
+            kind, name, original = self._undo.pop()
+            setattr(kind, name, original)
+
+    def _replace(self, kind: Any, name: str, make: Callable[[Any], Any]) -> None:
+        original = kind.__dict__[name]
+        self._undo.append((kind, name, original))
+        setattr(kind, name, make(original))
+
+    def _acquiring(self, original: Any) -> Any:
+        async def acquire(lock: Any) -> Any:
+            where = self._user_code.where(sys._getframe(1))
+            got = await original(lock)
+            if where is not None:
+                self._taken.setdefault(id(lock), []).append((lock, where))
+            return got
+
+        return acquire
+
+    def _releasing(self, original: Any) -> Any:
+        def release(lock: Any) -> None:
+            original(lock)
+            taken = self._taken.get(id(lock))
+            if taken:
+                taken.pop(0)
+
+        return release
+
+    def _getting(self, original: Any) -> Any:
+        # `get()` ends with this, too.
+        def get_nowait(queue: Any) -> Any:
+            shelf = self._shelf(queue)
+            item = original(queue)
+            shelf.out.append((item, self._user_code.where(sys._getframe(1))))
+            return item
+
+        return get_nowait
+
+    def _putting(self, original: Any) -> Any:
+        def put_nowait(queue: Any, item: Any) -> None:
+            shelf = self._shelf(queue)
+            original(queue, item)
+            back = next((out for out in shelf.out if out[0] is item), None)
+            if back is not None and back[1] is not None:
+                self.returned.add(back[1])
+            if shelf.out:
+                shelf.out.remove(back or shelf.out[0])  # one that was made anew, in its place
+
+        return put_nowait
+
+    def _shelf(self, queue: Any) -> _Shelf:
+        return self._shelves.setdefault(id(queue), _Shelf(queue, queue.qsize()))
+
+    def held(self) -> list[Held]:
+        """What is still held."""
+        return [
+            Held(type(lock).__name__, where)
+            for taken in self._taken.values()
+            for lock, where in taken
+        ]
+
+    def missing(self) -> list[Held]:
+        """What is out of a queue that had more at first."""
+        return [
+            Held(type(shelf.queue).__name__, where)
+            for shelf in self._shelves.values()
+            if shelf.queue.qsize() < shelf.full
+            for _, where in shelf.out
+            if where is not None
+        ]
+
+    def __repr__(self) -> str:
+        return f"<HeldLocks: {len(self.held())} held, {len(self.missing())} missing>"
+
+
+def _locks() -> Iterator[Any]:
+    """The classes that are heard."""
+    yield from (asyncio.Lock, asyncio.Semaphore)
+    backend: Any = sys.modules.get("anyio._backends._asyncio")
+    if hasattr(backend, "Semaphore"):
+        yield backend.Semaphore

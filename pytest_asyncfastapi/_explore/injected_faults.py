@@ -1,0 +1,111 @@
+"""The faults of a sweep, made for the call that they strike.
+
+Which of them a call may meet, and what stands in their answers, depends on what the
+clean run has got: JSON, HTML, nothing. Knows exchanges and the words of faults.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from .marker_arguments import FAULTS, SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .call_identity import Made
+
+# What a server cannot do to a request that has arrived on a connection.
+_NOT_SERVED = ("refused", "connect_timeout")
+_UNKNOWN = 1e8  # a served call has no budget that could be seen; in its place stands a huge one
+_TITLES = {500: "Internal Server Error", 503: "Service Unavailable", 429: "Too Many Requests"}
+
+
+def faults(names: Sequence[str], made: Made) -> list[str]:
+    """Those of `names` that this call may meet."""
+    return [name for name in names if _fits(name, made) and name not in left_out(names, made)]
+
+
+def left_out(names: Sequence[str], made: Made) -> list[str]:
+    """Those that cannot be played where the call is served on a real socket."""
+    return [name for name in names if name in _NOT_SERVED and is_served(made)]
+
+
+def is_served(made: Made | None) -> bool:
+    """Has it come in on a socket that the test serves?"""
+    return made is not None and made.out.library == "served"
+
+
+def _fits(name: str, made: Made) -> bool:
+    """Another body is a fault only where there was one of this kind, and a different one."""
+    if name in SHAPES:
+        return _is_json(made) and _parsed(made) != json.loads(SHAPES[name])
+    if name == "no_body":
+        return bool(_body(made))
+    return name != "503_html" or _is_json(made)
+
+
+def effect(name: str, made: Made | None, slow: float) -> Any:
+    """What the fault of this name does to the call."""
+    from .._faults import values
+    from .._faults.grammar import parse
+
+    if name in SHAPES:
+        return _answer(200, json.loads(SHAPES[name]))
+    if name == "no_body":
+        return _answer(200)
+    if name == "503_html":
+        return _answer(503, html=_page(503))
+    found = parse(f"*: {FAULTS[name].format(slow=slow)}").effect
+    if not name.isdigit() or made is None:
+        return found
+    status = int(name)
+    if _is_json(made):
+        problem = {"type": "about:blank", "title": _TITLES[status], "status": status}
+        body, headers = values.answer(problem, None, {"Content-Type": "application/problem+json"})
+    else:
+        body, headers = values.answer(values.NOTHING, _page(status), None)
+    return replace(found, body=body, headers=headers)
+
+
+def _answer(status: int, value: Any = ..., html: str | None = None) -> Any:
+    from .._faults import Effect, values
+
+    body, headers = values.answer(values.NOTHING if value is ... else value, html, None)
+    return Effect(ending="status", status=status, body=body, headers=headers)
+
+
+def own_timeout(made: Made | None) -> float | None:
+    """The read timeout (s) that the app has given to this call itself."""
+    if made is None:
+        return None
+    limit = getattr(made.out.request, "extensions", {}).get("timeout", {}).get("read")
+    return limit if limit is not None and limit < _UNKNOWN else None
+
+
+def _page(status: int) -> str:
+    title = f"{status} {_TITLES[status]}"
+    return f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
+
+
+def _is_json(made: Made) -> bool:
+    headers = getattr(made.out.response, "headers", {})
+    return "json" in headers.get("content-type", "")
+
+
+def _body(made: Made) -> bytes:
+    response = made.out.response
+    stream = getattr(response, "stream", None)
+    for content in (getattr(response, "_content", None), getattr(stream, "_stream", None)):
+        if isinstance(content, bytes):
+            return content
+    return b"?" if getattr(response, "headers", {}).get("content-length", "0") != "0" else b""
+
+
+def _parsed(made: Made) -> Any:
+    try:
+        return json.loads(_body(made))
+    except ValueError:
+        return ...

@@ -1,0 +1,278 @@
+"""The engine of a sweep inside one test: a scenario again and again, in the same fixtures.
+
+The clean run records; then there is one run for each point, judged as those of the
+markers are. What the test lends (its client, its faults, its words) comes by `TEST`;
+must not know pytest.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from .._core.base_error import AsyncFastAPIError
+from .._core.current_test import TEST
+from .._core.findings import Finding
+from .._core.real_time import perf_counter
+from .._core.signatures import signature
+from .._core.tasks import is_explored
+from .marker_arguments import HAPPENED, function
+from .model import Explored, Run, judged
+from .schedules.run import InvariantBroken, Stuck
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from .model import Exploration, Point, Result
+
+# After these, what comes next meets what this run has left.
+_IN_THE_WAY = ("hung", "stuck", "lock held")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SweepReport:
+    """What a sweep inside a test came to; as text: the matrix and the findings.
+
+    `points` are its runs, each with `token` (for `replay=`), `verdict` (`"ok"`,
+    `"unhandled"`, `"masked"`), `bad`, `answer` (what the caller got: `"502"`), `detail`.
+    `findings` says what is to change, one for each thing that is wrong at one place;
+    those that are only listed have the severity `"warning"`.
+    """
+
+    points: tuple[Result, ...]
+    findings: tuple[Finding, ...] = ()
+    text: str = ""
+
+    @property
+    def bad(self) -> tuple[Result, ...]:
+        """The points at which something is wrong."""
+        return tuple(point for point in self.points if point.bad)
+
+    def assert_none(self) -> None:
+        """Raise `SweepFailure` if anything is wrong."""
+        __tracebackhide__ = True
+        if self.bad or any(finding.severity == "error" for finding in self.findings):
+            raise SweepFailure(self)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class SweepFailure(AsyncFastAPIError, AssertionError):
+    """The scenario does not stand the sweep; `report` is all that was seen, the text too."""
+
+    def __init__(self, report: SweepReport) -> None:
+        super().__init__(report.text)
+        self.report = report
+
+
+class Within:
+    """Explores `scenario` inside the body of the running test; `name` is what the user called.
+
+    With `setup` what `reset` sends and calls is part of each run.
+    Raises `RuntimeError` where there is no test to explore in.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        scenario: Callable[[], Awaitable[Any]],
+        reset: Callable[[], Any] | None,
+        *,
+        setup: bool = False,
+    ) -> None:
+        function(scenario, "scenario", "point")
+        if reset is not None:
+            function(reset, "reset", "point")
+        self._name = name
+        self._scenario = scenario
+        self._reset = reset
+        self._setup = setup
+        self._test = TEST.get()
+        if sentence := self._why_not():
+            raise RuntimeError(f"{name}() {sentence}")
+        self.test: str = self._test.test
+
+    def _why_not(self) -> str:
+        if self._test is None:
+            return "runs inside an async test: what it watches and strikes is the test's own"
+        if self._test.lending.client is None:
+            return (
+                "watches the requests of `asgi_client`, and this test does not use it. "
+                "Fix: add it to the arguments of the test."
+            )
+        if self._test.lending.busy or (is_explored() and self._test.probe is None):
+            return "is called by a scenario that is being explored: only one at a time can be"
+        return ""
+
+    def holds(self, invariant: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        """The invariant as a sweep asks it: it gets the fixtures that it names, False is broken."""
+        if invariant is None:
+            return None
+        function(invariant, "invariant", "point")
+        fixtures = self._test.item.funcargs
+        parameters = signature(invariant).parameters.values()
+        needed = [one.name for one in parameters if one.default is one.empty]
+        for name in needed:
+            if name not in fixtures and name not in HAPPENED:
+                raise ValueError(
+                    f"the invariant asks for the fixture {name!r}, which this test does not "
+                    "have; add it to the test, or write an invariant without arguments"
+                )
+
+        async def holds() -> None:
+            probe = self._test.probe
+            known = {**probe.happened(), **fixtures}
+            result = invariant(**{name: known[name] for name in needed})
+            if inspect.isawaitable(result):
+                result = await result
+            if result is False:
+                name = getattr(invariant, "__name__", "the invariant")
+                raise InvariantBroken(f"{name}() is False")
+
+        return holds
+
+    async def explore(self, exploration: Exploration, replay: str) -> SweepReport:
+        """Run all points, or the one of the token `replay`."""
+        __tracebackhide__ = True
+        if self._test.probe is not None:  # the test is swept itself: one run of many
+            self._test.lending.postponed = True
+            await self._called()
+            return SweepReport((), (), f"{self._name}: the test itself is being explored")
+        budget = self._test.settings.sweep_budget
+        explored = Explored(exploration.kind, self.test, call=self._call(), budget=budget)
+        lending, began = self._test.lending, perf_counter()
+        lending.busy = True
+        lending.explored.append(explored)
+        try:
+            clean = await self._clean(exploration)
+            explored.about = exploration.about(clean)
+            further: list[Point] = []
+            for point in self._points(exploration, clean, explored, replay, further):
+                if explored.is_over(perf_counter() - began):
+                    break
+                if clean.control is None and (prepare := exploration.control()) is not None:
+                    clean.control = await self._run(prepare, forget=True)
+                run = await self._run(point.prepare, forget=True)
+                explored.results.append(judged(point, run, clean))
+                further += () if replay else exploration.following(point, run)
+        finally:
+            lending.busy = False
+            explored.duration = perf_counter() - began
+        explored.findings = [*self._findings(exploration, clean, explored.results)]
+        if explored.over_budget:
+            explored.findings.append(explored.stopped_finding())
+        listed = [item for item in explored.findings if item.severity == "warning"]
+        if len(listed) == len(explored.findings):
+            lending.listed += listed  # nobody may look at the report
+        told = lending.told(explored)
+        return SweepReport(tuple(explored.results), tuple(explored.findings), told)
+
+    def _call(self) -> str:
+        """`"explore_faults()"`; the second one of a test is `"explore_faults() 2"`."""
+        calls = [one.call.partition(" ")[0] for one in self._test.lending.explored]
+        number = calls.count(f"{self._name}()") + 1
+        return f"{self._name}()" if number == 1 else f"{self._name}() {number}"
+
+    def _points(
+        self,
+        exploration: Exploration,
+        clean: Run,
+        explored: Explored,
+        replay: str,
+        further: list[Point],
+    ) -> Iterator[Point]:
+        """One at a time; `further` is filled by then with what is worth a run after it."""
+        if replay:
+            point = exploration.point(replay, clean)
+            if point is None:
+                raise ValueError(f"replay={replay!r} is not a point of this scenario")
+            points = [point]
+        else:
+            points = list(exploration.points(clean, explored.results))
+        explored.planned = len(points)
+        for number, point in enumerate(points, 1):
+            yield point
+            points[number:number] = further
+            further.clear()
+            explored.planned = len(points)
+            verdict = explored.results[-1].verdict
+            if verdict in _IN_THE_WAY and self._reset is None and number < len(points):
+                explored.stopped = (
+                    f"after {verdict!r} at {point.token} nothing is as before, so "
+                    f"{len(points) - number} of {len(points)} points were not run; "
+                    "reset= makes the app new"
+                )
+                return
+
+    def _findings(
+        self, exploration: Exploration, clean: Run, done: list[Result]
+    ) -> Iterator[Finding]:
+        for answer in clean.state.probe.answers.all:
+            if answer.is_http and answer.status >= 500:
+                yield _unwell(answer, self.test)
+        for finding in exploration.findings(clean, done):
+            tokens = finding.data.get("tokens")
+            replay = f"{self._name}(..., replay={tokens[0]!r})" if tokens else ""
+            yield replace(finding, replay=replay)
+
+    async def _clean(self, exploration: Exploration) -> Run:
+        __tracebackhide__ = True
+        run = await self._run(exploration.prepare, forget=False)
+        if run.state.deadlock:
+            raise Stuck(run.state.deadlock.strip())
+        if run.error is not None:
+            run.error.add_note(f"{self._name}(): the scenario fails by itself, without any fault")
+            raise run.error
+        return run
+
+    async def _run(self, prepare: Callable[[Any], None], *, forget: bool) -> Run:
+        """One run of the scenario, and the look at what it leaves."""
+        if not self._setup:
+            await self._make_new()
+        lent, errors, began = self._test.lending.lend(), {}, perf_counter()
+        with anyio.CancelScope() as scope, lent.run(prepare, scope.cancel, forget=forget):
+            phase = "setup"
+            try:
+                if self._setup:
+                    await self._make_new()
+                phase = "call"
+                await lent.probe.around(self._called)()
+            except BaseException as error:
+                # `pytest.fail()` is no Exception, and calls itself Failed.
+                if not (isinstance(error, Exception) or type(error).__name__ == "Failed"):
+                    raise
+                errors[phase] = error
+        return Run(lent, errors, lent.findings, perf_counter() - began)
+
+    async def _make_new(self) -> None:
+        made = None if self._reset is None else self._reset()
+        if inspect.isawaitable(made):
+            await made
+
+    async def _called(self) -> None:
+        made: Any = self._scenario()
+        if not inspect.isawaitable(made):
+            raise ValueError(
+                "scenario must return something to await: write `async def`, or "
+                f"`lambda: asgi_client.get(...)`; it returned {made!r}"
+            )
+        await made
+
+    def __repr__(self) -> str:
+        return f"<Within {self.test}: {self._scenario!r}>"
+
+
+def _unwell(answer: Any, test: str) -> Finding:
+    return Finding(
+        kind="sweep.clean",
+        title=f"{answer.label} is answered {answer.status} without any fault",
+        why="so the same answer under a fault is not held against the app",
+        remedy="give each upstream call a route, and send what the app can answer; no matter "
+        "where a fault of the test's own is meant",
+        severity="warning",
+        test=test,
+    )

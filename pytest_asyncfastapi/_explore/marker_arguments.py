@@ -1,0 +1,220 @@
+"""What a user may ask of a sweep: the arguments of its marker, read and checked.
+
+Raises `ValueError` with one sentence; where the marker stands is the caller's to say.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from .._core.units import seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+# The faults of a sweep by name, each in the words of the faults' own grammar.
+FAULTS = {
+    "refused": "refused",
+    "connect_timeout": "connect_timeout",
+    "read_timeout": "read_timeout",
+    "reset": "reset",
+    "empty_reply": "empty_reply",
+    "truncated": "truncated",
+    "500": "status=500",
+    "503": "status=503, retry_after=1",
+    "429": "status=429, retry_after=1",
+    "bad_json": "bad_json",
+    "slow": "latency={slow}s",
+    "503_html": "status=503",
+    "no_body": "status=200",
+    "json_object": "status=200",
+    "json_array": "status=200",
+    "json_null": "status=200",
+}
+# Those that answer 200 with JSON of another shape, each with its body.
+SHAPES = {"json_object": "{}", "json_array": "[]", "json_null": "null"}
+# What an invariant may ask for by name: the app's answers, the upstream calls, the point.
+HAPPENED = ("answers", "exchanges", "point")
+MODES = ("leave", "cancel", "cancel_always")
+# What an endpoint may answer for its upstream's fault without having declared it.
+GATEWAY = (502, 503, 504)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultSweepAsked:
+    """`@pytest.mark.fault_sweep(...)`.
+
+    `invariant` is a function (async or not) of the test's fixtures that raises where
+    something is wrong after a faulted run. `assertions` holds the test's own assertions
+    too. `statuses` may be answered beside what the endpoint declares. `faults` are the
+    kinds to try, `only` a URL glob of the calls to strike, `slow` the seconds of the slow
+    one. `masked` is `"list"` or `"fail"`. `again` sends a request without side effects
+    once more, to see whether a failure has been cached. `setup` strikes the calls of
+    fixtures and of the app's start-up too.
+    """
+
+    invariant: Callable[..., Any] | None = None
+    assertions: bool = False
+    statuses: tuple[int, ...] = GATEWAY
+    faults: tuple[str, ...] = tuple(FAULTS)
+    only: str = "*"
+    masked: str = "list"
+    again: bool = True
+    setup: bool = False
+    slow: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class DisconnectSweepAsked:
+    """`@pytest.mark.disconnect_sweep(...)`.
+
+    `modes`: the client goes (`"leave"`: the app is told, and cancelled after a grace
+    period), the handler is cancelled once (`"cancel"`) or at every await from then on
+    (`"cancel_always"`). `again` sends the request once more, to see that it is still
+    served. `setup` cuts the requests of the fixtures before the body too. `invariant` as
+    for the fault sweep.
+    """
+
+    invariant: Callable[..., Any] | None = None
+    assertions: bool = False
+    modes: tuple[str, ...] = MODES
+    again: bool = True
+    setup: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SchedulesAsked:
+    """`@pytest.mark.schedules(...)`.
+
+    `seeds` is how many orders to try, from seed `start` on; `policy` is `"random"`
+    (any task that is ready may go next), `"pct"` (random priorities that change
+    twice) or `"auto"` (half of each).
+    """
+
+    seeds: int = 100
+    policy: str = "auto"
+    start: int = 0
+
+
+def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked:
+    """Read the arguments of the marker."""
+    _known(FaultSweepAsked, "fault_sweep", args, given)
+    if "faults" in given:
+        given["faults"] = _words(given["faults"], "faults", tuple(FAULTS))
+    if "statuses" in given:
+        given["statuses"] = (*GATEWAY, *_statuses(given["statuses"]))
+    if "slow" in given:
+        given["slow"] = seconds(given["slow"])
+    if given.get("masked", "list") not in ("list", "fail"):
+        raise ValueError(f"masked={given['masked']!r} must be one of list, fail")
+    if not isinstance(given.get("only", "*"), str):
+        raise ValueError(
+            f"only={given['only']!r} must be a URL glob, such as 'https://pay.example/*'"
+        )
+    _invariant(given)
+    return FaultSweepAsked(**given)
+
+
+def disconnect_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> DisconnectSweepAsked:
+    """Read the arguments of the marker."""
+    _known(DisconnectSweepAsked, "disconnect_sweep", args, given)
+    if "modes" in given:
+        given["modes"] = _words(given["modes"], "modes", MODES)
+    _invariant(given)
+    return DisconnectSweepAsked(**given)
+
+
+def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
+    """Read the arguments of the marker; the first may be given by position."""
+    from .schedules.policies import schedules as planned
+
+    if args:
+        given, args = {"seeds": args[0], **given}, args[1:]
+    _known(SchedulesAsked, "schedules", args, given)
+    found = SchedulesAsked(**given)
+    if isinstance(found.start, bool) or not isinstance(found.start, int) or found.start < 0:
+        raise ValueError(f"start={found.start!r} must be a whole number, 0 or more")
+    if not isinstance(found.seeds, int):
+        raise ValueError(f"seeds={found.seeds!r} must be a whole number, 1 or more")
+    planned(found.seeds, found.policy, found.start)
+    return found
+
+
+_TOKENS = {
+    "faults": (re.compile(r"\d+(?:\+(?:host|equal)?)?:(?P<word>\w+)"), "faults:3:reset", FAULTS),
+    "disconnect": (re.compile(r"\d+\.\d+:(?P<word>\w+)"), "disconnect:1.7:leave", MODES),
+}
+
+
+def check_token(token: str) -> None:
+    """See that it may name a point: `"faults:3:reset"`. Raises `ValueError`."""
+    from .schedules.policies import parse
+
+    kind, _, rest = token.partition(":")
+    if kind == "schedules":
+        parse(rest)
+        return
+    if kind not in _TOKENS:
+        raise ValueError(
+            f"{token!r} is not a token of a report, such as faults:3:reset, disconnect:1.7:leave "
+            "or schedules:random-4"
+        )
+    form, example, words = _TOKENS[kind]
+    match = form.fullmatch(rest)
+    if match is None:
+        raise ValueError(f"{token!r} is not a token of a report, such as {example}")
+    if match["word"] not in words:
+        raise ValueError(f"{token!r}: {match['word']!r} must be one of {', '.join(words)}")
+
+
+def function(given: Any, name: str, each: str) -> None:
+    """See that `given` can be called again and again. Raises `ValueError`."""
+    if callable(given):
+        return
+    what = repr(given)
+    if inspect.iscoroutine(given):
+        what = "a coroutine: leave out the ()"
+        given.close()
+    raise ValueError(
+        f"{name} must be a function that can be called once for every {each}; got {what}"
+    )
+
+
+def _known(asked: type[Any], name: str, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+    if args:
+        raise ValueError(f"{name} takes keywords only, such as invariant=...; got {args[0]!r}")
+    names = [item.name for item in fields(asked)]
+    for word in given:
+        if word not in names:
+            near = difflib.get_close_matches(word, names, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"{name} has no argument {word!r}; {hint}It takes: {', '.join(names)}")
+
+
+def _words(value: Any, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    words = (value,) if isinstance(value, (str, int)) else tuple(value)
+    found = tuple(str(word) for word in words)
+    for word in found:
+        if word not in known:
+            raise ValueError(f"{name}={word!r} must be one of {', '.join(known)}")
+    if not found:
+        raise ValueError(f"{name} is empty: there would be nothing to run")
+    return found
+
+
+def _statuses(value: Any) -> tuple[int, ...]:
+    found = (value,) if isinstance(value, int) else tuple(value)
+    for status in found:
+        if not isinstance(status, int) or not 100 <= status <= 599:
+            raise ValueError(f"statuses={status!r} must be HTTP statuses, such as 503")
+    return found
+
+
+def _invariant(given: dict[str, Any]) -> None:
+    check = given.get("invariant")
+    if check is not None and not callable(check):
+        raise ValueError(f"invariant={check!r} must be a function")

@@ -1,0 +1,250 @@
+"""What one kind of exploring is: a list of points, each a run of the same test.
+
+The contract between the engine (`engine.py`), which runs a test again with fresh
+fixtures, and the sweeps and schedules, which say under which conditions. Knows
+neither pytest nor how anything is injected.
+"""
+
+from __future__ import annotations
+
+import json
+from copy import deepcopy
+from dataclasses import asdict, dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+from .._core.findings import Finding
+from .._core.units import show
+from .unfinished_work import forget_frames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+
+_Each = TypeVar("_Each")
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What one point came to; plain data, so that it travels as JSON.
+
+    `token` is what `--asyncfastapi-replay` takes. `verdict` is one or two words
+    (`"ok"`, `"unhandled"`, `"masked"`), `bad` whether it fails the test, `answer`
+    what the caller got (`"502"`), `detail` one line for people. `group` is what
+    makes several results one finding; `row` and `column` its cell of the matrix.
+    """
+
+    token: str
+    verdict: str
+    bad: bool = False
+    answer: str = ""
+    detail: str = ""
+    group: str = ""
+    row: str = ""
+    column: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    record: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as it travels on a report."""
+        told = asdict(self)
+        if not self.record:
+            del told["record"]
+        return told
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """One run of the test: set-up, body, teardown.
+
+    `state` is the test's state of that run (its packages, by now at rest), `errors`
+    what each phase raised (`"setup"`, `"call"`, `"teardown"`), `findings` what the
+    packages saw, `probe` what the point's `prepare` has left there. `control` is set on the
+    clean run: a second one, after which the same requests were sent once more.
+    """
+
+    state: Any
+    errors: dict[str, BaseException] = field(default_factory=dict)
+    findings: list[Finding] = field(default_factory=list)
+    duration: float = 0.0
+    control: Run | None = None
+
+    @property
+    def passed(self) -> bool:
+        """Did every phase end well?"""
+        return not self.errors
+
+    @property
+    def error(self) -> BaseException | None:
+        """What went wrong first."""
+        return next(iter(self.errors.values()), None)
+
+    def let_go(self) -> None:
+        """Forget what the frames of its errors hold: a connection that keeps a database locked."""
+        for error in self.errors.values():
+            forget_frames(error)
+
+    def new_findings(self, clean: Run, *, without: Iterable[str] = ()) -> list[Finding]:
+        """What the packages saw in this run and not in the clean one."""
+        known = {finding.place for finding in clean.findings}
+        skipped = frozenset(without)
+        return [
+            finding
+            for finding in self.findings
+            if finding.place not in known and finding.kind not in skipped
+        ]
+
+
+class Point(Protocol):
+    """One condition under which the test is run again."""
+
+    @property
+    def token(self) -> str:
+        """Names it for good: `"faults:3:reset"`. The part before the first colon is the kind."""
+        ...
+
+    def prepare(self, state: Any) -> None:
+        """Before the fixtures of the run are set up: place the fault, the probe, the seed."""
+        ...
+
+    def judge(self, run: Run, clean: Run) -> Result:
+        """After the fixtures are torn down: what did it come to?"""
+        ...
+
+
+class Exploration(Protocol):
+    """One way to explore a test."""
+
+    @property
+    def kind(self) -> str:
+        """`"faults"`, `"disconnect"`, `"schedules"`: what its tokens begin with."""
+        ...
+
+    def prepare(self, state: Any) -> None:
+        """Before the clean run, in which nothing is injected: place what records."""
+        ...
+
+    def control(self) -> Callable[[Any], None] | None:
+        """The `prepare` of a second clean run, to compare with what is done after each point."""
+        ...
+
+    def points(self, clean: Run, done: Sequence[Result]) -> Iterable[Point]:
+        """The points, in order; asked for one at a time, `done` being what is known by then."""
+        ...
+
+    def following(self, point: Any, run: Run) -> Iterable[Point]:
+        """The points that are worth a run after what this one has come to."""
+        ...
+
+    def point(self, token: str, clean: Run) -> Point | None:
+        """The point of this token (for a replay), if there is one."""
+        ...
+
+    def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
+        """What fails the test, and what is only listed (severity `warning`)."""
+        ...
+
+    def about(self, clean: Run) -> dict[str, Any]:
+        """Plain data for the report beside the results: the rows of the matrix, say."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Explored:
+    """What exploring one test in one way has come to so far.
+
+    `planned` is the number of points, None while it is not known; `stopped` says
+    why the rest was not run, `duration` is seconds of real time. `call` is what the
+    test has called where it is explored inside its own body. `clean`: the test passes
+    without anything injected. `budget` is how many seconds the points may take (0: any
+    number); where that was not enough for all, `over_budget`.
+    """
+
+    kind: str
+    test: str
+    results: list[Result] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    about: dict[str, Any] = field(default_factory=dict)
+    planned: int | None = None
+    shard: str = ""
+    stopped: str = ""
+    duration: float = 0.0
+    call: str = ""
+    clean: bool = True
+    budget: float = 0.0
+    over_budget: bool = False
+
+    @property
+    def bad(self) -> list[Result]:
+        """The points that fail the test."""
+        return [result for result in self.results if result.bad]
+
+    def is_over(self, elapsed: float) -> bool:
+        """Is the budget used up before all points have been run? Then that is why it stopped."""
+        if self.budget and elapsed >= self.budget:
+            self.over_budget = True
+            self.stopped = f"the budget of {show(self.budget)} is used up"
+        return self.over_budget
+
+    def stopped_finding(self) -> Finding:
+        """Not all points were run: an error, but for a budget that was enough for some."""
+        count = len(self.results)
+        done = f"{count} of {self.planned} points" if self.planned else ""
+        remedy = (
+            "give it more (--asyncfastapi-sweep-budget=2m), or split it for pytest-xdist "
+            "(--asyncfastapi-shards=4)"
+            if self.over_budget
+            else "make the test pass each time it is run; give it more time (--timeout); or take a "
+            "token of the latest report"
+        )
+        return Finding(
+            kind="sweep.stopped",
+            title=f"{self.kind}: {self.stopped}",
+            evidence=f"{done} had been run by then" if done else "no point was run",
+            why="what has not been run has not been tested",
+            remedy=remedy,
+            severity="warning" if self.over_budget and count else "error",
+            test=self.test,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data, as it travels on a report; shares of one sweep are merged by token."""
+        return {
+            "kind": self.kind,
+            "test": self.test,
+            "shard": self.shard,
+            "planned": self.planned,
+            "stopped": self.stopped,
+            "duration": self.duration,
+            "points": [result.to_json() for result in self.results],
+            **({"call": self.call} if self.call else {}),
+            # A copy is plain: the labels of recorded requests are more than text.
+            **({"about": deepcopy(self.about)} if self.about else {}),
+        }
+
+
+# Equal calls, or equal awaits, that are all tried; of more the first, middle and last are.
+ALL = 3
+
+
+def sampled(group: Sequence[_Each]) -> Sequence[_Each]:
+    """Those of a group of equals that are worth a run."""
+    return group if len(group) <= ALL else (group[0], group[len(group) // 2], group[-1])
+
+
+NOT_JUDGED = "not judged"
+
+
+def judged(point: Point, run: Run, clean: Run) -> Result:
+    """The result of a point, whatever becomes of its judge."""
+    try:
+        return _recorded(point.judge(run, clean), run)
+    except Exception as error:  # a judge that fails is ours to explain, not the end of the sweep
+        detail = f"the run could not be judged: {type(error).__name__}: {error}"
+        return Result(point.token, NOT_JUDGED, bad=True, detail=detail, group=detail)
+
+
+def _recorded(result: Result, run: Run) -> Result:
+    """The same with what the run did, where the state of the test has listened."""
+    recording = getattr(run.state, "recording", None)
+    facts = {} if recording is None else recording.facts(run.state)
+    return replace(result, record=json.dumps(facts)) if facts else result

@@ -1,0 +1,176 @@
+"""What any sweep finds wrong in a run, whatever it was that it injected.
+
+A problem is a verdict and a line for people; the worst comes first. Knows answers
+and findings; not what was injected.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.findings import Finding, Location
+    from .model import Run
+    from .recorded_responses import Answer
+
+# Of a test that has come to another end than it was written for, they say nothing.
+_NO_NEWS = ("unused-route", "unused-fault")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something wrong with a run: `verdict` in a word or two, `where` the user's line."""
+
+    verdict: str
+    detail: str
+    where: Location | None = None
+    remedy: str = ""
+
+
+def of_findings(run: Run, clean: Run) -> Iterator[Problem]:
+    """What the packages saw in this run only: a call without a timeout, a leak, a blocking call."""
+    told = ("leak.generator",) if run.state.probe.unclosed else ()  # by `of_generators()`
+    for finding in run.new_findings(clean, without=(*_NO_NEWS, *told)):
+        leak = finding.kind.startswith("leak.")
+        if finding.severity == "error" or leak:
+            verdict = {"no-timeout": "no timeout"}.get(finding.kind, finding.kind)
+            yield Problem(
+                "leak" if leak else verdict, finding.title, finding.where, _remedy(finding)
+            )
+
+
+def _remedy(finding: Finding) -> str:
+    if finding.kind == "unrouted":
+        return (
+            "the app makes this call only when something fails: give it a route too (in a sweep "
+            "a route may stay unused)"
+        )
+    return finding.remedy
+
+
+def of_generators(run: Run, clean: Run) -> Iterator[Problem]:
+    """The async generators that are left before their cleanup."""
+    for left in run.state.probe.unclosed:
+        if left not in clean.state.probe.unclosed:
+            yield Problem(
+                "cleanup not run",
+                f"the async generator {left.name}() is left at {left.where} for good: {_CLEANUP}",
+                left.begun or left.where,
+                "close it where it is used: `async with contextlib.aclosing(...) as items:`",
+            )
+
+
+_CLEANUP = "what its `finally` or `async with` gives back is not given back"
+
+
+def of_tasks(run: Run, clean: Run) -> Iterator[Problem]:
+    """The tasks of a request that have failed, and nobody has awaited them."""
+    usual = {place(left.error, clean) for left in clean.state.probe.failed}
+    for left in run.state.probe.failed:
+        where = place(left.error, run)
+        if where not in usual:
+            yield Problem(
+                "lost background task",
+                f"the task {left.name}() of {left.answer.label}, which nobody awaits, failed: "
+                f"{told(left.error)}",
+                where,
+                KEEP,
+            )
+
+
+# What to do with work after the answer.
+KEEP = "try again later, or keep what is to be done (a queue, an outbox) until it is done"
+
+
+def of_the_end(run: Run, clean: Run) -> Iterator[Problem]:
+    """The run hung, the invariant does not hold, or the app serves no more."""
+    probe = run.state.probe
+    if run.state.deadlock:
+        yield Problem("hung", "every task waits for another: " + _first(run.state.deadlock))
+    elif _still_running(run):
+        yield Problem("hung", _first(str(_still_running(run))))
+    if probe.broken is not None:
+        yield Problem("side effect", f"the invariant does not hold: {told(probe.broken)}")
+    for place, answer in probe.unanswered.items():
+        if place in afterwards(clean):
+            yield Problem(
+                "stuck",
+                f"{answer.label}, sent once more, is not answered, as it is after the clean run: "
+                "a lock or a connection is still held",
+            )
+
+
+def afterwards(clean: Run) -> dict[int, Answer]:
+    """What the same requests are answered, sent once more after a clean run."""
+    control = clean.control
+    return {} if control is None else control.state.probe.afterwards
+
+
+def of_teardown(run: Run, clean: Run) -> Iterator[Problem]:
+    """The app does not shut down any more, say."""
+    error = run.errors.get("teardown")
+    # Findings after the body are told as what they are.
+    if error is not None and not run.new_findings(clean, without=_NO_NEWS):
+        yield Problem("teardown", f"after the test: {told(error)}")
+
+
+def of_assertions(run: Run) -> Iterator[Problem]:
+    """The test's own assertions, where they are asked for."""
+    error = run.errors.get("call")
+    if isinstance(error, AssertionError):
+        yield Problem("assertion", f"the test's own: {told(error)}")
+
+
+def raised(answer: Answer, run: Run) -> Problem | None:
+    """What the app raised, before its response or in the middle of it."""
+    error = answer.error
+    if error is None or answer.ended:
+        return None
+    where = place(error, run, answer.trace)
+    if answer.started and not answer.complete:
+        got = f"a {answer.status} with {len(answer.body)} bytes of its body"
+        return Problem(
+            "broken body",
+            f"{answer.label} had sent {got}, then {told(error)}",
+            where,
+            "fetch what can fail before the response starts, or end the stream with words that "
+            "its reader understands",
+        )
+    return Problem(
+        "unhandled",
+        f"{answer.label} raised {told(error)}",
+        where,
+        "catch it where the call is made, and answer 502, 503 or 504 (or what the endpoint "
+        "declares in `responses=`)",
+    )
+
+
+def place(error: BaseException, run: Run, trace: Any = None) -> Location | None:
+    """The innermost of the user's lines in a traceback; `trace` is the app's part of it."""
+    users = run.state.user_code
+    found, trace = None, trace or error.__traceback__
+    while trace is not None:
+        if users.owns(trace.tb_frame.f_code.co_filename):
+            found = users.location(trace.tb_frame.f_code, trace.tb_lineno)
+        trace = trace.tb_next
+    return found
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line."""
+    text = _first(str(error))
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _still_running(run: Run) -> BaseException | None:
+    for error in run.errors.values():
+        if type(error).__name__ == "AppStillRunning":
+            return error
+    return None
+
+
+def _first(text: str) -> str:
+    return text.strip().partition("\n")[0]

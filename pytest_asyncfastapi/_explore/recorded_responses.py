@@ -1,0 +1,287 @@
+"""What the app answered: an ASGI wrapper that records each request of a run.
+
+It sees what the client may never be shown: an exception behind a 500, one after
+the response has started. It counts the suspension points of a request and can
+cut it at one of them. Knows ASGI; neither httpx nor pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import anyio
+
+from .._core.await_chains import user_lines
+from .._core.force_terminate import below, end_below
+from .._core.tasks import current_task
+from .await_steps import Stepped, cancelled
+from .call_identity import CALLER
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from .._core.findings import Location
+    from .._core.frames import UserCode
+
+    App = Callable[[Any, Any, Any], Awaitable[None]]
+
+Mode = Literal["leave", "cancel", "cancel_always"]
+
+
+@dataclass(slots=True, eq=False)
+class Answer:
+    """One request of the test and what the app made of it.
+
+    `error` is what the app raised, `ended` whether that is a cancellation which came from
+    outside: its client had left, or the run was ended. `steps` is how often it suspended,
+    `places` what is equal for suspensions at the same place,
+    `cut_at` where it was (the user's line) when the client left or it was cancelled,
+    `cut_off` the lines of its cleanup that a further cancellation has cut short. `swallowed`:
+    it was cancelled before its response began, and answered. `hung`: it caught every
+    cancellation. `duration` is in seconds of the clock in force.
+    """
+
+    scope: dict[str, Any]
+    request_body: bytes = b""
+    status: int = 0
+    body: bytes = b""
+    started: bool = False
+    complete: bool = False
+    error: BaseException | None = None
+    trace: Any = None  # of the error, as it left the app
+    ended: bool = False
+    duration: float = 0.0
+    steps: int = 0
+    places: list[int] = field(default_factory=list)
+    cut: bool = False
+    cut_at: Location | None = None
+    cut_off: list[Location] = field(default_factory=list)
+    swallowed: bool = False
+    hung: bool = False
+    length: int | None = None  # what the head says of the body
+
+    @property
+    def is_whole(self) -> bool:
+        """Has the caller all of it? Middleware may hold the last message until later."""
+        return self.complete or (
+            self.started and self.length is not None and len(self.body) >= self.length
+        )
+
+    @property
+    def label(self) -> str:
+        """`"POST /checkout"`."""
+        return f"{self.scope.get('method', 'WEBSOCKET')} {self.scope['path']}"
+
+    @property
+    def endpoint(self) -> tuple[str, str]:
+        """The method and the route, where the framework says which; else the path."""
+        path = getattr(self.scope.get("route"), "path", None) or self.scope["path"]
+        return self.scope.get("method", "WEBSOCKET"), path
+
+    @property
+    def is_safe(self) -> bool:
+        """Can it be sent again without changing anything?"""
+        return self.scope.get("method") in ("GET", "HEAD", "OPTIONS")
+
+    @property
+    def is_http(self) -> bool:
+        """Is it a plain request, not a WebSocket?"""
+        return bool(self.scope["type"] == "http")
+
+    def same_as(self, other: Answer) -> bool:
+        """Did the caller get the same?"""
+        return (self.status, self.body, self.complete) == (
+            other.status,
+            other.body,
+            other.complete,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Where a request is to be cut: the `step`-th suspension of the `request`-th (from 1)."""
+
+    request: int
+    step: int
+    mode: Mode
+
+
+class Answers:
+    """The requests of one run, in the order in which they reached the app."""
+
+    def __init__(self, user_code: UserCode, cut: Cut | None = None, *, stepped: bool) -> None:
+        self.all: list[Answer] = []
+        self.recording = True
+        self.elsewhere: Answers | None = None  # who records instead, for a while
+        self._user_code = user_code
+        self._cut = cut
+        self._stepped = stepped
+        self._leave: dict[int, Callable[[], None]] = {}
+
+    def leaving(self, app: App, leave: Callable[[], None]) -> App:
+        """`app`, for a request whose client can be made to go by `leave()`."""
+
+        async def called(scope: Any, receive: Any, send: Any) -> None:
+            self._leave[id(scope)] = leave
+            try:
+                await app(scope, receive, send)
+            finally:
+                self._leave.pop(id(scope), None)
+
+        return called
+
+    def tapped(self, app: App) -> App:
+        """`app`, its answers recorded while `recording`."""
+
+        async def tap(scope: Any, receive: Any, send: Any) -> None:
+            if self.elsewhere is not None:
+                return await self.elsewhere.tapped(app)(scope, receive, send)
+            if not self.recording:
+                return await app(scope, receive, send)
+            answer = Answer(scope)
+            self.all.append(answer)
+            token = CALLER.set(answer)
+            number = len(self.all)
+            ears = _receiving(answer, receive), _sending(answer, send)
+            began = anyio.current_time()
+            try:
+                if self._stepped:
+                    await self._in_steps(app, answer, number, *ears)
+                else:
+                    await app(scope, *ears)
+            except BaseException as error:
+                answer.error, answer.ended = error, _is_ended(error)
+                answer.trace = error.__traceback__
+                raise
+            finally:
+                answer.duration = anyio.current_time() - began
+                with suppress(ValueError):  # where it is ended by force, from another context
+                    CALLER.reset(token)
+
+        return tap
+
+    async def _in_steps(
+        self, app: App, answer: Answer, number: int, receive: Any, send: Any
+    ) -> None:
+        cut = self._cut if self._cut is not None and self._cut.request == number else None
+        leave = self._leave.get(id(answer.scope), _nobody)
+        coroutine = app(answer.scope, receive, send)
+        stepped = Stepped(coroutine, self._user_code, places=self._cut is None)
+        if cut is None:
+            try:
+                await stepped
+            finally:
+                answer.steps, answer.places = stepped.count, stepped.places or []
+            return
+        task, started = _asyncio_task(), False
+        with anyio.CancelScope() as scope:
+
+            def cut_now() -> None:
+                nonlocal started
+                if cut.mode == "cancel" and _is_shielded(task, scope):
+                    stepped.at(stepped.count + 1, cut_now)  # it has said: not here
+                    return
+                answer.cut, answer.cut_at, started = True, self._where(stepped), answer.started
+                if cut.mode == "leave":
+                    if not answer.complete:
+                        leave()
+                elif cut.mode == "cancel" and task is not None:
+                    task.cancel()
+                else:
+                    scope.cancel()
+
+            stepped.at(cut.step, cut_now)
+            try:
+                await stepped
+            except asyncio.CancelledError:
+                # Ours alone: once the client is gone, the transport's has to pass.
+                if cut.mode != "cancel" or task is None or not answer.cut:
+                    raise
+                task.uncancel()
+            finally:
+                answer.steps, answer.cut_off = stepped.count, stepped.cut_off
+            answer.swallowed = stepped.cancelled > 0 and answer.complete and not started
+            if stepped.hung:
+                answer.hung = True
+                with anyio.CancelScope(shield=True):
+                    await end_below(current_task())
+                    stepped.end_by_force()
+        if answer.cut and not answer.complete:
+            leave()
+
+    def _where(self, stepped: Stepped) -> Location | None:
+        """The user's line that it waits at; below middleware the handler has a task of its own."""
+        if (where := stepped.where()) is not None:
+            return where
+        lines = (user_lines(task, self._user_code) for task in below(current_task()))
+        return next((found[-1] for found in lines if found), None)
+
+
+def _nobody() -> None:
+    """Nobody is there to leave."""
+
+
+def _asyncio_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # trio
+        return None
+
+
+def _is_ended(error: BaseException) -> bool:
+    """Is it a cancellation that somebody has asked for, from outside of the app?"""
+    if not isinstance(error, cancelled()):
+        return False
+    task = _asyncio_task()
+    return task is None or task.cancelling() > 0
+
+
+def _is_shielded(task: Any, outer: Any) -> bool:
+    """Is this task (of asyncio) inside of a scope of anyio's that shields it from `outer`?
+
+    A cancellation of asyncio's own would get through, unlike that of any framework.
+    """
+    from anyio._backends import _asyncio as backend
+
+    state = getattr(backend, "_task_states", {}).get(task)
+    scope = getattr(state, "cancel_scope", None)
+    while scope is not None and scope is not outer:
+        if scope.shield:
+            return True
+        scope = getattr(scope, "_parent_scope", None)
+    return False
+
+
+def _receiving(answer: Answer, receive: Any) -> Any:
+    async def heard() -> Any:
+        message = await receive()
+        if message["type"] == "http.request":
+            answer.request_body += message.get("body", b"")
+        return message
+
+    return heard
+
+
+def _length(headers: Any) -> int | None:
+    """The `Content-Length`, if there is a sound one."""
+    for name, value in headers:
+        if bytes(name).lower() == b"content-length" and bytes(value).isdigit():
+            return int(value)
+    return None
+
+
+def _sending(answer: Answer, send: Any) -> Any:
+    async def sent(message: Any) -> None:
+        kind = message["type"]
+        if kind == "http.response.start":
+            answer.started, answer.status = True, message["status"]
+            answer.length = _length(message.get("headers", ()))
+        elif kind == "http.response.body":
+            answer.body += message.get("body", b"")
+            answer.complete = answer.complete or not message.get("more_body", False)
+        await send(message)
+
+    return sent

@@ -1,0 +1,74 @@
+"""A whole test body under one schedule, for who runs a test again and again.
+
+`scheduled(token)` is put around the awaited body, inside its running loop, with
+virtual time on: what it does is undone at its end. The fixtures before and after
+it run in the ordinary order. Must not know pytest, nor how tests are run again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .on_asyncio import OnLoop
+from .policies import parse
+from .trace import Row, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from ..._core.frames import UserCode
+
+
+@dataclass(slots=True)
+class Body:
+    """What became of it; filled in at the end of the body.
+
+    `changes` makes the same order of the ordinary one: `fifo-SEED@decision:lane...`;
+    `decisions` is the length that `pct-SEEDxLENGTH` wants. `stuck` says who waits for
+    what, if the body could never have ended; it was cancelled then.
+    """
+
+    trace: str = ""
+    decisions: int = 0
+    changes: tuple[tuple[int, int], ...] = ()
+    rows: list[Row] = field(default_factory=list)
+    stuck: str = ""
+
+
+@contextmanager
+def scheduled(
+    token: str, *, note: Callable[[str], None], users: UserCode | None = None
+) -> Iterator[Body]:
+    """Run what is awaited in the block, by the calling task, under this schedule.
+
+    With `users` it is noted who ran when (`rows`). Raises `ValueError` for a token
+    that names no schedule, `ClockError` without virtual time, and `RuntimeError` where
+    no asyncio loop runs.
+    """
+    schedule, body = parse(token), Body()
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+
+    def on_stuck(text: str) -> None:
+        body.stuck = body.stuck or text
+        task.cancel()
+
+    others = asyncio.all_tasks(loop) - {task}
+    watch = None if users is None else Watch(users, others)
+    state = random.getstate()
+    random.seed(schedule.seed)
+    on = OnLoop(loop, on_stuck=on_stuck, note=note, watch=watch)
+    on.begin(schedule.policy())
+    try:
+        yield body
+    finally:
+        on.end()
+        random.setstate(state)
+        body.trace, body.decisions = on.lanes.trace(), on.lanes.decisions
+        body.changes = tuple(on.lanes.changes)
+        if watch is not None:
+            body.rows.extend(watch.rows)

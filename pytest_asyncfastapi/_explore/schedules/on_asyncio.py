@@ -1,0 +1,132 @@
+"""A schedule on an asyncio loop that is already running, put on and taken off again.
+
+The loop's ready queue is exchanged for lanes, on the instance, so anyio's
+runner and pytest-asyncio work alike. Virtual time must be on: it is told
+between any two steps, and says when nothing can happen any more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any
+
+from ..._clock import ClockError
+from ..._clock.on_asyncio import check_selector
+from ..._clock.selector import VirtualSelect
+from ..._core.await_chains import describe_each
+from ..._core.tasks import NOT_EAGER
+from .ready_queue import Lane, Lanes
+from .worker_jobs import Jobs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .policies import Policy
+    from .trace import Watch
+
+# A run that takes so many steps goes round in circles.
+MOST_STEPS = 200_000
+# With a database open, nothing happening for so many real seconds is a deadlock: no job of a
+# thread is left at that moment.
+_STUCK = 0.5
+
+
+class OnLoop:
+    """One schedule on one loop, from its making to `end()`."""
+
+    def __init__(
+        self,
+        loop: Any,
+        *,
+        on_stuck: Callable[[str], None],
+        note: Callable[[str], None],
+        watch: Watch | None = None,
+    ) -> None:
+        select = virtual_select(loop)
+        if select is None:
+            check_selector(loop)
+            raise ClockError("schedules are explored in virtual time only: install a clock first")
+        if isinstance(loop._ready, Lanes):
+            raise RuntimeError("a schedule is being explored on this loop already; one at a time")
+        self._loop = loop
+        self._select = select
+        self._on_stuck = on_stuck
+        self._watch = watch
+        self._stock = loop._ready
+        self._others = asyncio.all_tasks(loop)
+        self.lanes = lanes = Lanes(threading.get_ident())
+        lanes.wakeup = loop._selector.get_key(loop._ssock).data[0]
+        self.jobs = Jobs(lanes, select.work, note)
+        lanes.taken = self._taken
+        self._before = (select.on_deadlock, select.pace.freeze_bound)
+        select.pace.freeze_bound = min(select.pace.freeze_bound, _STUCK)
+        select.on_deadlock = self._deadlock
+        self._executor = vars(loop)["run_in_executor"]
+        loop.run_in_executor = self.jobs.watch_run_in_executor(self._executor)
+        setattr(loop, NOT_EAGER, True)
+        while self._stock:
+            lanes.add(self._stock.popleft())
+        loop._ready = lanes
+        select.steps = self
+
+    def begin(self, policy: Policy) -> None:
+        """From the next step on, `policy` chooses."""
+        self.lanes.policy = policy
+
+    def before(self) -> None:
+        """A step is over."""
+        self.jobs.settle()
+        self.jobs.admit()
+
+    def after(self) -> None:
+        """The selector has answered."""
+        self.jobs.settle()
+        self.jobs.admit()
+
+    def _taken(self, lane: Lane, handle: Any) -> None:
+        self.jobs.ran(handle)
+        if self._watch is not None:
+            self._watch.taken(lane)
+        if len(self.lanes.steps) % MOST_STEPS == MOST_STEPS - 1:
+            self._on_stuck(
+                f"This schedule has taken {MOST_STEPS} steps without an end: some task goes round "
+                "in circles, waiting for another one without ever sleeping."
+            )
+
+    def _deadlock(self) -> None:
+        tasks = asyncio.all_tasks(self._loop) - self._others
+        self._on_stuck(
+            "Deadlock: no task can run, no timer is set, and no thread or I/O is at work.\n"
+            + describe_each(tasks, of_users=True)
+        )
+
+    def rest(self) -> None:
+        """No policy any more: the ordinary order, until the end or another `begin()`."""
+        self.lanes.policy = None
+        if self._watch is not None:
+            self._watch.finish()
+            self._watch = None
+
+    def end(self) -> None:
+        """Put everything back; what is ready runs in the ordinary order."""
+        if self._select.steps is not self:
+            return
+        self.rest()
+        self.jobs.end()
+        self._select.steps = None
+        self._select.on_deadlock, self._select.pace.freeze_bound = self._before
+        self._loop.run_in_executor = self._executor
+        delattr(self._loop, NOT_EAGER)
+        self.lanes.hand_over(self._stock)
+        self._loop._ready = self._stock
+
+    def __repr__(self) -> str:
+        return f"<OnLoop {self.lanes!r}, {self.jobs!r}>"
+
+
+def virtual_select(loop: Any) -> VirtualSelect | None:
+    """What moves the time of this loop, if it is virtual."""
+    select = getattr(getattr(loop, "_selector", None), "select", None)
+    owner = getattr(select, "__self__", None)
+    return owner if isinstance(owner, VirtualSelect) and owner.on else None

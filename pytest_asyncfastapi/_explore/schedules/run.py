@@ -1,0 +1,224 @@
+"""One run of a scenario under one schedule, and what it came to.
+
+Everything is put back after each: the loop, the state of `random`, and tasks
+that the scenario has left behind. Must not know which schedules are tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import inspect
+import os
+import random
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ..._clock import VirtualClock
+from ..._core.base_error import AsyncFastAPIError
+from ..._core.current_test import TEST
+from ..._core.frames import UserCode
+from .on_asyncio import OnLoop, virtual_select
+from .trace import Row, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from types import TracebackType
+
+    from ..._core.findings import Location
+    from .policies import Schedule
+
+_SCENARIO = "the scenario"
+_PATIENCE = 3  # times that tasks which were left behind are cancelled
+_NOT_ASYNCIO = (
+    "explore_schedules() needs a test on asyncio: trio chooses the order of its tasks itself, "
+    "and at random in every run. Fix: run this test on asyncio (anyio_backend = 'asyncio')."
+)
+
+
+class RunningTest(Protocol):
+    """What the plugin lends to a scenario inside a test; see `context.TEST`."""
+
+    user_code: UserCode
+
+    def start_clock(self, *, required: bool = False) -> None:
+        """Turn virtual time on."""
+
+    def reseed(self, seed: int | None, now: float) -> None:
+        """Draw the faults' delays from this seed, or from the run's own again."""
+
+    def note(self, text: str) -> None:
+        """Tell this at the end of the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A run of one schedule. `changes`: what makes the same order of the ordinary one."""
+
+    schedule: Schedule
+    error: BaseException | None
+    trace: str
+    steps: int
+    decisions: int
+    changes: tuple[tuple[int, int], ...]
+    rows: list[Row]
+
+    @property
+    def failed(self) -> bool:
+        """Did the scenario or its invariant fail?"""
+        return self.error is not None
+
+
+class Stuck(AsyncFastAPIError, AssertionError):
+    """The scenario can never end under this schedule; the message says who waits for what."""
+
+
+class InvariantBroken(AsyncFastAPIError, AssertionError):
+    """The invariant returned False."""
+
+
+class Runner:
+    """Runs a scenario under one schedule after another, in virtual time."""
+
+    def __init__(
+        self, scenario: Callable[[], Awaitable[Any]], invariant: Callable[[Any], Any] | None
+    ) -> None:
+        self._scenario = scenario
+        self._invariant = invariant
+        self._clock: VirtualClock | None = None
+        self.notes: list[str] = []
+
+    def __enter__(self) -> Runner:
+        try:
+            self._loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise RuntimeError(_NOT_ASYNCIO) from None
+        self._test: RunningTest | None = TEST.get()
+        self._users = UserCode(os.getcwd()) if self._test is None else self._test.user_code
+        if virtual_select(self._loop) is None:
+            if self._test is not None:
+                self._test.start_clock(required=True)
+            else:
+                self._clock = VirtualClock()
+                self._clock.install(self._loop)
+        self._random = random.getstate()
+        self._collects = gc.isenabled()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        random.setstate(self._random)
+        if self._clock is not None:
+            self._clock.uninstall()
+        if self._test is not None:
+            self._test.reseed(None, self._loop.time())
+            for note in self.notes:
+                self._test.note(note)
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+    async def run(self, schedule: Schedule, *, watched: bool = False) -> Outcome:
+        """Run the scenario once; `watched` notes who ran when, at which line."""
+        random.seed(schedule.seed)
+        if self._test is not None:
+            self._test.reseed(schedule.seed, self._loop.time())
+        stuck: list[str] = []
+        older = asyncio.all_tasks(self._loop)
+
+        def on_stuck(text: str) -> None:
+            stuck.append(text)
+            if len(stuck) > _PATIENCE + 2:
+                raise Stuck(text)
+            for one in (task,) if len(stuck) == 1 else asyncio.all_tasks(self._loop) - older:
+                one.cancel()
+
+        watch = Watch(self._users, older) if watched else None
+        # The collector finalizes generators at moments that no seed knows of.
+        gc.disable()
+        on = OnLoop(self._loop, on_stuck=on_stuck, note=self._note, watch=watch)
+        try:
+            # What was ready before runs out first.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            task = asyncio.Task(self._body(on), loop=self._loop, name=_SCENARIO)
+            on.begin(schedule.policy())
+            try:
+                await asyncio.wait({task})
+            finally:
+                on.rest()
+                await _reap(task, asyncio.all_tasks(self._loop) - older)
+        finally:
+            on.end()
+            if self._collects:
+                gc.enable()
+        error = _error_of(task, stuck)
+        lanes = on.lanes
+        return Outcome(
+            schedule,
+            error,
+            lanes.trace(),
+            len(lanes.steps),
+            lanes.decisions,
+            tuple(lanes.changes),
+            [] if watch is None else watch.rows,
+        )
+
+    async def _body(self, on: OnLoop) -> None:
+        try:
+            result = await self._scenario()
+        finally:
+            on.rest()
+        if self._invariant is not None:
+            holds = self._invariant(result)
+            if inspect.isawaitable(holds):
+                holds = await holds
+            if holds is False:
+                name = getattr(self._invariant, "__name__", "the invariant")
+                raise InvariantBroken(f"{name}({result!r}) is False")
+
+    def place_of(self, error: BaseException | None) -> Location | None:
+        """The user's line that raised it."""
+        found = None
+        traceback = None if error is None else error.__traceback__
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            if self._users.owns(code.co_filename):
+                found = self._users.location(code, traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Runner of {self._scenario!r}>"
+
+
+async def _reap(task: asyncio.Task[Any], left: set[asyncio.Task[Any]]) -> None:
+    """End what the scenario has left behind: the next schedule must not meet it."""
+    left = left | {task}
+    for _ in range(_PATIENCE):
+        left = {one for one in left if not one.done()}
+        if not left:
+            return
+        for one in left:
+            one.cancel()
+        await asyncio.wait(left, timeout=5)
+
+
+def _error_of(task: asyncio.Task[Any], stuck: list[str]) -> BaseException | None:
+    """How the scenario failed. Raises what is no failure: an exit, a skipped test."""
+    error = None if task.cancelled() or not task.done() else task.exception()
+    if stuck:
+        broken = Stuck(stuck[0])
+        broken.__cause__ = error
+        return broken
+    if task.cancelled() or not task.done():
+        return asyncio.CancelledError("the scenario was cancelled")
+    # `pytest.fail()` is no Exception, and calls itself Failed.
+    if error is None or isinstance(error, Exception) or type(error).__name__ == "Failed":
+        return error
+    raise error

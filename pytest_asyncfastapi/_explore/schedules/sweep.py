@@ -1,0 +1,303 @@
+"""A whole test under many schedules: the body again and again, each time in another order.
+
+The clean run keeps the ordinary order; then there is one run for each seed, up to
+the first that fails. That one is made small and shown, by further runs. The orders
+themselves are `body.py`'s; does not know pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..._clock import ClockError
+from ..._core.findings import Finding
+from ..group_findings import quoted
+from ..model import Result
+from .body import Body, scheduled
+from .policies import Schedule, parse, schedules
+from .run import Stuck
+from .shrink import minimise
+from .trace import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+
+    from ..._core.findings import Location
+    from ..marker_arguments import SchedulesAsked
+    from ..model import Run
+
+KIND = "schedules"
+_ON_TRIO = "trio chooses the order of its tasks itself, and at random in every run"
+
+
+class ScheduleProbe:
+    """One run of the body under one schedule; `body` is what became of it."""
+
+    def __init__(self, state: Any, schedule: Schedule, *, watched: bool) -> None:
+        self._state = state
+        self._schedule = schedule
+        self._watched = watched
+        self.client: Any = None
+        self.body = Body()
+        self.refused = ""
+
+    def plan(self, given: Any) -> Any:
+        """Nothing of ours happens to a request on its way in."""
+        return given
+
+    def tapped(self, app: Any) -> Any:
+        """The app, as it is."""
+        return app
+
+    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """The body of the test, in this order; in its own one where that cannot be chosen."""
+
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            if asyncio._get_running_loop() is None:
+                self.refused = _ON_TRIO
+                return await body(*args, **kwargs)
+            users = self._state.user_code if self._watched else None
+            try:
+                order = scheduled(str(self._schedule), note=self._state.note, users=users)
+                self.body = order.__enter__()
+            except ClockError as error:
+                self.refused = str(error)
+                return await body(*args, **kwargs)
+            with _ending(order, self.body):
+                return await body(*args, **kwargs)
+
+        return run
+
+
+class _ending:
+    """Leave the schedule; a body that could never end has failed."""
+
+    def __init__(self, order: Any, body: Body) -> None:
+        self._order, self._body = order, body
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._order.__exit__(kind, error, traceback)
+        task = asyncio.current_task()
+        if self._body.stuck and isinstance(error, asyncio.CancelledError) and task is not None:
+            task.uncancel()
+            raise Stuck(self._body.stuck) from None
+
+
+@dataclass(eq=False)
+class SchedulePoint:
+    """One schedule; `verdict` is what its result is called where it is not a search."""
+
+    sweep: ScheduleSweep
+    schedule: Schedule
+    verdict: str = ""
+    probe: ScheduleProbe | None = None
+    failed: bool = False
+
+    @property
+    def token(self) -> str:
+        """`"schedules:random-17"`."""
+        return f"{KIND}:{self.schedule}"
+
+    def prepare(self, state: Any) -> None:
+        """Virtual time, the order, and draws of their own for the faults."""
+        self.sweep.place(state, self.schedule, watched=self.verdict == "shown")
+        self.probe = state.probe
+
+    def judge(self, run: Run, clean: Run) -> Result:
+        """Did it hold in this order too?"""
+        assert self.probe is not None
+        news = [item for item in run.new_findings(clean) if item.severity == "error"]
+        error = run.error
+        self.failed = error is not None or bool(news)
+        detail = "" if error is None else f"{type(error).__name__}: {error}".strip()
+        detail = detail or (news[0].title if news else "")
+        where = self.sweep.place_of(run, error) or (news[0].where if news else None)
+        facts = {"trace": self.probe.body.trace, "changes": len(self.probe.body.changes)}
+        verdict = self.verdict or ("race" if self.failed else "ok")
+        bad = self.failed and not self.verdict
+        if bad:
+            self.sweep.failure = (detail, where)
+        return Result(self.token, verdict, bad=bad, detail=detail, data=facts)
+
+
+class ScheduleSweep:
+    """One test's schedules; `test` is its name for the line that replays.
+
+    `required` says that the test is marked: that no other order can be tried fails it.
+    """
+
+    kind = KIND
+
+    def __init__(self, asked: SchedulesAsked, test: str, *, required: bool = True) -> None:
+        self.asked = asked
+        self.test = test
+        self._required = required
+        self.failure: tuple[str, Location | None] = ("", None)
+        self._smallest: Schedule | None = None
+        self._shown: SchedulePoint | None = None
+
+    def place(self, state: Any, schedule: Schedule, *, watched: bool = False) -> None:
+        """Let this run go in this order."""
+        if schedule.seed:
+            seed = state.settings.seed + 1_000_003 * schedule.seed
+            state.settings = replace(state.settings, seed=seed)
+        state.want_clock()
+        state.probe = ScheduleProbe(state, schedule, watched=watched)
+
+    def prepare(self, state: Any) -> None:
+        """The clean run is in the ordinary order."""
+        self.place(state, Schedule("fifo"))
+
+    def control(self) -> None:
+        """Nothing is done after a run that could be compared."""
+
+    def points(self, clean: Run, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+        """A schedule a seed; after the first that fails, what makes it small and shows it."""
+        asked, probe = self.asked, clean.state.probe
+        if probe.refused:
+            return
+        for schedule in schedules(asked.seeds, asked.policy, asked.start, probe.body.decisions):
+            point = SchedulePoint(self, schedule)
+            yield point
+            if point.failed:
+                yield from self._smaller(point, done)
+                return
+
+    def _smaller(self, found: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+        assert found.probe is not None
+        smallest = found.schedule
+        if found.probe.body.changes:
+            search = minimise(_Asking(), _Found(found.schedule, found.probe.body.changes))  # type: ignore[arg-type]
+            smallest = yield from self._driven(search, done)
+        self._smallest = smallest
+        self._shown = SchedulePoint(self, smallest, "shown")
+        yield from _until_run(self._shown, done)
+
+    def _driven(
+        self, search: Coroutine[Any, Any, Schedule], done: Sequence[Result]
+    ) -> Generator[SchedulePoint, None, Schedule]:
+        """The search is a coroutine that asks for runs; each is one more point."""
+        answer: _Found | None = None
+        while True:
+            try:
+                schedule = search.send(answer)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]
+            point = SchedulePoint(self, schedule, "smaller")
+            yield from _until_run(point, done)
+            answer = _Found(schedule, (), failed=point.failed)
+
+    def following(self, point: Any, run: Run) -> tuple[()]:
+        """None: all points are known from the clean run."""
+        return ()
+
+    def point(self, token: str, clean: Run) -> SchedulePoint | None:
+        """The schedule of this token."""
+        try:
+            return SchedulePoint(self, parse(token.partition(":")[2]))
+        except ValueError:
+            return None
+
+    def place_of(self, run: Run, error: BaseException | None) -> Location | None:
+        """The user's innermost line that raised it."""
+        found, users = None, run.state.user_code
+        traceback = None if error is None else error.__traceback__
+        while traceback is not None:
+            code = traceback.tb_frame.f_code
+            if users.owns(code.co_filename):
+                found = users.location(code, traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return found
+
+    def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
+        """The race, if there is one; or why no other order could be tried."""
+        if refused := clean.state.probe.refused:
+            return [_refused(self.test, refused, required=self._required)]
+        return [self._race(result, done) for result in done if result.bad]
+
+    def _race(self, bad: Result, done: Sequence[Result]) -> Finding:
+        detail, where = self.failure
+        tried = sum(result.verdict in ("ok", "race") for result in done)
+        lines = [detail, f"schedule {bad.token} (number {tried} of those tried), {_trace(bad)}"]
+        replay = bad.token
+        if self._smallest is not None and self._smallest.changes:
+            replay = f"{KIND}:{self._smallest}"
+            count = len(self._smallest.changes)
+            lines.append(
+                f"{count} of {bad.data['changes']} changes to the ordinary order are enough"
+            )
+        if self._shown is not None and self._shown.failed and self._shown.probe is not None:
+            lines += ["who ran when, and up to which line:", shown(self._shown.probe.body.rows)]
+        return Finding(
+            kind="schedules.race",
+            title="race: the test fails when its tasks run in another order than the ordinary one",
+            where=where,
+            evidence="\n".join(lines),
+            why="which of two requests goes on first is chance in production",
+            remedy="make what must not be interrupted one step: a lock around it, one statement "
+            "of the database (UPDATE ... WHERE), or no await between reading and writing",
+            replay=f"pytest {quoted(self.test)} --asyncfastapi-replay={replay}",
+            test=self.test,
+        )
+
+    def about(self, clean: Run) -> dict[str, Any]:
+        """What the ordinary order was."""
+        probe = clean.state.probe
+        told: dict[str, Any] = {"decisions": probe.body.decisions}
+        if probe.refused or not probe.body.decisions:
+            told["nothing"] = probe.refused or "no two tasks were ready at the same time"
+        return told
+
+
+def _trace(result: Result) -> str:
+    return f"trace {result.data['trace']}"
+
+
+def _refused(test: str, why: str, *, required: bool) -> Finding:
+    why, _, remedy = why.partition(". Fix: ")
+    return Finding(
+        kind="schedules.refused",
+        title=f"no other order could be tried: {why}",
+        why="what has not been run has not been tested",
+        remedy=(remedy or "run this test on asyncio's own loop (anyio_backend = 'asyncio')")
+        + (", or remove the marker" if required else ""),
+        severity="error" if required else "warning",
+        test=test,
+    )
+
+
+def _until_run(point: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+    """This very point, however many are left out where shares take turns."""
+    before = len(done)
+    while len(done) == before:
+        yield point
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run, as the search sees it."""
+
+    schedule: Schedule
+    changes: tuple[tuple[int, int], ...]
+    failed: bool = True
+
+
+class _Asking:
+    """Stands for the runner: each run that the search wants is handed out."""
+
+    async def run(self, schedule: Schedule) -> Any:
+        """Ask whoever drives the search."""
+        return await _Question(schedule)
+
+
+class _Question:
+    def __init__(self, schedule: Schedule) -> None:
+        self._schedule = schedule
+
+    def __await__(self) -> Generator[Schedule, Any, Any]:
+        return (yield self._schedule)

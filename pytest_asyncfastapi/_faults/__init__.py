@@ -1,0 +1,34 @@
+"""Faults: what goes wrong on the way out, when, and how often.
+
+A rule is *where* (a URL glob, a respx route or pattern) x *what* (an
+`Effect`) x *when* (a schedule). This package decides; it does not know how a
+fault is played on the wire, nor how pytest runs. Everything here is standard
+library only, so that options can be validated without importing httpx.
+"""
+
+from .call_properties import NO_POOL, InFlight, Pool, Setting
+from .effect import Effect
+from .errors import SOCKS, FaultSpecError, NoTimeoutSet, budget_for, no_budget
+from .grammar import FaultSpec, parse
+from .plan import Plan
+from .registry import Faults
+from .rule import FaultRule, Hit
+
+__all__ = [
+    "NO_POOL",
+    "SOCKS",
+    "Effect",
+    "FaultRule",
+    "FaultSpec",
+    "FaultSpecError",
+    "Faults",
+    "Hit",
+    "InFlight",
+    "NoTimeoutSet",
+    "Plan",
+    "Pool",
+    "Setting",
+    "budget_for",
+    "no_budget",
+    "parse",
+]

@@ -1,0 +1,282 @@
+"""Faults in the app's dependencies: slow to come, failing, or failing when used.
+
+`faults.dependency(get_db).latency("2s").first(1)`, `.raises(OSError())`,
+`.on("execute").raises(...)`, with the schedules of every rule. This package
+decides; `app/gates.py` puts it in the way.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._core.findings import Finding
+from .delay import delay
+from .effect import Effect
+from .rule import FaultRule, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .._core.findings import Location
+    from .._core.frames import UserCode
+    from .builder import Duration
+    from .delay import Delay
+    from .grammar import FaultSpec
+
+Place = Literal["enter", "exit"]
+PREFIX = "dependency:"
+
+
+class DependencyRule(FaultRule):
+    """A fault of one dependency, or of one method of what it gives."""
+
+    def __init__(
+        self,
+        target: Any,
+        effect: Effect,
+        error: BaseException | type[BaseException] | None,
+        *,
+        method: str,
+        at: Place,
+        stream: str,
+        optional: bool,
+        origin: str,
+        added: Location | None,
+    ) -> None:
+        super().__init__(
+            Where(name_of(target)),
+            effect,
+            stream=stream,
+            optional=optional,
+            origin=origin,
+            added=added,
+        )
+        self.target = target
+        self.error = error
+        self.method = method
+        self.at = at
+        self.spared = 0
+
+    def spare(self) -> bool:
+        """Leave a call alone that it would only delay, in the loop's own thread; did it?"""
+        if not self.effect.takes_time:
+            return False
+        self.spared += 1
+        return True
+
+    def __str__(self) -> str:
+        return super().__str__().replace(str(self.effect), self._what(), 1)
+
+    def _what(self) -> str:
+        on = f"on {self.method!r}: " if self.method else ""
+        if self.error is None:
+            return f"{on}{self.effect}"
+        kind = self.error if isinstance(self.error, type) else type(self.error)
+        return f"{on}raises={kind.__name__}{' at its exit' if self.at == 'exit' else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """What happens to one use of a dependency: seconds to wait, and what is then raised."""
+
+    delay: float = 0.0
+    error: BaseException | type[BaseException] | None = None
+    exit_error: BaseException | type[BaseException] | None = None
+    asked: list[DependencyRule] = field(default_factory=list)
+
+    def leave(self) -> None:
+        """It is no longer in use; said twice, it counts once."""
+        while self.asked:
+            self.asked.pop().leave()
+
+
+class DependencyPoint:
+    """One dependency, or one method of what it gives, in which a fault can be put."""
+
+    def __init__(self, target: Any, add: Callable[..., DependencyRule], method: str = "") -> None:
+        self._target = target
+        self._add = add
+        self._method = method
+
+    def on(self, method: str) -> DependencyPoint:
+        """The calls of this method of what the dependency gives: `.on("execute")`."""
+        if not isinstance(method, str) or not method.isidentifier():
+            raise ValueError(f'on({method!r}) must have the name of a method, as in .on("execute")')
+        return DependencyPoint(self._target, self._add, method)
+
+    def latency(self, duration: Duration, *, optional: bool = False) -> DependencyRule:
+        """Let this pass before the dependency begins (or the method is called).
+
+        Seconds, `"2s"`, or a distribution such as `"200ms±50ms"`. It waits on
+        the event loop, so it is virtual time where that is on.
+        """
+        return self._add(
+            self._target, self._method, delay(duration), None, at="enter", optional=optional
+        )
+
+    def raises(
+        self,
+        error: BaseException | type[BaseException],
+        *,
+        at: Place = "enter",
+        optional: bool = False,
+    ) -> DependencyRule:
+        """Raise this instead of beginning; at="exit", after the code below the `yield` has run."""
+        if not isinstance(error, BaseException) and not (
+            isinstance(error, type) and issubclass(error, BaseException)
+        ):
+            raise TypeError(
+                f'{error!r} cannot be raised: give an exception, as in .raises(OSError("gone"))'
+            )
+        if at not in ("enter", "exit"):
+            raise ValueError(f"at={at!r} must be one of enter, exit")
+        if at == "exit" and self._method:
+            raise ValueError("a method has no exit: leave out at=, or leave out .on(...)")
+        return self._add(self._target, self._method, 0.0, error, at=at, optional=optional)
+
+    def __repr__(self) -> str:
+        on = f".on({self._method!r})" if self._method else ""
+        return f"<DependencyPoint {name_of(self._target)}{on}>"
+
+
+class DependencyFaults:
+    """The faults of one test in the app's dependencies.
+
+    A target is the dependency itself, or its name (`"pkg.mod:get_db"`) where a
+    marker or flag gives it. `changed` is called when a rule is added.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        test: str,
+        user_code: UserCode | None,
+        wait: Callable[[], None],
+        since: Callable[[float, str], float],
+    ) -> None:
+        self._stream = f"{seed}/{test}/dependency"
+        self._test = test
+        self._user_code = user_code
+        self._wait = wait
+        self._since = since
+        self._rules: list[DependencyRule] = []
+        self.changed: Callable[[], None] | None = None
+
+    def at(self, target: Any) -> DependencyPoint:
+        """The point for one dependency. Raises `TypeError` for what cannot be one."""
+        if not callable(target) or hasattr(target, "__metadata__"):
+            inner = getattr(target, "dependency", None)
+            hint = f", here {name_of(inner)}" if callable(inner) else ""
+            raise TypeError(
+                f"faults.dependency({target!r}): give the dependency itself, the callable that "
+                f"stands in Depends(){hint}"
+            )
+        return DependencyPoint(target, self._add)
+
+    def add_spec(self, spec: FaultSpec, error: Any, *, optional: bool, origin: str) -> FaultRule:
+        """A rule of the grammar, whose pattern is `dependency:pkg.mod:name`."""
+        target = spec.pattern.removeprefix(PREFIX).strip()
+        given: Delay = dict(spec.effect.spread).get("delay") or spec.effect.delay
+        return self._add(target, "", given, error, at="enter", optional=optional, origin=origin)
+
+    def _add(
+        self,
+        target: Any,
+        method: str,
+        given: Delay,
+        error: Any,
+        *,
+        at: Place,
+        optional: bool,
+        origin: str = "",
+    ) -> DependencyRule:
+        effect = Effect().timed(delay=given)
+        added = None
+        if self._user_code is not None and not origin:
+            added = self._user_code.where(sys._getframe())
+        rule = DependencyRule(
+            target,
+            effect,
+            error,
+            method=method,
+            at=at,
+            stream=f"{self._stream}/{name_of(target)}/{method}/{len(self._rules)}",
+            optional=optional,
+            origin=origin,
+            added=added,
+        )
+        self._rules.append(rule)
+        if effect.takes_time:
+            self._wait()
+        if self.changed is not None:
+            self.changed()
+        return rule
+
+    def strike(self, rules: list[DependencyRule], now: float, clock: str = "") -> Strike:
+        """What happens to this use, at `now` (s) on the `clock` in force: delays add up."""
+        waited, errors = 0.0, {"enter": None, "exit": None}
+        since = self._since(now, clock)
+        for rule in rules:
+            effect = rule.strikes(since)
+            if effect is None:
+                continue
+            waited += effect.delay
+            errors[rule.at] = errors[rule.at] or rule.error  # type: ignore[assignment]
+        return Strike(waited, errors["enter"], errors["exit"], list(rules))
+
+    def findings(self) -> list[Finding]:
+        """The rules that should have struck and never did."""
+        return [
+            self._unused(rule)
+            for rule in self
+            if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+        ]
+
+    def _unused(self, rule: DependencyRule) -> Finding:
+        evidence = f"its schedule selected none of the {rule.seen} that it saw"
+        if not rule.seen:
+            what = f"{rule.method!r} of what it gives was" if rule.method else "it was"
+            evidence = f"{what} never asked for by a route that the test called"
+        if rule.spared:
+            evidence = (
+                f"{rule.method}() is a plain function that was called on the event loop's own "
+                "thread: to wait there would stop the loop; call it in a thread, or with .raises()"
+            )
+        return Finding(
+            kind="unused-fault",
+            title=f"dependency fault never hit: {rule}",
+            where=rule.added,
+            why="the fault that the test is about did not happen",
+            remedy="correct the dependency or the schedule, or mark it: .optional() / ', optional'",
+            evidence=f"{evidence}; it was given by {rule.origin or 'the test'}",
+            test=self._test,
+        )
+
+    def renew(self, seed: int | None) -> None:
+        """Begin again, as if none had been used."""
+        for rule in self._rules:
+            rule.renew(seed)
+
+    def clear(self) -> None:
+        """Forget all rules."""
+        self._rules.clear()
+
+    def __iter__(self) -> Iterator[DependencyRule]:
+        return iter(list(self._rules))
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def __repr__(self) -> str:
+        return f"<DependencyFaults rules={len(self)}>"
+
+
+def name_of(target: Any) -> str:
+    """`dependency:pkg.mod:get_db`."""
+    if isinstance(target, str):
+        return f"{PREFIX}{target}"
+    name = getattr(target, "__qualname__", "") or type(target).__qualname__
+    module = getattr(target, "__module__", "")
+    return f"{PREFIX}{module}:{name}" if module else f"{PREFIX}{name}"

@@ -1,0 +1,62 @@
+"""What this package raises: a spec that cannot be read, a call that would hang."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._core.base_error import AsyncFastAPIError
+
+if TYPE_CHECKING:
+    from .._core.findings import Location
+
+
+# A phase that has no timeout in httpcore 1.0: the handshake with a SOCKS5 proxy.
+SOCKS = "SOCKS5"
+
+
+def no_budget(phase: str, call: str) -> str:
+    """What a stalled call does not have, in words."""
+    if phase == SOCKS:
+        return f"no timeout covers the SOCKS5 handshake of {call}: it would never end"
+    return f"no {phase} timeout is set on {call}: it would never end"
+
+
+def budget_for(phase: str) -> str:
+    """How it gets one."""
+    if phase == SOCKS:
+        return "asyncio.timeout(5) or anyio.fail_after(5) around the call; httpx has none for it"
+    return "httpx.AsyncClient(timeout=5), or timeout= on this call"
+
+
+class FaultSpecError(AsyncFastAPIError, ValueError):
+    """A fault spec cannot be read; the message points at the character.
+
+    `spec` is the text, `position` the 0-based index of the offending character.
+    """
+
+    def __init__(self, spec: str, position: int, problem: str, known: str = "") -> None:
+        self.spec = spec
+        self.position = position
+        self.problem = problem
+        lines = [f"this fault cannot be read: {problem}", f"  {spec}", f"  {' ' * position}^"]
+        if known:
+            lines.append(known)
+        super().__init__("\n".join(lines))
+
+
+class NoTimeoutSet(AsyncFastAPIError, AssertionError):
+    """A fault stalls a call that has no budget for it: it would never end.
+
+    Not an error of httpx, so that code which handles those does not eat it.
+    """
+
+    def __init__(self, phase: str, request: str, where: Location | None) -> None:
+        self.phase = phase
+        self.where = where
+        place = f" at {where}" if where is not None else ""
+        super().__init__(
+            f"{no_budget(phase, f'this call{place}')}\n"
+            f"  the call: {request}\n"
+            "  a fault holds it back, and only a timeout can end it\n"
+            f"  write: {budget_for(phase)}"
+        )

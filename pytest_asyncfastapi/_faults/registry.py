@@ -1,0 +1,310 @@
+"""All the rules of one test, and what they decide for one request.
+
+Several rules may strike one request: delays add up, and the first ending in
+order wins. The rules that the test itself adds come before those of the
+command line and the configuration.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from .builder import FaultPoint
+from .call_properties import NO_POOL, UNKNOWN
+from .connections import Server, is_connection
+from .dependency import PREFIX, DependencyPoint
+from .effect import Effect, together
+from .grammar import FaultSpec, parse, raised
+from .incomplete import Forgotten
+from .parts import Parts
+from .plan import Plan, unused
+from .rule import FaultRule, Where
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .._core.findings import Finding
+    from .._core.frames import UserCode
+    from .call_properties import Pool, Setting
+
+# The origin of the one rule that a sweep places in a run.
+SWEEP = "the sweep"
+
+
+class Faults(Parts):
+    """The faults of one test: `faults.on("https://pay.example/*").latency("3s")`.
+
+    Every draw comes from a stream derived from (seed, test, rule), so the same
+    seed gives the same faults, alone or under xdist. `needs_clock` is called
+    when a rule that waits is added or strikes.
+    """
+
+    def __init__(self, seed: int = 0, test: str = "", *, user_code: UserCode | None = None) -> None:
+        super().__init__(seed, test, user_code)
+        self._own: list[FaultRule] = []
+        self._given: list[FaultRule] = []
+        self._same: dict[str, int] = {}
+        self._forgotten = Forgotten()
+        self._lasting: int | None = None  # how many of its own rules outlive a `renew()`
+        self._out: dict[int, tuple[list[FaultRule], Pool]] = {}
+        self._began = time.monotonic()
+        self._trio_began: dict[str, float] = {}
+
+    def dependency(self, dependency: Any) -> DependencyPoint:
+        """Say in which dependency of the app: `faults.dependency(get_db).latency("2s")`."""
+        point = self.dependencies.at(dependency)
+        call = f"faults.dependency({getattr(dependency, '__name__', dependency)})"
+        watched: DependencyPoint = self._forgotten.watch(
+            call, self.user_code, lambda add: DependencyPoint(dependency, add), point._add
+        )
+        return watched
+
+    def on(self, pattern: Any) -> FaultPoint:
+        """Say where: a URL glob (`"*"` is every HTTP call), a respx route or pattern.
+
+        Or the address of another server: `"redis://*"`, `"postgresql://db:5432"`, `"tcp://db:1"`.
+        """
+        where = _where(pattern)
+        call = f"faults.on({where.text!r})"
+        point: FaultPoint = self._forgotten.watch(
+            call,
+            self.user_code,
+            lambda add: FaultPoint(where.text, add),
+            lambda effect, optional: self._add(where, effect, optional),
+        )
+        return point
+
+    def add(self, text: str, *, optional: bool = False) -> FaultRule:
+        """Add a fault in one line, as the marker and the flag take it: `"pay.example: refused"`.
+
+        Raises `FaultSpecError`, which points at the character.
+        """
+        if not isinstance(text, str):
+            raise TypeError(
+                f"faults.add({text!r}): write the fault as text, such as "
+                'faults.add("https://pay.example/*: read_timeout, first=2")'
+            )
+        return self.add_spec(text, optional=optional, origin="")
+
+    def give(self, pattern: Any, effect: Effect, *, origin: str) -> FaultRule:
+        """Add a rule that need not strike and that the test has not written; where as for `on`."""
+        return self._add(_where(pattern), effect, True, origin=origin)
+
+    def add_spec(
+        self, text: str | FaultSpec, *, optional: bool = False, origin: str = "marker"
+    ) -> FaultRule:
+        """Add a rule written in the grammar; raises `FaultSpecError`.
+
+        `origin` says where it was written, for messages.
+        """
+        spec = parse(text) if isinstance(text, str) else text
+        rule: FaultRule
+        if spec.pattern.startswith(PREFIX):
+            error = raised(spec)
+            optional = optional or spec.optional
+            rule = self.dependencies.add_spec(spec, error, optional=optional, origin=origin)
+        else:
+            rule = self._add_to_calls(spec, optional, origin)
+        for verb, values in spec.schedules:
+            getattr(rule, verb)(*values)
+        return rule
+
+    def _add_to_calls(self, spec: FaultSpec, optional: bool, origin: str) -> FaultRule:
+        return self._add(
+            _where(spec.pattern), spec.effect, optional or spec.optional, origin=origin
+        )
+
+    def _add(self, where: Where, effect: Effect, optional: bool, *, origin: str = "") -> FaultRule:
+        if isinstance(where, Server):
+            return self.connections.add(where, effect, optional, origin=origin)
+        text = f"{where.text}: {effect}"
+        nth = self._same[text] = self._same.get(text, 0) + 1
+        added = None
+        if self.user_code is not None and not origin:
+            added = self.user_code.where(sys._getframe())
+        rule = FaultRule(
+            where,
+            effect,
+            stream=f"{self.seed}/{self.test}/{text}/{nth}",
+            optional=optional,
+            origin=origin,
+            added=added,
+        )
+        (self._given if origin else self._own).append(rule)
+        self._wants_clock(effect)
+        return rule
+
+    def decide(
+        self,
+        request: Any,
+        now: float | None = None,
+        clock: str = "",
+        setting: Setting = UNKNOWN,
+    ) -> Plan | None:
+        """What happens to this request (anything with `method` and `url`)?
+
+        `now` is seconds on the `clock` in force; the clocks start with the
+        test. A rule that can have no effect in this `setting` does not see the request.
+        `finished` has to follow for every request decided on.
+        """
+        since = self._since(now, clock)
+        struck: list[tuple[FaultRule, Effect]] = []
+        asked: list[FaultRule] = []
+        ended = False
+        for rule in self:
+            if ended and rule.effect.ending:
+                continue
+            if not rule.covers(request):
+                continue
+            if why := rule.effect.powerless(setting):
+                rule.powerless = why
+                continue
+            asked.append(rule)
+            effect = rule.strikes(since, pool=setting.pool)
+            if effect is not None:
+                struck.append((rule, effect))
+                ended = ended or bool(effect.ending)
+        if asked:
+            self._out[id(request)] = asked, setting.pool
+        if not struck:
+            return None
+        effect = together(item for _, item in struck) if len(struck) > 1 else struck[0][1]
+        self._wants_clock(effect)
+        return Plan(effect, tuple(struck))
+
+    def decide_again(
+        self,
+        request: Any,
+        plan: Plan,
+        now: float | None = None,
+        clock: str = "",
+        setting: Setting = UNKNOWN,
+    ) -> Plan:
+        """What happens to this request as the client connects once more for it.
+
+        A rule about the connection counts the attempt; every other one keeps
+        to what it has decided, or decides now if an earlier ending came first.
+        """
+        since = self._since(now, clock)
+        kept = dict(plan.struck)
+        asked, pool = self._out.setdefault(id(request), ([], setting.pool))
+        struck: list[tuple[FaultRule, Effect]] = []
+        ended = False
+        for rule in self:
+            if (ended and rule.effect.ending) or rule.effect.waits_for_pool:
+                continue
+            effect = None
+            if rule not in asked:
+                if rule.covers(request) and not rule.effect.powerless(setting):
+                    asked.append(rule)
+                    effect = rule.strikes(since, pool=pool)
+            elif rule.effect.counts_attempts:
+                effect = rule.strikes(since, again=True)
+            else:
+                effect = kept.get(rule)
+            if effect is not None:
+                struck.append((rule, effect))
+                ended = ended or bool(effect.ending)
+        plan.account.extend(rule for rule, _ in struck)
+        effect = together(item for _, item in struck)
+        self._wants_clock(effect)
+        return Plan(effect, tuple(struck), plan.account)
+
+    def _since(self, now: float | None, clock: str = "") -> float:
+        # trio's clock starts at a random number, so its first reading is its zero.
+        if now is None:
+            return 0.0
+        return now - (self._trio_began.setdefault(clock, now) if clock else self._began)
+
+    def counts_open(self, request: Any) -> bool:
+        """Is this request in flight, for some rule, until its response is closed?"""
+        found = self._out.get(id(request))
+        return found is not None and any(rule.counts_open for rule in found[0])
+
+    def finished(self, request: Any) -> None:
+        """This request is no longer in flight."""
+        asked, pool = self._out.pop(id(request), ((), NO_POOL))
+        for rule in asked:
+            rule.leave(pool)
+
+    def _wants_clock(self, effect: Effect) -> None:
+        if effect.takes_time:
+            self._wait()
+
+    @property
+    def in_bodies(self) -> bool:
+        """Does it matter to one of the rules whether an answer has a body?"""
+        return any(rule.effect.in_body for rule in self)
+
+    @property
+    def is_random(self) -> bool:
+        """Does a draw decide whether one of the rules strikes, or for how long?"""
+        others = (rule for part in self._parts.values() for rule in part)
+        return any(rule.is_random or rule.effect.spread for rule in (*self, *others))
+
+    def renew(self, seed: int | None, now: float) -> None:
+        """Begin again: counts, windows (from `now` on) and draws (of `seed`, if given).
+
+        For who runs one scenario many times in a test: rules that were added since
+        the first call are dropped, the others are as if no request had been seen.
+        """
+        if self._lasting is None:
+            self._lasting = len(self._own)
+        del self._own[self._lasting :]
+        if seed is None:
+            self._lasting = None
+        self._began = now
+        self._trio_began.clear()
+        self._out.clear()
+        for rule in self:
+            rule.renew(seed)
+        for part in self._parts.values():
+            part.renew(seed)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Rules that are given (not the test's own) in this block are taken back at its end."""
+        given, same = list(self._given), dict(self._same)
+        take_back = self.connections.lend()
+        try:
+            yield
+        finally:
+            self._given[:], self._same = given, same
+            take_back()
+
+    @property
+    def fill_pools(self) -> bool:
+        """Do calls that no rule strikes wait for a connection too?
+
+        Not where a sweep has placed its one fault, and the test has none.
+        """
+        return any(rule.origin != SWEEP for rule in self)
+
+    def findings(self) -> list[Finding]:
+        """The rules that should have struck and never did."""
+        # A draw that spared every call is luck, not a mistake: the rule was asked.
+        return [
+            *self._forgotten.findings(self.test),
+            *(finding for part in self._parts.values() for finding in part.findings()),
+            *(
+                unused(rule, self.test)
+                for rule in self
+                if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+            ),
+        ]
+
+    def __iter__(self) -> Iterator[FaultRule]:
+        return iter([*self._own, *self._given])
+
+    def __len__(self) -> int:
+        return len(self._own) + len(self._given)
+
+    def __repr__(self) -> str:
+        return f"<Faults seed={self.seed} rules={len(self)}>"
+
+
+def _where(pattern: Any) -> Where:
+    return Server(pattern) if is_connection(pattern) else Where(pattern)

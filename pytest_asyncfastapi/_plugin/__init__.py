@@ -1,0 +1,1 @@
+"""The connection to pytest: options, markers, fixtures, runners, the state of a test."""

@@ -1,0 +1,153 @@
+"""The faults that the configuration, the command line and markers give to one test.
+
+Each is a text in the grammar of faults; one that cannot be is a
+`pytest.UsageError` that says where it stands. Knows no rules.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from .._core.unsupported_clients import in_users_code
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from .._connections.network_policy import Refusing
+    from .._core.findings import Location
+    from .._faults import Faults
+    from .._faults.rule import FaultRule
+    from .._upstream.scope import UpstreamScope
+    from .options import Settings
+    from .state import TestState
+
+
+def asks(state: TestState) -> bool:
+    """Does a test ask for routes or faults before it begins?"""
+    asked = bool(state.fixtures & {"upstream", "faults"}) or bool(state.settings.fault)
+    asked = asked or (state.ours and state.settings.app_scope != "function")
+    return asked or state.item.get_closest_marker("faults") is not None
+
+
+def open_scope(state: TestState) -> UpstreamScope:
+    """Routes and faults for this test; not active yet."""
+    from .._faults import Faults
+    from .._upstream.scope import UpstreamScope
+
+    settings = state.settings
+    faults = Faults(settings.seed, state.test, user_code=state.user_code)
+    faults.needs_clock = state.want_clock
+    scope = UpstreamScope(
+        user_code=state.user_code,
+        faults=faults,
+        unrouted=settings.unrouted,
+        passthrough=settings.passthrough,
+        test=state.test,
+    )
+    scope.tapes = settings.tapes
+    scope.on_serve = state.stay_real
+    if state.recording is not None:
+        scope.recorder.count_from(state.recording.zeros)
+    faults.dependencies.changed = state.place_gates
+    wide = state.settings.app_scope != "function"  # what is opened now is there in later tests
+    if wide or "faults" in state.fixtures:
+        open_connections(state, scope)
+    else:
+        faults.connections.changed = lambda: open_connections(state, scope)
+    return scope
+
+
+def open_connections(state: TestState, scope: UpstreamScope) -> None:
+    """Let faults strike connections to databases, caches and brokers, from now on."""
+    from .._connections.scope import Connections
+
+    connections = state.watching.connections = Connections(
+        scope.faults.connections,
+        where=scope.recorder.where,
+        patience=lambda: scope.patience(),  # noqa: PLW0108 - it is set after this
+        log=scope.judge.log.add,
+        test=state.test,
+    )
+    connections.activate()
+    connections.refresh()
+
+
+def refuse_network(state: TestState) -> Refusing | None:
+    """Refuse connections to the public network; None where the test wants some."""
+    settings = state.settings
+    lets_out = settings.unrouted != "fail" or settings.tapes == "record"
+    if not state.ours or settings.network == "allow" or lets_out:
+        return None
+    from .._connections.network_policy import Refusing
+
+    def where(frame: FrameType) -> Location | None:
+        from .._upstream.call_log import Recorder
+
+        return Recorder(state.user_code).where(frame)
+
+    def goes_out() -> bool:
+        peer = sys.modules.get("pytest_asyncfastapi._upstream.peer")
+        return peer is not None and bool(peer.REAL.get())
+
+    refusing = Refusing(
+        where=where,
+        log=state.watching.refused.add,
+        allowed=settings.passthrough,
+        goes_out=goes_out,
+        warn=settings.network == "warn",
+        test=state.test,
+    )
+    refusing.start()
+    return refusing
+
+
+def add(faults: Faults, settings: Settings, item: pytest.Item) -> dict[str, FaultRule]:
+    """Add them all: those of the run need not strike in this test, those of its markers must.
+
+    Returns the rules of the run by their text.
+    """
+    from .._faults import FaultSpecError
+
+    of_the_run: dict[str, FaultRule] = {}
+    for specs, optional, origin in (
+        (settings.fault, True, "--asyncfastapi-fault"),
+        (_marked(item), False, "@pytest.mark.faults"),
+    ):
+        for spec in specs:
+            try:
+                rule = faults.add_spec(spec, optional=optional, origin=origin)
+            except FaultSpecError as error:
+                raise pytest.UsageError(f"{item.nodeid}: {origin}: {error}") from None
+            if optional:
+                of_the_run[spec] = rule
+    return of_the_run
+
+
+def told(state: TestState) -> dict[str, Any]:
+    """What became of the faults of the run in this test; nothing where there are none."""
+    if not state.given_rules:
+        return {}
+    calls = state.exchanges()
+    faults = {
+        spec: {"hits": rule.hits, "seen": rule.seen, "powerless": rule.powerless}
+        for spec, rule in state.given_rules.items()
+    }
+    hosts = [*dict.fromkeys(urlsplit(call.url).netloc for call in calls)]
+    unseen = [] if calls else [*in_users_code(state.user_code)]
+    return {"faults": faults, "hosts": hosts, "unseen": unseen}
+
+
+def _marked(item: pytest.Item) -> list[str]:
+    specs: list[str] = []
+    for mark in item.iter_markers("faults"):
+        if not mark.args or mark.kwargs or not all(isinstance(arg, str) for arg in mark.args):
+            raise pytest.UsageError(
+                f"{item.nodeid}: @pytest.mark.faults takes one text a fault, such as "
+                '"https://pay.example/*: read_timeout, first=2"'
+            )
+        specs.extend(mark.args)
+    return specs

@@ -1,0 +1,292 @@
+"""Connects exploring to pytest: which tests are explored, how, and where the verdict goes.
+
+The markers and options say what is wanted; `explore/` does it, before pytest reports the
+test's own run (the first, clean one), with the verdict. A new way to explore is one more row
+of `_WAYS`: a function of the test and the settings that gives an `Exploration`, or
+None where the test is not meant.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .._core.signatures import signature
+from . import claims
+from .settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._core.findings import Finding
+    from .._explore.model import Exploration, Explored
+    from .._explore.own_run import OwnRun
+    from .options import Settings
+    from .state import TestState
+
+EXPLORED = pytest.StashKey["list[Explored]"]()
+OWN = pytest.StashKey["OwnRun"]()  # what pytest is to report as the test's run
+INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report shows them
+_PREPARE = pytest.StashKey["Callable[[TestState], None] | None"]()
+_REFUSED = pytest.StashKey[str]()
+_SHARE = "asyncfastapi_share"
+
+
+def _faults(item: pytest.Item, settings: Settings) -> Exploration | None:
+    marker_arguments = _asked(item, settings, "faults", "fault_sweep")
+    if marker_arguments is None:
+        return None
+    from .._explore.fault_sweep import FaultSweep
+
+    return FaultSweep(marker_arguments, item.nodeid, required=_marked(item, "fault_sweep"))
+
+
+def _disconnect(item: pytest.Item, settings: Settings) -> Exploration | None:
+    marker_arguments = _asked(item, settings, "disconnect", "disconnect_sweep")
+    if marker_arguments is None:
+        return None
+    from .._explore.disconnect_sweep import DisconnectSweep
+
+    return DisconnectSweep(
+        marker_arguments, item.nodeid, required=_marked(item, "disconnect_sweep")
+    )
+
+
+def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
+    marker_arguments = _asked(item, settings, "schedules", "schedules")
+    if marker_arguments is None:
+        return None
+    from .._explore.schedules.sweep import ScheduleSweep
+
+    return ScheduleSweep(marker_arguments, item.nodeid, required=_marked(item, "schedules"))
+
+
+# Every way to explore: what its tokens begin with, the marker, and what makes it.
+_WAYS: dict[str, tuple[str, Callable[[pytest.Item, Settings], Exploration | None]]] = {
+    "faults": ("fault_sweep", _faults),
+    "disconnect": ("disconnect_sweep", _disconnect),
+    "schedules": ("schedules", _schedules),
+}
+
+
+def _marked(item: Any, marker: str) -> bool:
+    return item.get_closest_marker(marker) is not None
+
+
+def _asked(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any:
+    """What a sweep of this kind is to do in this test; None where it is not meant."""
+    from .._explore import marker_arguments
+
+    mark = item.get_closest_marker(marker)
+    if mark is None and not _by_flag(settings, kind):
+        return None
+    if why := _why_not(item, kind):
+        if mark is None:
+            return None
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {why}")
+    args, given = ((), {}) if mark is None else (mark.args, dict(mark.kwargs))
+    if kind == "schedules" and mark is None and settings.schedules:
+        given = {"seeds": settings.schedules}
+    try:
+        found = getattr(marker_arguments, marker)(args, given)
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {error}") from None
+    _check_invariant(item, marker, getattr(found, "invariant", None))
+    return found
+
+
+def _by_flag(settings: Settings, kind: str) -> bool:
+    by_number = kind == "schedules" and settings.schedules > 0
+    return by_number or kind in (settings.sweep, settings.replay.partition(":")[0])
+
+
+def _why_not(item: pytest.Item, kind: str) -> str:
+    if not claims.is_async_test(item):
+        return "a sweep needs an `async def` test"
+    names = getattr(item, "fixturenames", ())
+    if kind != "schedules" and "asgi_client" not in names:
+        return "a sweep watches the requests of `asgi_client`, and this test does not use it"
+    if "subtests" in names:
+        return "pytest reports subtests as they run, so a test with `subtests` cannot be run again"
+    if hasattr(getattr(item, "obj", None), "hypothesis"):
+        return "hypothesis runs this body many times; give the sweep a test with one example"
+    return ""
+
+
+def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] | None) -> None:
+    from .._explore.marker_arguments import HAPPENED
+
+    names = (*getattr(item, "fixturenames", ()), *HAPPENED)
+    for name in signature(check).parameters if check is not None else ():
+        if name not in names:
+            raise pytest.UsageError(
+                f"{item.nodeid}: @pytest.mark.{marker}: the invariant asks for the fixture "
+                f"{name!r}, which this test does not have. Fix: add "
+                f"@pytest.mark.usefixtures({name!r})."
+            )
+
+
+# The hooks
+
+
+def is_wanted(item: Any, settings: Settings) -> bool:
+    """May there be anything to explore? Asked for every test, so without any import."""
+    if settings.sweep != "off" or settings.replay or settings.schedules:
+        return True
+    return any(_marked(item, marker) for marker, _ in _WAYS.values())
+
+
+def explore(item: pytest.Item) -> None:
+    """Run the clean run of this test, and its points."""
+    settings = item.config.stash[SETTINGS]
+    if not is_wanted(item, settings) or item.config.getoption("setuponly", False):
+        return
+    try:
+        ways = _ways(item, settings)
+    except pytest.UsageError as error:
+        item.stash[_REFUSED] = str(error)
+        return
+    runs = [_explore(item, settings, exploration) for exploration in ways]
+    first = next((run for run in runs if run is not None), None)
+    if first is not None and _can_be_reported(first, item, settings):
+        item.stash[OWN] = first
+
+
+def _ways(item: pytest.Item, settings: Settings) -> list[Exploration]:
+    kind = settings.replay.partition(":")[0]
+    made = [make(item, settings) for name, (_, make) in _WAYS.items() if kind in ("", name)]
+    return [way for way in made if way is not None]
+
+
+def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) -> OwnRun | None:
+    """Explore in one way; returns the clean run."""
+    from .._explore.engine import Engine
+    from .._explore.model import Explored
+    from .._report.progress import Progress
+    from .state import STATE
+
+    share = _share(item, settings)
+    name = "" if share[1] == 1 else f"{share[0]}/{share[1]}"
+    explored = Explored(exploration.kind, item.nodeid, shard=name, budget=settings.sweep_budget)
+    item.stash.setdefault(EXPLORED, []).append(explored)
+    progress = Progress(item.config)
+
+    def prepare(wanted: Callable[[Any], None] | None) -> None:
+        item.stash[_PREPARE] = wanted
+
+    engine = Engine(item, lambda item: item.stash.get(STATE, None), prepare, progress.tell)
+    try:
+        engine.explore(exploration, explored, share, settings.replay)
+    except BaseException:
+        item.config.stash.setdefault(INTERRUPTED, []).append(explored)
+        raise
+    finally:
+        progress.end(explored)
+    return engine.own
+
+
+def _can_be_reported(own: OwnRun, item: pytest.Item, settings: Settings) -> bool:
+    """Is the clean run the test's own?
+
+    A debugger, the end of a wider app, and a body that explores need one more, a live one.
+    """
+    if own.run.state is None or own.run.state.lending.postponed:
+        return False
+    return settings.app_scope == "function" and not item.config.getoption("usepdb", False)
+
+
+def own_run(item: pytest.Item) -> OwnRun | None:
+    """What pytest is to report instead of one more run."""
+    return item.stash.get(OWN, None)
+
+
+def forget_own_run(item: pytest.Item) -> None:
+    """It has been reported: the next run of this item (after a failure, say) is a real one."""
+    if OWN in item.stash:
+        item.stash[OWN].restore(item)
+        del item.stash[OWN]
+
+
+def forget(item: pytest.Item) -> None:
+    """The test is over."""
+    forget_own_run(item)
+    if EXPLORED in item.stash:
+        del item.stash[EXPLORED]
+
+
+def seconds(item: pytest.Item) -> float:
+    """The time of all its runs, which pytest has not measured."""
+    return sum(explored.duration for explored in item.stash.get(EXPLORED, []))
+
+
+def interrupted(config: pytest.Config) -> list[Explored]:
+    """What was broken off (Ctrl-C), which no report shows."""
+    return config.stash.get(INTERRUPTED, [])
+
+
+def _share(item: Any, settings: Settings) -> tuple[int, int]:
+    """Which share of the points is this item's: of this machine's, and of its own."""
+    number, count = settings.shard
+    if settings.replay:
+        return (1, 1)
+    mine = getattr(item, "callspec", None) and item.callspec.params.get(_SHARE)
+    if not mine:
+        return (number, count)
+    return ((number - 1) * settings.shards + mine, count * settings.shards)
+
+
+def split(metafunc: pytest.Metafunc) -> None:
+    """`--asyncfastapi-shards`: one item for each share of a test that is explored."""
+    settings = metafunc.config.stash[SETTINGS]
+    item: Any = metafunc.definition
+    if settings.shards < 2 or settings.replay or not is_wanted(item, settings):
+        return
+    if not claims.is_async_test(item):
+        return
+    if not (_marked(item, "schedules") or "asgi_client" in metafunc.fixturenames):
+        return
+    metafunc.fixturenames.append(_SHARE)
+    shares = range(1, settings.shards + 1)
+    names = [f"share{number}of{settings.shards}" for number in shares]
+    metafunc.parametrize(_SHARE, shares, indirect=True, ids=names)
+
+
+def begin(item: pytest.Item, state: TestState) -> None:
+    """A run begins: the engine's, or at last the test's own."""
+    if refused := item.stash.get(_REFUSED, ""):
+        raise pytest.UsageError(refused)
+    prepare = item.stash.get(_PREPARE, None)
+    if prepare is not None:
+        prepare(state)
+    else:
+        state.explored = item.stash.get(EXPLORED, [])
+        if any(explored.kind != "schedules" for explored in state.explored):
+            state.want_clock()  # the same test as in the runs before
+
+
+def verdict(state: TestState, *, passed: bool, failed: bool = False) -> list[Finding]:
+    """What the runs before this one came to; that they stopped early is news if it passed."""
+    found = [_second_run(one) for one in state.explored if failed and one.results][:1]
+    found += list(state.lending.listed)
+    found += [finding for explored in state.explored for finding in explored.findings]
+    for number, explored in enumerate(state.explored if passed else ()):
+        # The error of the clean run is reported as the test's own.
+        if explored.stopped and (explored.clean or number or not state.repeated):
+            found.append(explored.stopped_finding())
+    return found
+
+
+def _second_run(explored: Explored) -> Finding:
+    from .._core.findings import Finding
+
+    return Finding(
+        kind="sweep.second-run",
+        title="the test passed before the sweep, and fails as it is run once more after it",
+        evidence=f"it has been run {len(explored.results) + 2} times by then",
+        why="what a run leaves (rows in a shared database, a cache in a module) disturbs the "
+        "next one, which is not what the test is about",
+        remedy="undo it in a fixture of the test, or give each run data of its own",
+        severity="warning",
+        test=explored.test,
+    )

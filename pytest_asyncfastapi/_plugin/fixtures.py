@@ -1,0 +1,187 @@
+"""The public fixtures: thin, each gives what one package makes. Imports happen inside.
+
+A user's fixture may shadow any of them: nothing in the plugin depends on these
+names, the guards hang on the test item.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from . import app_selection
+from .claims import home
+from .config_advice import in_syntax
+from .neutral_fixtures import neutral_fixture
+from .settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from .._app.overrides import Overrides
+    from .._blocking import BlockingGuard
+    from .._client.with_httpx import AsgiClient
+    from .._clock import VirtualClock
+    from .._concurrency.load import Load
+    from .._concurrency.thread_pool import Threads
+    from .._faults import Faults
+    from .._upstream.router import Upstream
+    from .open_app import RunningApp
+    from .state import TestState
+
+
+def _state(request: pytest.FixtureRequest) -> TestState:
+    from .state import state_of
+
+    return state_of(request._pyfuncitem)
+
+
+def _app_scope(*, fixture_name: str, config: pytest.Config) -> str:
+    return config.stash[SETTINGS].app_scope
+
+
+@pytest.fixture(scope=_app_scope)  # type: ignore[arg-type]
+def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """The app under test; define a fixture of this name to choose it yourself."""
+    from .._app.locate import AppNotFound, AppSpec, find_app
+
+    settings = _state(request).settings
+    given = AppSpec(settings.app, settings.app_origin) if settings.app else None
+    try:
+        return find_app(given, request.config.rootpath)
+    except AppNotFound as error:
+        sentence = in_syntax(request.config, str(error))
+        told = app_selection.told_once(request._pyfuncitem, sentence)
+        if told == sentence and error.__cause__ is not None:
+            raise
+        raise pytest.fail.Exception(told, pytrace=False) from None
+
+
+@neutral_fixture(scope=_app_scope)
+async def asgi_running(
+    asgi_app: Callable[..., Any], request: pytest.FixtureRequest
+) -> AsyncIterator[RunningApp]:
+    """The app with its lifespan running, for `asgi_client`; once a test, module or session."""
+    from .open_app import running_app
+
+    state = _state(request)
+    if state.settings.app_scope == "function":
+        state.watching.on_loop()
+        state.start_clock()  # or else the start-up takes no part in virtual time
+    async with running_app(
+        asgi_app,
+        startup_timeout=state.settings.startup_timeout,
+        shutdown_timeout=state.settings.shutdown_timeout,
+        asked=state.settings.app,
+        home=home(state.item),
+    ) as running:
+        yield running
+
+
+@neutral_fixture()
+async def asgi_client(
+    asgi_running: RunningApp, request: pytest.FixtureRequest
+) -> AsyncIterator[AsgiClient]:
+    """An `httpx.AsyncClient` (or `httpx2`) bound to the app, whose lifespan is running."""
+    from .open_app import client_of
+
+    state = _state(request)
+    settings = state.settings
+    if sentence := asgi_running.why_not(home(state.item), settings.app, settings.app_scope):
+        told = in_syntax(request.config, f"{state.test}: {sentence}")
+        raise pytest.fail.Exception(told, pytrace=False)
+    state.overridden.meets(asgi_running.app)
+    state.watching.on_loop()
+    state.start_clock()
+    state.find_app = lambda: asgi_running.app
+    try:
+        state.place_gates()
+    except (TypeError, ValueError) as error:  # a marker that names no dependency
+        state.faults.dependencies.clear()
+        raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
+    if state.probe is not None:
+        asgi_running = replace(asgi_running, app=state.probe.tapped(asgi_running.app))
+    if state.recording is not None:
+        asgi_running = replace(asgi_running, app=state.recording.watched(asgi_running.app))
+    async with client_of(
+        asgi_running,
+        client=settings.client,
+        timeout=settings.client_timeout,
+        unguarded=lambda: state.on_virtual_time,
+        note=state.note,
+        way_in=state.way_in,
+        outside=partial(_is_routed, state),
+    ) as client:
+        state.lending.client = client
+        if state.probe is not None:
+            state.probe.client = client
+        yield client
+
+
+def _is_routed(state: TestState, sent: Any) -> bool:
+    router = state.scope.router
+    return router is not None and router.answers(sent)
+
+
+@pytest.fixture
+def upstream(request: pytest.FixtureRequest) -> Upstream:
+    """A respx router for the httpx (and httpx2) calls that the app makes."""
+    from .open_app import open_app
+
+    router = _state(request).scope.open_router()
+    router.open_app = open_app
+    return router
+
+
+@pytest.fixture
+def faults(request: pytest.FixtureRequest) -> Faults:
+    """Faults on the app's calls, on those made to it (`.client`), and in its dependencies."""
+    state = _state(request)
+    if "asgi_app" in request.fixturenames:
+        state.find_app = lambda: app_selection.ready(request.getfixturevalue("asgi_app"))
+    return state.faults
+
+
+@neutral_fixture()
+async def clock(request: pytest.FixtureRequest) -> AsyncIterator[VirtualClock]:
+    """Virtual time: sleeps and timeouts take no real time, `clock.elapsed` counts them."""
+    state = _state(request)
+    state.start_clock(required=True)
+    yield state.clock
+
+
+@pytest.fixture
+def blocking(request: pytest.FixtureRequest) -> BlockingGuard:
+    """What blocked the event loop in this test, and what is allowed to."""
+    return _state(request).open_guard()
+
+
+@pytest.fixture
+def threads(request: pytest.FixtureRequest) -> Threads:
+    """How much of the thread pools this test used: `.peak`, `.queued`, `.longest_wait`."""
+    return _state(request).watching.threads
+
+
+@pytest.fixture
+def load(request: pytest.FixtureRequest) -> Load:
+    """`report = await load(lambda: asgi_client.get("/items"), n=100, concurrency=10)`."""
+    return _state(request).watching.load
+
+
+@pytest.fixture
+def asyncfastapi_share(request: pytest.FixtureRequest) -> int:
+    """Which share of its sweeps this item runs (`--asyncfastapi-shards`)."""
+    return int(request.param)
+
+
+@pytest.fixture
+def overrides(asgi_app: Callable[..., Any]) -> Iterator[Overrides]:
+    """`overrides[dependency] = value_or_callable`; undone exactly after the test."""
+    from .._app.overrides import Overrides
+
+    table = Overrides(asgi_app)
+    yield table
+    table.restore()

@@ -1,0 +1,121 @@
+"""What the values of options may be: each parser rejects with the second half of a sentence.
+
+Used by the table in `options.py`; the grammar of a rule or a fault is its package's.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def one_of(*words: str) -> Callable[[Any], str]:
+    """One of these words."""
+
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"{value!r} must be one of {', '.join(words)}")
+        return str(value)
+
+    return parse
+
+
+def text(value: Any) -> str:
+    """A text that is not empty."""
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError(f"{value!r} is not a text")
+    return value.strip()
+
+
+def app(value: Any) -> Any:
+    """An import string; in a marker, an app or what makes one."""
+    if callable(value):
+        return value
+    if isinstance(value, str) and value.strip():
+        return value.strip()
+    raise ValueError(f"{value!r} is neither a text such as 'pkg.mod:app' nor an app")
+
+
+def whole(value: Any) -> int:
+    """A whole number."""
+    if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
+        raise ValueError(f"{value!r} is not a whole number")
+    return int(value)
+
+
+def count(value: Any) -> int:
+    """A whole number, 0 or more."""
+    if whole(value) < 0:
+        raise ValueError(f"{value!r} is less than 0")
+    return int(value)
+
+
+def hosts(value: Any) -> tuple[str, ...]:
+    """Names of hosts, separated by commas."""
+    parts = value.split(",") if isinstance(value, str) else value
+    return tuple(text(part).lower() for part in parts)
+
+
+def allow(value: Any) -> str:
+    """A rule of the blocking guard."""
+    from .._blocking.allow import as_rule
+
+    return as_rule(text(value)).text
+
+
+def category(value: Any) -> tuple[str, str]:
+    """A category of the blocking guard, and what it does."""
+    from .._blocking.catalog import CATEGORIES
+
+    name, _, word = (part.strip() for part in text(value).partition("="))
+    if name not in CATEGORIES or word not in ("fail", "warn", "off"):
+        raise ValueError(
+            f"{value!r} is not CATEGORY=WORD with one of {', '.join(sorted(CATEGORIES))} and "
+            "fail, warn or off"
+        )
+    return name, word
+
+
+def leak(value: Any) -> str:
+    """A rule of the leaks."""
+    from .._concurrency.leak_findings import as_rule
+
+    as_rule(text(value))
+    return text(value)
+
+
+def fault(value: Any) -> str:
+    """A fault, in words."""
+    from .._faults.grammar import parse
+
+    given = text(value)
+    parse(given)
+    return given
+
+
+def some(value: Any) -> int:
+    """A whole number, 1 or more."""
+    if whole(value) < 1:
+        raise ValueError(f"{value!r} is less than 1")
+    return int(value)
+
+
+def share(value: Any) -> tuple[int, int]:
+    """One share of several: `"2/4"`."""
+    number, slash, total = str(value).partition("/")
+    if not (slash and number.strip().isdigit() and total.strip().isdigit()):
+        raise ValueError(f"{value!r} is not a share, such as 2/4")
+    if not 1 <= int(number) <= int(total):
+        raise ValueError(f"{value!r}: there is no share {number} of {total}")
+    return int(number), int(total)
+
+
+def token(value: Any) -> str:
+    """The name of one point of a sweep: `"faults:3:reset"`."""
+    from .._explore.marker_arguments import check_token
+
+    given = text(value)
+    check_token(given)
+    return given

@@ -1,0 +1,325 @@
+"""Everything that can be chosen, in one table: flags, ini keys and marker arguments.
+
+`settings.py` reads what was chosen, `option_parsers.py` says what a value may be.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from .._core.units import seconds
+from .option_parsers import allow as _allow
+from .option_parsers import app as _app
+from .option_parsers import category as _category
+from .option_parsers import count as _count
+from .option_parsers import fault as _fault
+from .option_parsers import hosts as _hosts
+from .option_parsers import leak as _leak
+from .option_parsers import one_of as _one_of
+from .option_parsers import share as _share
+from .option_parsers import some as _some
+from .option_parsers import text as _text
+from .option_parsers import token as _token
+from .option_parsers import whole as _whole
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._core.http_library import LibraryName
+
+Mode = Literal["fail", "raise", "warn", "off"]
+
+
+@dataclass(frozen=True, eq=False)  # lean: it is made at every start of pytest
+class Settings:
+    """What the user has chosen; the fields are the names of the options."""
+
+    app: Any = None  # a text; in a marker also an app, or its factory
+    app_scope: Literal["function", "module", "session"] = "function"
+    client: LibraryName = "httpx"
+    runner: str = "auto"
+    blocking: Literal["auto"] | Mode = "auto"
+    blocking_profile: Literal["default", "strict"] = "default"
+    blocking_threshold: float = 0.05
+    cpu_threshold: float = 0.25
+    allow_blocking: tuple[str, ...] = ()
+    blocking_category: tuple[tuple[str, str], ...] = ()
+    blocking_baseline: str = ""
+    clock: Literal["auto", "freeze", "flow", "off"] = "auto"
+    freeze_bound: float = 10.0
+    leaks: Literal["auto", "fail", "warn", "off"] = "auto"
+    allow_leaks: tuple[str, ...] = ()
+    threads: Literal["auto", "fail", "warn", "off"] = "auto"
+    timeout: float = 0.0
+    loop_lag: int = 0
+    fault: tuple[str, ...] = ()
+    seed: int = 0
+    sweep: Literal["off", "faults", "disconnect"] = "off"
+    schedules: int = 0
+    replay: str = ""
+    shards: int = 1
+    shard: tuple[int, int] = (1, 1)
+    sweep_budget: float = 0.0
+    network: str = "refuse"
+    unrouted: str = "fail"
+    passthrough: tuple[str, ...] = ()
+    tapes: str = "replay"
+    client_timeout: float = 30.0
+    startup_timeout: float = 10.0
+    shutdown_timeout: float = 10.0
+    json: str = ""
+    html: str = ""
+    trace: str = ""
+    sarif: str = ""
+    github: Literal["auto", "off"] = "auto"
+    # Not options: where `app` was given, for the errors about it.
+    app_origin: str = ""
+
+    @property
+    def records(self) -> bool:
+        """Does a report need to know what each test did, moment by moment?"""
+        return bool(self.json or self.html or self.trace)
+
+    @property
+    def reports(self) -> bool:
+        """Is there anything to write when the run is over?"""
+        hosted = self.github == "auto" and os.environ.get("GITHUB_ACTIONS") == "true"
+        return self.records or bool(self.sarif) or hosted
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Option:
+    """One row of the table; `parse` raises `ValueError` with the second half of a sentence."""
+
+    name: str
+    help: str
+    parse: Callable[[Any], Any]
+    many: bool = False
+    metavar: str | None = None
+    marker: bool = True  # may one test have its own?
+
+    @property
+    def flag(self) -> str:
+        """As written on the command line."""
+        return "--asyncfastapi-" + self.name.replace("_", "-")
+
+    @property
+    def ini(self) -> str:
+        """As written in the configuration file."""
+        return "asyncfastapi_" + self.name
+
+
+OPTIONS = (
+    Option("app", "the app under test: 'pkg.mod:app', or a factory 'pkg.mod:create_app'", _app),
+    Option(
+        "app_scope",
+        "how long one run of the app lives: function (default), module or session; `asgi_client` "
+        "is each test's own all the same",
+        _one_of("function", "module", "session"),
+        marker=False,
+    ),
+    Option(
+        "client",
+        "the library that `asgi_client` is a client of: httpx (default) or httpx2",
+        _one_of("httpx", "httpx2"),
+    ),
+    Option(
+        "runner",
+        "auto: run async tests that no other runner claims (default); off: leave them alone",
+        _one_of("auto", "off"),
+    ),
+    Option(
+        "blocking",
+        "what a blocking call on the event loop does: auto (default: fail, in tests that use our "
+        "fixtures), fail, raise, warn or off (in every test)",
+        _one_of("auto", "fail", "raise", "warn", "off"),
+    ),
+    Option(
+        "blocking_profile",
+        "default: what stalls a server; strict: every blocking call, however short",
+        _one_of("default", "strict"),
+    ),
+    Option(
+        "blocking_threshold",
+        "how long a step of the loop may be held by a call that is not always reported, such as "
+        "a file read (default 50ms)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "cpu_threshold",
+        "how long a step of the loop may compute (default 250ms)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "allow_blocking",
+        "a blocking call that is intended: 'module:function', 'category@module' or a name",
+        _allow,
+        many=True,
+        metavar="RULE",
+    ),
+    Option(
+        "blocking_category",
+        "what one category of blocking calls does, whatever the profile says: 'file=fail', "
+        "'import=warn', 'cpu=off'",
+        _category,
+        many=True,
+        metavar="CATEGORY=WORD",
+    ),
+    Option(
+        "blocking_baseline",
+        "a file of today's blocking calls, which fail no test any more: written if it does not "
+        "exist; 'update:FILE' writes it anew",
+        _text,
+        metavar="FILE",
+        marker=False,
+    ),
+    Option(
+        "clock",
+        "virtual time: auto (default: where a test asks for `clock` or injects a delay), freeze or "
+        "flow (in every async test; while real work is pending) or off (only for the fixture)",
+        _one_of("auto", "freeze", "flow", "off"),
+    ),
+    Option(
+        "freeze_bound",
+        "how long virtual time stands still for real work before it flows (default 10s)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "leaks",
+        "what a test leaves behind (a running task, an open client, ...): auto (default: warn, in "
+        "tests that use our fixtures), fail, warn or off (in every async test)",
+        _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "allow_leaks",
+        "a leak that is intended: 'task', or 'task@module' with the module that makes it",
+        _leak,
+        many=True,
+        metavar="RULE",
+    ),
+    Option(
+        "threads",
+        "what calls that wait because every thread of the pool is taken do: auto (default: warn, "
+        "in tests that use our fixtures), fail, warn or off (in every async test)",
+        _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "timeout",
+        "how long the body of an async test may take, in real time (default 0: as long as it "
+        "likes); then it fails with who waits for what",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "loop_lag",
+        "show the N tests in which the event loop was held longest (default 0: none)",
+        _count,
+        metavar="N",
+        marker=False,
+    ),
+    Option(
+        "fault",
+        "a fault on the app's outgoing calls in every test: 'https://pay.example/*: latency=3s'",
+        _fault,
+        many=True,
+        metavar="SPEC",
+    ),
+    Option("seed", "seed of everything that is drawn at random (default 0)", _whole, metavar="N"),
+    Option(
+        "sweep",
+        "run every test of `asgi_client` again: for each upstream call and fault (faults), or for "
+        "each await of each request, cut there (disconnect)",
+        _one_of("off", "faults", "disconnect"),
+        marker=False,
+    ),
+    Option(
+        "schedules",
+        "run every async test again in N other orders of its tasks, each chosen by a seed (default "
+        "0: none)",
+        _count,
+        metavar="N",
+        marker=False,
+    ),
+    Option(
+        "replay",
+        "run this one point of a sweep: 'faults:3:reset', as the report names it",
+        _token,
+        metavar="TOKEN",
+        marker=False,
+    ),
+    Option(
+        "shards",
+        "split each sweep into N tests, which pytest-xdist spreads over its workers",
+        _some,
+        metavar="N",
+        marker=False,
+    ),
+    Option(
+        "shard",
+        "run only this share of each sweep, such as 2/4 on the second of four machines",
+        _share,
+        metavar="I/N",
+        marker=False,
+    ),
+    Option(
+        "sweep_budget",
+        "how long the sweep of one test may take, in real time (default 0: without a limit)",
+        seconds,
+        metavar="DURATION",
+        marker=False,
+    ),
+    Option(
+        "network",
+        "connections to the public network: refuse (default), warn or allow",
+        _one_of("refuse", "warn", "allow"),
+    ),
+    Option(
+        "unrouted",
+        "what a call that no route of `upstream` matches does: fail (default), warn or pass",
+        _one_of("fail", "warn", "pass"),
+    ),
+    Option(
+        "passthrough",
+        "hosts that the app may really call or connect to, separated by commas",
+        _hosts,
+        metavar="HOSTS",
+    ),
+    Option(
+        "tapes",
+        "what `upstream.replay(path)` does: replay (default) or record, with real calls",
+        _one_of("replay", "record"),
+    ),
+    Option(
+        "client_timeout",
+        "how long `asgi_client` waits for the app to send something (default 30s)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "startup_timeout",
+        "how long the app's lifespan may take to start (default 10s)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option(
+        "shutdown_timeout",
+        "how long the app's lifespan may take to shut down (default 10s)",
+        seconds,
+        metavar="DURATION",
+    ),
+    Option("json", "write all that was seen, as JSON", _text, metavar="FILE", marker=False),
+    Option("html", "write a page to read and to search", _text, metavar="FILE", marker=False),
+    Option("trace", "write timelines for ui.perfetto.dev", _text, metavar="FILE", marker=False),
+    Option("sarif", "write findings for code scanning", _text, metavar="FILE", marker=False),
+    Option(
+        "github",
+        "auto: annotations and a step summary, in GitHub Actions (default); off: neither",
+        _one_of("auto", "off"),
+        marker=False,
+    ),
+)

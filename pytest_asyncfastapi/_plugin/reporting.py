@@ -1,0 +1,144 @@
+"""Findings ride on pytest's reports, as JSON: the same way with and without xdist."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .._core.findings import FOUND, Finding
+from .._report import junit, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _pytest.terminal import TerminalReporter
+
+    from .state import TestState
+
+ATTRIBUTE = "asyncfastapi"
+
+
+@dataclass
+class Carried:
+    """What the next reports of a test carry; goes with its state, as pytest keeps the items."""
+
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    sweeps: list[dict[str, Any]] = field(default_factory=list)
+    lag: dict[str, Any] | None = None
+    run: dict[str, Any] = field(default_factory=dict)
+    record: str = ""  # on the report of the teardown
+
+
+def attach(
+    item: pytest.Item, state: TestState, phase: str, error: BaseException | None = None
+) -> None:
+    """Take what the packages saw in this phase, which `error` has ended; fail it if none has."""
+    passed = error is None
+    if error is not None:
+        tell_deadlock(state, error)
+    # What never happened (a route, a fault) is no news about a test that failed half-way.
+    state.passed = state.passed and passed
+    state.collect(passed=state.passed, ended=phase == "teardown")
+    fresh = state.news()
+    if state.carried is None:
+        state.carried = Carried()
+        junit.forget(item)
+    carried = state.carried
+    carried.findings[phase] = fresh
+    explored = (*state.explored, *state.lending.explored)
+    carried.sweeps = [one.to_json() for one in explored]
+    if phase == "teardown":
+        carried.lag = state.watching.lag() if state.settings.loop_lag else None
+        facts = None if state.recording is None else state.recording.facts(state)
+        carried.record = json.dumps(facts) if facts else ""
+        carried.run = state.told_run()
+    junit.add(item, fresh)
+    errors = [finding for finding in fresh if finding.severity == "error"]
+    if passed and errors:
+        told = text.failure(errors, phase=phase, seed=state.seed_text())
+        failure = pytest.fail.Exception(told, pytrace=False)
+        setattr(failure, FOUND, True)
+        raise failure
+
+
+def tell_deadlock(state: TestState, error: BaseException) -> None:
+    """Where an error says that nothing could ever happen again, no finding has to."""
+    if not state.deadlock:
+        return
+    head = state.deadlock.strip().partition("\n")[0]
+    if head in "".join(traceback.format_exception(error)):
+        state.deadlock_told = True
+
+
+def carry(state: TestState, report: pytest.TestReport) -> None:
+    """Put the findings of this phase on its report, and what replays a failure."""
+    carried = state.carried
+    if carried is None:
+        return
+    seed = state.seed_text()
+    if seed and report.failed and seed not in str(report.longrepr):
+        report.sections.append(("pytest-asyncfastapi: faults were drawn at random", seed))
+    fresh = carried.findings.pop(str(report.when), [])
+    notes, lag, run, record = state.notes, carried.lag, carried.run, carried.record
+    swept = carried.sweeps if report.when == "call" else []
+    if not (fresh or notes or lag or swept or run or record):
+        return
+    payload: dict[str, Any] = {
+        "findings": [finding.to_json() for finding in fresh],
+        "notes": list(notes),
+    }
+    if record:
+        payload["record"] = record
+    if lag:
+        payload["lag"] = lag
+    if swept:
+        payload["sweeps"] = swept
+    if run:
+        payload["run"] = run
+    setattr(report, ATTRIBUTE, payload)
+    shown = str(report.longrepr)
+    # A test that failed by itself: its findings are likely the reason, so they stand beside it.
+    unseen = [finding for finding in fresh if not text.is_told(finding, shown)]
+    if unseen and report.failed:
+        report.sections.append(("pytest-asyncfastapi", text.findings(unseen)))
+
+
+def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
+    """Every finding and note of the run, in the order of the tests."""
+    found: list[Finding] = []
+    notes: list[str] = []
+    for report in _reports(terminal.stats):
+        payload: dict[str, Any] = getattr(report, ATTRIBUTE, None) or {}
+        found.extend(Finding.from_json(item) for item in payload.get("findings", ()))
+        notes.extend(note for note in payload.get("notes", ()) if note not in notes)
+    return found, notes
+
+
+def lags(terminal: TerminalReporter) -> list[tuple[str, dict[str, Any]]]:
+    """The loop lag of each test that has one, with its name."""
+    payloads = [
+        (report.nodeid, getattr(report, ATTRIBUTE, {})) for report in _reports(terminal.stats)
+    ]
+    return [(name, payload["lag"]) for name, payload in payloads if "lag" in payload]
+
+
+def sweeps(terminal: TerminalReporter) -> list[dict[str, Any]]:
+    """What exploring came to, test by test, as plain data."""
+    payloads = [getattr(report, ATTRIBUTE, None) or {} for report in _reports(terminal.stats)]
+    return [sweep for payload in payloads for sweep in payload.get("sweeps", ())]
+
+
+def runs(terminal: TerminalReporter) -> list[dict[str, Any]]:
+    """What each guarded test has to say about the run as a whole."""
+    payloads = [getattr(report, ATTRIBUTE, {}) for report in _reports(terminal.stats)]
+    return [payload["run"] for payload in payloads if "run" in payload]
+
+
+def _reports(stats: dict[str, list[Any]]) -> Iterable[Any]:
+    for category, reports in stats.items():
+        if category != "rerun":  # a run that was tried again does not count twice
+            yield from reports

@@ -1,0 +1,220 @@
+"""Our async fixtures and the guards around the body, under every runner.
+
+- Our async fixtures are *neutral*: each is handed to the runner of the test
+  that asks for it, since neither standard way of writing one suits both.
+- The guards sit around the body, in the body's own task.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .._core.current_test import in_trio
+from . import pytest_asyncio
+from .claims import runner_of
+from .neutral_fixtures import NEUTRAL, is_neutral
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .state import TestState
+
+# Neutral fixtures
+
+
+def keep_fixtures(session: pytest.Session) -> None:
+    """Before collection: an old pytest-asyncio is not to wrap our fixtures for the whole run."""
+    pytest_asyncio.keep_from_old(session, NEUTRAL)
+
+
+def lend_fixtures(item: pytest.Item) -> None:
+    """Mark our fixtures as pytest-asyncio's own, for its tests, in the test's loop scope."""
+    theirs = runner_of(item) == "pytest-asyncio"
+    for function in NEUTRAL:
+        if theirs:
+            function._force_asyncio_fixture = True
+            function._loop_scope = pytest_asyncio.loop_scope(item)
+        else:
+            function.__dict__.pop("_force_asyncio_fixture", None)
+            function.__dict__.pop("_loop_scope", None)
+
+
+def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
+    """Around the set-up of a fixture: an old pytest-asyncio does not run it, so we do."""
+    item = request._pyfuncitem
+    old = is_neutral(definition.func) and pytest_asyncio.is_old(item.config)
+    if old and runner_of(item) == "pytest-asyncio":
+        return pytest_asyncio.in_old_loop(definition, request)
+    return nullcontext()
+
+
+def why_not_now(definition: Any, state: TestState) -> str:
+    """One sentence if this fixture of ours is asked for where none can be set up."""
+    if not (state.in_body and is_neutral(definition.func) and _in_loop()):
+        return ""
+    name = definition.argname.replace("asgi_running", "asgi_client")  # what that one is for
+    return (
+        f"{state.test}: the async fixture `{name}` cannot be set up by request.getfixturevalue() "
+        f"in the body of an async test, whose event loop is running. Fix: write `{name}` as an "
+        "argument of the test or of a fixture; for another client in the body, use async with "
+        "pytest_asyncfastapi.open_app(app)."
+    )
+
+
+def leave_fixture() -> None:
+    """After an error: if a signal has raised it, end the async fixture that the loop still has.
+
+    anyio's runner has one task for all tests; as long as it waits there, nobody comes
+    after it. On asyncio; on trio a fixture that hangs is not ended.
+    """
+    runner = getattr(sys.modules.get("anyio.pytest_plugin"), "_current_runner", None)
+    task = getattr(runner, "_runner_task", None)
+    if task is None or task.done() or task.get_loop().is_running():
+        return
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    future = None if frame is None else frame.f_locals.get("future")
+    if future is None or future.done():
+        return  # it waits for the next one
+    waits = task
+    while hasattr(waits, "get_coro"):
+        waits = waits._fut_waiter
+    if waits is not None and not waits.done():
+        # Not cancelled, which would end the runner's task with it.
+        waits.set_exception(pytest.fail.Exception("ended by a signal"))
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+
+
+def _in_loop() -> bool:
+    """Does an event loop run, up the stack?"""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is not None and asyncio._get_running_loop() is not None:
+        return True
+    return in_trio()
+
+
+def end_with_backend(definition: Any, request: Any) -> None:
+    """Tear a wide neutral fixture down before anyio's backend changes below it.
+
+    anyio joins the two only after pytest has noted who depends on whom: without
+    this, tests on trio would go on in the asyncio loop that the fixture holds open.
+    """
+    # By name: anyio has put its wrapper around the function already.
+    ours = any(definition.argname == function.__name__ for function in NEUTRAL)
+    wide = ours and definition.scope != "function" and "anyio_backend" in request.fixturenames
+    if wide and runner_of(request._pyfuncitem) == "anyio":
+        backend = request._get_active_fixturedef("anyio_backend")
+        backend.addfinalizer(functools.partial(definition.finish, request=request))
+
+
+# Guards around the body
+
+
+@contextmanager
+def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
+    """Put our wrapper around the coroutine of the test while it is called, and take it off."""
+    hypothesis = getattr(item.obj, "hypothesis", None)
+    owner, name = (item, "obj") if hypothesis is None else (hypothesis, "inner_test")
+    original = getattr(owner, name)
+    setattr(owner, name, _wrapped(original, state))
+    try:
+        yield
+    except BaseException:
+        # A signal (pytest-timeout's, Ctrl-C) has left the loop with the body inside: fixtures
+        # that end in the same loop would wait for it without end.
+        if state.on_deadlock is not None:
+            state.on_deadlock("")
+        raise
+    finally:
+        setattr(owner, name, original)
+
+
+def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
+    from .._core.activity import ACTIVITY, BODY, border
+    from .._core.current_test import TEST
+
+    @functools.wraps(body)
+    async def wrapper(*args: Any, **kwargs: Any) -> Any:
+        __tracebackhide__ = True
+        token, test = ACTIVITY.set(BODY), TEST.set(state)
+        border()
+        try:
+            state.start_clock()
+            state.watching.on_loop()
+            with _deadlock_fails(state):
+                called = body if state.probe is None else state.probe.around(body)
+                if timeout := state.settings.timeout:
+                    return await state.watching.bounded(called(*args, **kwargs), timeout)
+                return await called(*args, **kwargs)
+        finally:
+            border()  # the body's last step is still the body's
+            ACTIVITY.reset(token)
+            TEST.reset(test)
+
+    return wrapper
+
+
+@contextmanager
+def _deadlock_fails(state: TestState) -> Iterator[None]:
+    """Under virtual time a deadlock is known at once: fail the test with who waits for what."""
+    import asyncio
+
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # trio
+        task = None
+    with _cancelled_on_trio(state) if task is None else _cancelled_on_asyncio(state, task):
+        yield
+
+
+@contextmanager
+def _cancelled_on_asyncio(state: TestState, task: Any) -> Iterator[None]:
+    import asyncio
+
+    from .._core.waiters import cancel
+
+    cancelled = False
+
+    def on_deadlock(text: str) -> None:
+        nonlocal cancelled
+        cancelled, state.deadlock = True, text
+        cancel(task)
+
+    state.on_deadlock = on_deadlock
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not cancelled:
+            raise
+        task.uncancel()
+        if state.deadlock:
+            raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False) from None
+    finally:
+        state.on_deadlock = None
+
+
+@contextmanager
+def _cancelled_on_trio(state: TestState) -> Iterator[None]:
+    import trio
+
+    token = trio.lowlevel.current_trio_token()
+
+    def on_deadlock(text: str) -> None:
+        state.deadlock = text
+        if text:
+            scope.cancel()
+        else:  # from outside the run
+            token.run_sync_soon(scope.cancel)
+
+    state.on_deadlock = on_deadlock
+    try:
+        with trio.CancelScope() as scope:
+            yield
+    finally:
+        state.on_deadlock = None
+    if state.deadlock and scope.cancelled_caught:
+        raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False)

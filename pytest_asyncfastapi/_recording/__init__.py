@@ -1,0 +1,1 @@
+"""What one test did and when, for the reports."""

@@ -1,0 +1,254 @@
+"""What one test did, moment by moment, for a report that somebody has asked for.
+
+Made only where a writer needs it (JSON, trace, HTML); without it nothing in here
+runs. It listens to the app's requests from around the app and asks the packages for
+the rest when the test is over. Knows no format.
+
+All moments are seconds since the test began, on the clock in force. Where that is
+virtual, it stands still while code runs: a blocking call has a moment, and a
+duration in real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .._core.activity import ACTIVITY
+from .._core.real_time import monotonic
+from .task_recorder import Tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._blocking.models import BlockingCall
+    from .._core.frames import UserCode
+    from .._plugin.state import TestState
+    from .._upstream.call_log import Exchange
+
+
+class Serving(str):
+    """The label of a request (`"GET /items"`) that knows which one it is.
+
+    It is what `ACTIVITY` says inside of the app, so whatever is seen there can be told
+    from what is seen in another request with the same label.
+    """
+
+    __slots__ = ("number",)
+    number: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return str, (str(self),)
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request of `asgi_client`, as the app served it; None for what did not come.
+
+    `head` is the response's start, `complete` the end of its body, `end` that of the app,
+    whose background tasks run between the two.
+    """
+
+    number: int
+    kind: str
+    method: str
+    path: str
+    start: float
+    head: float | None = None
+    first_byte: float | None = None
+    complete: float | None = None
+    end: float | None = None
+    status: int | None = None
+    error: str = ""
+
+    def plain(self) -> dict[str, Any]:
+        """As it goes into a report."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def sends(self, message: dict[str, Any], now: float) -> None:
+        """The app sends a message."""
+        kind = message.get("type")
+        if kind == "http.response.start":
+            self.head, self.status = now, message.get("status")
+        elif kind == "websocket.accept":
+            self.head, self.status = now, 101
+        elif kind == "websocket.close":
+            self.complete = now
+        elif kind in ("http.response.body", "websocket.send"):
+            if self.first_byte is None and (message.get("body") or kind == "websocket.send"):
+                self.first_byte = now
+            if kind == "http.response.body" and not message.get("more_body"):
+                self.complete = now
+
+
+class Recording:
+    """Listens in one test; `facts()` says at its end what there was, as plain data."""
+
+    def __init__(self, user_code: UserCode) -> None:
+        self.requests: list[Request] = []
+        self.tasks = Tasks(user_code)
+        self._began = monotonic()
+        # When the test began, on each clock that does not start where the process's does.
+        self.zeros: dict[str, float] = {}
+
+    def on_loop(self) -> None:
+        """The test has a loop: whose time may be ahead, if an earlier test was on virtual time."""
+        now, clock = _instant()
+        if clock != "thread":
+            self.zeros.setdefault(clock, now - (monotonic() - self._began))
+        if clock == "trio":
+            self.tasks.on_trio()
+
+    def start(self) -> None:
+        """Hear the tasks of asyncio, above whoever has timed its steps since another test."""
+        self.tasks.start()
+
+    def stop(self) -> None:
+        """The test is over: hear nothing more."""
+        self.tasks.stop()
+
+    def now(self) -> float:
+        """Seconds since the test began, on the clock in force."""
+        now, clock = _instant()
+        return max(0.0, now - self.zeros.get(clock, self._began))
+
+    def watched(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """The same app, heard."""
+
+        async def observed(scope: Any, receive: Any, send: Any) -> Any:
+            __tracebackhide__ = True
+            request = self._begun(scope)
+            label = Serving(ACTIVITY.get() or f"{request.method} {request.path}")
+            label.number = request.number
+            ACTIVITY.set(label)  # in the context of this request's own task
+            self.tasks.serves(label)
+
+            async def heard(message: dict[str, Any]) -> None:
+                request.sends(message, self.now())
+                await send(message)
+
+            try:
+                return await app(scope, receive, heard)
+            except BaseException as error:
+                request.error = type(error).__name__
+                raise
+            finally:
+                request.end = self.now()
+
+        return observed
+
+    def _begun(self, scope: Any) -> Request:
+        kind = "websocket" if scope["type"] == "websocket" else "http"
+        method = scope.get("method", "WS")
+        number = len(self.requests) + 1
+        request = Request(number, kind, method, scope.get("path", ""), self.now())
+        self.requests.append(request)
+        return request
+
+    # At the end
+
+    def facts(self, state: TestState) -> dict[str, Any]:
+        """Everything that is known of the test, as it goes into a report; empty for nothing."""
+        clock = state._clock
+        virtual = clock is not None and clock.used
+        seeded = bool(state.seed_text())
+        lag = state.watching.lag()
+        facts: dict[str, Any] = {
+            "clock": {"virtual": virtual, "elapsed": 0.0 if clock is None else clock.elapsed},
+            "seed": state.settings.seed if seeded else None,
+            "requests": [request.plain() for request in self.requests],
+            "upstream": [self._call(call) for call in state.exchanges()],
+            "blocking": self._blocking(state, virtual=virtual),
+            "threads": self._threads(state),
+            "tasks": self.tasks.facts(self._serving, self.zeros, self._began),
+            "loop_lag": lag,
+        }
+        lists = ("requests", "upstream", "blocking", "threads", "tasks")
+        return facts if virtual or lag or any(facts[name] for name in lists) else {}
+
+    def _serving(self, activity: str) -> int | None:
+        """Which request that was; by its label where that names only one."""
+        if isinstance(activity, Serving):
+            return activity.number
+        named = [r.number for r in self.requests if f"{r.method} {r.path}" == activity]
+        return named[0] if len(named) == 1 else None
+
+    def _call(self, call: Exchange) -> dict[str, Any]:
+        return {
+            "request": self._serving(call.activity),
+            "method": call.method,
+            "url": call.url,
+            "library": call.library,
+            "started": call.started,
+            "head": call.head,
+            "first_byte": call.first_byte,
+            "ended": call.ended,
+            "status": call.status,
+            "error": call.error,
+            "fault": call.fault,
+            "injected": [{"what": what, "seconds": took} for what, took in call.injected],
+            "ending": call.ending,
+            "where": None if call.where is None else call.where.to_json(),
+        }
+
+    def _blocking(self, state: TestState, *, virtual: bool) -> list[dict[str, Any]]:
+        if state.guard is None:
+            return []
+        found = [self._blocked(call, 0.0) for call in state.guard.calls]
+        for stall in state.guard.stalls:
+            # A step is judged when it is over; virtual time has stood still meanwhile.
+            found.append(self._blocked(stall, 0.0 if virtual else stall.duration or 0.0))
+        return sorted(found, key=lambda call: call["at"])
+
+    def _blocked(self, call: BlockingCall, ago: float) -> dict[str, Any]:
+        return {
+            "request": self._serving(call.activity),
+            "name": call.name,
+            "args": call.args,
+            "category": call.category,
+            "at": max(0.0, (call.at or 0.0) - ago),
+            "duration": call.duration,
+            "severity": call.severity,
+            "where": None if call.where is None else call.where.to_json(),
+        }
+
+    def _threads(self, state: TestState) -> list[dict[str, Any]]:
+        watch = state.watching.watch
+        if watch is None:
+            return []
+        zero = self.zeros.get("", self.zeros.get("trio", self._began))
+        return [
+            {
+                "pool": pool.name,
+                "size": pool.size if pool.size != float("inf") else None,
+                "calls": pool.calls,
+                "peak": pool.peak,
+                "queued": pool.queued,
+                "longest_wait": pool.longest_wait,
+                "waits": [
+                    {
+                        "request": self._serving(wait.activity),
+                        "at": wait.since - zero,
+                        "seconds": wait.until - wait.since,
+                    }
+                    for wait in pool.waits
+                ],
+            }
+            for pool in watch.threads.pools
+        ]
+
+    def __repr__(self) -> str:
+        return f"<Recording: {len(self.requests)} requests>"
+
+
+def _instant() -> tuple[float, str]:
+    """Seconds on the clock in force, and the name of that clock."""
+    loop = asyncio._get_running_loop()
+    if loop is not None:
+        return loop.time(), ""
+    trio: Any = sys.modules.get("trio")
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return trio.current_time(), "trio"
+    return monotonic(), "thread"

@@ -1,0 +1,162 @@
+"""Sweeps in the summary: a matrix of call and fault, a line for each cut request.
+
+Reads the plain data that travels on the reports, and merges the shares of one
+sweep; knows nothing of how a sweep is run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from . import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from _pytest.terminal import TerminalReporter
+
+    from .._explore.model import Explored
+
+_SHORT = {
+    "refused": "refus",
+    "connect_timeout": "ctime",
+    "read_timeout": "rtime",
+    "empty_reply": "empty",
+    "truncated": "trunc",
+    "bad_json": "json",
+    "503_html": "html",
+    "no_body": "nbody",
+    "json_object": "{}",
+    "json_array": "[]",
+    "json_null": "null",
+}
+_REACHES = ("", "+", "+host", "+equal")  # how far a fault goes on from its call
+
+_WIDTH = 6
+_MARKS = {
+    **dict.fromkeys(("masked", "lost background task", "unexpected data", "unsafe retry"), "~"),
+    "cleanup cut off": "~",
+    "not reached": "-",
+}
+
+
+def write_summary(
+    terminal: TerminalReporter, swept: Sequence[dict[str, Any]], interrupted: Sequence[Explored]
+) -> None:
+    """Write each sweep: in a line where all is well, as a matrix where it is not (or with -v)."""
+    broken = [item.to_json() for item in interrupted]
+    told = [sweep for sweep in (*merged(swept), *broken) if sweep["points"] or sweep["stopped"]]
+    if not told or terminal.config.get_verbosity() < 0:
+        return
+    terminal.section("sweeps", sep="=", cyan=True)
+    for sweep in told:
+        bad = any(point["bad"] for point in sweep["points"])
+        terminal.write_line(headline(sweep), red=bad, bold=bad)
+        if bad or _listed(sweep) or terminal.config.get_verbosity() > 0:
+            for line in details(sweep):
+                terminal.write_line(line)
+    for item in interrupted:  # no report carries what they found
+        if item.findings:
+            terminal.write_line(text.findings(item.findings))
+
+
+def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The shares of one sweep as one, in the order of the points."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for sweep in swept:
+        name = sweep["test"].partition("[share")[0] if sweep["shard"] else sweep["test"]
+        key = (sweep["kind"], name, sweep.get("call", ""))
+        known = found.get(key)
+        if known is None:
+            found[key] = {**sweep, "test": name, "points": list(sweep["points"])}
+            continue
+        tokens = {point["token"] for point in known["points"]}
+        known["points"] += [p for p in sweep["points"] if p["token"] not in tokens]
+        known["stopped"] = known["stopped"] or sweep["stopped"]
+        known["duration"] += sweep["duration"]
+        known["planned"] = (known["planned"] or 0) + (sweep["planned"] or 0) or None
+        if not known.get("about"):
+            known["about"] = sweep.get("about", {})
+    for sweep in found.values():
+        sweep["points"].sort(key=_in_order)
+    return list(found.values())
+
+
+def _in_order(point: dict[str, Any]) -> tuple[list[int], str]:
+    return [int(part) for part in re.findall(r"\d+", point["row"])], point["row"]
+
+
+def headline(sweep: dict[str, Any]) -> str:
+    """`"fault sweep of tests/test_x.py::test_y: 44 points, 2 bad, 1 masked, 0.9 s"`."""
+    counted = Counter(point["verdict"] for point in sweep["points"] if not point["bad"])
+    bad = sum(point["bad"] for point in sweep["points"])
+    of = f" of {sweep['planned']}" if sweep["stopped"] and sweep["planned"] else ""
+    parts = [f"{len(sweep['points'])}{of} points", f"{bad} bad"]
+    parts += [f"{n} {verdict}" for verdict, n in counted.items() if verdict != "ok"]
+    parts.append(f"{sweep['duration']:.1f} s")
+    name = {"faults": "fault sweep", "disconnect": "disconnect sweep"}.get(
+        sweep["kind"], sweep["kind"]
+    )
+    stopped = f"; stopped: {sweep['stopped']}" if sweep["stopped"] else ""
+    call = f", {sweep['call']}" if sweep.get("call") else ""
+    return f"{name} of {sweep['test']}{call}: {', '.join(parts)}{stopped}"
+
+
+def details(sweep: dict[str, Any]) -> list[str]:
+    """The matrix of a fault sweep; the requests of a disconnect sweep."""
+    if sweep["kind"] == "faults":
+        return _matrix(sweep)
+    if sweep["kind"] == "disconnect":
+        return _requests(sweep)
+    return []
+
+
+def _matrix(sweep: dict[str, Any]) -> list[str]:
+    about = sweep.get("about") or {}
+    columns, rows = about.get("columns", []), about.get("rows", {})
+    cells = {(point["row"], point["column"]): _cell(point) for point in sweep["points"]}
+    if not cells:
+        return []
+    lines = ["  call" + "".join(f"{_SHORT.get(name, name):>{_WIDTH}}" for name in columns)]
+    for row in (f"{number}{reach}" for number in rows for reach in _REACHES):
+        if any((row, name) in cells for name in columns):
+            shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)
+            lines.append(f"  {row:>4}{shown}".rstrip())
+    struck = {row.partition("+")[0] for row, _ in cells}
+    for row, call in rows.items():
+        if row not in struck:
+            continue
+        where = f"  {call['where']}" if call["where"] else ""
+        lines.append(f"  {row:>4} = {call['call']}{where}")
+    if left := about.get("left_out", 0):
+        lines.append(f"  {left} more calls are equal to others, and not struck one by one")
+    lines.append("  each cell is what the caller got; ! bad, ~ masked or lost, - not reached")
+    if any("+" in row for row, _ in cells):
+        lines.append(
+            "  3+: from call 3 on, each call to its URL; 3+host: to its host; 3+equal: all like it"
+        )
+    return lines
+
+
+def _cell(point: dict[str, Any]) -> str:
+    answer = "exc" if point["answer"] == "raised" else point["answer"]
+    return answer + ("!" if point["bad"] else _MARKS.get(point["verdict"], ""))
+
+
+def _requests(sweep: dict[str, Any]) -> list[str]:
+    lines: list[str] = []
+    about = sweep.get("about") or {}
+    for number, (label, steps, status) in about.get("requests", {}).items():
+        mine = [p for p in sweep["points"] if p["row"].partition(".")[0] == number]
+        bad = [point["row"].partition(".")[2] for point in mine if point["bad"]]
+        told = f", bad at {', '.join(dict.fromkeys(bad))}" if bad else ""
+        left = about.get("left_out", {}).get(number)
+        equal = f" ({left} equal to others not cut)" if left else ""
+        lines.append(f"  {label} -> {status}: {steps} awaits{equal}{told}")
+    return lines
+
+
+def _listed(sweep: dict[str, Any]) -> bool:
+    return any(point["verdict"] in _MARKS for point in sweep["points"])

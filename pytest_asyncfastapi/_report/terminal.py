@@ -1,0 +1,92 @@
+"""The summary at the end of a run: findings by place, like `--durations`."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _pytest.terminal import TerminalReporter
+
+    from .._core.findings import Finding
+
+_TITLE = "pytest-asyncfastapi"
+_INDENT = " " * 6
+
+
+def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], list[str]]) -> None:
+    """Write what was found, once a place; nothing at all if nothing was found."""
+    found, notes = gathered
+    if not found and not notes:
+        return
+    terminal.section(_TITLE, sep="=", cyan=True)
+    for finding, tests in _by_place(found):
+        severe = finding.severity == "error"
+        terminal.ensure_newline()
+        terminal.write("FOUND " if severe else "warn  ", red=severe, yellow=not severe, bold=True)
+        terminal.line(finding.title + (f" (x {finding.count})" if finding.count > 1 else ""))
+        verbose, width = terminal.config.get_verbosity() > 0, terminal._tw.fullwidth - len(_INDENT)
+        for line in _details(finding, tests, verbose=verbose, width=width):
+            terminal.write_line(f"{_INDENT}{line}")
+    for note in notes:
+        terminal.write_line(f"note  {note}")
+    errors = sum(1 for finding, _ in _by_place(found) if finding.severity == "error")
+    if found:
+        places = len(list(_by_place(found)))
+        terminal.write_line(
+            f"{_count(errors, 'finding')} that fail{'s' if errors == 1 else ''} tests, "
+            f"{_count(places - errors, 'warning')}"
+        )
+
+
+def _details(finding: Finding, tests: list[str], *, verbose: bool, width: int) -> Iterable[str]:
+    if finding.where is not None:
+        source = f"  {finding.where.source}" if finding.where.source else ""
+        yield f"{finding.where}{source}"
+    if finding.activity:
+        yield f"in {finding.activity}"
+    if finding.kind.startswith("sweep.") and finding.severity == "warning":
+        yield from _wrapped("detail: ", finding.evidence, width)  # no failed test shows it
+    if finding.remedy:
+        yield from _wrapped("fix: ", finding.remedy if verbose else _first(finding.remedy), width)
+    tests = sorted(tests)  # under xdist they arrive in any order
+    shown = tests if verbose else tests[:2]
+    more = len(tests) - len(shown)
+    if shown and shown[0]:
+        yield f"seen in {', '.join(shown)}{f' and {more} more' if more else ''}"
+
+
+def _wrapped(name: str, text: str, width: int) -> Iterable[str]:
+    """Sentences, below their name; code and addresses are left whole."""
+    pad = " " * len(name)
+    for line in text.splitlines():
+        yield from textwrap.wrap(
+            line,
+            width,
+            initial_indent=name,
+            subsequent_indent=pad,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        name = pad
+
+
+def _first(text: str) -> str:
+    return text.partition("\n")[0]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _by_place(found: Iterable[Finding]) -> list[tuple[Finding, list[str]]]:
+    places: dict[tuple[str, str, int], tuple[Finding, list[str]]] = {}
+    for finding in found:
+        first, tests = places.setdefault(finding.place, (finding, []))
+        if finding.severity == "error" and first.severity != "error":
+            places[finding.place] = (finding, tests)
+        if finding.test not in tests:
+            tests.append(finding.test)
+    return sorted(places.values(), key=lambda pair: pair[0].severity != "error")

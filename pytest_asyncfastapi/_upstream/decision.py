@@ -1,0 +1,321 @@
+"""What is to happen to one call: by the faults, the routes and the policy.
+
+Runs on the app's stack before anything is sent, so that a call that may not go
+out fails where it was made. Carries nothing out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import httpx
+
+from .._core.activity import ACTIVITY
+from .._core.findings import FindingLog, Location
+from .._faults import SOCKS, Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
+from . import finding_messages, users_respx
+from .delivery import body_of, prepared_by
+from .dispatch import timeouts
+from .errors import UnroutedCall
+from .peer import Script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .._core.frames import UserCode
+    from .._faults import Pool
+    from .call_log import OpenExchange
+    from .route_index import Match
+    from .router import Upstream
+
+Way = Literal["answer", "play", "pool"]
+Source = Literal["router", "original"]
+
+
+class Outgoing(Protocol):
+    """A call of any client, as far as it is decided on; `request` is httpx's or like it."""
+
+    @property
+    def library(self) -> Any:
+        """Whose call it is, by its `name`."""
+        ...
+
+    @property
+    def request(self) -> Any:
+        """With its `extensions`, which hold the budgets."""
+        ...
+
+    @property
+    def http2(self) -> bool:
+        """Would the client speak HTTP/2?"""
+        ...
+
+    @property
+    def pool(self) -> Pool:
+        """Whose connections it uses, and how many there may be."""
+        ...
+
+    @property
+    def proxy(self) -> str:
+        """The scheme of its proxy; empty where there is none."""
+        ...
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for its proxy's handshake without a timeout?"""
+        ...
+
+    @property
+    def goes_near(self) -> bool:
+        """May it go out without a route, since it does not leave the private network?"""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Decision:
+    """How the call goes, who answers it, and the faults that struck it.
+
+    `status` is the response of a status fault; `limit` the pool budget (s);
+    `match` the route that was found and will answer. Not changed
+    once made, and not frozen: one is made for every call.
+    """
+
+    way: Way
+    source: Source
+    plan: Plan | None = None
+    status: httpx.Response | None = None
+    limit: float = 0.0
+    match: Match | None = None
+
+    def script(
+        self,
+        answer: Callable[[], Any],
+        again: Callable[[], Script | None] | None = None,
+        ready: Callable[[], Any] | None = None,
+    ) -> Script:
+        """The network's part of it; `again` gives that of the next attempt to connect."""
+        effect = Effect() if self.plan is None else self.plan.effect
+        return Script(answer, effect, again=again, ready=ready)
+
+    def settle(self, call: Outgoing, out: OpenExchange, outcome: Any) -> None:
+        """Tell the rules that struck what came of it: a response or an error."""
+        if self.plan is None:
+            return
+        if isinstance(outcome, BaseException):
+            budget = _BUDGETS.get(type(outcome).__name__, "")
+            limit = timeouts(call).get(budget)
+            self.plan.settle(Hit(out.method, str(out.url), budget, limit))
+        else:
+            hit = Hit(out.method, str(out.url))
+            self.plan.settle(hit, lambda: "none" if out.method == "HEAD" else body_of(outcome))
+
+
+_BUDGETS = {
+    "ConnectTimeout": "connect",
+    "ReadTimeout": "read",
+    "WriteTimeout": "write",
+    "PoolTimeout": "pool",
+}
+
+
+class Unbounded(Exception):
+    """Inside this package: the call is stalled, and has no budget of its own for `phase`."""
+
+    def __init__(self, phase: str, plan: Plan) -> None:
+        super().__init__(phase)
+        self.phase = phase
+        self.plan = plan
+
+
+class Judge:
+    """Decides for every call of one test, and logs what must not be."""
+
+    def __init__(
+        self,
+        user_code: UserCode,
+        faults: Faults,
+        policy: str,
+        passthrough: tuple[str, ...],
+        test: str,
+    ) -> None:
+        self._user_code = user_code
+        self._faults = faults
+        self._policy = policy
+        self._passthrough = frozenset(host.strip().lower() for host in passthrough)
+        self._test = test
+        self.log = FindingLog()
+
+    def decide(
+        self,
+        call: Outgoing,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        clock: Callable[[], tuple[float, str]],
+    ) -> Decision:
+        """Decide; raises `UnroutedCall` where the call was made, `Unbounded` if nothing ends it.
+
+        `clock()` is the time in force (s) and, where it is not the process's, its name.
+        """
+        if seen.url.scheme not in ("http", "https"):
+            return Decision("answer", "original")  # the library itself refuses it
+        router = _asked(router, seen)
+        # Counts as called, even if a budget cuts it off before the route has answered.
+        match = None if router is None else router.reach(seen)
+        plan = None
+        if len(self._faults):
+            plan = self._faults.decide(seen, *clock(), self._setting(call, seen, match))
+        if plan is None:
+            return self._unharmed(call, seen, router, where, match)
+        return self._harmed(call, seen, router, where, match=match, plan=plan)
+
+    def decide_again(
+        self,
+        call: Outgoing,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        *,
+        plan: Plan,
+        now: tuple[float, str],
+    ) -> Decision:
+        """Decide as the client connects once more for this call; raises as `decide` does."""
+        router = _asked(router, seen)
+        match = None if router is None else router.reach(seen)
+        plan = self._faults.decide_again(seen, plan, *now, self._setting(call, seen, match))
+        if not plan.struck:
+            return replace(self._unharmed(call, seen, router, where, match), plan=plan)
+        return self._harmed(call, seen, router, where, match=match, plan=plan)
+
+    def _setting(self, call: Outgoing, seen: httpx.Request, match: Match | None) -> Setting:
+        """What of this call decides whether a fault can have an effect on it."""
+        body: Literal["", "none", "empty"] = ""
+        if self._faults.in_bodies:
+            answer = None if match is None else prepared_by(match[0])
+            body = "" if answer is None else body_of(answer)
+            if seen.method == "HEAD":
+                body = "none"
+        return Setting(call.proxy, bool(seen.content), call.http2, body, call.pool)
+
+    def _harmed(
+        self,
+        call: Outgoing,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        *,
+        match: Match | None,
+        plan: Plan,
+    ) -> Decision:
+        effect = plan.effect
+        budget = effect.stalled_budget(http2=call.http2)
+        if effect.ending == "proxy_error" and budget is not None and call.handshakes_unbounded:
+            raise Unbounded(SOCKS, plan)
+        if budget is not None and timeouts(call).get(budget) is None:
+            raise Unbounded(budget, plan)
+        if effect.waits_for_pool:
+            limit = timeouts(call).get("pool") or 0.0
+            return Decision("pool", "router", plan, limit=limit)
+        if effect.ending == "status":
+            return Decision("play", "router", plan, status=_status(seen, plan))
+        if not effect.answered:
+            return Decision("play", "router", plan)
+        if match is not None:
+            return Decision("play", "router", plan, match=match)
+        return Decision("play", self._source(call, seen, router, where), plan)
+
+    def _unharmed(
+        self,
+        call: Outgoing,
+        seen: httpx.Request,
+        router: Upstream | None,
+        where: Location | None,
+        match: Match | None,
+    ) -> Decision:
+        if router is not None and match is not None:
+            play = self._faults.fill_pools or router.needs_network(match[0])
+            return Decision("play" if play else "answer", "router", match=match)
+        return Decision("answer", self._source(call, seen, router, where))
+
+    def _source(
+        self, call: Outgoing, seen: httpx.Request, router: Upstream | None, where: Location | None
+    ) -> Source:
+        if router is None:
+            return "original"
+        if router.reach(seen) is not None:
+            return "router"
+        if seen.url.host.lower() in self._passthrough or self._policy == "pass":
+            return "original"
+        if users_respx.answers(call.library.name, seen):
+            return "original"
+        if call.goes_near:
+            return "original"
+        if self._policy == "warn":
+            self.log.add(self._finding(call, seen, router, where, "warning"))
+            return "original"
+        raise self.unrouted(call, seen, router, where)
+
+    def unrouted(
+        self, call: Outgoing, seen: httpx.Request, router: Upstream, where: Location | None
+    ) -> UnroutedCall:
+        """Log a call that no route answers; gives the error for the app."""
+        finding = self._finding(call, seen, router, where, "error")
+        self.log.add(finding)
+        return UnroutedCall(finding_messages.text_of(finding))
+
+    def _finding(
+        self,
+        call: Outgoing,
+        seen: httpx.Request,
+        router: Upstream,
+        where: Location | None,
+        severity: Literal["error", "warning"],
+    ) -> Any:
+        return finding_messages.unrouted(
+            seen,
+            call.library.name,
+            list(router.routes),
+            where=where,
+            activity=ACTIVITY.get(),
+            severity=severity,
+            test=self._test,
+        )
+
+    def undeliverable(self, out: OpenExchange, why: str) -> None:
+        """Log an answer that no server could send; nothing is wrong where `why` is empty."""
+        if why:
+            activity, where = ACTIVITY.get(), out.where
+            finding = finding_messages.undeliverable(out.request, why, where, activity, self._test)
+            self.log.add(finding)
+
+    def let_through(self, hosts: Iterable[str]) -> Callable[[], None]:
+        """Let un-routed calls go out, to these hosts or (none) to all; returns the undo."""
+        before = self._policy, self._passthrough
+        if names := frozenset(host.lower() for host in hosts):
+            self._passthrough |= names
+        else:
+            self._policy = "pass"
+
+        def undo() -> None:
+            self._policy, self._passthrough = before
+
+        return undo
+
+    def no_timeout(self, seen: httpx.Request, phase: str, where: Location | None) -> NoTimeoutSet:
+        """Log a stalled call that nothing ends; gives the error for the app."""
+        self.log.add(finding_messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
+        return NoTimeoutSet(phase, finding_messages.show_request(seen), where)
+
+
+def _asked(router: Upstream | None, seen: httpx.Request) -> Upstream | None:
+    """The router, where this request is to be mocked at all."""
+    return router if router is not None and router.should_mock(seen) else None
+
+
+def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:
+    effect = plan.effect
+    after = [("Retry-After", effect.retry_after)] if effect.retry_after else []
+    return httpx.Response(
+        effect.status, headers=[*effect.headers, *after], content=effect.body, request=seen
+    )

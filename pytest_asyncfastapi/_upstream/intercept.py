@@ -1,0 +1,239 @@
+"""The one interception of the process, installed while a scope is active.
+
+Four methods are replaced: `handle_async_request` and `handle_request` of the
+network transports of httpx and httpx2; and, once a fault needs the wire,
+`connect_tcp` of the two backends below them. What a call gets is decided by
+its scope: this module only finds the scope, and knows no routes.
+
+The state is process-wide because the patched classes are. It is a list of
+scopes and what to restore; routes and faults live in the scopes.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from .._core.active_scopes import ActiveScopes
+from .._core.frames import identity
+from .._core.import_hook import LateImport
+from .._core.signatures import signature
+from .httpx_libraries import LIBRARIES, Library
+from .network import Wire, patched_connect
+from .peer import REAL
+from .pools import unfit
+from .shared_tls import SharedContexts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .._faults import Pool
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """One request on its way out, and how it would have gone without us.
+
+    Not changed once made, and not frozen: one is made for every call.
+    """
+
+    library: Library
+    transport: Any
+    request: Any
+    original: Callable[..., Any]
+
+    @property
+    def http2(self) -> bool:
+        """Would the client speak HTTP/2 to a server that does?"""
+        pool = getattr(self.transport, "_pool", None)
+        speaks: bool = getattr(pool, "_http2", False)
+        # Without TLS there is nothing to agree on: only a client that knows beforehand does.
+        return speaks and (self.request.url.scheme == "https" or not getattr(pool, "_http1", True))
+
+    @property
+    def pool(self) -> Pool:
+        """The client's pool, and how many calls it lets on the wire at one time."""
+        found = getattr(self.transport, "_pool", None)
+        limit = getattr(found, "_max_connections", sys.maxsize)
+        if getattr(found, "_http2", False) and self.http2:  # whose streams share a connection
+            limit = sys.maxsize
+        return identity(self.transport), limit
+
+    @property
+    def goes_near(self) -> bool:
+        """May it go out without a route, since it does not leave the private network?"""
+        return False
+
+    @property
+    def proxy(self) -> str:
+        """The scheme of the client's proxy; empty where there is none."""
+        url = getattr(getattr(self.transport, "_pool", None), "_proxy_url", None)
+        return "" if url is None else str(url.scheme, "ascii")
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for a SOCKS proxy's handshake without a timeout, as in httpcore 1.0?"""
+        if not self.proxy.startswith("socks"):
+            return False
+        begin = self.library.core_part("_async.socks_proxy")._init_socks5_connection
+        return not any("timeout" in name for name in signature(begin).parameters)
+
+    def forward(self) -> Any:
+        """Send it the original way (awaitable for an async transport)."""
+        return self.original(self.transport, self.request)
+
+    async def real_async(self) -> Any:
+        """Send it the original way, and never over an in-memory connection."""
+        token = REAL.set(True)
+        try:
+            for connection in unfit(self, scripted=False):
+                await connection.aclose()
+            return await self.forward()
+        finally:
+            REAL.reset(token)
+
+    def real(self) -> Any:
+        """Send it the original way, and never over an in-memory connection."""
+        token = REAL.set(True)
+        try:
+            for connection in unfit(self, scripted=False):
+                connection.close()
+            return self.forward()
+        finally:
+            REAL.reset(token)
+
+
+class Handler(Protocol):
+    """What answers calls: a scope."""
+
+    async def handle_async(self, call: Call) -> Any:
+        """Answer an async client."""
+
+    def handle_sync(self, call: Call) -> Any:
+        """Answer a sync client."""
+
+
+# The request that a scope is handling in this context: where two of our methods
+# lie on the way of one request, the second only forwards.
+_HANDLED: ContextVar[Any] = ContextVar("asyncfastapi_upstream_handled", default=None)
+
+_MARK = "_asyncfastapi_original"
+# Other clients: what is imported when they are used, and our module about it.
+_FOREIGN = {"aiohttp.connector": "aiohttp_calls", "urllib3.connectionpool": "urllib3_calls"}
+
+
+class Interception(ActiveScopes[Handler]):
+    """Who is active, and what has been replaced; one object for the process."""
+
+    def __init__(self) -> None:
+        super().__init__("asyncfastapi_upstream_scope")
+        self._undo: list[tuple[Any, str, Any, Any]] = []
+        # Kept between scopes: a suite pays for the CA bundle once.
+        self._contexts = SharedContexts()
+        self._watches: list[LateImport] = []
+        self._networks: set[str] = set()
+
+    def _install(self) -> None:
+        for library in LIBRARIES:
+            module = f"{library.name}._transports.default"
+            self._once_imported(module, partial(self._patch_transports, library))
+        for module, ours in _FOREIGN.items():
+            self._once_imported(module, partial(self._patch_foreign, ours))
+
+    def _once_imported(self, module: str, patch: Callable[[], None]) -> None:
+        if module in sys.modules:
+            patch()
+        else:
+            watch = LateImport(module, patch)
+            watch.install()
+            self._watches.append(watch)
+
+    def _patch_foreign(self, ours: str) -> None:
+        module = import_module(f"{__package__}.{ours}")
+        with self._lock:
+            for owner, name, make in module.methods(self.current):
+                original = getattr(owner.__dict__[name], _MARK, owner.__dict__[name])
+                replacement = make(original)
+                setattr(replacement, _MARK, original)
+                self._replace(owner, name, original, replacement)
+
+    def _patch_transports(self, library: Library) -> None:
+        with self._lock:
+            for owner, name, make in (
+                (library.transports.AsyncHTTPTransport, "handle_async_request", _async_method),
+                (library.transports.HTTPTransport, "handle_request", _sync_method),
+            ):
+                # Ours may still be there, put back by somebody who patched over it.
+                original = getattr(owner.__dict__[name], _MARK, owner.__dict__[name])
+                ours = make(self, library, original)
+                setattr(ours, _MARK, original)
+                self._replace(owner, name, original, ours)
+            original = library.transports.create_ssl_context
+            ours = self._contexts.sharing(library.name, original)
+            self._replace(library.transports, "create_ssl_context", original, ours)
+
+    def open_network(self, library: Library) -> None:
+        """Put the in-memory network below this library, until the last scope leaves."""
+        with self._lock:
+            if library.name in self._networks:
+                return
+            self._networks.add(library.name)
+            for part, owner_name in (("auto", "AutoBackend"), ("sync", "SyncBackend")):
+                owner = getattr(library.core_part(f"_backends.{part}"), owner_name)
+                for name in ("connect_tcp", "connect_unix_socket"):
+                    original = owner.__dict__[name]
+                    self._replace(owner, name, original, patched_connect(library, original))
+
+    def _replace(self, owner: Any, name: str, original: Any, ours: Any) -> None:
+        setattr(owner, name, ours)
+        self._undo.append((owner, name, original, ours))
+
+    def _restore(self) -> None:
+        while self._undo:
+            owner, name, original, ours = self._undo.pop()
+            # Someone may have patched over us; ours then only forwards.
+            if owner.__dict__.get(name) is ours:
+                setattr(owner, name, original)
+        while self._watches:
+            self._watches.pop().remove()
+        self._networks.clear()
+        Wire.forget_all()
+
+    def __repr__(self) -> str:
+        return f"<Interception scopes={len(self._active)} patches={len(self._undo)}>"
+
+
+def _async_method(found: Interception, library: Library, original: Any) -> Any:
+    async def handle_async_request(self: Any, request: Any) -> Any:
+        __tracebackhide__ = True
+        scope = found.current()
+        if scope is None or _HANDLED.get() is request:
+            return await original(self, request)
+        token = _HANDLED.set(request)
+        try:
+            return await scope.handle_async(Call(library, self, request, original))
+        finally:
+            _HANDLED.reset(token)
+
+    return handle_async_request
+
+
+def _sync_method(found: Interception, library: Library, original: Any) -> Any:
+    def handle_request(self: Any, request: Any) -> Any:
+        scope = found.current()
+        if scope is None or _HANDLED.get() is request:
+            return original(self, request)
+        token = _HANDLED.set(request)
+        try:
+            return scope.handle_sync(Call(library, self, request, original))
+        finally:
+            _HANDLED.reset(token)
+
+    return handle_request
+
+
+INTERCEPTION = Interception()

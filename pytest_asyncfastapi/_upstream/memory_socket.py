@@ -1,0 +1,167 @@
+"""The client's end of an in-memory connection for a sync client: as a socket.
+
+It has just the methods that httpcore's own stream calls, and really waits.
+Knows no HTTP client library.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+from .memory_stream import reset_in_upload
+from .peer import SCRIPT
+from .tls_alerts import certificate_required, connection_reset
+
+if TYPE_CHECKING:
+    from .http2 import Http2
+    from .http2_streams import SyncStreams
+    from .peer import Peer
+
+
+# How often a second a limited rate lets bytes through.
+_TICKS = 10
+
+
+class SocketEnd:
+    """A socket, as far as httpcore's sync stream uses one."""
+
+    def __init__(self, peer: Peer) -> None:
+        self._peer = peer
+        self._timeout: float | None = None
+        self._streams: SyncStreams | None = None
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Seconds that one `recv` may take."""
+        self._timeout = timeout
+
+    def send(self, data: bytes) -> int:
+        """Send to the peer; it takes everything, or nothing, or what its rate lets it take."""
+        script = SCRIPT.get()
+        stops_reading = script is not None and script.effect.ending == "write_timeout"
+        if stops_reading and not self._peer.reads_anyway(data):
+            wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
+        if reset_in_upload(self._peer, script) or self._peer.answers_early():
+            self._peer.ended = True
+            raise connection_reset()
+        rate = script.effect.upload_rate if script is not None else 0.0
+        if rate and self._peer.in_request:
+            data = data[: max(1, int(rate / _TICKS))]
+            wait_or_time_out(len(data) / rate, self._deadline(), timed_out(self._peer, "write"))
+        http2 = self._peer.http2
+        with http2.lock if http2 is not None else nullcontext():
+            self._peer.hear(bytes(data))
+            if self._peer.http2 is not None:
+                self._heard(self._peer.http2)
+        return len(data)
+
+    def _heard(self, http2: Http2) -> None:
+        if self._streams is None:
+            from .http2_streams import SyncStreams
+
+            self._streams = SyncStreams(http2)
+            return
+        self._streams.heard()
+
+    def _deadline(self) -> float | None:
+        return None if self._timeout is None else time.monotonic() + self._timeout
+
+    def recv(self, limit: int) -> bytes:
+        """Receive; raises `TimeoutError` and `ConnectionResetError` as a socket does."""
+        peer = self._peer
+        deadline = self._deadline()
+        if self._streams is not None:
+            return self._streams.next(limit, deadline)
+        while not peer.waiting and not peer.ended:
+            if peer.broken:
+                raise connection_reset()
+            self._catch_up(deadline)
+            move = peer.move()
+            if move is not None:
+                self._make(*move, deadline)
+            elif peer.chunks is not None:
+                self._body()
+            elif peer.asked:
+                self._head(deadline)
+            else:
+                wait_or_time_out(None, deadline, timed_out(peer, "read"))
+            if deadline is not None and time.monotonic() > deadline:
+                raise TimeoutError(timed_out(peer, "read"))
+        return peer.take(limit)
+
+    def _catch_up(self, deadline: float | None) -> None:
+        if self._peer.due:
+            left = self._peer.due - time.monotonic()
+            if left > 0:
+                wait_or_time_out(left, deadline, timed_out(self._peer, "read"))
+
+    def _make(self, kind: str, value: Any, deadline: float | None) -> None:
+        peer = self._peer
+        if kind == "wait":
+            peer.due = (peer.due or time.monotonic()) + value
+        elif value == "stall":
+            wait_or_time_out(None, deadline, timed_out(peer, "read"))
+        elif value == "reset":
+            peer.broken = True
+        elif value == "alert":
+            raise certificate_required()
+
+    def _head(self, deadline: float | None) -> None:
+        peer, script = self._peer, self._peer.script
+        if script is None:
+            peer.ended = True
+            return
+        effect = script.effect
+        if effect.is_paced and not peer.script_begun:
+            peer.script_begun = True
+            peer.due = max(peer.due, time.monotonic()) + effect.delay
+            self._catch_up(deadline)
+        if not peer.refuse(effect):
+            peer.begin(script.answer())
+            if effect.is_paced:
+                peer.due = max(peer.due, time.monotonic())
+            peer.chunks = iter(peer.response.stream)
+            self._body()
+
+    def _body(self) -> None:
+        peer = self._peer
+        try:
+            while True:
+                peer.body(next(peer.chunks))
+                if not peer.complete:
+                    return
+        except StopIteration:
+            peer.end()
+            self._release()
+
+    def _release(self) -> None:
+        self._peer.chunks = None
+        response, self._peer.response = self._peer.response, None
+        if response is not None:
+            response.close()
+
+    def close(self) -> None:
+        """The client hangs up."""
+        self._peer.ended = True
+        if self._streams is not None:
+            self._streams.close()
+        self._release()
+
+
+def wait_or_time_out(
+    duration: float | None, deadline: float | None, message: str = "timed out"
+) -> None:
+    """Really wait (None: forever); `TimeoutError` when the deadline comes first."""
+    left = None if deadline is None else max(0.0, deadline - time.monotonic())
+    if duration is not None and (left is None or duration <= left):
+        threading.Event().wait(duration)
+        return
+    threading.Event().wait(left)
+    raise TimeoutError(message)
+
+
+def timed_out(peer: Peer, operation: str) -> str:
+    """The message of a socket's timeout; a TLS socket names the operation."""
+    return f"The {operation} operation timed out" if peer.secure else "timed out"

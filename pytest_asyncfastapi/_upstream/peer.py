@@ -1,0 +1,326 @@
+"""The server's end of one in-memory connection, without any waiting.
+
+Hands what the client writes to `http1.py` (or to `http2.py`, where the client
+speaks HTTP/2), and turns a response into moves of a `Tape`. What is to
+happen is told by a `Script`; when, and on which event loop, is decided by
+`memory_stream.py`. Knows no HTTP client library.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
+
+from .._faults import Effect
+from .framing import RAW, raw_frame, raw_head, unframed
+from .http1 import BodyMismatch, Http1
+from .proxies import Socks, connected
+from .wire_events import Tape, early_head, headers_of, instead, length_of, tampered
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from contextvars import Context
+
+    from .http2 import Http2
+    from .wire_events import Move
+
+
+@dataclass(slots=True, weakref_slot=True, eq=False)
+class Script:
+    """What the network does to one request. Not changed once made, and not frozen: that costs.
+
+    `answer()` gives the response, or an awaitable of it for an async client;
+    `ready()` gives it without running anybody's code, or nothing where it
+    cannot. `effect` is what is done to it on the way. `http2` is what a TLS handshake
+    agrees on; `number` is what an HTTP/2 request carries, and `context` where
+    its answer is made. `again()` gives the script of the next attempt to
+    connect, or nothing where that one goes to the real network; `attempted`, which all
+    scripts of a call share, is filled once it has got that far. With `proxy_tls` the first
+    TLS handshake of a connection is the one with an https:// proxy.
+    """
+
+    answer: Callable[[], Any]
+    effect: Effect = field(default_factory=Effect)
+    http2: bool = False
+    number: int = 0
+    context: Context | None = None
+    again: Callable[[], Script | None] | None = None
+    attempted: list[bool] = field(default_factory=list)
+    ready: Callable[[], Any] | None = None
+    proxy_tls: bool = False
+
+
+# Which script applies to the call that is being sent in this context.
+SCRIPT: ContextVar[Script | None] = ContextVar("asyncfastapi_script", default=None)
+
+# The calls on their way, by the number that their HTTP/2 request carries in `NUMBER`: whoever
+# writes may write the requests of other calls too. Weak: a call that is over is gone.
+SCRIPTS: WeakValueDictionary[int, Script] = WeakValueDictionary()
+NUMBER = b"x-asyncfastapi-call"
+
+# Is a call of this context on its way to the real network?
+REAL: ContextVar[bool] = ContextVar("asyncfastapi_real", default=False)
+
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_NOTHING = Effect()
+
+
+class Peer:
+    """One connection as the server sees it.
+
+    `due` is the time (on the clock of the client's end) up to which the tape
+    has been played: the server does not wait for a client that reads late.
+    """
+
+    def __init__(self, due: float = 0.0) -> None:
+        self._http1 = Http1()
+        self._out = bytearray()
+        self._moves: deque[Move] = deque()
+        self._tape: Tape | None = None
+        self._raw: str = ""
+        self._left: int | None = None
+        self.due = due
+        self.script: Script | None = None
+        self.script_begun = False
+        self.asked = False
+        self.secure = False
+        self.ended = False
+        self.broken = False
+        self.response: Any = None
+        self.chunks: Any = None
+        self.http2: Http2 | None = None
+        self._socks: Socks | None = None
+        self._begun = False
+
+    # What the client says.
+
+    @property
+    def in_request(self) -> bool:
+        """Has the head of a request arrived, and not the whole of it?"""
+        if self.http2 is not None:
+            return self.http2.in_upload
+        return self._http1.in_request
+
+    def answers_early(self) -> bool:
+        """Has the server answered while the client still sends, and then broken off?"""
+        effect = self._effect()
+        if (effect.ending, effect.detail) != ("early_answer", "reset") or not self.in_request:
+            return False
+        self._out += early_head(effect)
+        return True
+
+    def reads_anyway(self, data: bytes) -> bool:
+        """Is this read by a server that stops reading: HTTP/2, or a SOCKS proxy's handshake?
+
+        Over HTTP/2 the client waits by itself: its window is not opened.
+        """
+        if self.http2 is not None or self._socks is not None:
+            return True
+        head = bytes(data[: len(_PREFACE)])
+        return not self._begun and (head == _PREFACE or Socks.begins(head))
+
+    def hear_plain(self, data: bytes) -> bool:
+        """Take what is HTTP/1.1; anything else is left for `hear`."""
+        if not self._begun and (data.startswith(_PREFACE) or Socks.begins(data)):
+            return False
+        if self._socks is not None:
+            return False
+        if data:
+            self._listen(data)
+        return True
+
+    def hear(self, data: bytes) -> None:
+        """Take what the client wrote; `asked` once a whole request has arrived."""
+        if not self._begun and data.startswith(_PREFACE):
+            from .http2 import Http2
+
+            self.http2 = Http2(self)
+        elif not self._begun and self._socks is None and Socks.begins(data):
+            self._socks = Socks()
+        if self.http2 is not None:
+            self.http2.hear(data)
+        elif self._socks is not None:
+            self._moves.extend(self._socks.hear(data, self._effect()))
+            if self._socks.done:  # what follows is a new connection
+                self._socks = None
+        else:
+            self._listen(data)
+
+    def _listen(self, data: bytes) -> None:
+        self._begun = True
+        began, complete = self._http1.hear(data)
+        if began:
+            self.script, self.script_begun = SCRIPT.get(), False
+        if complete:
+            self._arrived()
+
+    def _arrived(self) -> None:
+        if self._http1.method != b"CONNECT":
+            self.asked = True
+            return
+        # A proxy: once the tunnel stands, what follows is a new connection.
+        self._moves.extend(connected(self._effect()))
+        self._http1, self._begun = Http1(), False
+
+    def _effect(self) -> Effect:
+        script = SCRIPT.get() if self.script is None else self.script
+        return _NOTHING if script is None else script.effect
+
+    # What the client hears.
+
+    def say(self, data: bytes) -> None:
+        """These bytes wait for the client."""
+        self._out += data
+
+    def take(self, limit: int) -> bytes:
+        """At most `limit` of the bytes that wait for the client."""
+        data = bytes(self._out[:limit])
+        del self._out[:limit]
+        # A close that follows at once has happened before the client reads again.
+        if not self._out and self._moves and self._moves[0] == ("end", "close"):
+            self._moves.clear()
+            self.ended = True
+        return data
+
+    @property
+    def waiting(self) -> bool:
+        """Are there bytes that the client has not read yet?"""
+        return bool(self._out)
+
+    @property
+    def idle(self) -> bool:
+        """Is there nothing left to say?"""
+        busy = self._out or self._moves or self.asked or self.chunks is not None
+        return not busy and not self.broken
+
+    @property
+    def says_more(self) -> bool:
+        """Does something follow at once?"""
+        if self.waiting or self._moves:
+            return self.waiting or self._moves[0][0] == "say"
+        stream = getattr(self.response, "stream", None)
+        return self.chunks is not None and type(stream).__name__ == "ByteStream"
+
+    def holds(self, limit: int) -> bool:
+        """Do as many bytes wait as the client takes at once?"""
+        return len(self._out) >= limit
+
+    def move(self) -> Move | None:
+        """The next move, if one is on the tape; what is said at once is taken together."""
+        moves = self._moves
+        if not moves:
+            return None
+        kind, value = moves.popleft()
+        if kind == "say":
+            self._out += value
+            while moves and moves[0][0] == "say":
+                self._out += moves.popleft()[1]
+        elif value == "close":
+            self.ended = True
+        return (kind, value)
+
+    def refuse(self, effect: Effect) -> bool:
+        """Put a tape on that needs no answer; False where the answer is needed."""
+        moves = instead(effect)
+        if moves is None:
+            return False
+        self.asked = False
+        self._moves.extend(moves)
+        if moves[-1][0] != "end" and not self._http1.start_next():
+            self._moves.append(("end", "close"))
+        return True
+
+    def begin(self, response: Any) -> None:
+        """Say the response head; the body's chunks follow."""
+        effect = self.script.effect if self.script is not None else Effect()
+        self.asked = False
+        self.response = response = tampered(effect, response)
+        status = response.status_code
+        reason = response.reason_phrase.encode("ascii", "ignore")
+        bodiless = self._http1.method == b"HEAD" or status in (204, 304)
+        headers = headers_of(response, effect)
+        self._left = 0 if bodiless else length_of(headers)
+        self._raw = "" if bodiless else RAW.get(effect.ending, "")
+        if effect.http10:
+            self._raw, self._left = "plain", None
+            kept = [pair for pair in headers if pair[0].lower() != b"transfer-encoding"]
+            head = raw_head(status, reason, kept, version=b"1.0")
+        elif self._raw:
+            self._left = None
+            head = unframed(status, reason, headers, chunked=self._raw != "plain")
+        else:
+            head = self._http1.head(status, reason, headers)
+            if not head:
+                # No server's library would write it: the connection ends after it, as it is.
+                self._raw, self._left = "plain", None
+                head = raw_head(status, reason, headers)
+        self._tape = Tape(effect, self._left, self._frame)
+        self._put(self._tape.head(head))
+
+    def due_answer(self, at: float) -> Script | None:
+        """Start the answer to a request that has arrived at `at`, and is only to be delayed.
+
+        Gives its script, and the time is `due`; None where there is more to it.
+        """
+        script = self.script
+        if script is None or script.ready is None or not script.effect.only_delays:
+            return None
+        if not self.asked or self.broken or self.ended or self.waiting or self.http2 is not None:
+            return None
+        if not self.script_begun:
+            self.script_begun = True
+            self.due = max(self.due, at) + script.effect.delay
+        return script
+
+    def say_whole(self, response: Any) -> None:
+        """Say a response whose body is there."""
+        self.begin(response)
+        self.body(response.content)
+        self.end()
+        self.move()
+
+    @property
+    def complete(self) -> bool:
+        """Has the whole body been said, so that the client will not ask for more?"""
+        return self._left is not None and self._left <= 0
+
+    def body(self, chunk: bytes) -> None:
+        """Say a piece of the body."""
+        if chunk and self._tape is not None:
+            nothing = self._left == 0 and self._http1.method == b"HEAD"
+            if not nothing:
+                self._put(self._tape.chunk(chunk))
+            if self._left is not None:
+                self._left -= len(chunk)
+
+    def end(self) -> None:
+        """Say that the body is complete, and be ready for the next request."""
+        if self._tape is None:
+            return
+        self._put(self._tape.end())
+        self._tape = None
+        kept = not self._raw and self._http1.start_next()
+        if not kept and not any(kind == "end" for kind, _ in self._moves):
+            self._moves.append(("end", "close"))
+
+    def _put(self, moves: Iterable[Move]) -> None:
+        for move in moves:
+            self._moves.append(move)
+
+    def _frame(self, data: bytes | None) -> bytes:
+        """The bytes of a piece of the body, or of its end."""
+        if self._raw:
+            return raw_frame(self._raw, data)
+        try:
+            return self._http1.frame(data)
+        except BodyMismatch:
+            # The body does not keep what the head promised: a real server's
+            # connection ends here too.
+            self._moves.append(("end", "close"))
+            return b""
+
+    def __repr__(self) -> str:
+        return f"<Peer {self._http1!r} script={self.script!r}>"

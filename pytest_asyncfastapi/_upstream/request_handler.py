@@ -1,0 +1,219 @@
+"""What a request on a served socket gets: the decision of the test's scope, as a script.
+
+The same judge, routes, faults and recorder as for httpx. What a server cannot
+do (a client's pool, its name resolution) is refused in words, and found at the
+end of the test. Knows no sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import time
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from .._core.findings import Finding
+from .._faults import Effect, Hit
+from .errors import UnroutedCall, UpstreamExhausted
+from .finding_messages import show_request
+from .httpx_libraries import Library
+from .intercept import Call
+from .peer import Script
+
+if TYPE_CHECKING:
+    import h11
+
+    from .._faults import Plan
+    from .call_log import OpenExchange
+    from .scope import UpstreamScope
+
+# The client's budgets are its own affair; to the judge each call has all of them.
+_BUDGETS = {"timeout": {"connect": 1e9, "read": 1e9, "write": 1e9, "pool": 1e9}}
+_SERVED = Library("served", "")
+_EARLY_RESET = ("early_answer", "reset")
+_NOT_SERVED = {
+    "refused": "close the port instead: `with server.refused():`",
+    "dns_error": "give the app a host name that does not exist",
+    "connect_timeout": "give the app an address that does not answer",
+    "write_timeout": "a request that arrives is read: use .stall() or .read_timeout()",
+    "pool_timeout": "a pool belongs to the client: use .latency(...) and more calls than it has",
+    "pool_exhausted": "a pool belongs to the client: use .latency(...) and more calls than it has",
+    "tls_error": "the served socket speaks plain HTTP",
+    "proxy_error": "the served socket is not a proxy",
+}
+
+
+class Refused(Exception):
+    """Inside this package: this request gets a status and a text, and the test fails."""
+
+
+class Turn:
+    """One call that is out: its script, and what is to be noted when it is done."""
+
+    def __init__(
+        self,
+        scope: UpstreamScope,
+        out: OpenExchange,
+        script: Script,
+        plan: Plan | None = None,
+        failed: str = "",
+    ) -> None:
+        self.script = script
+        self._scope = scope
+        self._out = out
+        self._plan = plan
+        self._failed = failed
+        self._over = False
+
+    def done(self, error: str = "") -> None:
+        """The answer has been said, or the call broke off; once is enough."""
+        if self._over:
+            return
+        self._over = True
+        self._scope.faults.finished(self._out.request)
+        self._scope.recorder.end(self._out, time.monotonic(), error=self._failed or error)
+        if self._plan is not None:
+            self._plan.settle(Hit(self._out.method, str(self._out.url)))
+
+    def __repr__(self) -> str:
+        return f"<Turn {self._out.method} {self._out.url}>"
+
+
+class Desk:
+    """Answers for one base URL of one test."""
+
+    def __init__(self, scope: UpstreamScope, base: str | None) -> None:
+        self._scope = scope
+        # The URL that requests are routed as if sent to.
+        self.base = "" if base is None else _checked(base)
+
+    def settle(self) -> None:
+        """Begin: where no base was given, it is the only origin of the routes, or `ValueError`."""
+        self._scope.on_serve()
+        self.base = self.base or self._only_origin()
+
+    def _only_origin(self) -> str:
+        from .route_index import leaves
+
+        found = set()
+        for route in self._scope.open_router().routes:
+            parts = {getattr(leaf, "key", ""): leaf.value for leaf in leaves(route.pattern)}
+            if isinstance(parts.get("host"), str):
+                found.add(f"{parts.get('scheme', 'https')}://{parts['host']}")
+        if len(found) == 1:
+            return found.pop()
+        have = f"routes to {', '.join(sorted(found))}" if found else "no route to a host yet"
+        raise ValueError(
+            f"there {'are' if found else 'is'} {have}: say which upstream is served, as in "
+            'upstream.serve("https://pay.example")'
+        )
+
+    def request(self, head: h11.Request, body: bytes) -> httpx.Request:
+        """The request as routes see it."""
+        base = httpx.URL(self.base)
+        headers = [(name, value) for name, value in head.headers if name != b"host"]
+        target = head.target.decode("ascii", "replace")
+        request = httpx.Request(
+            head.method.decode(),
+            f"{str(base).rstrip('/')}{target}",
+            headers=[(b"Host", base.netloc), *headers],
+            stream=httpx.ByteStream(body),
+            extensions=_BUDGETS,
+        )
+        request.read()
+        return request
+
+    def take(self, request: httpx.Request) -> Turn:
+        """One call, which is out until its `done()`."""
+        out = self._scope.recorder.begin(request, "served", time.monotonic(), None)
+        try:
+            return self._decide(request, out)
+        except (UnroutedCall, Refused) as refused:
+            text = str(refused)
+            script = Script(lambda: httpx.Response(501, text=text))
+            return Turn(self._scope, out, script, failed=type(refused).__name__)
+
+    def _decide(self, request: httpx.Request, out: OpenExchange) -> Turn:
+        call = Call(_SERVED, None, request, lambda *_: None)
+        judge = self._scope.judge
+        decision = judge.decide(
+            call, request, self._scope.open_router(), None, lambda: (out.started, "")
+        )
+        plan = decision.plan
+        effect = Effect() if plan is None else plan.effect
+        out.fault = "" if plan is None else str(plan)
+        why = _NOT_SERVED.get(effect.ending)
+        if why is None and (effect.dns or effect.connect or effect.tls):
+            why = "the connection stands already: use .latency(...)"
+        if why is None and (effect.upload_rate or (effect.ending, effect.detail) == _EARLY_RESET):
+            why = "a request is read whole before it is answered: use .latency(...) or .reset()"
+        if why is not None:
+            self._refuse(request, f"the fault {effect} cannot be served", why)
+        if decision.source == "original":
+            title = "a served call cannot pass through to the real upstream"
+            self._refuse(request, title, f"add a route for {show_request(request)}")
+
+        def answer() -> Any:
+            response = decision.status or self._answer(request)
+            self._scope.recorder.answered(out, response, time.monotonic())
+            return response
+
+        return Turn(self._scope, out, Script(answer, effect), plan)
+
+    def _refuse(self, request: httpx.Request, title: str, remedy: str) -> None:
+        self._scope.judge.log.add(
+            Finding(
+                kind="not-served",
+                title=f"{title}: {show_request(request)}",
+                why="the test would see another failure than the one it is about",
+                remedy=remedy,
+                test=self._scope.test,
+            )
+        )
+        raise Refused(f"pytest-asyncfastapi: {title}; {remedy}")
+
+    def _answer(self, request: httpx.Request) -> httpx.Response:
+        router = self._scope.open_router()
+        route = router.first_match(request)
+        if route is not None and inspect.iscoroutinefunction(route.side_effect):
+            answer = asyncio.run(router.answer_async(request))
+        else:
+            answer = router.answer(request)
+        if answer is None or answer.response is None:
+            call = Call(_SERVED, None, request, lambda *_: None)
+            raise self._scope.judge.unrouted(call, request, router, None)
+        return answer.response
+
+    def refusal(self, error: Exception) -> tuple[int, str]:
+        """Status and text where a side effect has raised."""
+        if isinstance(error, (UnroutedCall, UpstreamExhausted)):
+            return 501, str(error)
+        self.broken(error)
+        return 500, f"pytest-asyncfastapi: {type(error).__name__}: {error}"
+
+    def broken(self, error: Exception) -> None:
+        """Something raised in a thread of the server, where nobody would see it."""
+        self._scope.judge.log.add(
+            Finding(
+                kind="serve-error",
+                title=f"a served call failed: {type(error).__name__}: {error}",
+                why="what a side effect raises on a served socket can reach nobody else",
+                remedy="let the side effect return a response, or use a fault",
+                test=self._scope.test,
+            )
+        )
+
+    def __repr__(self) -> str:
+        return f"<Desk {self.base or 'for the only origin'}>"
+
+
+def _checked(base: str) -> str:
+    url = httpx.URL(base)
+    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment:
+        raise ValueError(
+            f"{base!r} is not a base URL: write the upstream's own, as in "
+            'upstream.serve("https://pay.example")'
+        )
+    return base

@@ -1,0 +1,329 @@
+"""One test's upstream: its router, its faults, and what comes of each call.
+
+This is the connector's door. `activate()` puts the scope in the way of every
+call that httpx and httpx2 make; `findings()` says at the end what was wrong.
+Decides; `dispatch.py` carries it out. Does not know pytest.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from . import moment
+from .body_observer import Watch, at_once
+from .call_log import OpenExchange, Recorder
+from .decision import Decision, Judge, Outgoing, Unbounded
+from .delivery import Kept, deliver, deliver_sync, is_plain
+from .dispatch import play, play_sync, wait_for_pool, wait_for_pool_sync
+from .errors import UnroutedCall
+from .finding_messages import exhausted
+from .intercept import INTERCEPTION, Call
+from .router import Answer, Upstream
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import httpx
+
+    from .._core.findings import Finding, Location
+    from .._core.frames import UserCode
+    from .._faults import Faults
+    from .cassettes import Recording
+    from .peer import Script
+    from .route_index import Match
+
+
+class UpstreamScope:
+    """The way out of one test.
+
+    `unrouted` says what happens to a call that no route answers: `"fail"`,
+    `"pass"` or `"warn"`; the hosts in `passthrough` always pass. Without a
+    router (nobody asked for the `upstream` fixture) only faults apply.
+    """
+
+    def __init__(
+        self,
+        *,
+        user_code: UserCode,
+        faults: Faults,
+        unrouted: str = "fail",
+        passthrough: tuple[str, ...] = (),
+        test: str = "",
+    ) -> None:
+        if unrouted not in ("fail", "pass", "warn"):
+            raise ValueError(f"unrouted={unrouted!r} must be one of fail, pass, warn")
+        self.user_code = user_code
+        self.faults = faults
+        self.test = test
+        self.recorder = Recorder(user_code)
+        self.router: Upstream | None = None
+        self.judge = Judge(user_code, faults, unrouted, passthrough, test)
+        # How long (in seconds) a stalled call without a budget of its own waits for one of
+        # the app's, such as asyncio.timeout() around it; virtual time makes that free.
+        self.patience: Callable[[], float] = lambda: 0.0
+        self.tapes = "replay"
+        self._plain: Kept = {}
+        # A real server takes part from now on, and with it real time.
+        self.on_serve: Callable[[], None] = lambda: None
+        if faults.user_code is None:
+            faults.user_code = user_code
+
+    def open_router(self, *, base_url: str | None = None) -> Upstream:
+        """The router of this test; made when it is first asked for."""
+        if self.router is None:
+            self.router = Upstream(
+                user_code=self.user_code, recorder=self.recorder, base_url=base_url
+            )
+            self.router.scope = self
+        return self.router
+
+    def activate(self) -> None:
+        """Take part in every upstream call; a second time changes nothing."""
+        INTERCEPTION.enter(self)
+
+    def deactivate(self) -> None:
+        """Step aside; the last scope restores what was replaced."""
+        if self.router is not None:
+            self.router.close()
+        INTERCEPTION.leave(self)
+
+    def findings(self, *, passed: bool = True) -> list[Finding]:
+        """What was wrong; what never happened counts only if the test passed."""
+        found = list(self.judge.log)
+        found += self.router.tape_findings if self.router is not None else []
+        if self.router is not None:
+            found += [exhausted(*item, self.test) for item in self.router.exhausted]
+        if passed:
+            found += self.router.findings() if self.router is not None else []
+            found += self.faults.findings()
+        return found
+
+    async def handle_async(self, call: Call) -> Any:
+        """Answer one call of an async client."""
+        __tracebackhide__ = True  # the line that called is the app's
+        if self.is_idle:
+            return await call.real_async()
+        if not hasattr(call.request, "_content"):
+            await call.request.aread()
+        seen = call.library.as_httpx(call.request)
+        now, clock = moment.instant()
+        out = self.recorder.begin(
+            seen, call.library.name, now, sys._getframe(), clock, pool=call.pool
+        )
+        decision: Decision | None = None
+        error: BaseException | None = None
+        response: Any = None
+        try:
+            decision = self.judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
+            if decision.plan is not None:
+                out.fault = decision.plan
+            if decision.match is not None and decision.way == "answer":
+                response = await self._prepared(call, out, decision.match)
+            if response is None:
+                response = await self._carry_out(call, out, decision)
+        except Unbounded as stalled:
+            out.fault = stalled.plan
+            error = await self.stall(seen, stalled.phase, out.where)
+        except BaseException as raised:
+            error = call.library.own_error(raised, call.request)
+        self._close(call, out, decision, error or response, moment.now)
+        if error is not None:
+            raise error
+        return response
+
+    def handle_sync(self, call: Call) -> Any:
+        """Answer one call of a sync client, on whatever thread it runs."""
+        if self.is_idle:
+            return call.real()
+        call.request.read()
+        seen = call.library.as_httpx(call.request)
+        out = self.recorder.begin(
+            seen, call.library.name, time.monotonic(), sys._getframe(), "thread", pool=call.pool
+        )
+        decision: Decision | None = None
+        error: BaseException | None = None
+        response: Any = None
+        try:
+            decision = self.judge.decide(
+                call, seen, self.router, out.where, lambda: (out.started, "")
+            )
+            if decision.plan is not None:
+                out.fault = decision.plan
+            response = self._carry_out_sync(call, out, decision)
+        except Unbounded as stalled:
+            out.fault = stalled.plan
+            error = self.judge.no_timeout(seen, stalled.phase, out.where)
+        except BaseException as raised:
+            error = call.library.own_error(raised, call.request)
+        self._close(call, out, decision, error or response, time.monotonic)
+        if error is not None:
+            raise error
+        return response
+
+    async def stall(self, seen: httpx.Request, phase: str, where: Location | None) -> BaseException:
+        """Hold a call that has no budget, as the wire would; nobody may come to end it."""
+        try:
+            await anyio.sleep(self.patience())
+        except BaseException as ended:  # a budget of the app's own: not ours to judge
+            return ended
+        return self.judge.no_timeout(seen, phase, where)
+
+    @property
+    def is_idle(self) -> bool:
+        """Is there neither a route nor a fault in this test?"""
+        return self.router is None and not len(self.faults)
+
+    def _close(
+        self,
+        call: Call,
+        out: OpenExchange,
+        decision: Decision | None,
+        outcome: Any,
+        clock: Callable[[], float],
+    ) -> None:
+        name = type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+        if name:
+            self.recorder.end(out, clock(), error=name)
+            self.faults.finished(out.request)
+        else:
+            tape = self._taped(decision)
+            keep = None if tape is None else tape.keep(out.request, outcome)
+            self._watch(call, out, outcome, clock, keep)
+        if decision is not None:
+            decision.settle(call, out, outcome)
+
+    def _taped(self, decision: Decision | None) -> Recording | None:
+        if self.router is None or decision is None or decision.source != "original":
+            return None
+        return self.router.tape
+
+    def _watch(
+        self,
+        call: Call,
+        out: OpenExchange,
+        response: Any,
+        clock: Callable[[], float],
+        keep: Callable[[bytes], None] | None,
+    ) -> None:
+        now, seen = clock(), out.request
+        closed: Callable[[], None] | None = None
+        if self.faults.counts_open(seen):
+            closed = partial(self.faults.finished, seen)
+        else:
+            self.faults.finished(seen)
+            if keep is None and at_once(self.recorder, out, response, now):
+                return
+        watch = Watch(self.recorder, out, clock, keep, closed)
+        watch.begin(call.library, response, now, sync=clock is time.monotonic)
+
+    async def _prepared(self, call: Call, out: OpenExchange, match: Match) -> Any:
+        """The short way of most calls: a response that is ready; None where it is not."""
+        await moment.suspend()
+        response = None if self.router is None else self.router.prepared(out.request, match)
+        if response is None:
+            return None
+        if is_plain(match[0], out.request, self._plain):
+            return call.library.as_own(response, call.request, sync=False, http2=call.http2)
+        return await deliver(call, out, response, self.judge)
+
+    def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
+        if decided.status is not None:
+            return lambda: decided.status
+        if self.router is None or decided.match is None:
+            return None
+        return partial(self.router.prepared, seen, decided.match)
+
+    async def _carry_out(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
+        seen = out.request
+
+        if decision.way == "play":
+
+            def script(decided: Decision) -> Script:
+                async def answer() -> Any:
+                    return decided.status or await self._answer_async(call, seen, decided)
+
+                def again() -> Script | None:
+                    return self._again(call, seen, decided, script, moment.instant())
+
+                return decided.script(answer, again, self._ready(seen, decided))
+
+            return await play(call, script(decision), beside=decision.source == "original")
+        if decision.way == "pool":
+            return await wait_for_pool(call, decision.limit)
+        if decision.match is None and (decision.source == "router" or decision.status is not None):
+            await moment.suspend()
+        response = decision.status or await self._answer_async(call, seen, decision)
+        if decision.source == "original" and decision.status is None:
+            return response
+        return await deliver(call, out, response, self.judge)
+
+    def _carry_out_sync(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
+        seen = out.request
+
+        if decision.way == "play":
+
+            def script(decided: Decision) -> Script:
+                def answer() -> Any:
+                    return decided.status or self._answer(call, seen, decided)
+
+                def again() -> Script | None:
+                    return self._again(call, seen, decided, script, (time.monotonic(), ""))
+
+                return decided.script(answer, again)
+
+            return play_sync(call, script(decision), beside=decision.source == "original")
+        if decision.way == "pool":
+            return wait_for_pool_sync(call, decision.limit)
+        response = decision.status or self._answer(call, seen, decision)
+        if decision.source == "original" and decision.status is None:
+            return response
+        return deliver_sync(call, out, response, self.judge)
+
+    def _again(
+        self,
+        call: Call,
+        seen: httpx.Request,
+        earlier: Decision,
+        script: Callable[[Decision], Script],
+        now: tuple[float, str],
+    ) -> Script | None:
+        """The script as the client connects once more; None: to the real network."""
+        if earlier.plan is None:
+            return script(earlier)
+        where = self.recorder.where(sys._getframe())
+        decision = self.judge.decide_again(
+            call, seen, self.router, where, plan=earlier.plan, now=now
+        )
+        real = (decision.way, decision.source) == ("answer", "original")
+        # An HTTP/2 request is marked as ours by now, and may not leave.
+        return None if real and not call.http2 else script(decision)
+
+    async def _answer_async(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+        if decision.source == "router" and self.router is not None:
+            answer = self.answered(call, seen, await self.router.answer_async(seen))
+            if answer.response is not None:
+                return answer.response
+        return await call.real_async()
+
+    def _answer(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
+        if decision.source == "router" and self.router is not None:
+            answer = self.answered(call, seen, self.router.answer(seen))
+            if answer.response is not None:
+                return answer.response
+        return call.real()
+
+    def answered(self, call: Outgoing, seen: httpx.Request, answer: Answer | None) -> Answer:
+        """The answer of a route; raises `UnroutedCall` where there is none."""
+        if answer is None and self.router is not None:
+            raise self.judge.unrouted(call, seen, self.router, None)
+        if answer is None:
+            raise UnroutedCall(f"no route answers {seen.method} {seen.url}")
+        return answer
+
+    def __repr__(self) -> str:
+        return f"<UpstreamScope {self.test!r} router={self.router!r} faults={len(self.faults)}>"

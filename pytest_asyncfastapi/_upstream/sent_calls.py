@@ -1,0 +1,78 @@
+"""A call of a client that is not asked for its response: what came of it, as the bytes say.
+
+Writes the exchange, and the account of the faults that struck.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .call_log import OpenExchange
+    from .decision import Decision
+    from .other_libraries import ForeignCall
+    from .scope import UpstreamScope
+
+
+class Sent:
+    """One call on its way. `instant` is the clock in force: its time (s), and its name.
+
+    `response` is the answer, once it has been made.
+    """
+
+    def __init__(
+        self,
+        scope: UpstreamScope,
+        call: ForeignCall,
+        out: OpenExchange,
+        instant: Callable[[], tuple[float, str]],
+    ) -> None:
+        self._scope = scope
+        self.call = call
+        self.out = out
+        self.instant = instant
+        self.decision: Decision | None = None
+        self.response: Any = None
+        self._ended = False
+
+    def arrives(self, data: bytes, *, whole: bool) -> None:
+        """These bytes of the answer are here; `whole` when they are the last."""
+        response = self.response
+        if response is None or self._ended:
+            return
+        at, _ = self.instant()
+        if self.out.head is None:
+            self._scope.recorder.answered(self.out, response, at)
+            if b"\r\n\r\n" in data[:-4]:
+                self.out.first_byte = at
+        elif self.out.first_byte is None:
+            self.out.first_byte = at
+        if whole:
+            self._end("", response)
+
+    def over(self, error: str) -> None:
+        """The connection is gone; `error` is the name of what ended it."""
+        self._end(error, None)
+
+    def fails(self, error: BaseException) -> None:
+        """It has not come to a connection."""
+        self._end(type(error).__name__, error)
+
+    def _end(self, error: str, outcome: Any) -> None:
+        if self._ended:
+            return
+        self._ended = True
+        self._scope.recorder.end(self.out, self.instant()[0], error=error)
+        self._scope.faults.finished(self.out.request)
+        if self.decision is not None:
+            known = outcome if outcome is not None else self.response
+            self.decision.settle(self.call, self.out, _Unknown() if known is None else known)
+
+    def __repr__(self) -> str:
+        return f"<Sent {self.out!r}>"
+
+
+class _Unknown(Exception):
+    """The call ended without an answer, and it is not known by what."""
