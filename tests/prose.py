@@ -47,5 +47,5 @@ def mistakes() -> Iterator[str]:
 
 if __name__ == "__main__":
     found = list(mistakes())
-    print("\n".join(found))
+    print(*found, sep="\n", end="\n" if found else "")
     sys.exit(bool(found))
