@@ -16,6 +16,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
+from .._core.hosts import is_near
 from .finding_messages import network_refused
 from .name_lookups import NAMES
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from .._core.findings import Finding, Location
 
 _LOOKUP = 2.0  # seconds that a name may take to resolve; one that takes longer is public
-_ENDINGS = (".localhost", ".local", ".internal")
 _active: tuple[Refusing, ...] = ()
 _lock = threading.Lock()
 _resolved: dict[str, tuple[str, ...]] = {}
@@ -146,17 +146,6 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
         _active[-1].connects(args[0], args[1], frame)
     else:
         _active[-1].looks_up(args[0], args[1], frame)
-
-
-def is_near(name: str) -> bool:
-    """Does it lead to this machine or a private network, by its looks?"""
-    name = name.rstrip(".").lower()
-    try:
-        address = ipaddress.ip_address(name.partition("%")[0])
-    except ValueError:
-        return "." not in name or name.endswith(_ENDINGS)
-    mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global
 
 
 def _lookup(name: str) -> tuple[str, ...]:

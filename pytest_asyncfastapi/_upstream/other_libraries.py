@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from .._core.frames import identity
-from .hosts import is_near
+from .._core.hosts import is_near
 from .peer import REAL, Script
 from .sent_calls import Sent
 

@@ -11,7 +11,8 @@ def is_near(host: str) -> bool:
     """Is it an address that the public network does not reach, or a name without a domain?"""
     name = host.strip("[]").rstrip(".").lower()
     try:
-        address = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(name.partition("%")[0])
     except ValueError:
         return "." not in name or name.endswith(_ENDINGS)
-    return address.is_loopback or address.is_private or address.is_link_local
+    mapped = getattr(address, "ipv4_mapped", None)
+    return not (mapped or address).is_global
