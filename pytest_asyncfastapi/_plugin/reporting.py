@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._core.findings import FOUND, Finding
+from .._core.redaction import redacted
 from .._report import junit, text
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def attach(
     junit.add(item, fresh)
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
-        told = text.failure(errors, phase=phase, seed=state.seed_text())
+        told = redacted(text.failure(errors, phase=phase, seed=state.seed_text()))
         failure = pytest.fail.Exception(told, pytrace=False)
         setattr(failure, FOUND, True)
         raise failure
@@ -88,15 +89,15 @@ def carry(state: TestState, report: pytest.TestReport) -> None:
     if not (fresh or notes or lag or swept or run or record):
         return
     payload: dict[str, Any] = {
-        "findings": [finding.to_json() for finding in fresh],
-        "notes": list(notes),
+        "findings": redacted([finding.to_json() for finding in fresh]),
+        "notes": redacted(notes),
     }
     if record:
-        payload["record"] = record
+        payload["record"] = redacted(record)
     if lag:
         payload["lag"] = lag
     if swept:
-        payload["sweeps"] = swept
+        payload["sweeps"] = redacted(swept)
     if run:
         payload["run"] = run
     setattr(report, ATTRIBUTE, payload)
@@ -104,7 +105,7 @@ def carry(state: TestState, report: pytest.TestReport) -> None:
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.
     unseen = [finding for finding in fresh if not text.is_told(finding, shown)]
     if unseen and report.failed:
-        report.sections.append(("pytest-asyncfastapi", text.findings(unseen)))
+        report.sections.append(("pytest-asyncfastapi", redacted(text.findings(unseen))))
 
 
 def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:

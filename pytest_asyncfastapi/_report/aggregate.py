@@ -18,6 +18,7 @@ import pytest
 
 from .._core.findings import Finding
 from .._core.real_time import now, perf_counter
+from .._core.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,7 +192,7 @@ def _worse(known: str, now: str) -> str:
 
 def _message(report: Any) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
-    text = str(crash.message) if crash is not None else str(report.longrepr)
+    text: str = redacted(str(crash.message if crash is not None else report.longrepr))
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
 
 

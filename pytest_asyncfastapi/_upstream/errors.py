@@ -7,10 +7,17 @@ handles those, does not eat them.
 from __future__ import annotations
 
 from .._core.base_error import AsyncFastAPIError
+from .._core.redaction import redacted
 
 
 class UnroutedCall(AsyncFastAPIError, AssertionError):
-    """The app called something that no route answers; the message says what to write."""
+    """The app called something that no route answers; the message says what to write.
+
+    Secrets in the URL (`?token=...`) are left out of it.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redacted(message))
 
 
 class UpstreamExhausted(AsyncFastAPIError, AssertionError):

@@ -10,22 +10,13 @@ import json as jsonlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
+from .._core.redaction import NAMES, SECRET
 from .near_misses import show_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import httpx
-
-SECRET = "<secret>"
-# fmt: off
-NAMES = (
-    "authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "x-auth-token",
-    "x-csrf-token", "x-amz-security-token", "api-key", "apikey", "key", "token", "access-token",
-    "refresh-token", "id-token", "auth", "password", "passwd", "pwd", "secret", "client-secret",
-    "signature", "sig", "session", "sessionid", "private-key",
-)
-# fmt: on
 
 
 class Secrets:
