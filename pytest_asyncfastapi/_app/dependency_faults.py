@@ -140,7 +140,7 @@ class Gates:
         def strike(*, spared: bool = False) -> Any:
             rules = self._rules(target, name)
             if spared:
-                rules = [rule for rule in rules if not rule.spare()]
+                rules = [rule for rule in rules if not rule._spare()]
             found = self._strike(rules)
             found.leave()
             return found

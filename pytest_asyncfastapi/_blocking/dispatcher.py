@@ -73,14 +73,14 @@ class Listener(Protocol):
     lingers: bool  # another one starts soon: the call tap may stay on when this one stops
     file: str  # of the test
 
-    def ignores(self, entry: Entry, frame: FrameType) -> bool:
+    def _ignores(self, entry: Entry, frame: FrameType) -> bool:
         """Is a call in this frame surely of no interest? Asked before the stack is read."""
         ...
 
-    def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
+    def _saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""
 
-    def stalled(self, stall: Any) -> None:
+    def _stalled(self, stall: Any) -> None:
         """Judge a step that was too long."""
 
 
@@ -265,13 +265,13 @@ class Hub:
         # What watching costs is not the user's: many lines read make many reports.
         with self.aside():
             try:
-                listening = [item for item in self.listening() if not item.ignores(entry, frame)]
+                listening = [item for item in self.listening() if not item._ignores(entry, frame)]
                 if not listening:
                     return []
                 stack = spots(frame)
                 if line and stack:
                     stack[0] = replace(stack[0], line=line)
-                told = [item.saw(entry, args, stack, witness) for item in listening]
+                told = [item._saw(entry, args, stack, witness) for item in listening]
                 seen = [item for item in told if item is not None]
                 if len(seen) == len(told) == 1 and (user := seen[0].below) and not line:
                     self.cell().repeats.keep(entry, frame, user, seen)

@@ -82,7 +82,7 @@ class BlockingGuard:
         WITNESSES.leave(self)
         self._latest.clear()
 
-    def armed(self) -> bool:
+    def _armed(self) -> bool:
         """Is a blocking call seen, by each witness? If not, `not_watched` says why."""
         if self in HUB.listeners:
             self.not_watched = WITNESSES.check()
@@ -124,11 +124,11 @@ class BlockingGuard:
         if bad:
             raise AssertionError("\n\n".join(text(finding(call)) for call in bad))
 
-    def unused_rules(self) -> list[AllowRule]:
+    def _unused_rules(self) -> list[AllowRule]:
         """The rules that allowed nothing: the policy's and those of `allow()`."""
         return [rule for rule in (*self._rules, *self._given) if rule not in self._used]
 
-    def used_rules(self) -> list[AllowRule]:
+    def _used_rules(self) -> list[AllowRule]:
         """The rules of the policy that allowed something."""
         return [rule for rule in self._rules if rule in self._used]
 
@@ -164,7 +164,7 @@ class BlockingGuard:
             told = [text(finding(item.frozen(strict, self.user_code))) for item in found]
             raise BlockingCallError("\n\n".join(told))
 
-    def ignores(self, entry: Entry, frame: FrameType) -> bool:
+    def _ignores(self, entry: Entry, frame: FrameType) -> bool:
         """Is this call surely of no interest? Decided from a few frames, before the stack is read.
 
         Reading a stack takes longer than the call, and nearly all small calls are of this kind.
@@ -175,7 +175,7 @@ class BlockingGuard:
             return True  # start-up; see `verdict.weigh()`
         return entry.category != "import" and is_noise(entry.category, frame)
 
-    def saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Part | None:
+    def _saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Part | None:
         """A witness saw a call (see `hub.Listener`)."""
         activity = ACTIVITY.get()
         scene = read_scene(stack, self.user_code, activity)
@@ -228,7 +228,7 @@ class BlockingGuard:
             raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
         return record.first
 
-    def stalled(self, stall: Stall) -> None:
+    def _stalled(self, stall: Stall) -> None:
         """The step watch found a step too long (see `hub.Listener`)."""
         for found, entry, cost, evidence in explain(stall, self.policy, self.user_code):
             scene = self._place(found, stall)

@@ -240,7 +240,7 @@ class StepWatch:
             stall = self._measure(cell, now, context, callback)
             if stall is not None:
                 for listener in self._hub.listening():
-                    listener.stalled(stall)
+                    listener._stalled(stall)
         except Exception as error:
             self._hub.broken = f"the guard itself failed: {error!r}"
         finally:

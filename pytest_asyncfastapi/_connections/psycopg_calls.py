@@ -113,7 +113,7 @@ async def _exchange(scope: Connections, place: Place, fileno: int) -> Effect:
             _cut(fileno, reset=effect.ending == "reset")
         for rule, part in plan.struck:
             if part.bandwidth and not (part.ending or part.delay):
-                rule.unstrike(_BANDWIDTH)
+                rule._unstrike(_BANDWIDTH)
         return effect
     finally:
         for rule in rules:

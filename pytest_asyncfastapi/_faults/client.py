@@ -81,7 +81,7 @@ class ClientRule(FaultRule):
         self.struck = 0
 
     @property
-    def counts_in_flight(self) -> bool:
+    def _counts_in_flight(self) -> bool:
         """Does it matter to it when a request ends?"""
         return any(isinstance(item, Concurrency) for item in self._schedules)
 
@@ -91,11 +91,11 @@ class ClientRule(FaultRule):
             return False
         return self.where.covers(_PathOf(request.url.path))
 
-    def strikes(
+    def _strikes(
         self, now: float = 0.0, *, again: bool = False, pool: Pool = NO_POOL
     ) -> Effect | None:
         """Take note of one more request; is it to get the fault?"""
-        struck = super().strikes(now)
+        struck = super()._strikes(now)
         if struck is not None:
             self.hits -= 1  # counted when it happens: a response may be faster
             self.struck += 1
@@ -149,7 +149,7 @@ class ClientPlan:
             effect = replace(effect, **given)
             if rule.client.leave_after == 0:
                 effect = replace(effect, leave_after=0.0)
-        self.strikes = bool(rules)
+        self._strikes = bool(rules)
         self.around: Any = None  # a sweep's, which makes the client leave where no rule can
         self._happened: set[str] = set()
         self.leave_at = effect.leave_at
@@ -269,23 +269,23 @@ class ClientFaults:
             return None
         asked = [rule for rule in self._rules if rule.covers(request)]
         now = self._since(*_now())
-        plan = ClientPlan([rule for rule in asked if rule.strikes(now) is not None], asked)
-        if plan.strikes or any(rule.counts_in_flight for rule in asked):
+        plan = ClientPlan([rule for rule in asked if rule._strikes(now) is not None], asked)
+        if plan._strikes or any(rule._counts_in_flight for rule in asked):
             return plan
         plan.over()
         return None
 
-    def renew(self, seed: int | None) -> None:
+    def _renew(self, seed: int | None) -> None:
         """Begin again, as `Faults.renew` does."""
         for rule in self._rules:
-            rule.renew(seed)
+            rule._renew(seed)
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
         return [
             self._unused(rule)
             for rule in self._rules
-            if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+            if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
         ]
 
     def _unused(self, rule: ClientRule) -> Finding:

@@ -241,7 +241,7 @@ class ConnectionFaults:
         struck: list[tuple[FaultRule, Effect]] = []
         for rule in rules:
             ended = any(effect.ending for _, effect in struck)
-            effect = rule.strikes(self._since(now, ""))
+            effect = rule._strikes(self._since(now, ""))
             if effect is not None and not (ended and effect.ending):
                 struck.append((rule, effect))
         if not struck:
@@ -251,10 +251,10 @@ class ConnectionFaults:
             self._wait()
         return Plan(whole, tuple(struck))
 
-    def renew(self, seed: int | None) -> None:
+    def _renew(self, seed: int | None) -> None:
         """Begin again, as if no connection had been seen."""
         for rule in self._rules:
-            rule.renew(seed)
+            rule._renew(seed)
 
     def lend(self) -> Callable[[], None]:
         """Rules that are given from now on are taken back by what this returns."""
@@ -270,7 +270,7 @@ class ConnectionFaults:
         return [
             self._unused(rule)
             for rule in self
-            if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+            if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
         ]
 
     def _unused(self, rule: ConnectionRule) -> Finding:

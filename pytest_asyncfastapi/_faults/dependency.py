@@ -59,7 +59,7 @@ class DependencyRule(FaultRule):
         self.at = at
         self.spared = 0
 
-    def spare(self) -> bool:
+    def _spare(self) -> bool:
         """Leave a call alone that it would only delay, in the loop's own thread; did it?"""
         if not self.effect.takes_time:
             return False
@@ -175,7 +175,7 @@ class DependencyFaults:
             )
         return DependencyPoint(target, self._add)
 
-    def add_spec(self, spec: FaultSpec, error: Any, *, optional: bool, origin: str) -> FaultRule:
+    def _add_spec(self, spec: FaultSpec, error: Any, *, optional: bool, origin: str) -> FaultRule:
         """A rule of the grammar, whose pattern is `dependency:pkg.mod:name`."""
         target = spec.pattern.removeprefix(PREFIX).strip()
         given: Delay = dict(spec.effect.spread).get("delay") or spec.effect.delay
@@ -219,7 +219,7 @@ class DependencyFaults:
         waited, errors = 0.0, {"enter": None, "exit": None}
         since = self._since(now, clock)
         for rule in rules:
-            effect = rule.strikes(since)
+            effect = rule._strikes(since)
             if effect is None:
                 continue
             waited += effect.delay
@@ -231,7 +231,7 @@ class DependencyFaults:
         return [
             self._unused(rule)
             for rule in self
-            if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+            if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
         ]
 
     def _unused(self, rule: DependencyRule) -> Finding:
@@ -254,10 +254,10 @@ class DependencyFaults:
             test=self._test,
         )
 
-    def renew(self, seed: int | None) -> None:
+    def _renew(self, seed: int | None) -> None:
         """Begin again, as if none had been used."""
         for rule in self._rules:
-            rule.renew(seed)
+            rule._renew(seed)
 
     def clear(self) -> None:
         """Forget all rules."""

@@ -39,7 +39,7 @@ class Plan:
         rules = dict.fromkeys((*self.rules, *self.account))
         for rule, effect in self.struck:
             if effect.in_body and (why := effect.powerless(WITHOUT.get(body(), UNKNOWN))):
-                rule.unstrike(why)
+                rule._unstrike(why)
                 rules.pop(rule, None)
         for rule in rules:
             rule.fired.append(hit)

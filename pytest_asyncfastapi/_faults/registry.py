@@ -87,13 +87,13 @@ class Faults(Parts):
                 f"faults.add({text!r}): write the fault as text, such as "
                 'faults.add("https://pay.example/*: read_timeout, first=2")'
             )
-        return self.add_spec(text, optional=optional, origin="")
+        return self._add_spec(text, optional=optional, origin="")
 
     def give(self, pattern: Any, effect: Effect, *, origin: str) -> FaultRule:
         """Add a rule that need not strike and that the test has not written; where as for `on`."""
         return self._add(_where(pattern), effect, True, origin=origin)
 
-    def add_spec(
+    def _add_spec(
         self, text: str | FaultSpec, *, optional: bool = False, origin: str = "marker"
     ) -> FaultRule:
         """Add a rule written in the grammar; raises `FaultSpecError`.
@@ -105,7 +105,7 @@ class Faults(Parts):
         if spec.pattern.startswith(PREFIX):
             error = raised(spec)
             optional = optional or spec.optional
-            rule = self.dependencies.add_spec(spec, error, optional=optional, origin=origin)
+            rule = self.dependencies._add_spec(spec, error, optional=optional, origin=origin)
         else:
             rule = self._add_to_calls(spec, optional, origin)
         for verb, values in spec.schedules:
@@ -163,7 +163,7 @@ class Faults(Parts):
                 rule.powerless = why
                 continue
             asked.append(rule)
-            effect = rule.strikes(since, pool=setting.pool)
+            effect = rule._strikes(since, pool=setting.pool)
             if effect is not None:
                 struck.append((rule, effect))
                 ended = ended or bool(effect.ending)
@@ -175,7 +175,7 @@ class Faults(Parts):
         self._wants_clock(effect)
         return Plan(effect, tuple(struck))
 
-    def decide_again(
+    def _decide_again(
         self,
         request: Any,
         plan: Plan,
@@ -200,9 +200,9 @@ class Faults(Parts):
             if rule not in asked:
                 if rule.covers(request) and not rule.effect.powerless(setting):
                     asked.append(rule)
-                    effect = rule.strikes(since, pool=pool)
+                    effect = rule._strikes(since, pool=pool)
             elif rule.effect.counts_attempts:
-                effect = rule.strikes(since, again=True)
+                effect = rule._strikes(since, again=True)
             else:
                 effect = kept.get(rule)
             if effect is not None:
@@ -219,10 +219,10 @@ class Faults(Parts):
             return 0.0
         return now - (self._trio_began.setdefault(clock, now) if clock else self._began)
 
-    def counts_open(self, request: Any) -> bool:
+    def _counts_open(self, request: Any) -> bool:
         """Is this request in flight, for some rule, until its response is closed?"""
         found = self._out.get(id(request))
-        return found is not None and any(rule.counts_open for rule in found[0])
+        return found is not None and any(rule._counts_open for rule in found[0])
 
     def finished(self, request: Any) -> None:
         """This request is no longer in flight."""
@@ -235,17 +235,17 @@ class Faults(Parts):
             self._wait()
 
     @property
-    def in_bodies(self) -> bool:
+    def _in_bodies(self) -> bool:
         """Does it matter to one of the rules whether an answer has a body?"""
         return any(rule.effect.in_body for rule in self)
 
     @property
-    def is_random(self) -> bool:
+    def _is_random(self) -> bool:
         """Does a draw decide whether one of the rules strikes, or for how long?"""
         others = (rule for part in self._parts.values() for rule in part)
-        return any(rule.is_random or rule.effect.spread for rule in (*self, *others))
+        return any(rule._is_random or rule.effect.spread for rule in (*self, *others))
 
-    def renew(self, seed: int | None, now: float) -> None:
+    def _renew(self, seed: int | None, now: float) -> None:
         """Begin again: counts, windows (from `now` on) and draws (of `seed`, if given).
 
         For who runs one scenario many times in a test: rules that were added since
@@ -260,12 +260,12 @@ class Faults(Parts):
         self._trio_began.clear()
         self._out.clear()
         for rule in self:
-            rule.renew(seed)
+            rule._renew(seed)
         for part in self._parts.values():
-            part.renew(seed)
+            part._renew(seed)
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
+    def _lent(self) -> Iterator[None]:
         """Rules that are given (not the test's own) in this block are taken back at its end."""
         given, same = list(self._given), dict(self._same)
         take_back = self.connections.lend()
@@ -276,7 +276,7 @@ class Faults(Parts):
             take_back()
 
     @property
-    def fill_pools(self) -> bool:
+    def _fill_pools(self) -> bool:
         """Do calls that no rule strikes wait for a connection too?
 
         Not where a sweep has placed its one fault, and the test has none.
@@ -292,7 +292,7 @@ class Faults(Parts):
             *(
                 unused(rule, self.test)
                 for rule in self
-                if not (rule.hits or rule.is_optional or (rule.is_random and rule.seen))
+                if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
             ),
         ]
 

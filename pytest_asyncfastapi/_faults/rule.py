@@ -114,9 +114,9 @@ class FaultRule:
         self._schedules: list[Schedule] = []
         self._unused: list[Schedule] = []  # the same, as they were before the first request
         self._lock = threading.Lock()
-        self.renew()
+        self._renew()
 
-    def renew(self, seed: int | None = None) -> None:
+    def _renew(self, seed: int | None = None) -> None:
         """Begin again, as if no request had been seen; the draws are those of `seed`, if given."""
         stream = self._stream if seed is None else f"{self._stream}/{seed}"
         self._random = random.Random(stream)
@@ -179,7 +179,7 @@ class FaultRule:
         return self
 
     @property
-    def is_random(self) -> bool:
+    def _is_random(self) -> bool:
         """Does a draw decide whether it strikes?"""
         return any(isinstance(item, schedule.RANDOM) for item in self._schedules)
 
@@ -189,11 +189,11 @@ class FaultRule:
         return secure and self.where.covers(request)
 
     @property
-    def counts_open(self) -> bool:
+    def _counts_open(self) -> bool:
         """Does it matter to it how long a request is in flight?"""
         return any(isinstance(item, schedule.Concurrency) for item in self._schedules)
 
-    def strikes(
+    def _strikes(
         self, now: float = 0.0, *, again: bool = False, pool: Pool = NO_POOL
     ) -> Effect | None:
         """Take note of one more covered request; what it gets, or nothing.
@@ -217,7 +217,7 @@ class FaultRule:
         left = [item.left(now) for item in self._schedules if isinstance(item, Quota)]
         return replace(effect, retry_after=str(math.ceil(max(left)))) if left else effect
 
-    def unstrike(self, why: str) -> None:
+    def _unstrike(self, why: str) -> None:
         """It turned out that it had no effect on a request that it struck."""
         with self._lock:
             self.hits -= 1

@@ -128,7 +128,7 @@ def told(state: TestState) -> dict[str, Any]:
         return {}
     if not (state.settings.allow_blocking or BASELINE in state.item.config.stash):
         return {}
-    used = [rule.text for rule in state.guard.used_rules()]
+    used = [rule.text for rule in state.guard._used_rules()]
     return {"used": used, "known": [list(key) for key in state.known]}
 
 
@@ -174,6 +174,6 @@ def allowed_by_marks(item: pytest.Item) -> tuple[str, ...]:
 def unused_marks(item: pytest.Item, guard: BlockingGuard) -> Iterator[str]:
     """An allow-list must age well: a mark that allows nothing any more is said."""
     marked = allowed_by_marks(item)
-    for rule in guard.unused_rules():
+    for rule in guard._unused_rules():
         if rule.text in marked:
             yield f"{item.nodeid}: allow_blocking({rule.text!r}) allowed nothing"

@@ -119,7 +119,7 @@ def add(faults: Faults, settings: Settings, item: pytest.Item) -> dict[str, Faul
     ):
         for spec in specs:
             try:
-                rule = faults.add_spec(spec, optional=optional, origin=origin)
+                rule = faults._add_spec(spec, optional=optional, origin=origin)
             except FaultSpecError as error:
                 raise pytest.UsageError(f"{item.nodeid}: {origin}: {error}") from None
             if optional:

@@ -102,7 +102,7 @@ class Lent:
             end()
 
         before = state.on_deadlock
-        with state.faults.lent(), quietly(state.scope) if forget else nullcontext():
+        with state.faults._lent(), quietly(state.scope) if forget else nullcontext():
             prepare(self)
             assert self.probe is not None
             self.probe.join(state.lending.client)

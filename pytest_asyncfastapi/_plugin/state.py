@@ -227,7 +227,7 @@ class TestState:
     def reseed(self, seed: int | None, now: float) -> None:
         """Let the faults begin again at `now`, with the draws of `seed`: a scenario runs anew."""
         if self._scope is not None:
-            self.faults.renew(seed, now)
+            self.faults._renew(seed, now)
 
     def note(self, text: str) -> None:
         """Something to know that is not a finding; shown at the end of the run."""
@@ -299,7 +299,7 @@ class TestState:
 
     def seed_text(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
-        if self._scope is None or not self.faults.is_random:
+        if self._scope is None or not self.faults._is_random:
             return ""
         return f"replay with --asyncfastapi-seed={self.settings.seed}"
 

@@ -26,8 +26,8 @@ class Taping(Router):
     """The part of `upstream` that knows tapes."""
 
     scope: UpstreamScope | None
-    tape: Recording | None
-    tape_findings: list[Finding]
+    _tape: Recording | None
+    _tape_findings: list[Finding]
     _reached: set[int]
 
     def record(self, request: Any, **options: Any) -> Any:
@@ -54,12 +54,12 @@ class Taping(Router):
     ) -> AbstractContextManager[Recording]:
         from .cassettes import Recording
 
-        if self.tape is not None:
+        if self._tape is not None:
             raise RuntimeError(
-                f"{self.tape!r} is still recording: end it (`with upstream.record(...)`) first"
+                f"{self._tape!r} is still recording: end it (`with upstream.record(...)`) first"
             )
         scope = self._scope_for("record")
-        recording = self.tape = Recording(self._place(path), os.fspath(path), secrets)
+        recording = self._tape = Recording(self._place(path), os.fspath(path), secrets)
         undo = scope.judge.let_through(_names(hosts, "hosts"))
 
         @contextmanager
@@ -68,7 +68,7 @@ class Taping(Router):
                 yield recording
             finally:
                 undo()
-                self.end_recording()
+                self._end_recording()
 
         return block()
 
@@ -96,11 +96,11 @@ class Taping(Router):
             self._reached.update(id(route) for route in routes)
         return routes
 
-    def end_recording(self) -> None:
+    def _end_recording(self) -> None:
         """Write the tape that is being recorded, if one is."""
-        tape, self.tape = self.tape, None
+        tape, self._tape = self._tape, None
         if tape is not None:
-            self.tape_findings += tape.write()
+            self._tape_findings += tape.write()
 
     def _scope_for(self, verb: str) -> UpstreamScope:
         if self.scope is None:

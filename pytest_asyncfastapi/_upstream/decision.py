@@ -170,7 +170,7 @@ class Judge:
             return self._unharmed(call, seen, router, where, match)
         return self._harmed(call, seen, router, where, match=match, plan=plan)
 
-    def decide_again(
+    def _decide_again(
         self,
         call: Outgoing,
         seen: httpx.Request,
@@ -183,7 +183,7 @@ class Judge:
         """Decide as the client connects once more for this call; raises as `decide` does."""
         router = _asked(router, seen)
         match = None if router is None else router.reach(seen)
-        plan = self._faults.decide_again(seen, plan, *now, self._setting(call, seen, match))
+        plan = self._faults._decide_again(seen, plan, *now, self._setting(call, seen, match))
         if not plan.struck:
             return replace(self._unharmed(call, seen, router, where, match), plan=plan)
         return self._harmed(call, seen, router, where, match=match, plan=plan)
@@ -191,7 +191,7 @@ class Judge:
     def _setting(self, call: Outgoing, seen: httpx.Request, match: Match | None) -> Setting:
         """What of this call decides whether a fault can have an effect on it."""
         body: Literal["", "none", "empty"] = ""
-        if self._faults.in_bodies:
+        if self._faults._in_bodies:
             answer = None if match is None else prepared_by(match[0])
             body = "" if answer is None else body_of(answer)
             if seen.method == "HEAD":
@@ -234,7 +234,7 @@ class Judge:
         match: Match | None,
     ) -> Decision:
         if router is not None and match is not None:
-            play = self._faults.fill_pools or router.needs_network(match[0])
+            play = self._faults._fill_pools or router._needs_network(match[0])
             return Decision("play" if play else "answer", "router", match=match)
         return Decision("answer", self._source(call, seen, router, where))
 

@@ -67,7 +67,7 @@ class ForeignCall:
         if not self.goes_near:
             return False
         seen, router = self.request, scope.router
-        if router is not None and (seen.url.host, seen.url.port) in router.served_places:
+        if router is not None and (seen.url.host, seen.url.port) in router._served_places:
             return True
         routed = router is not None and router.reach(seen) is not None
         return not routed and not any(rule.covers(seen) for rule in scope.faults)
@@ -112,7 +112,7 @@ def script(
     def again() -> Script | None:
         if decision.plan is None:
             return script(scope, sent, decision, answer)
-        renewed = scope.judge.decide_again(
+        renewed = scope.judge._decide_again(
             sent.call,
             sent.call.request,
             scope.router,
@@ -130,7 +130,7 @@ async def answer_async(scope: UpstreamScope, sent: Sent, decision: Decision) -> 
     call, seen = sent.call, sent.call.request
     sent.response = decision.status
     if sent.response is None and decision.source == "router" and scope.router is not None:
-        answer = scope.answered(call, seen, await scope.router.answer_async(seen))
+        answer = scope.answered(call, seen, await scope.router._answer_async(seen))
         sent.response = answer.response
     if sent.response is None:
         token = REAL.set(True)

@@ -176,9 +176,9 @@ class Desk:
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         router = self._scope.open_router()
-        route = router.first_match(request)
+        route = router._first_match(request)
         if route is not None and inspect.iscoroutinefunction(route.side_effect):
-            answer = asyncio.run(router.answer_async(request))
+            answer = asyncio.run(router._answer_async(request))
         else:
             answer = router.answer(request)
         if answer is None or answer.response is None:

@@ -76,8 +76,8 @@ class Upstream(Mounting, Taping, AssertingRouter):
         self.should_mock: Callable[[httpx.Request], bool] = lambda request: True
         self.scope: UpstreamScope | None = None
         self._servings: list[Serving] = []
-        self.tape: Recording | None = None
-        self.tape_findings: list[Finding] = []
+        self._tape: Recording | None = None
+        self._tape_findings: list[Finding] = []
         self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
         super().__init__(assert_all_called=assert_all_called, base_url=base_url)
         self.routes: Routes = Routes()
@@ -111,7 +111,7 @@ class Upstream(Mounting, Taping, AssertingRouter):
 
     # Answering.
 
-    def first_match(self, request: httpx.Request) -> Route | None:
+    def _first_match(self, request: httpx.Request) -> Route | None:
         """The first route whose pattern matches; nothing is called or recorded."""
         match = self._first(request)
         return None if match is None else match[0]
@@ -127,14 +127,14 @@ class Upstream(Mounting, Taping, AssertingRouter):
             self._reached.add(id(match[0]))
         return match
 
-    def needs_network(self, route: Route) -> bool:
+    def _needs_network(self, route: Route) -> bool:
         """Must a call of this route run through the client's pool, so that its timeouts hold?"""
         if self.through_network:
             return True
         effect = route.side_effect
         return effect is not None and inspect.iscoroutinefunction(effect)
 
-    def prepared(self, request: httpx.Request, match: Match) -> httpx.Response | None:
+    def _prepared(self, request: httpx.Request, match: Match) -> httpx.Response | None:
         """The response of a route that has one and nothing else; None: ask it the long way."""
         route = match[0]
         response = prepared_by(route)
@@ -160,7 +160,7 @@ class Upstream(Mounting, Taping, AssertingRouter):
                 return self._settle(request, route, prospect)
         return None
 
-    async def answer_async(self, request: httpx.Request) -> Answer | None:
+    async def _answer_async(self, request: httpx.Request) -> Answer | None:
         """What an async client gets; None where every matching route declined."""
         for route, prospect in self._prospects(request):
             result = prospect
@@ -255,13 +255,13 @@ class Upstream(Mounting, Taping, AssertingRouter):
         return serving
 
     @property
-    def served_places(self) -> set[tuple[str, int]]:
+    def _served_places(self) -> set[tuple[str, int]]:
         """The hosts and ports at which these routes are served."""
         return {serving.place for serving in self._servings}
 
     def close(self) -> None:
         """The end of the test: stop the servers that still run, write the tape."""
-        self.end_recording()
+        self._end_recording()
         while self._servings:
             self._servings.pop().stop()
 
@@ -291,7 +291,7 @@ class Upstream(Mounting, Taping, AssertingRouter):
             f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n}){callers}"
         )
 
-    def unused(self) -> list[tuple[Route, Location | None]]:
+    def _unused(self) -> list[tuple[Route, Location | None]]:
         """The routes that were never called, and where each was added."""
         if self.allow_unused_routes:
             return []
@@ -313,7 +313,7 @@ class Upstream(Mounting, Taping, AssertingRouter):
                 remedy="remove the route, or add .optional() to it, or for all routes: "
                 "upstream.allow_unused_routes = True",
             )
-            for route, where in self.unused()
+            for route, where in self._unused()
         ]
 
     def __repr__(self) -> str:

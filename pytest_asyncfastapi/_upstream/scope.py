@@ -95,7 +95,7 @@ class UpstreamScope:
     def findings(self, *, passed: bool = True) -> list[Finding]:
         """What was wrong; what never happened counts only if the test passed."""
         found = list(self.judge.log)
-        found += self.router.tape_findings if self.router is not None else []
+        found += self.router._tape_findings if self.router is not None else []
         if self.router is not None:
             found += [exhausted(*item, self.test) for item in self.router.exhausted]
         if passed:
@@ -200,7 +200,7 @@ class UpstreamScope:
     def _taped(self, decision: Decision | None) -> Recording | None:
         if self.router is None or decision is None or decision.source != "original":
             return None
-        return self.router.tape
+        return self.router._tape
 
     def _watch(
         self,
@@ -212,7 +212,7 @@ class UpstreamScope:
     ) -> None:
         now, seen = clock(), out.request
         closed: Callable[[], None] | None = None
-        if self.faults.counts_open(seen):
+        if self.faults._counts_open(seen):
             closed = partial(self.faults.finished, seen)
         else:
             self.faults.finished(seen)
@@ -224,7 +224,7 @@ class UpstreamScope:
     async def _prepared(self, call: Call, out: OpenExchange, match: Match) -> Any:
         """The short way of most calls: a response that is ready; None where it is not."""
         await moment.suspend()
-        response = None if self.router is None else self.router.prepared(out.request, match)
+        response = None if self.router is None else self.router._prepared(out.request, match)
         if response is None:
             return None
         if is_plain(match[0], out.request, self._plain):
@@ -236,7 +236,7 @@ class UpstreamScope:
             return lambda: decided.status
         if self.router is None or decided.match is None:
             return None
-        return partial(self.router.prepared, seen, decided.match)
+        return partial(self.router._prepared, seen, decided.match)
 
     async def _carry_out(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
         seen = out.request
@@ -296,7 +296,7 @@ class UpstreamScope:
         if earlier.plan is None:
             return script(earlier)
         where = self.recorder.where(sys._getframe())
-        decision = self.judge.decide_again(
+        decision = self.judge._decide_again(
             call, seen, self.router, where, plan=earlier.plan, now=now
         )
         real = (decision.way, decision.source) == ("answer", "original")
@@ -305,7 +305,7 @@ class UpstreamScope:
 
     async def _answer_async(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.source == "router" and self.router is not None:
-            answer = self.answered(call, seen, await self.router.answer_async(seen))
+            answer = self.answered(call, seen, await self.router._answer_async(seen))
             if answer.response is not None:
                 return answer.response
         return await call.real_async()

@@ -112,7 +112,7 @@ def test_pytest_inside_a_guarded_test(watch: Any, pytester: pytest.Pytester) -> 
     pytester.runpytest_inprocess().assert_outcomes(passed=1, failed=1)
     assert outer.calls == []
     asyncio.run(sleeper())
-    assert outer.armed()
+    assert outer._armed()
     outer.stop()
     (call,) = outer.calls
     assert call.where.source == "pause(0.001)"

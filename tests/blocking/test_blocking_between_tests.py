@@ -340,13 +340,13 @@ def test_a_step_timer_that_was_replaced_between_two_tests_is_put_in_place_again(
         stock = asyncio.events.Handle._run
 
         async def test_guarded(blocking):
-            assert blocking.armed()
+            assert blocking._armed()
 
         async def test_guarded_again(blocking):
             asyncio.events.Handle._run = stock
 
         async def test_guarded_at_last(blocking):
-            assert blocking.armed()
+            assert blocking._armed()
         """
     )
     pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=3)

@@ -38,7 +38,7 @@ def test_a_rule_allows(watch, rule):
     """Each form of a rule silences the call, and is known as used."""
     guard = watch(sleeper, allow=(rule,))
     assert guard.calls == []
-    assert guard.unused_rules() == []
+    assert guard._unused_rules() == []
 
 
 @pytest.mark.parametrize("rule", ["open", "file", "sleep@shop", f"{__name__}:opener", "slee"])
@@ -46,7 +46,7 @@ def test_a_rule_for_something_else_does_not_allow(watch, rule):
     """A rule that does not match silences nothing, and is reported as unused."""
     guard = watch(sleeper, allow=(rule,))
     assert len(guard.calls) == 1
-    assert [str(item) for item in guard.unused_rules()] == [rule]
+    assert [str(item) for item in guard._unused_rules()] == [rule]
 
 
 def test_the_allow_line_of_a_finding_silences_it(watch):
@@ -76,7 +76,7 @@ def test_allow_holds_inside_the_block_only(watch):
     guard.stop()
     (call,) = guard.calls
     assert call.where.line == body.__code__.co_firstlineno + 3
-    assert guard.unused_rules() == []
+    assert guard._unused_rules() == []
 
 
 def test_allow_does_not_hold_for_other_tasks(watch):
@@ -107,7 +107,7 @@ def test_an_unused_allow_is_known(watch):
     guard = watch.guard()
     with guard.allow("dns"):
         pass
-    assert [rule.text for rule in guard.unused_rules()] == ["dns"]
+    assert [rule.text for rule in guard._unused_rules()] == ["dns"]
 
 
 def test_forbid_raises_at_the_end_of_the_block(watch):
@@ -220,7 +220,7 @@ def test_a_guard_without_a_tool_id_says_so(watch):
     try:
         guard.start()
         assert "no sys.monitoring tool id is free" in guard.not_watched
-        assert not guard.armed()
+        assert not guard._armed()
     finally:
         guard.stop()
         for item in taken:
@@ -230,12 +230,12 @@ def test_a_guard_without_a_tool_id_says_so(watch):
 def test_armed_is_proven(watch):
     """A guard that runs has seen its own test call; one that does not has not."""
     guard = watch.guard()
-    assert not guard.armed()
+    assert not guard._armed()
     guard.start()
-    assert guard.armed()
+    assert guard._armed()
     original = asyncio.events.Handle._run
     asyncio.events.Handle._run = lambda self: original(self)
-    assert not guard.armed()
+    assert not guard._armed()
     assert guard.not_watched
     asyncio.events.Handle._run = original
     guard.stop()
@@ -319,7 +319,7 @@ def test_records_have_good_reprs(watch):
 def test_a_fault_of_the_guards_own_breaks_nothing_and_is_told(watch, monkeypatch):
     """An observer cannot break the run, and a guard that failed is not clean."""
     guard = watch.guard()
-    monkeypatch.setattr(guard, "saw", lambda *args: 1 / 0)
+    monkeypatch.setattr(guard, "_saw", lambda *args: 1 / 0)
     guard.start()
     asyncio.run(sleeper())
     guard.stop()

@@ -33,7 +33,7 @@ def test_a_retry_succeeds_when_the_first_attempt_alone_is_struck(
 ):
     """`refused, first=1` against `retries=2`: the second attempt connects, as on a real socket."""
     route = scope.router.get(URL).respond(text="done")
-    rule = faults.add_spec(f"*: {fault}, first=1")
+    rule = faults._add_spec(f"*: {fault}, first=1")
     assert fetch(library, mode, http2=http2).text == "done"
     assert (rule.hits, rule.seen) == (1, 2)
     assert route.call_count == 1
@@ -76,7 +76,7 @@ def test_an_outage_ends_while_the_client_backs_off(scope, faults, library):
             async with library.AsyncClient(transport=transport) as client:
                 began = clock.elapsed
                 # What it took to get here does not count.
-                faults.renew(None, asyncio.get_running_loop().time())
+                faults._renew(None, asyncio.get_running_loop().time())
                 response = await client.get(URL)
                 return response.text, clock.elapsed - began
         finally:

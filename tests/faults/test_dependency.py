@@ -336,14 +336,14 @@ def test_a_name_that_leads_nowhere_is_a_sentence(gated, name, sentence) -> None:
     """The names of markers and flags are looked up when the app is known."""
     faults = gated(app_with(plain))
     with pytest.raises(ValueError, match=sentence):
-        faults.add_spec(f"dependency:{name}: latency=1s")
+        faults._add_spec(f"dependency:{name}: latency=1s")
 
 
 def test_a_name_in_the_grammar(gated) -> None:
     """`dependency:pkg.mod:name` with a delay, an exception and a schedule."""
     app = app_with(plain)
     faults = gated(app)
-    rule = faults.add_spec(f"dependency:{__name__}:plain: raises=ConnectionError, first=1")
+    rule = faults._add_spec(f"dependency:{__name__}:plain: raises=ConnectionError, first=1")
     assert str(rule) == f"dependency:{__name__}:plain: raises=ConnectionError, first=1"
 
     async def call(client: Any) -> int:

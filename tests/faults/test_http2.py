@@ -401,7 +401,7 @@ def test_pool_limits_hold_over_http2(scope, faults, library):
 def test_every_other_word_has_its_meaning_over_http2(scope, faults, library, mode, spec, error):
     """Each ending is the client's own error, each delay only a delay."""
     scope.router.route(url=URL).respond(text="0123456789")
-    faults.add_spec(f"*: {spec}")
+    faults._add_spec(f"*: {spec}")
     body = b"u" if spec == "reset=upload" else None
     patience = 0.2 if error == "ReadTimeout" else 30  # the machine may be busy
     timeout = library.Timeout(30, read=patience, write=patience)
@@ -430,7 +430,7 @@ def test_a_stream_beyond_a_goaway_is_sent_again(scope, faults, library, how):
     """On a new connection, by the library; the one before it fails in both, as on real sockets."""
     scope.router.route(host="pay.example").respond(text="ok")
     faults.on(URL).latency("1s")
-    rule = faults.add_spec(f"{URL}/b: {how}, first=1")
+    rule = faults._add_spec(f"{URL}/b: {how}, first=1")
 
     async def call(client, path, after):
         await anyio.sleep(after)

@@ -191,7 +191,7 @@ def test_transport_retries_are_real(scope, faults):
 def test_latency_over_a_call_that_respx_mocks(new_scope, mode):
     """A suite with respx's own mock under a latency fault still gets respx's answer."""
     scope = new_scope(router=False)
-    rule = scope.faults.add_spec("*: latency=60ms", optional=True, origin="--asyncfastapi-fault")
+    rule = scope.faults._add_spec("*: latency=60ms", optional=True, origin="--asyncfastapi-fault")
     with respx.mock() as mock:
         route = mock.get(URL).respond(json={"from": "respx"})
         began = time.monotonic()

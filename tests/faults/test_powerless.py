@@ -54,7 +54,7 @@ def test_a_body_that_is_not_there(scope, faults, spec, what):
     length = {"Content-Length": "0"} if what == "length 0" else {}
     scope.router.route(method="GET").respond(204 if what == "204" else 200, headers=length)
     scope.router.head(URL).respond(text="x" * 100)
-    rule = faults.add_spec(f"*: {spec}, first=1")
+    rule = faults._add_spec(f"*: {spec}, first=1")
     for _ in range(2):
         assert fetch(httpx, "sync", "HEAD" if what == "HEAD" else "GET").content == b""
     assert (rule.seen, rule.hits, rule.fired) == (0, 0, [])
@@ -72,7 +72,7 @@ def test_a_body_that_is_not_there(scope, faults, spec, what):
 def test_what_needs_no_body_strikes(scope, faults, spec):
     """A delay, a status, the end of the connection."""
     scope.router.head(URL).respond(text="x")
-    rule = faults.add_spec(f"*: {spec}")
+    rule = faults._add_spec(f"*: {spec}")
     fetch(httpx, "sync", "HEAD")
     assert rule.hits == 1
     assert scope.findings() == []
@@ -82,7 +82,7 @@ def test_what_needs_no_body_strikes(scope, faults, spec):
 def test_a_pace_of_an_empty_body(scope, faults, spec):
     """Nothing to pace; but an empty body can be cut off, as it has no length."""
     scope.router.get(URL).respond(200)
-    rule = faults.add_spec(f"*: {spec}")
+    rule = faults._add_spec(f"*: {spec}")
     fetch(httpx, "sync")
     assert rule.hits == 0
     assert why_unused(scope).endswith("the answer's body is empty")
@@ -139,7 +139,7 @@ def test_a_proxy_error_needs_a_proxy(scope, faults, library, mode, kind):
 def test_what_a_protocol_or_a_request_does_not_have(scope, faults, library, spec, http2, why):
     """The call is answered, and the finding says why nothing went wrong."""
     scope.router.route(host="up.example").respond(text="ok")
-    rule = faults.add_spec(f"*: {spec}")
+    rule = faults._add_spec(f"*: {spec}")
     assert fetch(library, "sync", http2=http2).text == "ok"
     assert rule.hits == 0
     assert why_unused(scope).endswith(why)

@@ -52,7 +52,7 @@ def rule(request, faults):
     def add(verb, word, *, nth=None, **given):
         if request.param == "grammar":
             when = f", nth={nth}" if nth else ""
-            return faults.add_spec(f"*: {word}{when}")
+            return faults._add_spec(f"*: {word}{when}")
         rule = getattr(faults.on("*"), verb)(**given)
         return rule.nth(nth) if nth else rule
 

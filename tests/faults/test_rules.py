@@ -132,7 +132,7 @@ def test_delays_add_up_and_the_first_ending_wins():
 def test_the_tests_own_rules_come_first():
     """A rule of the test wins over one from the command line that was added before it."""
     faults = Faults()
-    faults.add_spec("*: reset", optional=True, origin="--asyncfastapi-fault")
+    faults._add_spec("*: reset", optional=True, origin="--asyncfastapi-fault")
     faults.on("*").refused()
     plan = faults.decide(get())
     assert plan is not None
@@ -145,8 +145,8 @@ def test_a_rule_that_never_hit_is_found():
     faults.on("https://nobody/*").read_timeout().first(3)
     faults.on("https://nobody/*").refused().optional()
     faults.on("https://nobody/*").reset(optional=True)
-    faults.add_spec("https://nobody/*: refused, optional")
-    faults.add_spec("https://nobody/*: refused", optional=True, origin="--asyncfastapi-fault")
+    faults._add_spec("https://nobody/*: refused, optional")
+    faults._add_spec("https://nobody/*: refused", optional=True, origin="--asyncfastapi-fault")
     used = faults.on(URL).dns_error()
     struck(faults, 1)
     assert used.hits == 1

@@ -43,7 +43,7 @@ def struck(faults, n, *, step=1.0):
 def test_a_schedule_strikes(words, expected):
     """Ten calls, a second apart: the ones marked x get the fault."""
     faults = Faults()
-    rule = faults.add_spec(f"*: refused, {words}")
+    rule = faults._add_spec(f"*: refused, {words}")
     assert struck(faults, 10) == expected
     assert (rule.hits, rule.seen) == (expected.count("x"), 10)
     assert str(rule) == f"*: refused, {words}"
@@ -136,7 +136,7 @@ def test_a_delay_is_drawn_for_every_call(shape, low, high):
 
     def delays(seed):
         faults = Faults(seed, "a")
-        faults.add_spec(f"*: latency={shape}")
+        faults._add_spec(f"*: latency={shape}")
         return [faults.decide(request()).effect.delay for _ in range(30)]
 
     assert delays(1) == delays(1) != delays(2)
@@ -180,8 +180,8 @@ def test_drawing_a_delay_does_not_change_who_is_struck():
 )
 def test_a_rule_shows_the_words_that_made_it(words):
     """The text of a rule reads back as the same rule."""
-    rule = Faults().add_spec(f"https://x/*: {words}")
-    again = Faults().add_spec(str(rule))
+    rule = Faults()._add_spec(f"https://x/*: {words}")
+    again = Faults()._add_spec(str(rule))
     assert rule.effect == again.effect
     assert str(rule) == str(again) == f"https://x/*: {words}"
 

@@ -87,7 +87,7 @@ def test_without_a_socket_file_too(scope, faults, library, mode):
 )
 def test_the_errors_are_those_of_a_unix_socket(scope, faults, library, mode, fault, error, message):
     """Refused and missing have the messages of the system: there is no host, and no port."""
-    faults.add_spec(f"*: {fault}")
+    faults._add_spec(f"*: {fault}")
     with pytest.raises(getattr(library, error)) as caught:
         fetch(library, mode, "/nowhere/at/all", timeout=0.05)
     if message is not None:
@@ -110,7 +110,7 @@ def test_they_are_the_errors_of_a_real_unix_socket(new_scope, library, mode, kin
     del real
     gc.collect()
     scope = new_scope()
-    scope.faults.add_spec("*: refused" if kind == "nobody listens" else "*: dns_error")
+    scope.faults._add_spec("*: refused" if kind == "nobody listens" else "*: dns_error")
     with pytest.raises(library.ConnectError) as played:
         fetch(library, mode, path)
     assert str(played.value) == message

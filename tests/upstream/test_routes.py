@@ -53,5 +53,5 @@ def test_ten_thousand_routes_are_added_and_found():
     for number in range(10_000):
         router.get(f"https://x/{number}").respond(200)
     assert time.process_time() - began < 10
-    found = router.first_match(httpx.Request("GET", "https://x/9999"))
+    found = router._first_match(httpx.Request("GET", "https://x/9999"))
     assert found is router.routes[9999]

@@ -267,11 +267,11 @@ def test_wrong_use_is_a_sentence(upstream, tape):
     """One recording at a time; lists, not texts."""
     with pytest.raises(TypeError, match=r"hosts='a' is one text: write hosts=\['a'\]"):
         upstream.record(tape, hosts="a")
-    upstream.tape = None
+    upstream._tape = None
     upstream.record(tape)
     with pytest.raises(RuntimeError, match="is still recording: end it"):
         upstream.record(tape)
-    upstream.tape = None
+    upstream._tape = None
 
 
 def test_a_suite_that_records_with_a_flag(pytester, real):
