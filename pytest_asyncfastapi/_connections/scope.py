@@ -58,12 +58,12 @@ class Connections:
     def activate(self) -> None:
         """Take part in every connection; a second time changes nothing."""
         CONNECTIONS.enter(self)
-        self.faults.changed = self.refresh
+        self.faults._on_change = self.refresh
 
     def deactivate(self) -> None:
         """Step aside; every connection is the driver's own again."""
         CONNECTIONS.leave(self)
-        self.faults.changed = None
+        self.faults._on_change = None
         for link in self._links:
             link.detach()
         self._links.clear()

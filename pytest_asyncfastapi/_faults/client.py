@@ -18,14 +18,11 @@ from .._core.units import seconds, show
 from .call_properties import NO_POOL
 from .effect import Effect
 from .rule import FaultRule, Where
+from .rule_table import RuleTable
 from .schedule import Concurrency
 from .values import count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from .._core.findings import Location
-    from .._core.frames import UserCode
     from .call_properties import Pool
 
 POINTS = ("request", "start", "first_byte")
@@ -176,23 +173,10 @@ class ClientPlan:
             rule.leave()
 
 
-class ClientFaults:
+class ClientFaults(RuleTable[ClientRule]):
     """The faults on the way in of one test: `faults.client`."""
 
-    def __init__(
-        self,
-        seed: int,
-        test: str,
-        user_code: UserCode | None,
-        wait: Callable[[], None],
-        since: Callable[[float, str], float],
-    ) -> None:
-        self._stream = f"{seed}/{test}/client"
-        self._test = test
-        self._user_code = user_code
-        self._wait = wait
-        self._since = since
-        self._rules: list[ClientRule] = []
+    _kind = "client"
 
     def disconnect(
         self,
@@ -249,16 +233,11 @@ class ClientFaults:
         return self._add(path, ClientEffect(read_delay=_some(delay, "delay")), optional)
 
     def _add(self, path: str, effect: ClientEffect, optional: bool) -> ClientRule:
-        added: Location | None = None
-        if self._user_code is not None:
-            added = self._user_code.where(sys._getframe())
+        added = self._added_at()
         stream = f"{self._stream}/{path}: {effect}/{len(self._rules)}"
         rule = ClientRule(path, effect, stream=stream, optional=optional, added=added)
-        self._rules.append(rule)
         self._since(*_now())  # the first look at a clock of trio's is its zero
-        if effect.takes_time:
-            self._wait()
-        return rule
+        return self._keep(rule, takes_time=effect.takes_time)
 
     def decide(self, request: Any) -> ClientPlan | None:
         """What goes wrong with this request (anything with `url.path` and `headers`)?
@@ -275,19 +254,6 @@ class ClientFaults:
         plan.over()
         return None
 
-    def _renew(self, seed: int | None) -> None:
-        """Begin again, as `Faults.renew` does."""
-        for rule in self._rules:
-            rule._renew(seed)
-
-    def findings(self) -> list[Finding]:
-        """The rules that should have struck and never did."""
-        return [
-            self._unused(rule)
-            for rule in self._rules
-            if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
-        ]
-
     def _unused(self, rule: ClientRule) -> Finding:
         seen = f"its schedule selected none of the {rule.seen} that it saw"
         if rule.struck:
@@ -301,15 +267,6 @@ class ClientFaults:
             evidence=seen if rule.seen else "no request of asgi_client was one that it is for",
             test=self._test,
         )
-
-    def __iter__(self) -> Iterator[ClientRule]:
-        return iter(self._rules)
-
-    def __len__(self) -> int:
-        return len(self._rules)
-
-    def __repr__(self) -> str:
-        return f"<ClientFaults rules={len(self)}>"
 
 
 def _some(duration: float | str, name: str) -> float:

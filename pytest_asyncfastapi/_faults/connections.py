@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -17,9 +16,10 @@ from .._core.findings import Finding
 from .effect import Effect, together, words
 from .plan import Plan
 from .rule import FaultRule, Where
+from .rule_table import RuleTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .._core.frames import UserCode
 
@@ -183,8 +183,10 @@ class ConnectionRule(FaultRule):
         return self.where.covers(request)
 
 
-class ConnectionFaults:
+class ConnectionFaults(RuleTable[ConnectionRule]):
     """The faults of one test on connections. `changed` is called when a rule is added."""
+
+    _kind = "connection"
 
     def __init__(
         self,
@@ -194,15 +196,9 @@ class ConnectionFaults:
         wait: Callable[[], None],
         since: Callable[[float, str], float],
     ) -> None:
-        self._stream = f"{seed}/{test}/connection"
-        self._test = test
-        self._user_code = user_code
-        self._wait = wait
-        self._since = since
-        self._rules: list[ConnectionRule] = []
+        super().__init__(seed, test, user_code, wait, since)
         self.seen: set[str] = set()  # the servers that connections were opened to
         self.unseen = ""  # why no connection of this loop is seen, if so
-        self.changed: Callable[[], None] | None = None
 
     def add(
         self, where: Server, effect: Effect, optional: bool, *, origin: str = ""
@@ -211,9 +207,7 @@ class ConnectionFaults:
         word, problem = wrong(where.text, effect)
         if word:
             raise ValueError(problem)
-        added = None
-        if self._user_code is not None and not origin:
-            added = self._user_code.where(sys._getframe())
+        added = self._added_at(origin)
         rule = ConnectionRule(
             where,
             effect,
@@ -222,12 +216,7 @@ class ConnectionFaults:
             origin=origin,
             added=added,
         )
-        self._rules.append(rule)
-        if effect.takes_time:
-            self._wait()
-        if self.changed is not None:
-            self.changed()
-        return rule
+        return self._keep(rule, takes_time=effect.takes_time)
 
     def covering(self, place: Place, *phases: Phase) -> list[ConnectionRule]:
         """The rules that are about this connection, then."""
@@ -251,11 +240,6 @@ class ConnectionFaults:
             self._wait()
         return Plan(whole, tuple(struck))
 
-    def _renew(self, seed: int | None) -> None:
-        """Begin again, as if no connection had been seen."""
-        for rule in self._rules:
-            rule._renew(seed)
-
     def lend(self) -> Callable[[], None]:
         """Rules that are given from now on are taken back by what this returns."""
         before = list(self._rules)
@@ -264,14 +248,6 @@ class ConnectionFaults:
             self._rules[:] = [rule for rule in self._rules if rule in before or not rule.origin]
 
         return take_back
-
-    def findings(self) -> list[Finding]:
-        """The rules that should have struck and never did."""
-        return [
-            self._unused(rule)
-            for rule in self
-            if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
-        ]
 
     def _unused(self, rule: ConnectionRule) -> Finding:
         evidence = f"its schedule selected none of the {rule.seen} that it saw"
@@ -292,12 +268,3 @@ class ConnectionFaults:
             evidence=f"{evidence}; it was given by {rule.origin or 'the test'}",
             test=self._test,
         )
-
-    def __iter__(self) -> Iterator[ConnectionRule]:
-        return iter(list(self._rules))
-
-    def __len__(self) -> int:
-        return len(self._rules)
-
-    def __repr__(self) -> str:
-        return f"<ConnectionFaults rules={len(self)}>"

@@ -7,7 +7,6 @@ decides; `app/gates.py` puts it in the way.
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,12 +14,12 @@ from .._core.findings import Finding
 from .delay import delay
 from .effect import Effect
 from .rule import FaultRule, Where
+from .rule_table import RuleTable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from .._core.findings import Location
-    from .._core.frames import UserCode
     from .builder import Duration
     from .delay import Delay
     from .grammar import FaultSpec
@@ -141,28 +140,14 @@ class DependencyPoint:
         return f"<DependencyPoint {name_of(self._target)}{on}>"
 
 
-class DependencyFaults:
+class DependencyFaults(RuleTable[DependencyRule]):
     """The faults of one test in the app's dependencies.
 
     A target is the dependency itself, or its name (`"pkg.mod:get_db"`) where a
     marker or flag gives it. `changed` is called when a rule is added.
     """
 
-    def __init__(
-        self,
-        seed: int,
-        test: str,
-        user_code: UserCode | None,
-        wait: Callable[[], None],
-        since: Callable[[float, str], float],
-    ) -> None:
-        self._stream = f"{seed}/{test}/dependency"
-        self._test = test
-        self._user_code = user_code
-        self._wait = wait
-        self._since = since
-        self._rules: list[DependencyRule] = []
-        self.changed: Callable[[], None] | None = None
+    _kind = "dependency"
 
     def at(self, target: Any) -> DependencyPoint:
         """The point for one dependency. Raises `TypeError` for what cannot be one."""
@@ -193,9 +178,7 @@ class DependencyFaults:
         origin: str = "",
     ) -> DependencyRule:
         effect = Effect().timed(delay=given)
-        added = None
-        if self._user_code is not None and not origin:
-            added = self._user_code.where(sys._getframe())
+        added = self._added_at(origin)
         rule = DependencyRule(
             target,
             effect,
@@ -207,12 +190,7 @@ class DependencyFaults:
             origin=origin,
             added=added,
         )
-        self._rules.append(rule)
-        if effect.takes_time:
-            self._wait()
-        if self.changed is not None:
-            self.changed()
-        return rule
+        return self._keep(rule, takes_time=effect.takes_time)
 
     def strike(self, rules: list[DependencyRule], now: float, clock: str = "") -> Strike:
         """What happens to this use, at `now` (s) on the `clock` in force: delays add up."""
@@ -225,14 +203,6 @@ class DependencyFaults:
             waited += effect.delay
             errors[rule.at] = errors[rule.at] or rule.error  # type: ignore[assignment]
         return Strike(waited, errors["enter"], errors["exit"], list(rules))
-
-    def findings(self) -> list[Finding]:
-        """The rules that should have struck and never did."""
-        return [
-            self._unused(rule)
-            for rule in self
-            if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
-        ]
 
     def _unused(self, rule: DependencyRule) -> Finding:
         evidence = f"its schedule selected none of the {rule.seen} that it saw"
@@ -254,23 +224,9 @@ class DependencyFaults:
             test=self._test,
         )
 
-    def _renew(self, seed: int | None) -> None:
-        """Begin again, as if none had been used."""
-        for rule in self._rules:
-            rule._renew(seed)
-
     def clear(self) -> None:
         """Forget all rules."""
         self._rules.clear()
-
-    def __iter__(self) -> Iterator[DependencyRule]:
-        return iter(list(self._rules))
-
-    def __len__(self) -> int:
-        return len(self._rules)
-
-    def __repr__(self) -> str:
-        return f"<DependencyFaults rules={len(self)}>"
 
 
 def name_of(target: Any) -> str:

@@ -52,12 +52,12 @@ def open_scope(state: TestState) -> UpstreamScope:
     scope.on_serve = state.stay_real
     if state.recording is not None:
         scope.recorder.count_from(state.recording.zeros)
-    faults.dependencies.changed = state.place_gates
+    faults.dependencies._on_change = state.place_gates
     wide = state.settings.app_scope != "function"  # what is opened now is there in later tests
     if wide or "faults" in state.fixtures:
         open_connections(state, scope)
     else:
-        faults.connections.changed = lambda: open_connections(state, scope)
+        faults.connections._on_change = lambda: open_connections(state, scope)
     return scope
 
 

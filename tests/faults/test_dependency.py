@@ -99,7 +99,7 @@ def gated() -> Iterator[Callable[..., Faults]]:
     def make(app: Any) -> Faults:
         faults = Faults(seed=1, test="here")
         gates = Gates(app, faults.dependencies)
-        faults.dependencies.changed = gates.install
+        faults.dependencies._on_change = gates.install
         made.append(gates)
         return faults
 
@@ -178,7 +178,7 @@ def test_an_override_is_wrapped_and_everything_is_put_back(gated) -> None:
     inner.dependency_overrides[plain] = before = lambda: "before"  # noqa: E731
     faults = gated(outer)
     rule = faults.dependency(plain).latency(0.001)
-    gates = faults.dependencies.changed.__self__  # type: ignore[union-attr]
+    gates = faults.dependencies._on_change.__self__  # type: ignore[union-attr]
     overrides = Overrides(outer)
 
     async def call(client: Any) -> list[str]:
@@ -204,7 +204,7 @@ def test_the_order_of_putting_back_does_not_matter(gated, ours_first) -> None:
     app = app_with(plain)
     faults = gated(app)
     faults.dependency(plain).latency(1)
-    gates = faults.dependencies.changed.__self__  # type: ignore[union-attr]
+    gates = faults.dependencies._on_change.__self__  # type: ignore[union-attr]
     overrides = Overrides(app)
     overrides[plain] = "after"
     gates.install()
@@ -266,7 +266,7 @@ def test_a_method_of_what_a_dependency_gives(gated, dependency) -> None:
     assert serve(app, lambda client: client.get("/"), "asyncio").json() == expected
     assert serve(app, lambda client: client.get("/"), "trio").json()[2] == "did two"
     assert slow.hits == 6
-    faults.dependencies.changed.__self__.restore()  # type: ignore[union-attr]
+    faults.dependencies._on_change.__self__.restore()  # type: ignore[union-attr]
     assert vars(SHARED) == {}
 
 

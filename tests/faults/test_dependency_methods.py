@@ -142,7 +142,7 @@ def serve(kind: Any, use: Any, plan: Any) -> tuple[Any, list[str], Faults]:
 
     faults = Faults(seed=1, test="here")
     gates = Gates(app, faults.dependencies)
-    faults.dependencies.changed = gates.install
+    faults.dependencies._on_change = gates.install
     plan(faults.dependency(get_client))
 
     async def run() -> None:
