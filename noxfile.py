@@ -159,7 +159,10 @@ def postgres(session: nox.Session) -> None:
     session.install("--quiet", "--group", "examples")
     with server.postgresql() as url:
         env = {"SHOP_POSTGRESQL_URL": url, "NOTES_POSTGRESQL_URL": url, "POSTGRESQL_URL": url}
-        tests = ("tests/examples/test_postgresql.py", "tests/connections/test_postgresql_connections.py")
+        tests = (
+            "tests/examples/test_postgresql.py",
+            "tests/connections/test_postgresql_connections.py",
+        )
         session.run("pytest", "-q", *tests, env=env)
     if redis_server.program() is None:
         session.warn(redis_server.MISSING)
