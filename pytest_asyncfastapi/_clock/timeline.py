@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+from abc import ABC, abstractmethod
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -67,7 +68,7 @@ class Goal(Protocol):
         """Wait until then."""
 
 
-class Timeline:
+class Timeline(ABC):
     """Virtual time of one loop, and the goals of `advance()`; each kind of loop adds timers."""
 
     def __init__(self, now: float) -> None:
@@ -77,13 +78,13 @@ class Timeline:
         self.on_move: Callable[[int], None] | None = None  # told by how many ticks
         self._goals: list[tuple[int, int, float, Goal]] = []
 
+    @abstractmethod
     def next_timer(self) -> tuple[int, float] | None:
         """The next timer of the loop: its ticks and its time; None when there is none."""
-        raise NotImplementedError
 
+    @abstractmethod
     def new_goal(self) -> Goal:
         """Something of this kind of loop to wait for."""
-        raise NotImplementedError
 
     def due(self, when: float) -> int:
         """A time of the loop in ticks."""

@@ -141,7 +141,7 @@ class Link(asyncio.Protocol):
         return self._asyncfastapi_behind
 
     def close(self) -> None:
-        """The client hangs up: it is told nothing more."""
+        """The client closes the connection: nothing more is passed to it."""
         self._hang_up()
         type(self.transport).close(self.transport)
 
@@ -206,7 +206,7 @@ class Link(asyncio.Protocol):
             return True
         if self._held:
             self._held.put(self._held.last(), _EOF)
-            return True  # keep it open until it is told
+            return True  # keep it open until the end is delivered
         result: bool | None = self._asyncfastapi_behind.eof_received()
         return result
 

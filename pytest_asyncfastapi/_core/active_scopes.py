@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from contextvars import ContextVar
 from typing import Generic, TypeVar
 
 Scope = TypeVar("Scope")
 
 
-class ActiveScopes(Generic[Scope]):
+class ActiveScopes(ABC, Generic[Scope]):
     """The scopes that are active; the first one that comes installs, the last restores."""
 
     def __init__(self, name: str) -> None:
@@ -43,8 +44,10 @@ class ActiveScopes(Generic[Scope]):
             return mine
         return active[-1] if active else None
 
+    @abstractmethod
     def _install(self) -> None:
-        raise NotImplementedError
+        """Replace what has to be replaced."""
 
+    @abstractmethod
     def _restore(self) -> None:
-        raise NotImplementedError
+        """Put back what was replaced."""

@@ -1,7 +1,7 @@
 """Ends a task that swallows every cancellation, so that nobody waits for it forever.
 
 `except CancelledError` and `except Exception` do not catch `Ended`: it is thrown in
-at each await until the task is over. One that catches even that is struck off the
+at each await until the task is over. One that catches even that is removed from the
 list of those that its loop waits for. Knows asyncio and trio; not why anybody wants a
 task to end.
 """

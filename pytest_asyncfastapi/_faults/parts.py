@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from .client import ClientFaults
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from .._core.frames import UserCode
 
 
-class Parts:
+class Parts(ABC):
     """Made when they are first asked for. `needs_clock` is called when a rule waits."""
 
     def __init__(self, seed: int, test: str, user_code: UserCode | None) -> None:
@@ -51,5 +52,6 @@ class Parts:
         if self.needs_clock is not None:
             self.needs_clock()
 
+    @abstractmethod
     def _since(self, now: float | None, clock: str = "") -> float:
-        raise NotImplementedError
+        """The time (s) since the test's first look at this clock."""
