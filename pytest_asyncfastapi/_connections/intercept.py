@@ -37,7 +37,6 @@ class Interception(ActiveScopes["Connections"]):
 
     def __init__(self) -> None:
         super().__init__("asyncfastapi_connections")
-        self._undo: list[tuple[Any, str, Any, Any]] = []
         self._watches: list[LateImport] = []
 
     def _install(self) -> None:
@@ -49,7 +48,7 @@ class Interception(ActiveScopes["Connections"]):
             (selector, "sock_connect", _sock_connect),
             (getattr(asyncio, "SelectorEventLoop", base), "create_unix_connection", _create_unix),
         ):
-            self._replace(owner, name, make)
+            self._make(owner, name, make)
         if "psycopg.waiting" in sys.modules:
             self._patch_psycopg()
         else:
@@ -62,21 +61,15 @@ class Interception(ActiveScopes["Connections"]):
 
         with self._lock:
             for owner, name, make in methods():
-                self._replace(owner, name, make)
+                self._make(owner, name, make)
 
-    def _replace(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+    def _make(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         original = owner.__dict__.get(name)
         if original is not None:
-            ours = make(original)
-            setattr(owner, name, ours)
-            self._undo.append((owner, name, original, ours))
+            self._replace(owner, name, original, make(original))
 
     def _restore(self) -> None:
-        while self._undo:
-            owner, name, original, ours = self._undo.pop()
-            # Someone may have patched over us; ours then only forwards.
-            if owner.__dict__.get(name) is ours:
-                setattr(owner, name, original)
+        super()._restore()
         while self._watches:
             self._watches.pop().remove()
 

@@ -18,7 +18,6 @@ class Names(ActiveScopes[Any]):
 
     def __init__(self) -> None:
         super().__init__("asyncfastapi_names")
-        self._undo: list[tuple[Any, Any, Any]] = []
 
     def _install(self) -> None:
         owners: list[Any] = [base_events.BaseEventLoop]
@@ -31,16 +30,7 @@ class Names(ActiveScopes[Any]):
         for owner in owners:
             original = vars(owner).get("getaddrinfo")
             if original is not None:
-                ours = _noted(original)
-                owner.getaddrinfo = ours
-                self._undo.append((owner, original, ours))
-
-    def _restore(self) -> None:
-        while self._undo:
-            owner, original, ours = self._undo.pop()
-            # Someone may have patched over us; ours then only forwards.
-            if vars(owner).get("getaddrinfo") is ours:
-                owner.getaddrinfo = original
+                self._replace(owner, "getaddrinfo", original, _noted(original))
 
     def __repr__(self) -> str:
         return f"<Names scopes={len(self._active)}>"

@@ -131,7 +131,6 @@ class Interception(ActiveScopes[Handler]):
 
     def __init__(self) -> None:
         super().__init__("asyncfastapi_upstream_scope")
-        self._undo: list[tuple[Any, str, Any, Any]] = []
         # Kept between scopes: a suite pays for the CA bundle once.
         self._contexts = SharedContexts()
         self._watches: list[LateImport] = []
@@ -188,16 +187,8 @@ class Interception(ActiveScopes[Handler]):
                     original = owner.__dict__[name]
                     self._replace(owner, name, original, patched_connect(library, original))
 
-    def _replace(self, owner: Any, name: str, original: Any, ours: Any) -> None:
-        setattr(owner, name, ours)
-        self._undo.append((owner, name, original, ours))
-
     def _restore(self) -> None:
-        while self._undo:
-            owner, name, original, ours = self._undo.pop()
-            # Someone may have patched over us; ours then only forwards.
-            if owner.__dict__.get(name) is ours:
-                setattr(owner, name, original)
+        super()._restore()
         while self._watches:
             self._watches.pop().remove()
         self._networks.clear()
