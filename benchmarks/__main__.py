@@ -30,6 +30,7 @@ PARTS: dict[str, tuple[str, ...]] = {
     "sweeps": ("-c", _PRINT_MAIN, "benchmarks.sweeps"),
     "reports": ("-c", _PRINT_MAIN, "benchmarks.reporting"),
     "schedules": ("-m", "benchmarks.explore", "4"),
+    "orders": ("-m", "benchmarks.explore.every_order"),
 }
 # Not what things cost, but who is right, case by case; minutes, so only by name.
 BY_NAME: dict[str, tuple[str, ...]] = {

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .._core.units import seconds
@@ -92,12 +92,14 @@ class SchedulesAsked:
 
     `seeds` is how many orders to try, from seed `start` on; `policy` is `"random"`
     (any task that is ready may go next), `"pct"` (random priorities that change
-    twice) or `"auto"` (half of each).
+    twice) or `"auto"` (half of each). `"all"` in place of a number: every order with at most
+    `changes` changes to the ordinary one.
     """
 
-    seeds: int = 100
+    seeds: int | str = 100
     policy: str = "auto"
     start: int = 0
+    changes: int | None = None
 
 
 def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked:
@@ -130,6 +132,7 @@ def disconnect_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> Disconnect
 
 def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
     """Read the arguments of the marker; the first may be given by position."""
+    from .schedules.every_order import ALL, most_changes
     from .schedules.policies import schedules as planned
 
     if args:
@@ -138,8 +141,11 @@ def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
     found = SchedulesAsked(**given)
     if isinstance(found.start, bool) or not isinstance(found.start, int) or found.start < 0:
         raise ValueError(f"start={found.start!r} must be a whole number, 0 or more")
+    most = most_changes(found.seeds, found.policy, found.start, found.changes)
+    if found.seeds == ALL:
+        return replace(found, changes=most)
     if not isinstance(found.seeds, int):
-        raise ValueError(f"seeds={found.seeds!r} must be a whole number, 1 or more")
+        raise ValueError(f'seeds={found.seeds!r} must be a whole number, 1 or more, or "all"')
     planned(found.seeds, found.policy, found.start)
     return found
 

@@ -188,7 +188,7 @@ class Explored:
     def stopped_finding(self) -> Finding:
         """Not all points were run: an error, but for a budget that was enough for some."""
         count = len(self.results)
-        done = f"{count} of {self.planned} points" if self.planned else ""
+        done = f"{count} of {self.planned} points" if self.planned else f"{count} points"
         remedy = (
             "give it more (--asyncfastapi-sweep-budget=2m), or split it for pytest-xdist "
             "(--asyncfastapi-shards=4)"
@@ -199,7 +199,7 @@ class Explored:
         return Finding(
             kind="sweep.stopped",
             title=f"{self.kind}: {self.stopped}",
-            evidence=f"{done} had been run by then" if done else "no point was run",
+            evidence=f"{done} had been run by then" if count else "no point was run",
             why="what has not been run has not been tested",
             remedy=remedy,
             severity="warning" if self.over_budget and count else "error",

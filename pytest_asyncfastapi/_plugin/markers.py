@@ -12,5 +12,6 @@ MARKERS = (
     "disconnect_sweep(invariant=None, modes=..., ...): run the test again for each await of each "
     "request, at which the client leaves or the handler is cancelled",
     "schedules(seeds=100, policy='auto', start=0): run the test again in so many other orders of "
-    "its tasks, each chosen by a seed",
+    "its tasks, each chosen by a seed; schedules('all', changes=2): in every order with at most so "
+    "many changes to the ordinary one",
 )

@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from .._core.order_claims import claim
 from . import text
 
 if TYPE_CHECKING:
@@ -71,7 +72,10 @@ def merged(swept: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
         known = found.get(key)
         if known is None:
             found[key] = {**sweep, "test": name, "points": list(sweep["points"])}
+            found[key]["shards"] = [sweep["shard"]] if sweep["shard"] else []
             continue
+        if sweep["shard"] and sweep["shard"] not in known["shards"]:
+            known["shards"].append(sweep["shard"])
         tokens = {point["token"] for point in known["points"]}
         known["points"] += [p for p in sweep["points"] if p["token"] not in tokens]
         known["stopped"] = known["stopped"] or sweep["stopped"]
@@ -93,15 +97,33 @@ def headline(sweep: dict[str, Any]) -> str:
     counted = Counter(point["verdict"] for point in sweep["points"] if not point["bad"])
     bad = sum(point["bad"] for point in sweep["points"])
     of = f" of {sweep['planned']}" if sweep["stopped"] and sweep["planned"] else ""
-    parts = [f"{len(sweep['points'])}{of} points", f"{bad} bad"]
+    parts = [_claim(sweep) or f"{len(sweep['points'])}{of} points, {bad} bad"]
     parts += [f"{n} {verdict}" for verdict, n in counted.items() if verdict != "ok"]
     parts.append(f"{sweep['duration']:.1f} s")
     name = {"faults": "fault sweep", "disconnect": "disconnect sweep"}.get(
         sweep["kind"], sweep["kind"]
     )
-    stopped = f"; stopped: {sweep['stopped']}" if sweep["stopped"] else ""
+    stopped = f"; stopped: {sweep['stopped']}" if sweep["stopped"] and not _claim(sweep) else ""
     call = f", {sweep['call']}" if sweep.get("call") else ""
     return f"{name} of {sweep['test']}{call}: {', '.join(parts)}{stopped}"
+
+
+def _claim(sweep: dict[str, Any]) -> str:
+    """What is proven where every order was to be run, and none has failed."""
+    changes = (sweep.get("about") or {}).get("most_changes")
+    points = sweep["points"]
+    if not changes or any(point["bad"] for point in points):
+        return ""
+    unsteady = sum(point["data"].get("unsteady", False) for point in points)
+    stopped, share = sweep["stopped"], share_of(sweep)
+    return claim(changes, len(points) + 1, stopped=stopped, unsteady=unsteady, share=share)
+
+
+def share_of(sweep: dict[str, Any]) -> str:
+    """Which shares of a sweep this is (`"1/4"`); empty where it is all of them."""
+    shares = [*sweep.get("shares", ())] or sweep.get("shards") or [sweep["shard"]]
+    of = {share.partition("/")[2] for share in shares}
+    return "" if of == {str(len(shares))} else ", ".join(shares)
 
 
 def details(sweep: dict[str, Any]) -> list[str]:

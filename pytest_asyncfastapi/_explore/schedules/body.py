@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ..._core.frames import UserCode
+    from .policies import Changes, Offer
 
 
 @dataclass(slots=True)
@@ -34,8 +35,9 @@ class Body:
 
     trace: str = ""
     decisions: int = 0
-    changes: tuple[tuple[int, int], ...] = ()
+    changes: Changes = ()
     rows: list[Row] = field(default_factory=list)
+    offers: list[Offer] = field(default_factory=list)
     stuck: str = ""
 
 
@@ -69,6 +71,6 @@ def scheduled(
         on.end()
         random.setstate(state)
         body.trace, body.decisions = on.lanes.trace(), on.lanes.decisions
-        body.changes = tuple(on.lanes.changes)
+        body.changes, body.offers = tuple(on.lanes.changes), on.lanes.offers
         if watch is not None:
             body.rows.extend(watch.rows)

@@ -1,4 +1,4 @@
-"""`explore_schedules()`: one scenario under many schedules of the event loop, seed by seed.
+"""`explore_schedules()`: one scenario under many schedules of the event loop.
 
 Stops at the first schedule under which it fails, makes that schedule as small
 as it can, and shows who ran when. This module must not know pytest.
@@ -10,27 +10,49 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..._core.base_error import AsyncFastAPIError
+from ..._core.order_claims import claim, smallest
+from ..._core.real_time import perf_counter
+from ..._core.units import seconds, show
 from ..marker_arguments import function
+from .every_order import EveryOrder, most_changes
 from .policies import Schedule, parse, schedules
 from .run import Outcome, Runner
 from .shrink import minimise
 from .trace import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """What came of it: nothing failed. `distinct` counts different orders, `steps` all steps."""
+    """What came of it: nothing failed. `distinct` counts different orders, `steps` all steps.
+
+    `changes` is how many changes to the ordinary order there were at most, where every such
+    order was to be run (0 for seeds); `stopped` says why some were not, `unsteady` counts
+    those that were not the ones asked for. As text: the result in words.
+    """
 
     schedules: int
     distinct: int
     steps: int
     notes: tuple[str, ...] = ()
+    changes: int = 0
+    stopped: str = ""
+    unsteady: int = 0
+
+    @property
+    def proven(self) -> bool:
+        """Has every order with at most `changes` changes been run, and none failed?"""
+        return self.changes > 0 and not self.stopped and not self.unsteady
 
     def __str__(self) -> str:
-        return f"{self.schedules} schedules, {self.distinct} of them different, nothing failed"
+        if self.changes:
+            return claim(self.changes, self.schedules, stopped=self.stopped, unsteady=self.unsteady)
+        stopped = f"; stopped: {self.stopped}" if self.stopped else ""
+        run = f"{self.schedules} schedules, {self.distinct} of them different"
+        return f"{run}, nothing failed{stopped}"
 
 
 class ScheduleFailure(AsyncFastAPIError, AssertionError):
@@ -53,9 +75,11 @@ class ScheduleFailure(AsyncFastAPIError, AssertionError):
 async def explore_schedules(
     scenario: Callable[[], Awaitable[Any]],
     *,
-    seeds: int | Sequence[int] = 200,
+    seeds: int | Sequence[int] | Literal["all"] = 200,
     policy: str = "auto",
     start: int = 0,
+    changes: int | None = None,
+    budget: float | str = 0,
     invariant: Callable[[Any], Any] | None = None,
     replay: str = "",
     shrink: bool = True,
@@ -70,7 +94,10 @@ async def explore_schedules(
     `random` (any task that is ready may go next), `pct` (random priorities that
     change twice) or `auto` (half of each). The same seed gives the same order,
     the same draws of `random`, and the same delays of faults with distributions.
-    `replay` runs one schedule by its token instead.
+    `seeds="all"` runs every order with at most `changes` changes to the ordinary one
+    instead (2 if nothing is said), those with the fewest first, all with the draws of seed 0.
+    `budget` (seconds of real time, or `"30s"`; 0: any) ends the search with what is known by
+    then, which the result says. `replay` runs one schedule by its token instead.
 
     The ordinary order comes first, and time is virtual. Raises `ScheduleFailure` at
     the first schedule under which the scenario or its invariant fails, deadlocks, or
@@ -81,55 +108,112 @@ async def explore_schedules(
     function(scenario, "scenario", "schedule")
     if invariant is not None:
         function(invariant, "invariant", "schedule")
-    schedules(seeds, policy, start)  # so that what makes no sense is said before anything runs
-    first = parse(replay) if replay else Schedule("fifo")
+    most, limit = most_changes(seeds, policy, start, changes), seconds(budget)
+    if not isinstance(seeds, str):
+        schedules(seeds, policy, start)  # what makes no sense is said before anything runs
+    every = EveryOrder(most) if most and not replay else None
     with Runner(scenario, invariant) as runner:
-        found = await runner.run(first)
-        traces, steps, tried = {found.trace}, found.steps, 0
-        plan = [] if replay else schedules(seeds, policy, start, found.decisions)
-        while not found.failed and tried < len(plan):
-            found = await runner.run(plan[tried])
-            tried += 1
-            traces.add(found.trace)
-            steps += found.steps
-        if found.error is not None:
-            told = await _failure(runner, found, tried, shrink and not replay)
-            raise told from found.error
-        return Explored(tried + 1, len(traces), steps, tuple(runner.notes))
+        search = _Search(runner, every, limit)
+        await search.run(parse(replay) if replay else Schedule("fifo"))
+        if every is not None:
+            await search.run_all(every)
+        elif not (isinstance(seeds, str) or replay):
+            await search.run_all(schedules(seeds, policy, start, search.last.decisions))
+        if search.last.error is not None:
+            told = await _failure(runner, search, shrink and not replay and every is None)
+            raise told from search.last.error
+        return search.explored()
 
 
-async def _failure(runner: Runner, found: Outcome, tried: int, shrink: bool) -> ScheduleFailure:
+class _Search:
+    """The runs up to the first that fails, or to the end of the budget; `last` is the latest."""
+
+    def __init__(self, runner: Runner, every: EveryOrder | None, limit: float) -> None:
+        self._runner = runner
+        self._every = every
+        self._limit = limit
+        self._began = perf_counter()
+        self._traces: set[str] = set()
+        self._steps = 0
+        self._stopped = ""
+        self.number = -1  # of the latest run, the ordinary order being 0
+        self.last: Outcome
+
+    async def run(self, schedule: Schedule) -> None:
+        """Run the scenario in this order."""
+        self.last = found = await self._runner.run(schedule)
+        self.number += 1
+        self._traces.add(found.trace)
+        self._steps += found.steps
+        if self._every is not None:
+            self._every.ran(schedule, found.changes, found.offers)
+
+    async def run_all(self, plan: Iterable[Schedule]) -> None:
+        """Run these, as long as nothing fails and there is time."""
+        for schedule in () if self.last.failed else plan:
+            if self._limit and perf_counter() - self._began >= self._limit:
+                self._stopped = f"the budget of {show(self._limit)} is used up"
+                return
+            await self.run(schedule)
+            if self.last.failed:
+                return
+
+    def fewest(self) -> str:
+        """Why the schedule that has failed is a smallest one, where every order is run."""
+        count = len(self.last.schedule.changes)
+        if self._every is None or not count:
+            return ""
+        return smallest(count, unsteady=self._every.unsteady)
+
+    def explored(self) -> Explored:
+        """Nothing has failed."""
+        every = self._every
+        return Explored(
+            self.number + 1,
+            len(self._traces),
+            self._steps,
+            tuple(self._runner.notes),
+            0 if every is None else every.most,
+            self._stopped,
+            0 if every is None else every.unsteady,
+        )
+
+
+async def _failure(runner: Runner, search: _Search, shrink: bool) -> ScheduleFailure:
     """The error for a failing schedule: replayed, made small, told as an interleaving."""
+    found = search.last
     again = await runner.run(found.schedule)
     same = again.failed and again.trace == found.trace
-    smallest = found.schedule
+    shortest = found.schedule
     if same and shrink and found.changes:
-        smallest = await minimise(runner, found)
-    told = await runner.run(smallest, watched=True)
+        shortest = await minimise(runner, found)
+    told = await runner.run(shortest, watched=True)
     interleaving = shown(told.rows)
     lines = [_headline(found), *_indented(f"{type(found.error).__name__}: {found.error}".strip())]
     if place := runner.place_of(found.error):
         lines.append(f"  at {place}, in {place.function}: {place.source}")
     lines.append("")
-    lines.append(f"  schedule   {found.schedule}{_number(tried)}, trace {found.trace}")
+    lines.append(f"  schedule   {found.schedule}{_number(search.number)}, trace {found.trace}")
+    if fewest := search.fewest():
+        lines.append(f"  smallest   {fewest}")
     if not same:
         lines.append(_unsure(again))
-    if smallest is not found.schedule:
+    if shortest is not found.schedule:
         lines.append(
-            f"  smallest   {len(smallest.changes)} of {len(found.changes)} changes to "
+            f"  smallest   {len(shortest.changes)} of {len(found.changes)} changes to "
             "the ordinary order are enough"
         )
     if interleaving and told.failed:
         lines += ["  who ran when, and up to which line:", *_indented(interleaving)]
     lines.append(f"  replay     explore_schedules(..., replay={str(found.schedule)!r})")
-    if smallest is not found.schedule:
-        lines.append(f"             or the smallest: replay={str(smallest)!r}")
+    if shortest is not found.schedule:
+        lines.append(f"             or the smallest: replay={str(shortest)!r}")
     lines += [f"  note       {note}" for note in runner.notes]
     return ScheduleFailure(
         "\n".join(lines),
         schedule=str(found.schedule),
-        shortest=str(smallest),
-        tried=tried,
+        shortest=str(shortest),
+        tried=search.number,
         trace=found.trace,
         interleaving=interleaving,
     )

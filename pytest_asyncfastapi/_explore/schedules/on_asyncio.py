@@ -60,6 +60,8 @@ class OnLoop:
         self.jobs = Jobs(lanes, select.work, note)
         lanes.taken = self._taken
         self._before = (select.on_deadlock, select.pace.freeze_bound)
+        # Many runs without a rest between them are no loop that polls.
+        select.pace.rests()
         select.pace.freeze_bound = min(select.pace.freeze_bound, _STUCK)
         select.on_deadlock = self._deadlock
         self._executor = vars(loop)["run_in_executor"]

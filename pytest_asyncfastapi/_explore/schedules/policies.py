@@ -16,6 +16,10 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# (decision, the lane that goes first from there on)
+Changes = tuple[tuple[int, int], ...]
+# What could run next at a decision, and what did.
+Offer = tuple[tuple[int, ...], int]
 POLICIES = ("auto", "random", "pct")
 DEPTH = 3  # of PCT: one priority order, and two moments at which it changes
 # How unlike the paces of a random walk are: from 1 / 2 ** this to 2 ** this.
@@ -128,7 +132,7 @@ class Schedule:
     kind: str
     seed: int = 0
     length: int = 0
-    changes: tuple[tuple[int, int], ...] = ()
+    changes: Changes = ()
 
     def policy(self) -> Policy:
         """A fresh one, from its beginning."""
@@ -174,7 +178,7 @@ def schedules(
         raise ValueError(f"policy={policy!r} must be one of {', '.join(POLICIES)}")
     if isinstance(seeds, int):
         if isinstance(seeds, bool) or seeds < 1:
-            raise ValueError(f"seeds={seeds!r} must be a whole number, 1 or more")
+            raise ValueError(f'seeds={seeds!r} must be a whole number, 1 or more, or "all"')
         seeds = range(start, start + seeds)
     half = (len(seeds) + 1) // 2
     made = []

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .policies import Policy
+    from .policies import Offer, Policy
 
 # How asyncio hands the result of a `concurrent.futures.Future` to its own.
 _CHAINED = "_chain_future.<locals>._set_state"
@@ -56,7 +56,6 @@ class Lanes:
         self._order: list[int] = []
         self._labels: dict[str, int] = {}
         self._arrivals = 0
-        self.decisions = 0
         self._gate = threading.Lock()
         self._after: Any = None  # where later handles go, once this is over
         # Reads the byte by which threads wake the loop: it comes whenever it comes, and does
@@ -68,6 +67,7 @@ class Lanes:
         self.taken: Callable[[Lane, Any], None] | None = None
         self.steps: list[int] = []
         self.changes: list[tuple[int, int]] = []  # what makes `Fifo` of the same order
+        self.offers: list[Offer] = []
         self._favourite = -1
 
     # What asyncio does with it
@@ -140,9 +140,14 @@ class Lanes:
         number = policy.choose(self._order, first)
         if number != (self._favourite if self._favourite in self._order else first):
             self._favourite = number
-            self.changes.append((self.decisions, number))
-        self.decisions += 1
+            self.changes.append((len(self.offers), number))
+        self.offers.append((tuple(self._order), number))
         return number
+
+    @property
+    def decisions(self) -> int:
+        """How often there was more than one lane to choose from."""
+        return len(self.offers)
 
     def __len__(self) -> int:
         return 1 if self._order else 0

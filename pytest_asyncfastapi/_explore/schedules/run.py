@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..._core.findings import Location
-    from .policies import Schedule
+    from .policies import Changes, Offer, Schedule
 
 _SCENARIO = "the scenario"
 _PATIENCE = 3  # times that tasks which were left behind are cancelled
@@ -60,8 +60,9 @@ class Outcome:
     trace: str
     steps: int
     decisions: int
-    changes: tuple[tuple[int, int], ...]
+    changes: Changes
     rows: list[Row]
+    offers: list[Offer]
 
     @property
     def failed(self) -> bool:
@@ -167,6 +168,7 @@ class Runner:
             lanes.decisions,
             tuple(lanes.changes),
             [] if watch is None else watch.rows,
+            lanes.offers,
         )
 
     async def _body(self, on: OnLoop) -> None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from .policies import Schedule
 
 if TYPE_CHECKING:
+    from .policies import Changes
     from .run import Outcome, Runner
 
 _ATTEMPTS = 150
-Changes = tuple[tuple[int, int], ...]
 
 
 async def minimise(runner: Runner, found: Outcome) -> Schedule:

@@ -1,91 +1,38 @@
 """A whole test under many schedules: the body again and again, each time in another order.
 
-The clean run keeps the ordinary order; then there is one run for each seed, up to
-the first that fails. That one is made small and shown, by further runs. The orders
-themselves are `body.py`'s; does not know pytest.
+The clean run keeps the ordinary order; then there is one run for each seed, or for each
+order with so many changes, up to the first that fails. That one is made small (where it is
+not by itself) and shown, by further runs. The orders themselves are `body.py`'s; does not
+know pytest.
 """
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from ..._clock import ClockError
 from ..._core.findings import Finding
+from ..._core.order_claims import smallest
 from ..group_findings import quoted
 from ..model import Result
-from .body import Body, scheduled
+from .every_order import ALL, EveryOrder
 from .policies import Schedule, parse, schedules
-from .run import Stuck
+from .probe import ScheduleProbe
 from .shrink import minimise
 from .trace import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+    from collections.abc import Coroutine, Generator, Iterator, Sequence
 
     from ..._core.findings import Location
     from ..marker_arguments import SchedulesAsked
     from ..model import Run
+    from .body import Body
+
+    # Gives points, and in the end the first that has failed.
+    _Search = Generator["SchedulePoint", None, "SchedulePoint | None"]
 
 KIND = "schedules"
-_ON_TRIO = "trio chooses the order of its tasks itself, and at random in every run"
-
-
-class ScheduleProbe:
-    """One run of the body under one schedule; `body` is what became of it."""
-
-    def __init__(self, state: Any, schedule: Schedule, *, watched: bool) -> None:
-        self._state = state
-        self._schedule = schedule
-        self._watched = watched
-        self.client: Any = None
-        self.body = Body()
-        self.refused = ""
-
-    def plan(self, given: Any) -> Any:
-        """Nothing of ours happens to a request on its way in."""
-        return given
-
-    def tapped(self, app: Any) -> Any:
-        """The app, as it is."""
-        return app
-
-    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
-        """The body of the test, in this order; in its own one where that cannot be chosen."""
-
-        async def run(*args: Any, **kwargs: Any) -> Any:
-            if asyncio._get_running_loop() is None:
-                self.refused = _ON_TRIO
-                return await body(*args, **kwargs)
-            users = self._state.user_code if self._watched else None
-            try:
-                order = scheduled(str(self._schedule), note=self._state.note, users=users)
-                self.body = order.__enter__()
-            except ClockError as error:
-                self.refused = str(error)
-                return await body(*args, **kwargs)
-            with _ending(order, self.body):
-                return await body(*args, **kwargs)
-
-        return run
-
-
-class _ending:
-    """Leave the schedule; a body that could never end has failed."""
-
-    def __init__(self, order: Any, body: Body) -> None:
-        self._order, self._body = order, body
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
-        self._order.__exit__(kind, error, traceback)
-        task = asyncio.current_task()
-        if self._body.stuck and isinstance(error, asyncio.CancelledError) and task is not None:
-            task.uncancel()
-            raise Stuck(self._body.stuck) from None
 
 
 @dataclass(eq=False)
@@ -117,7 +64,10 @@ class SchedulePoint:
         detail = "" if error is None else f"{type(error).__name__}: {error}".strip()
         detail = detail or (news[0].title if news else "")
         where = self.sweep.place_of(run, error) or (news[0].where if news else None)
-        facts = {"trace": self.probe.body.trace, "changes": len(self.probe.body.changes)}
+        facts: dict[str, Any] = {"trace": self.probe.body.trace}
+        facts["changes"] = len(self.probe.body.changes)
+        if not self.verdict and not self.sweep.followed(self.schedule, self.probe.body):
+            facts["unsteady"] = True
         verdict = self.verdict or ("race" if self.failed else "ok")
         bad = self.failed and not self.verdict
         if bad:
@@ -138,6 +88,8 @@ class ScheduleSweep:
         self.test = test
         self._required = required
         self.failure: tuple[str, Location | None] = ("", None)
+        self._every = EveryOrder(asked.changes or 1) if asked.seeds == ALL else None
+        self._about: dict[str, Any] = {}
         self._smallest: Schedule | None = None
         self._shown: SchedulePoint | None = None
 
@@ -158,20 +110,43 @@ class ScheduleSweep:
 
     def points(self, clean: Run, done: Sequence[Result]) -> Iterator[SchedulePoint]:
         """A schedule a seed; after the first that fails, what makes it small and shows it."""
-        asked, probe = self.asked, clean.state.probe
-        if probe.refused:
-            return
+        probe: ScheduleProbe = clean.state.probe
+        if not probe.refused:
+            every = self._every
+            first = self._seeds(probe) if every is None else self._all(every, probe, done)
+            found = yield from first
+            if found is not None:
+                yield from self._smaller(found, done)
+
+    def _seeds(self, probe: ScheduleProbe) -> _Search:
+        asked = self.asked
+        assert isinstance(asked.seeds, int)
         for schedule in schedules(asked.seeds, asked.policy, asked.start, probe.body.decisions):
             point = SchedulePoint(self, schedule)
             yield point
             if point.failed:
-                yield from self._smaller(point, done)
-                return
+                return point
+        return None
+
+    def _all(self, every: EveryOrder, probe: ScheduleProbe, done: Sequence[Result]) -> _Search:
+        """Where shares take turns, they do so for one change; what follows is the same share's."""
+        every.ran(Schedule("fifo"), probe.body.changes, probe.body.offers)
+        for schedule in every:
+            point = SchedulePoint(self, schedule)
+            yield from (point,) if len(schedule.changes) == 1 else _until_run(point, done)
+            if point.failed:
+                return point
+        return None
+
+    def followed(self, schedule: Schedule, body: Body) -> bool:
+        """This order has been run; False if it was another one, where every order is to be."""
+        every = self._every
+        return every is None or every.ran(schedule, body.changes, body.offers)
 
     def _smaller(self, found: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
         assert found.probe is not None
         smallest = found.schedule
-        if found.probe.body.changes:
+        if found.probe.body.changes and self._every is None:
             search = minimise(_Asking(), _Found(found.schedule, found.probe.body.changes))  # type: ignore[arg-type]
             smallest = yield from self._driven(search, done)
         self._smallest = smallest
@@ -197,7 +172,8 @@ class ScheduleSweep:
         return ()
 
     def point(self, token: str, clean: Run) -> SchedulePoint | None:
-        """The schedule of this token."""
+        """The schedule of this token: alone, so that nothing is said of all orders."""
+        self._about.pop("most_changes", None)
         try:
             return SchedulePoint(self, parse(token.partition(":")[2]))
         except ValueError:
@@ -230,6 +206,8 @@ class ScheduleSweep:
             count = len(self._smallest.changes)
             lines.append(
                 f"{count} of {bad.data['changes']} changes to the ordinary order are enough"
+                if self._every is None
+                else smallest(count, unsteady=self._every.unsteady)
             )
         if self._shown is not None and self._shown.failed and self._shown.probe is not None:
             lines += ["who ran when, and up to which line:", shown(self._shown.probe.body.rows)]
@@ -248,7 +226,10 @@ class ScheduleSweep:
     def about(self, clean: Run) -> dict[str, Any]:
         """What the ordinary order was."""
         probe = clean.state.probe
-        told: dict[str, Any] = {"decisions": probe.body.decisions}
+        told = self._about
+        told["decisions"] = probe.body.decisions
+        if self._every is not None:
+            told["most_changes"] = self._every.most
         if probe.refused or not probe.body.decisions:
             told["nothing"] = probe.refused or "no two tasks were ready at the same time"
         return told

@@ -1,0 +1,84 @@
+"""Every order with at most so many changes to the ordinary one, those with the fewest first.
+
+A change puts one task that is ready before all others, from one decision on until the next
+change (see `Fifo`). Which changes there are is known from the runs: each decision of an order
+offers its ready lanes, so the orders with one change more follow from those with one less. No
+order comes twice: each differs from the one that it follows from at its last change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .policies import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .policies import Changes, Offer
+
+ALL = "all"
+CHANGES = 2  # at most, where nothing is said
+
+
+class EveryOrder:
+    """Gives the schedules one at a time; `ran()` is called after each, and after the ordinary one.
+
+    What is not reported by `ran()` is not followed: somebody else does that.
+    """
+
+    def __init__(self, most: int = CHANGES) -> None:
+        self.most = most
+        self.unsteady = 0  # orders that were not the ones asked for
+        self._parents: list[list[tuple[Changes, list[Offer]]]] = [[] for _ in range(most)]
+        self._followed: list[Offer] = []
+        self._known: dict[Offer, Offer] = {}
+
+    def ran(self, schedule: Schedule, changes: Changes, offers: list[Offer]) -> bool:
+        """This order has been run, and `changes` were in it; False if it was another order.
+
+        Up to its last change it has the choices of the order from which it follows.
+        """
+        wanted = schedule.changes
+        number = wanted[-1][0] if wanted else 0
+        steady = changes[: len(wanted)] == wanted and offers[:number] == self._followed[:number]
+        self.unsteady += not steady
+        if steady and len(wanted) < self.most:
+            shared = [self._known.setdefault(offer, offer) for offer in offers]
+            self._parents[len(wanted)].append((wanted, shared))
+        return steady
+
+    def __iter__(self) -> Iterator[Schedule]:
+        for parents in self._parents:  # complete when their children are asked for
+            for changes, offers in parents:
+                self._followed = offers
+                first = changes[-1][0] + 1 if changes else 0
+                for number in range(first, len(offers)):
+                    options, chosen = offers[number]
+                    for lane in options:
+                        if lane != chosen:
+                            yield Schedule("fifo", changes=(*changes, (number, lane)))
+
+    def __repr__(self) -> str:
+        return f"<EveryOrder with at most {self.most} changes, {self.unsteady} unsteady>"
+
+
+def most_changes(seeds: object, policy: str, start: int, changes: int | None) -> int:
+    """How many changes the orders may have; 0 where they are drawn from seeds.
+
+    Raises `ValueError` with one sentence.
+    """
+    if isinstance(seeds, str) and seeds != ALL:
+        raise ValueError(f'seeds={seeds!r} must be a whole number, 1 or more, or "{ALL}"')
+    if seeds != ALL:
+        if changes is not None:
+            raise ValueError(f'changes={changes!r} is for every order: "all", changes=2')
+        return 0
+    if policy != "auto" or start:
+        name, value = ("policy", policy) if policy != "auto" else ("start", start)
+        raise ValueError(f'{name}={value!r} is for seeds; "all" orders have none')
+    if changes is None:
+        return CHANGES
+    if isinstance(changes, bool) or not isinstance(changes, int) or changes < 1:
+        raise ValueError(f"changes={changes!r} must be a whole number, 1 or more")
+    return changes

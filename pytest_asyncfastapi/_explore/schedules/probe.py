@@ -1,0 +1,76 @@
+"""What a run of a whole test under one schedule is given: its body runs in this order.
+
+Does not know pytest, nor which schedules are tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from ..._clock import ClockError
+from .body import Body, scheduled
+from .run import Stuck
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .policies import Schedule
+
+_ON_TRIO = "trio chooses the order of its tasks itself, and at random in every run"
+
+
+class ScheduleProbe:
+    """One run of the body under one schedule; `body` is what became of it."""
+
+    def __init__(self, state: Any, schedule: Schedule, *, watched: bool) -> None:
+        self._state = state
+        self._schedule = schedule
+        self._watched = watched
+        self.client: Any = None
+        self.body = Body()
+        self.refused = ""
+
+    def plan(self, given: Any) -> Any:
+        """Nothing of ours happens to a request on its way in."""
+        return given
+
+    def tapped(self, app: Any) -> Any:
+        """The app, as it is."""
+        return app
+
+    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """The body of the test, in this order; in its own one where that cannot be chosen."""
+
+        async def run(*args: Any, **kwargs: Any) -> Any:
+            if asyncio._get_running_loop() is None:
+                self.refused = _ON_TRIO
+                return await body(*args, **kwargs)
+            users = self._state.user_code if self._watched else None
+            try:
+                order = scheduled(str(self._schedule), note=self._state.note, users=users)
+                self.body = order.__enter__()
+            except ClockError as error:
+                self.refused = str(error)
+                return await body(*args, **kwargs)
+            with _ending(order, self.body):
+                return await body(*args, **kwargs)
+
+        return run
+
+
+class _ending:
+    """Leave the schedule; a body that could never end has failed."""
+
+    def __init__(self, order: Any, body: Body) -> None:
+        self._order, self._body = order, body
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._order.__exit__(kind, error, traceback)
+        task = asyncio.current_task()
+        if self._body.stuck and isinstance(error, asyncio.CancelledError) and task is not None:
+            task.uncancel()
+            raise Stuck(self._body.stuck) from None
