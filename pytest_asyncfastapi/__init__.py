@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from ._core.base_error import AsyncFastAPIError
     from ._core.findings import Finding
     from ._explore.inline_engine import SweepFailure, SweepReport
-    from ._explore.schedules.function import Explored, ScheduleFailure, explore_schedules
+    from ._explore.schedules.function import explore_schedules
     from ._explore.schedules.run import InvariantBroken
+    from ._explore.schedules.search import Explored, ScheduleFailure
+    from ._explore.schedules.together import explore_together
     from ._explore.sweep_functions import explore_disconnects, explore_faults
     from ._faults.builder import FaultPoint
     from ._faults.client import ClientFaults, ClientRule
@@ -108,6 +110,7 @@ __all__ = [
     "explore_disconnects",
     "explore_faults",
     "explore_schedules",
+    "explore_together",
     "open_app",
 ]
 
@@ -129,7 +132,7 @@ _HOMES = {
     "DependencyRule": "_faults.dependency",
     "EventStream": "_client.sse",
     "Exchange": "_upstream.call_log",
-    "Explored": "_explore.schedules.function",
+    "Explored": "_explore.schedules.search",
     "FaultPoint": "_faults.builder",
     "FaultRule": "_faults.rule",
     "FaultSpecError": "_faults.errors",
@@ -147,7 +150,7 @@ _HOMES = {
     "ProtocolViolation": "_client.errors",
     "RedirectedAway": "_client.errors",
     "Route": "_upstream.route",
-    "ScheduleFailure": "_explore.schedules.function",
+    "ScheduleFailure": "_explore.schedules.search",
     "ServerSentEvent": "_client.sse_parser",
     "Serving": "_upstream.serve",
     "SweepFailure": "_explore.inline_engine",
@@ -164,6 +167,7 @@ _HOMES = {
     "explore_disconnects": "_explore.sweep_functions",
     "explore_faults": "_explore.sweep_functions",
     "explore_schedules": "_explore.schedules.function",
+    "explore_together": "_explore.schedules.together",
     "open_app": "_plugin.open_app",
 }
 

@@ -8,7 +8,11 @@ import pytest
 
 from tests import pages
 
-BLOCKS = [block for block in pages.blocks("docs/explore.md") if "explore_schedules" in block.text]
+BLOCKS = [
+    block
+    for block in pages.blocks("docs/explore.md")
+    if "explore_schedules" in block.text or "explore_together" in block.text
+]
 SHOP = """\
 import asyncio
 
@@ -37,6 +41,14 @@ def new_app(apples):
     async def order(_=Depends(checked)):
         await sell_one()
 
+    @app.post("/buy")
+    async def buy():
+        app.state.apples -= 1
+
+    @app.get("/apples")
+    async def count():
+        return {"apples": app.state.apples}
+
     return app
 """
 
@@ -46,6 +58,17 @@ def test_the_block_runs(pytester: pytest.Pytester, block: pages.Block) -> None:
     """Under anyio's runner, as a test that nobody else claims."""
     pytester.makepyfile(shop=SHOP, test_block=block.text)
     pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
+
+
+def test_the_outcomes_are_what_is_said(pytester: pytest.Pytester) -> None:
+    """Of two racy requests of the same app."""
+    (block,) = (block for block in BLOCKS if "explore_together" in block.text)
+    racy = block.text.replace('"/buy"', '"/sell"', 1).replace('"/buy"', '"/order"')
+    pytester.makepyfile(shop=SHOP, test_block=racy)
+    result = pytester.runpytest_subprocess("-q", "--tb=short")
+    result.assert_outcomes(failed=1)
+    (shown,) = (b for b in pages.blocks("docs/explore.md", "text") if "observed" in b.text)
+    assert pages.is_shown_by(chosen(shown.text), chosen("\n".join(result.outlines)))
 
 
 def chosen(text: str) -> str:
@@ -58,7 +81,7 @@ def chosen(text: str) -> str:
 
 def test_the_interleaving_is_what_is_said(pytester: pytest.Pytester) -> None:
     """Of the page's own example, where nobody catches it."""
-    (block,) = BLOCKS
+    (block,) = (block for block in BLOCKS if "ScheduleFailure" in block.text)
     uncaught = re.sub(r"with pytest\.raises\(.*\n    ", "if True:\n    ", block.text)
     pytester.makepyfile(shop=SHOP, test_block=uncaught)
     result = pytester.runpytest_subprocess("-q", "--tb=short")

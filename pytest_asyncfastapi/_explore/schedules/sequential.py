@@ -1,0 +1,212 @@
+"""What requests come to one after the other, in each order: what they may come to together.
+
+Each order is run twice: what differs between the two is not compared. Must not know how
+anything is run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import permutations
+from typing import TYPE_CHECKING, Any
+
+from ..._core.base_error import AsyncFastAPIError
+from .outcomes import (
+    FREE,
+    TIME,
+    VARIES,
+    Flat,
+    anywhere,
+    brief,
+    differing,
+    flat,
+    named,
+    plain,
+    shown,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from .outcomes import Path
+
+MOST = 4  # requests: 24 orders, each run twice
+# Statuses that say: not now, as another request is in the way.
+REFUSED = (409, 412, 423, 425, 429, 503)
+_PATHS = 6  # that are listed
+
+
+class NotAtomic(AsyncFastAPIError, AssertionError):
+    """Requests together came to what no order of them gives, one after the other."""
+
+
+@dataclass(slots=True)
+class Together:
+    """What a few requests came to: the answer of each, as it was given, and the observation.
+
+    An answer is what the request returned (a response), or the exception that it raised.
+    """
+
+    answers: list[Any]
+    observed: Any = None
+    labels: list[str] = field(default_factory=list)
+    parts: list[Any] = field(default_factory=list)
+    flat: Flat = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.labels = [_label(answer, number) for number, answer in enumerate(self.answers, 1)]
+        self.parts = [plain(answer) for answer in self.answers]
+        seen = plain(self.observed)
+        self.flat = flat(self.parts, seen)
+        self.parts.append(seen)
+
+    def refused(self) -> set[int]:
+        """The numbers of the requests that were refused because of the others."""
+        parts = enumerate(self.parts[:-1], 1)
+        return {n for n, part in parts if isinstance(part, dict) and part.get("status") in REFUSED}
+
+
+def _label(answer: Any, number: int) -> str:
+    request = getattr(answer, "request", None)
+    url, method = getattr(request, "url", None), getattr(request, "method", None)
+    return f"{method} {url.path}" if url is not None and method else f"request {number}"
+
+
+def in_words(order: Sequence[int]) -> str:
+    """`"1, then 2"`."""
+    return ", then ".join(map(str, order)) or "no request"
+
+
+class Sequential:
+    """The outcomes of each order; `impossible` are those that cannot end by themselves.
+
+    A request that was refused because of the others (`REFUSED`) may as well not have been sent:
+    then the orders of the others count too, see `wanted()`. `ignored` are keys of answers that are
+    not compared.
+    """
+
+    def __init__(self, count: int, ignored: Sequence[str] = ()) -> None:
+        self._count = count
+        self._ignored = frozenset(f".{name}" for name in ignored)
+        self._runs: dict[tuple[int, ...], list[Together]] = {}
+        self.impossible: list[tuple[int, ...]] = []
+        self.varying: dict[Path, str] = {}
+
+    def all(self) -> list[tuple[int, ...]]:
+        """Each order of all requests, by their numbers from 1."""
+        return list(permutations(range(1, self._count + 1)))
+
+    def possible(self) -> list[tuple[int, ...]]:
+        """The orders that have been run to their end."""
+        return [*self._runs]
+
+    def wanted(self, found: Together) -> list[tuple[int, ...]]:
+        """The orders of fewer requests, not run yet, that this outcome may come from."""
+        refused = found.refused()
+        fewer = [
+            order
+            for size in range(self._count)
+            for order in permutations(range(1, self._count + 1), size)
+            if self._missing(order) <= refused
+        ]
+        return [order for order in fewer if order not in {*self._runs, *self.impossible}]
+
+    def add(self, order: tuple[int, ...], found: Together) -> None:
+        """One run of this order. Raises `ValueError` where it cannot be compared with another."""
+        runs = self._runs.setdefault(order, [])
+        runs.append(found)
+        if len(runs) > 1:
+            self._learn(order, self._kept(runs[0]), self._kept(found))
+
+    def _missing(self, order: Sequence[int]) -> set[int]:
+        return set(range(1, self._count + 1)) - {*order}
+
+    def _kept(self, found: Together, without: Collection[int] = ()) -> Flat:
+        heads = {f"answer {number}" for number in without}
+        return {
+            path: value
+            for path, value in found.flat.items()
+            if path[0] not in heads and self._ignored.isdisjoint(path)
+        }
+
+    def _learn(self, order: tuple[int, ...], one: Flat, other: Flat) -> None:
+        for kind in (VARIES, FREE):
+            paths = differing(named(one, self.varying), named(other, self.varying))
+            if not paths:
+                return
+            lost = [path for path in paths if path not in one or path not in other]
+            if lost:
+                raise ValueError(
+                    f"the requests one after the other ({in_words(order)}) came to "
+                    f"{shown(lost[0])} in one run only: what they change is not made new for "
+                    "each run, or is drawn at random. Fix: make it new in reset=, or in a "
+                    "fixture of the test"
+                )
+            self.varying.update((anywhere(path), kind) for path in paths)
+
+    def verdict(self, found: Together) -> str:
+        """Nothing where an order gives the same; else the table of it beside the nearest."""
+        refused = found.refused()
+        distances = {}
+        for order, runs in self._runs.items():
+            missing = self._missing(order)
+            if missing <= refused:
+                mine, theirs = self._pair(found, runs[0], missing)
+                distances[order] = differing(mine, theirs)
+                if not distances[order]:
+                    return ""
+        if not distances:
+            return ""
+        order = min(distances, key=lambda one: (len(distances[one]), -len(one)))
+        return self._table(found, order, distances[order])
+
+    def _pair(
+        self, found: Together, other: Together, missing: Collection[int]
+    ) -> tuple[Flat, Flat]:
+        """Both with names in place of what varies, without the answers that one has not."""
+        mine, theirs = self._kept(found, missing), self._kept(other, missing)
+        return named(mine, self.varying), named(theirs, self.varying)
+
+    def _table(self, found: Together, order: tuple[int, ...], paths: list[Path]) -> str:
+        near = self._runs[order][0]
+        mine, theirs = self._pair(found, near, self._missing(order))
+        names = [f"{n} {label}" for n, label in enumerate(found.labels, 1)]
+        rows = [("", "together", f"one after the other: {in_words(order)}", "")]
+        heads = {path[0] for path in paths}
+        for number, name in enumerate([*names, "observed"]):
+            if number == len(names) and found.parts[-1] is None and near.parts[-1] is None:
+                continue
+            head = f"answer {number + 1}" if number < len(names) else "observed"
+            differs = "differs" if head in heads else ""
+            rows.append((name, brief(found.parts[number]), brief(near.parts[number]), differs))
+        widths = [max(len(row[column]) for row in rows) for column in range(3)]
+        lines = [
+            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True))
+            for row in rows
+        ]
+        lines = [line.rstrip() for line in lines]
+        for path in paths[:_PATHS]:
+            lines.append(f"{shown(path)}: {_value(mine, path)}, not {_value(theirs, path)}")
+        if len(paths) > _PATHS:
+            lines.append(f"and {len(paths) - _PATHS} more values")
+        return "\n".join([*lines, *self.about()])
+
+    def about(self) -> list[str]:
+        """What was not compared, and which orders could not be."""
+        lines = [
+            f"{'not compared' if kind in (TIME, FREE) else 'only equal ones compared'}: "
+            f"{shown(path)} ({kind})"
+            for path, kind in sorted(self.varying.items())
+        ]
+        lines += [
+            f"left out: {in_words(order)}, one after the other, never ends"
+            for order in self.impossible
+        ]
+        return lines
+
+    def __repr__(self) -> str:
+        return f"<Sequential: {len(self._runs)} orders>"
+
+
+def _value(outcome: Flat, path: Path) -> str:
+    return repr(outcome[path]) if path in outcome else "missing"

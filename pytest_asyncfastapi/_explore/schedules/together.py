@@ -1,0 +1,190 @@
+"""`explore_together()`: a few requests at the same time, against the same one after the other.
+
+No invariant is written: what the requests come to in some order, each done before the next
+begins, is right; what they come to together and no such order gives is a race. Must not know
+pytest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+from ..._core.units import seconds
+from ..marker_arguments import function
+from .policies import Schedule
+from .run import Runner, Stuck
+from .search import Asked, Explored, ScheduleFailure, searched
+from .sequential import MOST, NotAtomic, Sequential, Together, in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+
+    Request = Callable[[], Awaitable[Any]]
+
+_CALLED = "explore_together"
+_AGAIN = 5  # times that more is learnt of the orders one after the other
+
+
+async def explore_together(
+    *requests: Callable[[], Awaitable[Any]],
+    observe: Callable[[], Any] | None = None,
+    reset: Callable[[], Any] | None = None,
+    seeds: int | Sequence[int] | Literal["all"] = "all",
+    policy: str = "auto",
+    start: int = 0,
+    changes: int | None = None,
+    budget: float | str = 0,
+    ignore: Sequence[str] = (),
+    replay: str = "",
+    shrink: bool = True,
+) -> Explored:
+    """Run 2 to 4 requests together: some order of them, one after the other, must give the same.
+
+    `requests` are functions that send one each: `lambda: client.post("/sell")`. `observe`
+    (optional, async or not) is called when all have been answered and gives what can be seen
+    then: `lambda: client.get("/sale")`. `reset` (async or not) makes new what they change,
+    before each run.
+
+    First the requests are run one after the other, in each order and twice; then together, under
+    the schedules of `seeds`, `policy`, `start`, `changes` and `budget`, as in
+    `explore_schedules()`; every order with at most two changes if nothing is said. An
+    outcome is the status, body, `Location` and `ETag` of each answer (or the exception, or any
+    other value) and what was observed. Times are not compared, nor what `ignore` names (keys of
+    JSON); of UUIDs and of what differs between two equal runs only which are equal. The notes of
+    the result say what. A request that is answered 409, 412, 423, 425, 429 or 503 may as well not
+    have been sent.
+
+    Raises `ScheduleFailure` with the nearest outcome of an order beside the one that was found,
+    and the interleaving; `ValueError` for arguments that make no sense, and where the same order
+    does not come to the same twice.
+    """
+    __tracebackhide__ = True
+    if not 2 <= len(requests) <= MOST:
+        raise ValueError(f"{_CALLED}() takes 2 to {MOST} requests; got {len(requests)}")
+    for number, request in enumerate(requests, 1):
+        function(request, f"request {number}", "run")
+    for name, given in (("observe", observe), ("reset", reset)):
+        if given is not None:
+            function(given, name, "run")
+    ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    asked = Asked(seeds, policy, start, changes, seconds(budget), replay, shrink)
+    trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
+    return await trial.explored(asked)
+
+
+class Trial:
+    """The requests, one after the other or together; `sequential` is what they may come to."""
+
+    def __init__(
+        self,
+        requests: Sequence[Request],
+        observe: Callable[[], Any] | None,
+        reset: Callable[[], Any] | None,
+        sequential: Sequential,
+    ) -> None:
+        self._requests = requests
+        self._observe = observe
+        self._reset = reset
+        self._sequential = sequential
+        self._last: Together | None = None
+
+    async def explored(self, asked: Asked) -> Explored:
+        """What came of it. Raises `ScheduleFailure`."""
+        __tracebackhide__ = True
+        sequential = self._sequential
+        await self._one_after_the_other([*sequential.all()] * 2)
+        for again in range(_AGAIN):
+            try:
+                result = await searched(_CALLED, self._together, None, asked)
+            except ScheduleFailure as failure:
+                found = self._last
+                if not isinstance(failure.__cause__, NotAtomic) or found is None:
+                    raise
+                # What differs between two runs seldom, and the orders of fewer requests.
+                more = sequential.wanted(found) * 2
+                await self._one_after_the_other([*sequential.possible(), *more])
+                if sequential.verdict(found) or again == _AGAIN - 1:
+                    raise failure from None  # its text has all that the cause says
+            else:
+                return replace(result, notes=(*result.notes, *sequential.about()))
+        raise AssertionError("not reached")
+
+    async def _one_after_the_other(self, orders: Iterable[tuple[int, ...]]) -> None:
+        sequential = self._sequential
+        for order in orders:
+            if order in sequential.impossible:
+                continue
+
+            async def scenario(order: tuple[int, ...] = order) -> None:
+                answers: list[Any] = [None] * len(self._requests)
+                await self._make_new()
+                for number in order:
+                    answers[number - 1] = await answer(self._requests[number - 1])
+                self._last = Together(answers, await self._seen())
+
+            with Runner(scenario, None) as runner:
+                outcome = await runner.run(Schedule("fifo"))
+            if isinstance(outcome.error, Stuck):
+                sequential.impossible.append(order)
+            elif outcome.error is not None:
+                outcome.error.add_note(f"{_CALLED}(): one after the other, {in_words(order)}")
+                raise outcome.error
+            elif self._last is not None:
+                sequential.add(order, self._last)
+        if not sequential.possible():
+            raise ValueError(
+                "the requests never end one after the other, in any order: each waits for another "
+                "one, so there is nothing to compare with"
+            )
+
+    async def _together(self) -> None:
+        await self._make_new()
+        self._last = None
+        answers = await at_once(self._requests)
+        self._last = found = Together(answers, await self._seen())
+        if text := self._sequential.verdict(found):
+            raise NotAtomic(text)
+
+    async def _make_new(self) -> None:
+        made = None if self._reset is None else self._reset()
+        if inspect.isawaitable(made):
+            await made
+
+    async def _seen(self) -> Any:
+        seen = None if self._observe is None else self._observe()
+        return await seen if inspect.isawaitable(seen) else seen
+
+    def __repr__(self) -> str:
+        return f"<Trial of {len(self._requests)} requests>"
+
+
+async def answer(request: Request) -> Any:
+    """What it returned, or what it raised."""
+    try:
+        made: Any = request()
+        if not inspect.isawaitable(made):
+            raise _NotAwaitable(
+                "a request must return something to await: write `async def`, or "
+                f"`lambda: client.post(...)`; it returned {made!r}"
+            )
+        return await made
+    except _NotAwaitable:
+        raise
+    except Exception as error:
+        return error
+
+
+class _NotAwaitable(ValueError):
+    pass
+
+
+async def at_once(requests: Sequence[Request]) -> list[Any]:
+    """All of them at the same time, each in a task that is named by its number."""
+    tasks = [
+        asyncio.create_task(answer(request), name=f"request {number}")
+        for number, request in enumerate(requests, 1)
+    ]
+    return await asyncio.gather(*tasks)
