@@ -162,6 +162,7 @@ def postgres(session: nox.Session) -> None:
         tests = (
             "tests/examples/test_postgresql.py",
             "tests/connections/test_postgresql_connections.py",
+            "tests/checks/test_docs_of_checks.py",
         )
         session.run("pytest", "-q", *tests, env=env)
     if redis_server.program() is None:

@@ -81,7 +81,7 @@ import os
 import time
 
 import pytest
-from pytest_asyncfastapi._plugin.options import Settings
+from pytest_asyncfastapi._plugin.chosen import Settings
 from pytest_asyncfastapi._report.outputs import Outputs
 
 told = {"tests": [], "end": 0.0}

@@ -33,6 +33,7 @@ from ._plugin.fixtures import (  # noqa: F401  (fixtures of this plugin)
     faults,
     load,
     overrides,
+    queries,
     threads,
     upstream,
 )
@@ -264,7 +265,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     module = sys.modules.get(f"{__package__}._plugin.state")
     if module is not None and module.RUNNING in config.stash:
         config.stash[module.RUNNING].end(judge=False)
-    for name in ("blocking", "concurrency"):
+    for name in ("blocking", "concurrency", "checks"):
         if (module := sys.modules.get(f"{__package__}._plugin.{name}")) is not None:
             module.silence()
 

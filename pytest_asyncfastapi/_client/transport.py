@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._core.activity import ACTIVITY
+from .._core.activity import ACTIVITY, SERVED
 from .._core.http_library import library_of
 from .._core.tasks import loop_identity, spawn, step
 from .background import PATIENCE, let_end
@@ -126,15 +126,14 @@ class Core:
             self._check()
         self._same_loop(served.label)
         self._open.add(served)
-        served.task, served.now = spawn(
-            served.run(self.app), self._context(served.label), served.label
-        )
+        served.task, served.now = spawn(served.run(self.app), self._context(served), served.label)
         if not served.finished:
             served.last_progress = served.now()
 
-    def _context(self, label: str) -> Context:
+    def _context(self, served: Exchange) -> Context:
         context = copy_context()
-        context.run(ACTIVITY.set, label)
+        context.run(ACTIVITY.set, served.label)
+        context.run(SERVED.set, served)
         return context
 
     def landed(self, served: Exchange) -> None:

@@ -9,12 +9,15 @@ a stopwatch that times steps does not add up 150 clean requests to one stall.
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 ACTIVITY: ContextVar[str] = ContextVar("asyncfastapi_activity", default="")
+
+# The request that is being served: an object with `label`, `status`, `error` and `finished`.
+SERVED: ContextVar[Any] = ContextVar("asyncfastapi_served", default=None)
 
 # The label of an app's start-up and shutdown: nobody is served meanwhile.
 LIFESPAN = "lifespan"

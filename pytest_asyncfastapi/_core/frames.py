@@ -179,6 +179,14 @@ class UserCode:
             frame = frame.f_back
         return None
 
+    def callers(self, frame: FrameType | None) -> tuple[tuple[CodeType, int], ...]:
+        """The user's code and lines, innermost first, up to the loop or thread that runs them."""
+        found: list[tuple[CodeType, int]] = []
+        while (mine := self.caller(frame)) is not None:
+            found.append((mine.f_code, mine.f_lineno))
+            frame = mine.f_back
+        return tuple(found)
+
     def chain(self, frame: FrameType | None) -> tuple[Location, ...]:
         """The user's lines from the outermost down to `frame`.
 

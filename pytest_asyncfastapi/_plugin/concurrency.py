@@ -47,6 +47,7 @@ class Watching:
         self.connections: Connections | None = None
         self.refused = FindingLog()
         self._refusing: Refusing | None = None
+        self.wide = False  # what is made now lasts longer than the test
         self._in_c = False  # the loop takes its steps in C, where nobody times them
 
     def _mode(self, given: str) -> str:
@@ -101,12 +102,13 @@ class Watching:
             self._state.recording.on_loop()
         if self.watch is not None:
             self.watch.on_loop()
+        self._state.checks.refresh()
 
     def exempt(self, wide: bool) -> bool:
         """What is made from now on lasts longer than the test, or not; returns what held before."""
         if self._refusing is not None:
             self._refusing.paused = wide
-        before = self.watch is not None and self.watch.exempt
+        before, self.wide = self.wide, wide
         if self.watch is not None:
             self.watch.exempt = wide
         return before

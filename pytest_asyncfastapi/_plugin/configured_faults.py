@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._faults import Faults
     from .._faults.rule import FaultRule
     from .._upstream.scope import UpstreamScope
-    from .options import Settings
+    from .chosen import Settings
     from .state import TestState
 
 

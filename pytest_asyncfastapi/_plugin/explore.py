@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .._core.findings import Finding
     from .._explore.model import Exploration, Explored
     from .._explore.own_run import OwnRun
-    from .options import Settings
+    from .chosen import Settings
     from .state import TestState
 
 EXPLORED = pytest.StashKey["list[Explored]"]()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from .._app.overrides import Overrides
     from .._blocking import BlockingGuard
+    from .._checks.queries import Queries
     from .._client.with_httpx import AsgiClient
     from .._clock import VirtualClock
     from .._concurrency.load import Load
@@ -163,6 +165,20 @@ def blocking(request: pytest.FixtureRequest) -> BlockingGuard:
 def threads(request: pytest.FixtureRequest) -> Threads:
     """How much of the thread pools this test used: `.peak`, `.queued`, `.longest_wait`."""
     return _state(request).watching.threads
+
+
+@pytest.fixture
+def queries(request: pytest.FixtureRequest) -> Queries:
+    """The SQL statements that SQLAlchemy sends: `.count`, `.statements`, `.assert_max(5)`."""
+    try:
+        import_module("sqlalchemy.pool")
+    except ImportError:
+        raise pytest.fail.Exception(
+            "`queries` counts the statements of SQLAlchemy 2, which is not installed. "
+            "Fix: pip install sqlalchemy",
+            pytrace=False,
+        ) from None
+    return _state(request).checks.queries
 
 
 @pytest.fixture

@@ -86,6 +86,21 @@ def leak(value: Any) -> str:
     return text(value)
 
 
+def check(value: Any) -> tuple[str, str]:
+    """One of the checks, and what it does."""
+    from .._checks.rules import as_word
+
+    return as_word(text(value))
+
+
+def check_rule(value: Any) -> str:
+    """A rule of the checks."""
+    from .._checks.rules import as_rule
+
+    as_rule(text(value))
+    return text(value)
+
+
 def fault(value: Any) -> str:
     """A fault, in words."""
     from .._faults.grammar import parse

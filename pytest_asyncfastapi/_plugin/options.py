@@ -5,14 +5,15 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from .._core.units import seconds
 from .option_parsers import allow as _allow
 from .option_parsers import app as _app
 from .option_parsers import category as _category
+from .option_parsers import check as _check
+from .option_parsers import check_rule as _check_rule
 from .option_parsers import count as _count
 from .option_parsers import fault as _fault
 from .option_parsers import hosts as _hosts
@@ -26,67 +27,6 @@ from .option_parsers import whole as _whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .._core.http_library import LibraryName
-
-Mode = Literal["fail", "raise", "warn", "off"]
-
-
-@dataclass(frozen=True, eq=False)  # lean: it is made at every start of pytest
-class Settings:
-    """What the user has chosen; the fields are the names of the options."""
-
-    app: Any = None  # a text; in a marker also an app, or its factory
-    app_scope: Literal["function", "module", "session"] = "function"
-    client: LibraryName = "httpx"
-    runner: str = "auto"
-    blocking: Literal["auto"] | Mode = "auto"
-    blocking_profile: Literal["default", "strict"] = "default"
-    blocking_threshold: float = 0.05
-    cpu_threshold: float = 0.25
-    allow_blocking: tuple[str, ...] = ()
-    blocking_category: tuple[tuple[str, str], ...] = ()
-    blocking_baseline: str = ""
-    clock: Literal["auto", "freeze", "flow", "off"] = "auto"
-    freeze_bound: float = 10.0
-    leaks: Literal["auto", "fail", "warn", "off"] = "auto"
-    allow_leaks: tuple[str, ...] = ()
-    threads: Literal["auto", "fail", "warn", "off"] = "auto"
-    timeout: float = 0.0
-    loop_lag: int = 0
-    fault: tuple[str, ...] = ()
-    seed: int = 0
-    sweep: Literal["off", "faults", "disconnect"] = "off"
-    schedules: int = 0
-    replay: str = ""
-    shards: int = 1
-    shard: tuple[int, int] = (1, 1)
-    sweep_budget: float = 0.0
-    network: str = "refuse"
-    unrouted: str = "fail"
-    passthrough: tuple[str, ...] = ()
-    tapes: str = "replay"
-    client_timeout: float = 30.0
-    startup_timeout: float = 10.0
-    shutdown_timeout: float = 10.0
-    json: str = ""
-    html: str = ""
-    trace: str = ""
-    sarif: str = ""
-    github: Literal["auto", "off"] = "auto"
-    # Not options: where `app` was given, for the errors about it.
-    app_origin: str = ""
-
-    @property
-    def records(self) -> bool:
-        """Does a report need to know what each test did, moment by moment?"""
-        return bool(self.json or self.html or self.trace)
-
-    @property
-    def reports(self) -> bool:
-        """Is there anything to write when the run is over?"""
-        hosted = self.github == "auto" and os.environ.get("GITHUB_ACTIONS") == "true"
-        return self.records or bool(self.sarif) or hosted
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -207,6 +147,40 @@ OPTIONS = (
         "what calls that wait because every thread of the pool is taken do: auto (default: warn, "
         "in tests that use our fixtures), fail, warn or off (in every async test)",
         _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "checks",
+        "habits that break under load or trouble (a call without a timeout, a connection that is "
+        "not given back, ...): auto (default: warn), fail, warn or off, in tests that use our "
+        "fixtures",
+        _one_of("auto", "fail", "warn", "off"),
+    ),
+    Option(
+        "check",
+        "what one of the checks does: 'no-timeout=fail', 'swallowed=off'",
+        _check,
+        many=True,
+        metavar="CHECK=WORD",
+    ),
+    Option(
+        "allow_checks",
+        "a finding of a check that is intended: 'no-timeout', or 'no-timeout@shop.payments' with "
+        "the module of the line",
+        _check_rule,
+        many=True,
+        metavar="RULE",
+    ),
+    Option(
+        "fan_out",
+        "how many calls to one host a line may have in flight at one time (default 50)",
+        _some,
+        metavar="N",
+    ),
+    Option(
+        "equal_statements",
+        "how often a loop may send the same SQL statement in one request (default 10)",
+        _some,
+        metavar="N",
     ),
     Option(
         "timeout",

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from .options import OPTIONS, Option, Settings
+from .chosen import Settings
+from .options import OPTIONS, Option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

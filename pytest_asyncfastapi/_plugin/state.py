@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .._core.current_test import in_trio
 from .._core.findings import Finding, FindingLog, swallowed_deadlock
 from .._core.frames import UserCode
-from . import blocking, configured_faults, explore
+from . import blocking, configured_faults, explore, virtual_time
 from . import settings as settings_table
+from .checks import Checks
 from .claims import OUR_FIXTURES
 from .concurrency import Watching
 from .config_advice import in_syntax
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from .._recording.recorder import Recording
     from .._upstream.call_log import Exchange
     from .._upstream.scope import UpstreamScope
-    from .options import Mode
+    from .chosen import Mode
     from .reporting import Carried
 
 _PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
@@ -78,6 +78,7 @@ class TestState:
 
             self.recording = Recording(self.user_code)
         self.watching = Watching(self)
+        self.checks = Checks(self)
         self._clock: VirtualClock | None = None
         self._scope: UpstreamScope | None = None
         self.given_rules: dict[str, FaultRule] = {}  # the faults of the whole run
@@ -205,24 +206,8 @@ class TestState:
         Where it cannot be had (uvloop) a test that only injects a delay runs in
         real time, with a note; one that asks for `clock` gets the error.
         """
-        if not (self.wants_clock or required) or self.on_virtual_time:
-            return
-        import asyncio
-
-        from .._clock import ClockError
-
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            if not (required or in_trio()):
-                return
-            loop = None
-        try:
-            self.clock.install(loop)
-        except ClockError as error:
-            if required:
-                raise
-            self.note(f"{error}; this test runs in real time")
+        if (self.wants_clock or required) and not self.on_virtual_time:
+            virtual_time.install(self, required=required)
 
     def reseed(self, seed: int | None, now: float) -> None:
         """Let the faults begin again at `now`, with the draws of `seed`: a scenario runs anew."""
@@ -244,6 +229,7 @@ class TestState:
             except ImportError as error:
                 raise pytest.UsageError(f"{self.test}: {error}") from None
         self.watching.begin()
+        self.checks.begin()
         blocking.begin(self)
         if configured_faults.asks(self):
             # Before the app starts, so that its clients share a TLS context from the first on.
@@ -277,6 +263,7 @@ class TestState:
         if self._scope is not None:
             found.extend(self._scope.findings(passed=passed and not self.swept))
         found.extend(self.watching.findings())
+        found.extend(self.checks.findings(ended=ended))
         found.extend(self.overridden.findings(self.test) if ended else ())
         return found
 
@@ -312,6 +299,7 @@ class TestState:
         """After the fixtures are torn down; without a verdict for a test that was interrupted."""
         self.close_clock()
         self.watching.end(judge=judge)
+        self.checks.end()
         if self._scope is not None:
             self._scope.deactivate()
         if self._gates is not None:

@@ -14,7 +14,7 @@ from .._core.findings import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .options import Settings
+    from .chosen import Settings
 
 _NO_TEST = {
     "schedules": "no async test was run",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
-    from .._plugin.options import Settings
+    from .._plugin.chosen import Settings
     from .aggregate import Run
 
 # The option, the module of this folder whose `render(run)` gives the text, the word for people.

@@ -15,6 +15,7 @@ import anyio
 from . import other_libraries
 from .aiohttp_network import open_in, open_through_proxy_in, resolve_host_in
 from .asyncio_transport import MemoryTransport
+from .call_log import DEFAULT_TIMEOUT
 from .decision import Unbounded
 from .moment import instant
 from .other_libraries import ForeignCall, Named
@@ -149,13 +150,18 @@ class _WayOut:
 
 
 async def _seen(req: Any, timeout: Any) -> httpx.Request:
+    from aiohttp import client
+
     headers = [(str(name), str(value)) for name, value in req.headers.items()]
     body = req.body
     if not isinstance(body, (bytes, bytearray)):
         body = await _written(body) if type(body).__name__ in _IN_MEMORY else b""
-    return other_libraries.as_seen(
+    seen = other_libraries.as_seen(
         req.method, str(req.url), headers, bytes(body), _timeouts(timeout)
     )
+    if timeout is client.DEFAULT_TIMEOUT:
+        seen.extensions[DEFAULT_TIMEOUT] = timeout.total
+    return seen
 
 
 async def _written(payload: Any) -> bytes:

@@ -12,8 +12,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from .._core.activity import ACTIVITY
+from .._core.activity import ACTIVITY, SERVED
 from .._core.creation_site import current_birth
+from .._core.deadlines import has_deadline
 from .._core.real_time import monotonic
 from .._core.thread_callers import line_of, of_birth
 from .._core.units import show
@@ -21,11 +22,16 @@ from .._faults import NO_POOL, InFlight
 from .._faults.effect import DELAYS
 
 if TYPE_CHECKING:
-    from types import FrameType
+    from types import CodeType, FrameType
 
+    from .._core.creation_site import Birth
     from .._core.findings import Location
     from .._core.frames import UserCode
     from .._faults import Pool
+
+
+# In the extensions of a request: the client's own limit (s) holds, since the app gave none.
+DEFAULT_TIMEOUT = "asyncfastapi.default_timeout"
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -108,6 +114,15 @@ class OpenExchange:
     error: str = ""
     response: Any = None  # where the recorder `keeps_responses`
     pool: Pool = NO_POOL
+    # For the checks: the request that was being served, who created the task, how many calls
+    # had been made when this one ended, and (where it failed) the user's lines that led to it.
+    served: Any = None
+    birth: Birth | None = None
+    until: int | None = None
+    chain: tuple[tuple[CodeType, int], ...] = ()
+    kinds: tuple[str, ...] = ()  # the classes of the error
+    late: bool = False  # that request had been answered by then
+    own_budget: bool = False  # a missing one of the client's is made up for by the app
 
     def frozen(self) -> Exchange:
         """What is known by now."""
@@ -194,6 +209,11 @@ class Recorder:
         call = OpenExchange(
             request.method, request.url, library, zero, now, where, activity, request, pool=pool
         )
+        call.served, call.birth = SERVED.get(), current_birth()
+        call.late = getattr(call.served, "complete", False)
+        limits = request.extensions.get("timeout") or {}
+        if None in limits.values() or DEFAULT_TIMEOUT in request.extensions:
+            call.own_budget = has_deadline()
         with self._lock:
             self._all.append(call)
             self.peak = max(self.peak, self._out.enter(pool))
@@ -209,8 +229,14 @@ class Recorder:
         """The call is over: its body has been read, given up, or it failed. Once is enough."""
         with self._lock:
             if call.ended is None:
-                call.ended, call.error = now, error
+                call.ended, call.error, call.until = now, error, len(self._all)
                 self._out.leave(call.pool)
+
+    def failed(self, call: OpenExchange, frame: FrameType, error: object = None) -> None:
+        """Note the user's lines above `frame`, which are to handle that this call has failed."""
+        if self._user_code is not None:
+            call.chain = self._user_code.callers(frame)
+        call.kinds = tuple(each.__name__ for each in type(error).__mro__)
 
     def where(self, frame: FrameType) -> Location | None:
         """The innermost line of the user's own code above `frame`, or the one that led to it.

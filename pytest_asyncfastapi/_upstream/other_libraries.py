@@ -86,6 +86,7 @@ def begin(
     clock = "thread" if in_thread else clock
     name = call.library.name
     out = scope.recorder.begin(call.request, name, at, frame, clock, pool=call.pool)
+    scope.recorder.failed(out, frame)  # it is not known beforehand, and not seen from here
     return Sent(scope, call, out, instant)
 
 

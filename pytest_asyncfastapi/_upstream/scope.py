@@ -187,6 +187,8 @@ class UpstreamScope:
         clock: Callable[[], float],
     ) -> None:
         name = type(outcome).__name__ if isinstance(outcome, BaseException) else ""
+        if name or getattr(outcome, "status_code", 0) >= 500:
+            self.recorder.failed(out, sys._getframe(), outcome)
         if name:
             self.recorder.end(out, clock(), error=name)
             self.faults.finished(out.request)
@@ -240,7 +242,6 @@ class UpstreamScope:
 
     async def _carry_out(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
         seen = out.request
-
         if decision.way == "play":
 
             def script(decided: Decision) -> Script:
@@ -264,7 +265,6 @@ class UpstreamScope:
 
     def _carry_out_sync(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
         seen = out.request
-
         if decision.way == "play":
 
             def script(decided: Decision) -> Script:

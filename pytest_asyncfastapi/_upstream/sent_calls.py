@@ -58,6 +58,7 @@ class Sent:
 
     def fails(self, error: BaseException) -> None:
         """It has not come to a connection."""
+        self.out.kinds = tuple(each.__name__ for each in type(error).__mro__)
         self._end(type(error).__name__, error)
 
     def _end(self, error: str, outcome: Any) -> None:

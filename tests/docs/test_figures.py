@@ -8,7 +8,7 @@ from importlib import import_module
 
 import pytest
 
-from pytest_asyncfastapi._plugin.options import Settings
+from pytest_asyncfastapi._plugin.chosen import Settings
 from tests import pages
 from tests.blocking.corpus import BLOCKING
 from tests.blocking.corpus.remainders import PYTHON_311, UVLOOP
@@ -80,7 +80,7 @@ def test_a_figure_is_the_codes(page: str, sentence: str, place: str, unit: float
 
 # In the README's table of settings: how a default is written there.
 DEFAULTS = {
-    "function": "`function`", "httpx": "`httpx`", "": "", (): "", 0: "`0`", 1: "`1`",
+    "function": "`function`", "httpx": "`httpx`", "": "", (): "", 0.0: "`0`",
     (1, 1): "`1/1`", "fail": "`fail`", "refuse": "`refuse`", "replay": "`replay`", "auto": "`auto`",
     "off": "`off`", "default": "`default`", 30.0: "`30s`", 10.0: "`10s`", 0.05: "`50ms`",
     0.25: "`250ms`", None: "",
@@ -97,7 +97,9 @@ def test_the_defaults_of_the_settings_are_the_codes() -> None:
         shown.update(zip(named, cells if len(cells) == len(named) else cells * len(named)))
     for field in fields(Settings):
         if field.name in shown:
-            assert shown[field.name] == DEFAULTS[field.default], field.name
+            number = type(field.default) is int
+            wanted = f"`{field.default}`" if number else DEFAULTS[field.default]
+            assert shown[field.name] == wanted, field.name
     assert len(shown) > 30
 
 

@@ -22,6 +22,7 @@ ALLOWED = {
     "_core": {"_core"},
     "_recording": {"_recording"},
     "_app": {"_app"},
+    "_checks": {"_checks"},
     "_client": {"_client"},
     "_clock": {"_clock"},
     "_blocking": {"_blocking"},

@@ -1,0 +1,117 @@
+"""What a test has of `_checks/`: habits of the app, judged from what was seen in it anyway."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .._checks.database import DatabaseWatch
+    from .._checks.queries import Queries
+    from .._checks.rules import Policy
+    from .._core.findings import Finding
+
+
+def silence() -> None:
+    """Listen to no database; nothing if nobody did."""
+    module = sys.modules.get("pytest_asyncfastapi._checks.sqlalchemy_events")
+    if module is not None:
+        module.silence()
+
+
+class Checks:
+    """`_checks`, for one test."""
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+        mode = state.settings.checks
+        self.mode = ("warn" if mode == "auto" else mode) if state.ours else "off"
+        self._database: DatabaseWatch | None = None
+
+    @property
+    def policy(self) -> Policy:
+        """What each check does in this test."""
+        from .._checks.rules import Policy
+
+        settings = self._state.settings
+        return Policy(
+            self.mode,
+            settings.check if self._state.ours else (),
+            settings.allow_checks,
+            settings.fan_out,
+            settings.equal_statements,
+            self._state.test,
+        )
+
+    @property
+    def on(self) -> bool:
+        """Is any check on?"""
+        return self.mode != "off" or bool(self._state.ours and self._state.settings.check)
+
+    def begin(self) -> None:
+        """Before the fixtures are set up."""
+        if self.on:
+            self.refresh()
+        else:
+            silence()
+
+    def refresh(self) -> None:
+        """Hear SQLAlchemy, if it has been imported by now."""
+        if "sqlalchemy.pool" in sys.modules and (self.on or self._database is not None):
+            self.open_database().start()
+
+    def open_database(self) -> DatabaseWatch:
+        """What is known of the test's databases."""
+        if self._database is None:
+            from .._checks.database import DatabaseWatch
+
+            watching = self._state.watching
+            self._database = DatabaseWatch(
+                self._state.user_code,
+                self.policy,
+                lambda: watching.wide,
+            )
+        return self._database
+
+    @property
+    def queries(self) -> Queries:
+        """The statements that are sent from now on."""
+        from .._checks.queries import Queries
+
+        found = Queries()
+        database = self.open_database()
+        database.listeners.append(found._hears)
+        database.start()
+        return found
+
+    def end(self) -> None:
+        """After the fixtures are torn down."""
+        if self._database is not None:
+            self._database.stop()
+
+    def findings(self, *, ended: bool) -> list[Finding]:
+        """What the app does that breaks under load or trouble; a sweep judges by itself."""
+        if not self.on or self._state.swept:
+            return []
+        found = [*self._of_calls()]
+        if self._database is not None and not self._state.lending.explored:
+            found += self._database.findings(ended=ended)
+        return self.policy.sorted_out(found) if found else []
+
+    def _of_calls(self) -> list[Finding]:
+        state = self._state
+        calls = () if state._scope is None else state._scope.recorder.calls_from(0)
+        if not calls:
+            return []
+        from .._checks import failed_calls, upstream_calls
+
+        policy, user = self.policy, state.user_code
+        found = [*upstream_calls.no_timeout(calls, policy)]
+        found += upstream_calls.fan_out(calls, policy, user)
+        if not state.lending.explored:  # faults of a sweep inside the body
+            found += failed_calls.unsafe_retries(calls, policy)
+            found += failed_calls.swallowed(calls, policy, user)
+        return found
+
+    def __repr__(self) -> str:
+        return f"<Checks of {self._state.test}: {self.mode}>"
