@@ -35,6 +35,7 @@ from ._plugin.fixtures import (  # noqa: F401  (fixtures of this plugin)
     overrides,
     queries,
     threads,
+    together,
     upstream,
 )
 

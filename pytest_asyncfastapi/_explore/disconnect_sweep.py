@@ -206,6 +206,10 @@ class DisconnectSweep:
             setup=self.asked.setup,
         )
 
+    def leading(self, clean: Run) -> tuple[()]:
+        """No point needs others before it."""
+        return ()
+
     def following(self, point: Any, run: Run) -> tuple[()]:
         """None: all points are known from the clean run."""
         return ()

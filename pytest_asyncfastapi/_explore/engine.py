@@ -154,8 +154,9 @@ class Engine:
             point = exploration.point(replay, clean)
             if point is None:
                 raise Stopped(f"it has no point {replay!r}")
-            explored.planned = 1
-            return (point,)
+            leading = exploration.leading(clean)
+            explored.planned = 1 + len(leading)
+            return (*leading, point)
         points = exploration.points(clean, explored.results)
         if isinstance(points, (list, tuple)):
             points = points[share[0] - 1 :: share[1]]

@@ -149,6 +149,10 @@ class FaultSweep:
                 points.append(self._point(clean, number, made, _DOWN, "host"))
         return points
 
+    def leading(self, clean: Run) -> tuple[()]:
+        """No point needs others before it."""
+        return ()
+
     def following(self, point: FaultPoint, run: Run) -> list[FaultPoint]:
         """The outage beside the single failure, where the app calls this URL again."""
         calls: list[Made] = run.state.probe.calls.all if run.state is not None else []

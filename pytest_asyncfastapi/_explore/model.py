@@ -131,6 +131,10 @@ class Exploration(Protocol):
         """The points, in order; asked for one at a time, `done` being what is known by then."""
         ...
 
+    def leading(self, clean: Run) -> Sequence[Point]:
+        """The points that must have been run before any other one, a replay too."""
+        ...
+
     def following(self, point: Any, run: Run) -> Iterable[Point]:
         """The points that are worth a run after what this one has come to."""
         ...

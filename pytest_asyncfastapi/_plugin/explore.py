@@ -31,6 +31,7 @@ INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report shows
 _PREPARE = pytest.StashKey["Callable[[TestState], None] | None"]()
 _REFUSED = pytest.StashKey[str]()
 _SHARE = "asyncfastapi_share"
+_TOGETHER = "together"
 
 
 def _faults(item: pytest.Item, settings: Settings) -> Exploration | None:
@@ -54,12 +55,16 @@ def _disconnect(item: pytest.Item, settings: Settings) -> Exploration | None:
 
 
 def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
-    marker_arguments = _asked(item, settings, "schedules", "schedules")
-    if marker_arguments is None:
+    asked = _asked(item, settings, "schedules", "schedules")
+    if asked is None:
         return None
+    if _has_together(item):
+        from .._explore.schedules.together_sweep import TogetherSweep
+
+        return TogetherSweep(asked, item.nodeid)
     from .._explore.schedules.sweep import ScheduleSweep
 
-    return ScheduleSweep(marker_arguments, item.nodeid, required=_marked(item, "schedules"))
+    return ScheduleSweep(asked, item.nodeid, required=_marked(item, "schedules"))
 
 
 # Every way to explore: what its tokens begin with, the marker, and what makes it.
@@ -74,12 +79,21 @@ def _marked(item: Any, marker: str) -> bool:
     return item.get_closest_marker(marker) is not None
 
 
+def _has_together(item: Any) -> bool:
+    """Does the test use our fixture `together`, not one of that name of its own?"""
+    if _TOGETHER not in getattr(item, "fixturenames", ()):
+        return False
+    definitions = item._fixtureinfo.name2fixturedefs.get(_TOGETHER, ())
+    return bool(definitions) and definitions[-1].func.__module__.startswith(__package__)
+
+
 def _asked(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any:
     """What a sweep of this kind is to do in this test; None where it is not meant."""
     from .._explore import marker_arguments
 
     mark = item.get_closest_marker(marker)
-    if mark is None and not _by_flag(settings, kind):
+    together = kind == "schedules" and _has_together(item)
+    if mark is None and not (together or _by_flag(settings, kind)):
         return None
     if why := _why_not(item, kind):
         if mark is None:
@@ -88,6 +102,8 @@ def _asked(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any
     args, given = ((), {}) if mark is None else (mark.args, dict(mark.kwargs))
     if kind == "schedules" and mark is None and settings.schedules:
         given = {"seeds": settings.schedules}
+    elif together and mark is None:
+        given = {"seeds": "all", "changes": 1}
     try:
         found = getattr(marker_arguments, marker)(args, given)
     except (TypeError, ValueError) as error:
@@ -134,7 +150,7 @@ def is_wanted(item: Any, settings: Settings) -> bool:
     """May there be anything to explore? Asked for every test, so without any import."""
     if settings.sweep != "off" or settings.replay or settings.schedules:
         return True
-    return any(_marked(item, marker) for marker, _ in _WAYS.values())
+    return any(_marked(item, marker) for marker, _ in _WAYS.values()) or _has_together(item)
 
 
 def explore(item: pytest.Item) -> None:
@@ -244,7 +260,8 @@ def split(metafunc: pytest.Metafunc) -> None:
         return
     if not claims.is_async_test(item):
         return
-    if not (_marked(item, "schedules") or "asgi_client" in metafunc.fixturenames):
+    names = metafunc.fixturenames
+    if not (_marked(item, "schedules") or "asgi_client" in names or _TOGETHER in names):
         return
     metafunc.fixturenames.append(_SHARE)
     shares = range(1, settings.shards + 1)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .._clock import VirtualClock
     from .._concurrency.load import Load
     from .._concurrency.thread_pool import Threads
+    from .._explore.schedules.together import Together
     from .._faults import Faults
     from .._upstream.router import Upstream
     from .open_app import RunningApp
@@ -185,6 +186,14 @@ def queries(request: pytest.FixtureRequest) -> Queries:
 def load(request: pytest.FixtureRequest) -> Load:
     """`report = await load(lambda: asgi_client.get("/items"), n=100, concurrency=10)`."""
     return _state(request).watching.load
+
+
+@pytest.fixture
+def together(request: pytest.FixtureRequest) -> Together:
+    """`await together(lambda: asgi_client.post("/a"), lambda: ...)`: a race fails the test."""
+    from .._explore.schedules.together import Together
+
+    return Together(_state(request))
 
 
 @pytest.fixture

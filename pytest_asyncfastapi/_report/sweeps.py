@@ -98,7 +98,8 @@ def headline(sweep: dict[str, Any]) -> str:
     bad = sum(point["bad"] for point in sweep["points"])
     of = f" of {sweep['planned']}" if sweep["stopped"] and sweep["planned"] else ""
     parts = [_claim(sweep) or f"{len(sweep['points'])}{of} points, {bad} bad"]
-    parts += [f"{n} {verdict}" for verdict, n in counted.items() if verdict != "ok"]
+    known = ("ok", "one by one")
+    parts += [f"{n} {verdict}" for verdict, n in counted.items() if verdict not in known]
     parts.append(f"{sweep['duration']:.1f} s")
     name = {"faults": "fault sweep", "disconnect": "disconnect sweep"}.get(
         sweep["kind"], sweep["kind"]
@@ -116,7 +117,11 @@ def _claim(sweep: dict[str, Any]) -> str:
         return ""
     unsteady = sum(point["data"].get("unsteady", False) for point in points)
     stopped, share = sweep["stopped"], share_of(sweep)
-    return claim(changes, len(points) + 1, stopped=stopped, unsteady=unsteady, share=share)
+    one_by_one = sweep["about"].get("one_by_one")
+    # The ordinary order is the clean run, or a point to be compared.
+    run = sum(point["verdict"] == "ok" for point in points) + (not one_by_one)
+    told = claim(changes, run, stopped=stopped, unsteady=unsteady, share=share)
+    return f"{told}, compared with {one_by_one} one after the other" if one_by_one else told
 
 
 def share_of(sweep: dict[str, Any]) -> str:
@@ -132,7 +137,7 @@ def details(sweep: dict[str, Any]) -> list[str]:
         return _matrix(sweep)
     if sweep["kind"] == "disconnect":
         return _requests(sweep)
-    return []
+    return [f"  {line}" for line in (sweep.get("about") or {}).get("compared", ())]
 
 
 def _matrix(sweep: dict[str, Any]) -> list[str]:
@@ -181,4 +186,5 @@ def _requests(sweep: dict[str, Any]) -> list[str]:
 
 
 def _listed(sweep: dict[str, Any]) -> bool:
-    return any(point["verdict"] in _MARKS for point in sweep["points"])
+    compared = (sweep.get("about") or {}).get("compared")
+    return bool(compared) or any(point["verdict"] in _MARKS for point in sweep["points"])

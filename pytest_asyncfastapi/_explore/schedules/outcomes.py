@@ -137,6 +137,16 @@ def shown(path: Path) -> str:
 
 def brief(answer: Any) -> str:
     """An answer on one line: `200 {"left": 9}`."""
+    text = _line(answer)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def is_brief(answer: Any) -> bool:
+    """Is all of it on the line?"""
+    return len(_line(answer)) <= _SHOWN
+
+
+def _line(answer: Any) -> str:
     if isinstance(answer, dict) and "raised" in answer:
         text = f"raised {answer['raised']}"
     elif isinstance(answer, dict) and "status" in answer:
@@ -144,5 +154,4 @@ def brief(answer: Any) -> str:
         text = f"{answer['status']} {body if isinstance(body, str) else json.dumps(body)}"
     else:
         text = json.dumps(answer)
-    text = " ".join(text.split())
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return " ".join(_UUID.sub("<UUID>", text).split())

@@ -15,7 +15,9 @@ from .run import Stuck
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ..._core.findings import Location
     from .policies import Schedule
+    from .sequential import TogetherResult
 
 _ON_TRIO = "trio chooses the order of its tasks itself, and at random in every run"
 
@@ -30,6 +32,11 @@ class ScheduleProbe:
         self.client: Any = None
         self.body = Body()
         self.refused = ""
+        # What `together()` is to do (None: all at once), and what came of it.
+        self.order: tuple[int, ...] | None = None
+        self.found: TogetherResult | None = None
+        self.ignored: tuple[str, ...] = ()
+        self.called_at: Location | None = None
 
     def plan(self, given: Any) -> Any:
         """Nothing of ours happens to a request on its way in."""

@@ -20,13 +20,14 @@ from .outcomes import (
     brief,
     differing,
     flat,
+    is_brief,
     named,
     plain,
     shown,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from .outcomes import Path
 
@@ -41,7 +42,7 @@ class NotAtomic(AsyncFastAPIError, AssertionError):
 
 
 @dataclass(slots=True)
-class Together:
+class TogetherResult:
     """What a few requests came to: the answer of each, as it was given, and the observation.
 
     An answer is what the request returned (a response), or the exception that it raised.
@@ -88,7 +89,7 @@ class Sequential:
     def __init__(self, count: int, ignored: Sequence[str] = ()) -> None:
         self._count = count
         self._ignored = frozenset(f".{name}" for name in ignored)
-        self._runs: dict[tuple[int, ...], list[Together]] = {}
+        self._runs: dict[tuple[int, ...], list[TogetherResult]] = {}
         self.impossible: list[tuple[int, ...]] = []
         self.varying: dict[Path, str] = {}
 
@@ -100,7 +101,7 @@ class Sequential:
         """The orders that have been run to their end."""
         return [*self._runs]
 
-    def wanted(self, found: Together) -> list[tuple[int, ...]]:
+    def wanted(self, found: TogetherResult) -> list[tuple[int, ...]]:
         """The orders of fewer requests, not run yet, that this outcome may come from."""
         refused = found.refused()
         fewer = [
@@ -111,7 +112,7 @@ class Sequential:
         ]
         return [order for order in fewer if order not in {*self._runs, *self.impossible}]
 
-    def add(self, order: tuple[int, ...], found: Together) -> None:
+    def add(self, order: tuple[int, ...], found: TogetherResult) -> None:
         """One run of this order. Raises `ValueError` where it cannot be compared with another."""
         runs = self._runs.setdefault(order, [])
         runs.append(found)
@@ -121,7 +122,7 @@ class Sequential:
     def _missing(self, order: Sequence[int]) -> set[int]:
         return set(range(1, self._count + 1)) - {*order}
 
-    def _kept(self, found: Together, without: Collection[int] = ()) -> Flat:
+    def _kept(self, found: TogetherResult, without: Collection[int] = ()) -> Flat:
         heads = {f"answer {number}" for number in without}
         return {
             path: value
@@ -144,7 +145,7 @@ class Sequential:
                 )
             self.varying.update((anywhere(path), kind) for path in paths)
 
-    def verdict(self, found: Together) -> str:
+    def verdict(self, found: TogetherResult) -> str:
         """Nothing where an order gives the same; else the table of it beside the nearest."""
         refused = found.refused()
         distances = {}
@@ -161,34 +162,31 @@ class Sequential:
         return self._table(found, order, distances[order])
 
     def _pair(
-        self, found: Together, other: Together, missing: Collection[int]
+        self, found: TogetherResult, other: TogetherResult, missing: Collection[int]
     ) -> tuple[Flat, Flat]:
         """Both with names in place of what varies, without the answers that one has not."""
         mine, theirs = self._kept(found, missing), self._kept(other, missing)
         return named(mine, self.varying), named(theirs, self.varying)
 
-    def _table(self, found: Together, order: tuple[int, ...], paths: list[Path]) -> str:
+    def _table(self, found: TogetherResult, order: tuple[int, ...], paths: list[Path]) -> str:
         near = self._runs[order][0]
         mine, theirs = self._pair(found, near, self._missing(order))
         names = [f"{n} {label}" for n, label in enumerate(found.labels, 1)]
-        rows = [("", "together", f"one after the other: {in_words(order)}", "")]
-        heads = {path[0] for path in paths}
-        for number, name in enumerate([*names, "observed"]):
-            if number == len(names) and found.parts[-1] is None and near.parts[-1] is None:
+        heads = [f"answer {number + 1}" for number in range(len(names))]
+        width = max(len(name) for name in (*names, "observed"))
+        lines = [f"together, and not one after the other ({in_words(order)} is nearest):"]
+        for name, head, here, there in zip(
+            [*names, "observed"], [*heads, "observed"], found.parts, near.parts, strict=True
+        ):
+            mine_there = [path for path in paths if path[0] == head]
+            if head == "observed" and here is None and not mine_there:
                 continue
-            head = f"answer {number + 1}" if number < len(names) else "observed"
-            differs = "differs" if head in heads else ""
-            rows.append((name, brief(found.parts[number]), brief(near.parts[number]), differs))
-        widths = [max(len(row[column]) for row in rows) for column in range(3)]
-        lines = [
-            "  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True))
-            for row in rows
-        ]
-        lines = [line.rstrip() for line in lines]
-        for path in paths[:_PATHS]:
-            lines.append(f"{shown(path)}: {_value(mine, path)}, not {_value(theirs, path)}")
-        if len(paths) > _PATHS:
-            lines.append(f"and {len(paths) - _PATHS} more values")
+            lines.append(f"{name:<{width}}  {brief(here)}")
+            if mine_there:
+                lines.append(f"{'not':>{width}}  {brief(there)}")
+                named_there = any(anywhere(path) in self.varying for path in mine_there)
+                if named_there or not (is_brief(here) and is_brief(there)):
+                    lines += _listed(mine, theirs, mine_there)
         return "\n".join([*lines, *self.about()])
 
     def about(self) -> list[str]:
@@ -202,10 +200,26 @@ class Sequential:
             f"left out: {in_words(order)}, one after the other, never ends"
             for order in self.impossible
         ]
-        return lines
+        return [*lines, *self._always_raised()]
+
+    def _always_raised(self) -> Iterator[str]:
+        for number in range(1, self._count + 1):
+            found = (runs[0] for order, runs in self._runs.items() if number in order)
+            parts = [one.parts[number - 1] for one in found]
+            if parts and all(isinstance(part, dict) and "raised" in part for part in parts):
+                yield f"raised in each order: answer {number} ({parts[0]['raised']})"
 
     def __repr__(self) -> str:
         return f"<Sequential: {len(self._runs)} orders>"
+
+
+def _listed(mine: Flat, theirs: Flat, paths: list[Path]) -> list[str]:
+    lines = [
+        f"  {shown(path)}: {_value(mine, path)}, not {_value(theirs, path)}"
+        for path in paths[:_PATHS]
+    ]
+    more = len(paths) - _PATHS
+    return lines if more <= 0 else [*lines, f"  and {more} more values"]
 
 
 def _value(outcome: Flat, path: Path) -> str:

@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
     from ..._core.findings import Location
     from ..marker_arguments import SchedulesAsked
-    from ..model import Run
+    from ..model import Point, Run
     from .body import Body
 
     # Gives points, and in the end the first that has failed.
-    _Search = Generator["SchedulePoint", None, "SchedulePoint | None"]
+    _Search = Generator[Any, None, "SchedulePoint | None"]
+    _Check = Generator[Any, None, bool]
 
 KIND = "schedules"
 
@@ -44,6 +45,8 @@ class SchedulePoint:
     verdict: str = ""
     probe: ScheduleProbe | None = None
     failed: bool = False
+    unlike: str = ""  # how the outcome differs from all that it may be
+    only_unlike: bool = False
 
     @property
     def token(self) -> str:
@@ -59,20 +62,23 @@ class SchedulePoint:
         """Did it hold in this order too?"""
         assert self.probe is not None
         news = [item for item in run.new_findings(clean) if item.severity == "error"]
-        error = run.error
-        self.failed = error is not None or bool(news)
+        error, self.unlike = run.error, self.sweep.unlike(self.probe)
+        self.failed = error is not None or bool(news or self.unlike)
         detail = "" if error is None else f"{type(error).__name__}: {error}".strip()
-        detail = detail or (news[0].title if news else "")
+        detail = detail or (news[0].title if news else "") or self.unlike
         where = self.sweep.place_of(run, error) or (news[0].where if news else None)
+        self.only_unlike = bool(self.unlike) and error is None and not news
         facts: dict[str, Any] = {"trace": self.probe.body.trace}
         facts["changes"] = len(self.probe.body.changes)
         if not self.verdict and not self.sweep.followed(self.schedule, self.probe.body):
             facts["unsteady"] = True
         verdict = self.verdict or ("race" if self.failed else "ok")
         bad = self.failed and not self.verdict
+        if self.only_unlike:
+            facts["unlike"] = True
         if bad:
             self.sweep.failure = (detail, where)
-        return Result(self.token, verdict, bad=bad, detail=detail, data=facts)
+        return Result(self.token, verdict, bad=bad, detail=detail.partition("\n")[0], data=facts)
 
 
 class ScheduleSweep:
@@ -89,7 +95,7 @@ class ScheduleSweep:
         self._required = required
         self.failure: tuple[str, Location | None] = ("", None)
         self._every = EveryOrder(asked.changes or 1) if asked.seeds == ALL else None
-        self._about: dict[str, Any] = {}
+        self.told: dict[str, Any] = {}
         self._smallest: Schedule | None = None
         self._shown: SchedulePoint | None = None
 
@@ -108,23 +114,36 @@ class ScheduleSweep:
     def control(self) -> None:
         """Nothing is done after a run that could be compared."""
 
-    def points(self, clean: Run, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+    def leading(self, clean: Run) -> Sequence[Any]:
+        """No point needs others to have been run before it."""
+        return ()
+
+    def unlike(self, probe: ScheduleProbe) -> str:
+        """How the outcome of this run differs from all that it may be; here it may be any."""
+        return ""
+
+    def confirmed(self, point: SchedulePoint, done: Sequence[Result]) -> _Check:
+        """Is this failure one, after a second look?"""
+        yield from ()
+        return True
+
+    def points(self, clean: Run, done: Sequence[Result]) -> Iterator[Any]:
         """A schedule a seed; after the first that fails, what makes it small and shows it."""
         probe: ScheduleProbe = clean.state.probe
         if not probe.refused:
             every = self._every
-            first = self._seeds(probe) if every is None else self._all(every, probe, done)
+            first = self._seeds(probe, done) if every is None else self._all(every, probe, done)
             found = yield from first
             if found is not None:
-                yield from self._smaller(found, done)
+                yield from self.smaller(found, done)
 
-    def _seeds(self, probe: ScheduleProbe) -> _Search:
+    def _seeds(self, probe: ScheduleProbe, done: Sequence[Result]) -> _Search:
         asked = self.asked
         assert isinstance(asked.seeds, int)
         for schedule in schedules(asked.seeds, asked.policy, asked.start, probe.body.decisions):
             point = SchedulePoint(self, schedule)
             yield point
-            if point.failed:
+            if point.failed and (yield from self.confirmed(point, done)):
                 return point
         return None
 
@@ -133,17 +152,19 @@ class ScheduleSweep:
         every.ran(Schedule("fifo"), probe.body.changes, probe.body.offers)
         for schedule in every:
             point = SchedulePoint(self, schedule)
-            yield from (point,) if len(schedule.changes) == 1 else _until_run(point, done)
-            if point.failed:
+            yield from (point,) if len(schedule.changes) == 1 else until_run(point, done)
+            if point.failed and (yield from self.confirmed(point, done)):
                 return point
         return None
 
     def followed(self, schedule: Schedule, body: Body) -> bool:
         """This order has been run; False if it was another one, where every order is to be."""
-        every = self._every
-        return every is None or every.ran(schedule, body.changes, body.offers)
+        if self._every is None or not schedule.changes:
+            return True
+        return self._every.ran(schedule, body.changes, body.offers)
 
-    def _smaller(self, found: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+    def smaller(self, found: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+        """Make the failing one small, and show it."""
         assert found.probe is not None
         smallest = found.schedule
         if found.probe.body.changes and self._every is None:
@@ -151,7 +172,7 @@ class ScheduleSweep:
             smallest = yield from self._driven(search, done)
         self._smallest = smallest
         self._shown = SchedulePoint(self, smallest, "shown")
-        yield from _until_run(self._shown, done)
+        yield from until_run(self._shown, done)
 
     def _driven(
         self, search: Coroutine[Any, Any, Schedule], done: Sequence[Result]
@@ -164,7 +185,7 @@ class ScheduleSweep:
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]
             point = SchedulePoint(self, schedule, "smaller")
-            yield from _until_run(point, done)
+            yield from until_run(point, done)
             answer = _Found(schedule, (), failed=point.failed)
 
     def following(self, point: Any, run: Run) -> tuple[()]:
@@ -173,7 +194,7 @@ class ScheduleSweep:
 
     def point(self, token: str, clean: Run) -> SchedulePoint | None:
         """The schedule of this token: alone, so that nothing is said of all orders."""
-        self._about.pop("most_changes", None)
+        self.told.pop("most_changes", None)
         try:
             return SchedulePoint(self, parse(token.partition(":")[2]))
         except ValueError:
@@ -194,9 +215,10 @@ class ScheduleSweep:
         """The race, if there is one; or why no other order could be tried."""
         if refused := clean.state.probe.refused:
             return [_refused(self.test, refused, required=self._required)]
-        return [self._race(result, done) for result in done if result.bad]
+        return [self.race(result, done) for result in done if result.bad]
 
-    def _race(self, bad: Result, done: Sequence[Result]) -> Finding:
+    def race(self, bad: Result, done: Sequence[Result]) -> Finding:
+        """The finding."""
         detail, where = self.failure
         tried = sum(result.verdict in ("ok", "race") for result in done)
         lines = [detail, f"schedule {bad.token} (number {tried} of those tried), {_trace(bad)}"]
@@ -226,7 +248,7 @@ class ScheduleSweep:
     def about(self, clean: Run) -> dict[str, Any]:
         """What the ordinary order was."""
         probe = clean.state.probe
-        told = self._about
+        told = self.told
         told["decisions"] = probe.body.decisions
         if self._every is not None:
             told["most_changes"] = self._every.most
@@ -252,7 +274,7 @@ def _refused(test: str, why: str, *, required: bool) -> Finding:
     )
 
 
-def _until_run(point: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+def until_run(point: Point, done: Sequence[Result]) -> Iterator[Any]:
     """This very point, however many are left out where shares take turns."""
     before = len(done)
     while len(done) == before:

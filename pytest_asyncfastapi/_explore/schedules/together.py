@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..._core.units import seconds
 from ..marker_arguments import function
 from .policies import Schedule
+from .probe import ScheduleProbe
 from .run import Runner, Stuck
 from .search import Asked, Explored, ScheduleFailure, searched
-from .sequential import MOST, NotAtomic, Sequential, Together, in_words
+from .sequential import MOST, NotAtomic, Sequential, TogetherResult, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -62,13 +64,7 @@ async def explore_together(
     does not come to the same twice.
     """
     __tracebackhide__ = True
-    if not 2 <= len(requests) <= MOST:
-        raise ValueError(f"{_CALLED}() takes 2 to {MOST} requests; got {len(requests)}")
-    for number, request in enumerate(requests, 1):
-        function(request, f"request {number}", "run")
-    for name, given in (("observe", observe), ("reset", reset)):
-        if given is not None:
-            function(given, name, "run")
+    _check(_CALLED, requests, observe=observe, reset=reset)
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     asked = Asked(seeds, policy, start, changes, seconds(budget), replay, shrink)
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
@@ -89,7 +85,7 @@ class Trial:
         self._observe = observe
         self._reset = reset
         self._sequential = sequential
-        self._last: Together | None = None
+        self._last: TogetherResult | None = None
 
     async def explored(self, asked: Asked) -> Explored:
         """What came of it. Raises `ScheduleFailure`."""
@@ -120,10 +116,10 @@ class Trial:
 
             async def scenario(order: tuple[int, ...] = order) -> None:
                 answers: list[Any] = [None] * len(self._requests)
-                await self._make_new()
+                await called(self._reset)
                 for number in order:
                     answers[number - 1] = await answer(self._requests[number - 1])
-                self._last = Together(answers, await self._seen())
+                self._last = TogetherResult(answers, await called(self._observe))
 
             with Runner(scenario, None) as runner:
                 outcome = await runner.run(Schedule("fifo"))
@@ -141,24 +137,79 @@ class Trial:
             )
 
     async def _together(self) -> None:
-        await self._make_new()
+        await called(self._reset)
         self._last = None
         answers = await at_once(self._requests)
-        self._last = found = Together(answers, await self._seen())
+        self._last = found = TogetherResult(answers, await called(self._observe))
         if text := self._sequential.verdict(found):
             raise NotAtomic(text)
 
-    async def _make_new(self) -> None:
-        made = None if self._reset is None else self._reset()
-        if inspect.isawaitable(made):
-            await made
-
-    async def _seen(self) -> Any:
-        seen = None if self._observe is None else self._observe()
-        return await seen if inspect.isawaitable(seen) else seen
-
     def __repr__(self) -> str:
         return f"<Trial of {len(self._requests)} requests>"
+
+
+class Together:
+    """What the fixture `together` gives: `await together(a, b, observe=c)`, once in a test.
+
+    The test is run again with the requests one after the other, in each order, and together
+    under many schedules; see `explore_together()`.
+    """
+
+    def __init__(self, state: Any) -> None:
+        self._state = state
+        self._called = False
+
+    async def __call__(
+        self,
+        *requests: Callable[[], Awaitable[Any]],
+        observe: Callable[[], Any] | None = None,
+        ignore: Sequence[str] = (),
+    ) -> TogetherResult:
+        """Run 2 to 4 requests together; an outcome that no order of them gives fails the test.
+
+        `requests` are functions that send one each. `observe` (optional, async or not) gives what
+        can be seen afterwards. `ignore` names keys of JSON that are not compared.
+        Returns the answers and the observation of this run.
+        """
+        _check("together", requests, observe=observe)
+        if self._called:
+            raise RuntimeError("together() is called twice in this test: write a test for each")
+        self._called = True
+        probe = self._state.probe
+        explored = isinstance(probe, ScheduleProbe)
+        if explored:
+            frame = sys._getframe(1)
+            probe.called_at = self._state.user_code.location(frame.f_code, frame.f_lineno)
+            probe.ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+        if explored and probe.order is not None:
+            answers: list[Any] = [None] * len(requests)
+            for number in probe.order:
+                answers[number - 1] = await answer(requests[number - 1])
+        else:
+            answers = await at_once(requests)
+        found = TogetherResult(answers, await called(observe))
+        if explored:
+            probe.found = found
+        return found
+
+    def __repr__(self) -> str:
+        return "<together: await together(request, request, observe=...)>"
+
+
+def _check(called: str, requests: Sequence[Any], **given: Any) -> None:
+    if not 2 <= len(requests) <= MOST:
+        raise ValueError(f"{called}() takes 2 to {MOST} requests; got {len(requests)}")
+    for number, request in enumerate(requests, 1):
+        function(request, f"request {number}", "run")
+    for name, one in given.items():
+        if one is not None:
+            function(one, name, "run")
+
+
+async def called(given: Callable[[], Any] | None) -> Any:
+    """What it gives, async or not; None without it."""
+    made = None if given is None else given()
+    return await made if inspect.isawaitable(made) else made
 
 
 async def answer(request: Request) -> Any:
@@ -183,6 +234,11 @@ class _NotAwaitable(ValueError):
 
 async def at_once(requests: Sequence[Request]) -> list[Any]:
     """All of them at the same time, each in a task that is named by its number."""
+    if asyncio._get_running_loop() is None:
+        raise RuntimeError(
+            "together() needs a test on asyncio: trio chooses the order of its tasks itself. "
+            "Fix: run this test on asyncio (anyio_backend = 'asyncio')."
+        )
     tasks = [
         asyncio.create_task(answer(request), name=f"request {number}")
         for number, request in enumerate(requests, 1)

@@ -1,0 +1,156 @@
+"""A whole test with `together`: its requests one after the other, then together in many orders.
+
+Each order of the requests is two runs of the test, with fresh fixtures; then there is a run
+for each schedule, whose outcome must be one of theirs. Does not know pytest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from ..._core.findings import Finding
+from ..model import Result
+from .policies import Schedule
+from .sequential import Sequential, in_words
+from .sweep import KIND, SchedulePoint, ScheduleSweep, until_run
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator, Sequence
+
+    from ..marker_arguments import SchedulesAsked
+    from ..model import Run
+    from .probe import ScheduleProbe
+
+
+@dataclass(eq=False)
+class OrderPoint:
+    """The requests one after the other; `again` tells its runs apart."""
+
+    sweep: TogetherSweep
+    order: tuple[int, ...]
+    again: int = 0
+    probe: ScheduleProbe | None = None
+
+    @property
+    def token(self) -> str:
+        """Names it; it is not replayed by itself."""
+        return f"{KIND}:one-by-one-{'-'.join(map(str, self.order)) or 'none'}-{self.again}"
+
+    def prepare(self, state: Any) -> None:
+        """As in the clean run, but for what `together()` does."""
+        self.sweep.place(state, Schedule("fifo"))
+        self.probe = state.probe
+        state.probe.order = self.order
+
+    def judge(self, run: Run, clean: Run) -> Result:
+        """Nothing is wrong with an order; it says what is right."""
+        assert self.probe is not None
+        detail = self.sweep.learnt(self.order, self.probe, run)
+        return Result(self.token, "one by one", detail=detail)
+
+
+class TogetherSweep(ScheduleSweep):
+    """The sweep of a test that uses `together`."""
+
+    def __init__(self, asked: SchedulesAsked, test: str, *, required: bool = True) -> None:
+        super().__init__(asked, test, required=required)
+        self._sequential: Sequential | None = None
+        self._why_not = ""
+
+    def leading(self, clean: Run) -> Sequence[OrderPoint]:
+        """Each order, twice."""
+        probe: ScheduleProbe = clean.state.probe
+        if probe.refused or probe.found is None:
+            return ()
+        self._sequential = known = Sequential(len(probe.found.answers), probe.ignored)
+        self.told["one_by_one"] = len(known.all())
+        return [OrderPoint(self, order, again) for again in (1, 2) for order in known.all()]
+
+    def points(self, clean: Run, done: Sequence[Result]) -> Iterator[Any]:
+        """The orders one after the other; the ordinary schedule; then the others."""
+        leading = self.leading(clean)
+        for point in leading:
+            yield from until_run(point, done)
+        if self._why_not:
+            return
+        if leading:
+            first = SchedulePoint(self, Schedule("fifo"))
+            yield from until_run(first, done)
+            if first.failed and (yield from self.confirmed(first, done)):
+                yield from self.smaller(first, done)
+                return
+        yield from super().points(clean, done)
+
+    def learnt(self, order: tuple[int, ...], probe: ScheduleProbe, run: Run) -> str:
+        """What this order came to; returns what is to be said of it."""
+        known = self._sequential
+        assert known is not None
+        if probe.found is None:
+            if probe.body.stuck:
+                known.impossible.append(order)
+                return "never ends"
+            self._why_not = self._why_not or (
+                f"together(), one after the other ({in_words(order)}): "
+                f"{type(run.error).__name__}: {run.error}"
+            )
+            return self._why_not
+        try:
+            known.add(order, probe.found)
+        except ValueError as error:
+            self._why_not = self._why_not or f"together(): {error}"
+            return str(error)
+        return ""
+
+    def unlike(self, probe: ScheduleProbe) -> str:
+        """The table of this outcome beside the nearest one, if no order gives it."""
+        if self._sequential is None or probe.found is None:
+            return ""
+        return self._sequential.verdict(probe.found)
+
+    def confirmed(self, point: SchedulePoint, done: Sequence[Result]) -> Generator[Any, None, bool]:
+        """Run the orders once more: something may differ from run to run, but seldom."""
+        known, probe = self._sequential, point.probe
+        if known is None or probe is None or probe.found is None or not point.only_unlike:
+            return True
+        place = len(done) - 1
+        for again, orders in enumerate((known.possible(), *[known.wanted(probe.found)] * 2), 3):
+            for order in orders:
+                yield from until_run(OrderPoint(self, order, again), done)
+        if text := known.verdict(probe.found):
+            self.failure = (text, self.failure[1])
+            return True
+        results = cast("list[Result]", done)
+        results[place] = replace(results[place], verdict="ok", bad=False, detail="")
+        point.failed = False
+        return False
+
+    def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
+        """The race; or why there is nothing to compare with."""
+        if self._sequential is not None:
+            self.told["compared"] = self._sequential.about()
+        probe: ScheduleProbe = clean.state.probe
+        if self._why_not and not probe.refused:
+            return [_nothing_to_compare(self._why_not, self.test, probe)]
+        found = super().findings(clean, done)
+        return [replace(one, where=one.where or probe.called_at) for one in found]
+
+    def race(self, bad: Result, done: Sequence[Result]) -> Finding:
+        """Of the outcome, where the test itself passes."""
+        found = super().race(bad, done)
+        if bad.data.get("unlike"):
+            title = "race: the requests together come to what no order of them gives"
+            return replace(found, kind="schedules.together", title=title)
+        return found
+
+
+def _nothing_to_compare(why: str, test: str, probe: ScheduleProbe) -> Finding:
+    why, _, remedy = why.partition(". Fix: ")
+    return Finding(
+        kind="schedules.refused",
+        title=why,
+        where=probe.called_at,
+        why="what the requests come to together is compared with each order of them",
+        remedy=remedy or "let the test pass whichever of its requests comes first",
+        test=test,
+    )
