@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from ._explore.schedules.function import explore_schedules
     from ._explore.schedules.run import InvariantBroken
     from ._explore.schedules.search import Explored, ScheduleFailure
-    from ._explore.schedules.together import explore_together
+    from ._explore.schedules.sequential import TogetherResult
+    from ._explore.schedules.together import Together, explore_together
     from ._explore.sweep_functions import explore_disconnects, explore_faults
     from ._faults.builder import FaultPoint
     from ._faults.client import ClientFaults, ClientRule
@@ -100,6 +101,8 @@ __all__ = [
     "SweepReport",
     "TapeError",
     "Threads",
+    "Together",
+    "TogetherResult",
     "UnroutedCall",
     "Upstream",
     "UpstreamExhausted",
@@ -157,6 +160,8 @@ _HOMES = {
     "SweepReport": "_explore.inline_engine",
     "TapeError": "_upstream.cassette_file",
     "Threads": "_concurrency.thread_pool",
+    "Together": "_explore.schedules.together",
+    "TogetherResult": "_explore.schedules.sequential",
     "UnroutedCall": "_upstream.errors",
     "Upstream": "_upstream.router",
     "UpstreamExhausted": "_upstream.errors",

@@ -11,7 +11,7 @@ from tests import pages
 BLOCKS = [
     block
     for block in pages.blocks("docs/explore.md")
-    if "explore_schedules" in block.text or "explore_together" in block.text
+    if any(name in block.text for name in ("explore_schedules", "explore_together", "together("))
 ]
 SHOP = """\
 import asyncio
@@ -52,11 +52,21 @@ def new_app(apples):
     return app
 """
 
+CONFTEST = """\
+import pytest
+from shop import new_app
+
+
+@pytest.fixture
+def asgi_app():
+    return new_app(apples=10)
+"""
+
 
 @pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"line {block.line}")
 def test_the_block_runs(pytester: pytest.Pytester, block: pages.Block) -> None:
     """Under anyio's runner, as a test that nobody else claims."""
-    pytester.makepyfile(shop=SHOP, test_block=block.text)
+    pytester.makepyfile(shop=SHOP, test_block=block.text, conftest=CONFTEST)
     pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
 
 
