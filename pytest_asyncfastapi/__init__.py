@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._clock.virtual import VirtualClock
     from ._concurrency.deadline import DeadlinePassed
     from ._concurrency.load import Load
+    from ._concurrency.load_model import NotLinearizable, Operation
     from ._concurrency.load_report import LoadReport
     from ._concurrency.thread_pool import Threads
     from ._concurrency.thread_report import PoolReport
@@ -89,6 +90,8 @@ __all__ = [
     "LoopMismatch",
     "NoTimeoutSet",
     "NotAnEventStream",
+    "NotLinearizable",
+    "Operation",
     "Overrides",
     "PoolReport",
     "ProtocolViolation",
@@ -148,6 +151,8 @@ _HOMES = {
     "LoopMismatch": "_client.errors",
     "NoTimeoutSet": "_faults.errors",
     "NotAnEventStream": "_client.sse",
+    "NotLinearizable": "_concurrency.load_model",
+    "Operation": "_concurrency.load_model",
     "Overrides": "_app.overrides",
     "PoolReport": "_concurrency.thread_report",
     "ProtocolViolation": "_client.errors",

@@ -15,12 +15,15 @@ import anyio
 import anyio.lowlevel
 
 from .._core.signatures import signature
+from .load_model import Operation, recorder
 from .load_report import LoadError, LoadReport
 from .loop_lag import loop_lag
 from .thread_pool import Threads
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from .load_model import Recorder
 
 _EXAMPLE = 'await load(lambda: asgi_client.get("/items"), n=100, concurrency=10)'
 
@@ -48,12 +51,20 @@ class Load:
         self._meters = meters
 
     async def __call__(
-        self, request: Callable[..., Awaitable[Any]], *, n: int = 100, concurrency: int = 10
+        self,
+        request: Callable[..., Awaitable[Any] | Operation],
+        *,
+        n: int = 100,
+        concurrency: int = 10,
+        model: type[Any] | None = None,
     ) -> LoadReport:
         """Call `request()` (or `request(number)`) `n` times, at most `concurrency` at a time.
 
-        What it raises is kept in the report. Raises `TypeError` or `ValueError`
-        for arguments that make no load.
+        What it raises is kept in the report. With `model`, a class with a method for each kind of
+        request, `request` returns an `Operation`; the answers must be those of the model's
+        methods, called in some order in which no request comes before one that was answered
+        before it was sent. Raises `NotLinearizable` where there is none, `TypeError` or
+        `ValueError` for arguments that make no load.
         """
         call = _factory(request)
         _whole("n", n)
@@ -61,7 +72,8 @@ class Load:
         meters, threads = self._meters, Threads()
         outer, steps = meters.swap_threads(threads), len(meters.step_times())
         before = len(meters.upstream_calls() or ())
-        run = _Run(call, n)
+        history = None if model is None else recorder(model)
+        run = _Run(call, n, history)
         began = anyio.current_time()
         try:
             async with anyio.create_task_group() as group:
@@ -75,12 +87,13 @@ class Load:
             outer.add(threads)
         calls = meters.upstream_calls()
         report = run.report(n, concurrency, anyio.current_time() - began)
-        return replace(
+        report = replace(
             report,
             threads=threads.pools,
             lag=loop_lag(meters.step_times()[steps:]),
             upstream_peak=None if calls is None else _peak(calls[before:]),
         )
+        return report if history is None else replace(report, notes=history.judge(report))
 
     def __repr__(self) -> str:
         return f"<load: {_EXAMPLE}>"
@@ -96,8 +109,11 @@ class _Done:
 class _Run:
     """One load while it runs: its workers take the next number until there is none."""
 
-    def __init__(self, call: Callable[[int], Awaitable[Any]], n: int) -> None:
+    def __init__(
+        self, call: Callable[[int], Awaitable[Any]], n: int, history: Recorder | None
+    ) -> None:
         self._call = call
+        self._history = history
         self._numbers = iter(range(n))
         self._done: dict[int, _Done] = {}
         self._flying = 0
@@ -111,9 +127,9 @@ class _Run:
             done = self._done[number] = _Done()
             since = anyio.current_time()
             try:
-                response = await _awaitable(self._call(number))
+                response = await self._made(number)
                 done.status = getattr(response, "status_code", None)
-            except _NotAwaitable:
+            except _WrongRequest:
                 raise
             except Exception as error:
                 done.error = error
@@ -122,6 +138,21 @@ class _Run:
                 self._flying -= 1
             # A request that never waits would leave the other workers without a turn.
             await anyio.lowlevel.checkpoint()
+
+    async def _made(self, number: int) -> Any:
+        """Make the request, and note what it did where that is to be judged."""
+        made, history = self._call(number), self._history
+        if history is None:
+            return await _awaitable(made)
+        try:
+            call = history.begin(number, made)
+        except TypeError as error:
+            _close(getattr(made, "request", made))
+            raise _WrongRequest(str(error)) from None
+        assert isinstance(made, Operation)
+        response = await _awaitable(made.request)
+        history.end(call, response)
+        return response
 
     def report(self, n: int, concurrency: int, duration: float) -> LoadReport:
         """What it came to, without what others have measured."""
@@ -138,17 +169,24 @@ class _Run:
         )
 
 
-class _NotAwaitable(TypeError):
+class _WrongRequest(TypeError):
     pass
 
 
 def _awaitable(thing: Any) -> Awaitable[Any]:
     if not inspect.isawaitable(thing):
-        raise _NotAwaitable(
+        raise _WrongRequest(
             f"load(): the request gave {thing!r}, which cannot be awaited. Fix: give a function "
             f"that makes a request and returns it un-awaited: {_EXAMPLE}"
         )
     return thing
+
+
+def _close(request: Any) -> None:
+    """A coroutine that will not be awaited."""
+    close = getattr(request, "close", None)
+    if close is not None:
+        close()
 
 
 def _whole(name: str, value: Any) -> None:
@@ -158,9 +196,7 @@ def _whole(name: str, value: Any) -> None:
 
 def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:
     if inspect.isawaitable(request):
-        close = getattr(request, "close", None)
-        if close is not None:
-            close()
+        _close(request)
         raise TypeError(
             f"load() got one request that is under way already, {type(request).__name__}. Fix: "
             f"give a function that makes one each time: {_EXAMPLE}"

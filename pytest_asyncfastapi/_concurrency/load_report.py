@@ -32,7 +32,8 @@ class LoadReport:
     numbers; `statuses` counts responses by status code; `peak` is the most requests
     in flight at one time, `upstream_peak` the most calls that the app had out (None
     where the test does not use `upstream`); `threads` are the thread pools, `lag`
-    is the loop's (None where the blocking guard is off).
+    is the loop's (None where the blocking guard is off); `notes` say what of a `model` could
+    not be decided.
     """
 
     n: int
@@ -45,6 +46,7 @@ class LoadReport:
     upstream_peak: int | None = None
     threads: tuple[PoolReport, ...] = ()
     lag: LoopLag | None = None
+    notes: tuple[str, ...] = ()
 
     def percentile(self, percent: float) -> float:
         """The latency that so many per cent of the requests did not exceed (nearest rank)."""
@@ -102,6 +104,7 @@ class LoadReport:
             rows.append(("upstream", f"at most {self.upstream_peak} calls out"))
         if self.lag is not None:
             rows.append(("loop lag", str(self.lag)))
+        rows += [("note", note) for note in self.notes]
         return "\n".join(f"{name:<10}{value}" for name, value in rows)
 
     def _latency(self) -> str:

@@ -13,7 +13,7 @@ def test_every_python_block_runs(projects):
     files = {f"test_line_{block.line}": block.text for block in blocks}
     report = projects.run("--asyncfastapi-app=shop:app", "-W", "error", shop=app.text, **files)
     report.outcome(passed=len(blocks))
-    assert len(blocks) == 4
+    assert len(blocks) == 5
     assert "pytest-asyncfastapi =" not in report.output
 
 
