@@ -161,6 +161,7 @@ def postgres(session: nox.Session) -> None:
         env = {"SHOP_POSTGRESQL_URL": url, "NOTES_POSTGRESQL_URL": url, "POSTGRESQL_URL": url}
         tests = (
             "tests/examples/test_postgresql.py",
+            "tests/examples/test_slow_postgresql.py",
             "tests/connections/test_postgresql_connections.py",
             "tests/checks/test_docs_of_checks.py",
         )

@@ -67,6 +67,15 @@ def pytest_configure(config: pytest.Config) -> None:
         outputs.install(config, chosen)
 
 
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """`--asyncfastapi-doctor` runs no test."""
+    if not config.getoption("asyncfastapi_doctor"):
+        return None
+    from ._plugin import doctor
+
+    return doctor.run(config)
+
+
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What this system does not let us see: once, and only there."""
     return platforms.not_watched(config.stash[settings.SETTINGS].blocking) or None
@@ -304,4 +313,5 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     found, notes = reporting.gather(terminalreporter)
     notes += session_summary.notes(terminalreporter, config)
     found += session_summary.findings(terminalreporter, config)
-    terminal.write_summary(terminalreporter, (found, notes))
+    site = config.stash[settings.SETTINGS].docs_url
+    terminal.write_summary(terminalreporter, (found, notes), site=site)

@@ -29,6 +29,13 @@ def text(value: Any) -> str:
     return value.strip()
 
 
+def web_address(value: Any) -> str:
+    """A URL of the web."""
+    if isinstance(value, str) and value.strip().startswith(("https://", "http://")):
+        return value.strip()
+    raise ValueError(f"{value!r} must be a URL such as https://docs.example/")
+
+
 def app(value: Any) -> Any:
     """An import string; in a marker, an app or what makes one."""
     if callable(value):

@@ -5,10 +5,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
 from .._core.units import seconds
+from .option import Option
 from .option_parsers import allow as _allow
 from .option_parsers import app as _app
 from .option_parsers import category as _category
@@ -24,31 +22,7 @@ from .option_parsers import some as _some
 from .option_parsers import text as _text
 from .option_parsers import token as _token
 from .option_parsers import whole as _whole
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Option:
-    """One row of the table; `parse` raises `ValueError` with the second half of a sentence."""
-
-    name: str
-    help: str
-    parse: Callable[[Any], Any]
-    many: bool = False
-    metavar: str | None = None
-    marker: bool = True  # may one test have its own?
-
-    @property
-    def flag(self) -> str:
-        """As written on the command line."""
-        return "--asyncfastapi-" + self.name.replace("_", "-")
-
-    @property
-    def ini(self) -> str:
-        """As written in the configuration file."""
-        return "asyncfastapi_" + self.name
+from .report_options import REPORT_OPTIONS
 
 
 OPTIONS = (
@@ -286,14 +260,5 @@ OPTIONS = (
         seconds,
         metavar="DURATION",
     ),
-    Option("json", "write all that was seen, as JSON", _text, metavar="FILE", marker=False),
-    Option("html", "write a page to read and to search", _text, metavar="FILE", marker=False),
-    Option("trace", "write timelines for ui.perfetto.dev", _text, metavar="FILE", marker=False),
-    Option("sarif", "write findings for code scanning", _text, metavar="FILE", marker=False),
-    Option(
-        "github",
-        "auto: annotations and a step summary, in GitHub Actions (default); off: neither",
-        _one_of("auto", "off"),
-        marker=False,
-    ),
+    *REPORT_OPTIONS,
 )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from .chosen import Settings
-from .options import OPTIONS, Option
+from .option import Option
+from .options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,6 +38,13 @@ def add_options(parser: pytest.Parser) -> None:
         )
         kind: Literal["linelist", "string"] = "linelist" if option.many else "string"
         parser.addini(option.ini, option.help, type=kind, default=None)
+    group.addoption(
+        "--asyncfastapi-doctor",
+        action="store_true",
+        dest="asyncfastapi_doctor",
+        help="show the app that is found, the settings and where each is given, the runner, the "
+        "versions and what cannot be watched on this system; runs no test",
+    )
 
 
 def read(config: pytest.Config) -> Settings:

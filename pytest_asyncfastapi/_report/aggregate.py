@@ -39,6 +39,7 @@ class Run:
     duration: float = 0.0
     exit_status: int = 0
     seed: int = 0
+    site: str = ""  # where the documentation is published
     tests: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     collection_errors: list[dict[str, str]] = field(default_factory=list)
@@ -71,8 +72,8 @@ class Run:
 class Aggregate:
     """Hears pytest's reports on the controller; a plugin of its own, made for writers only."""
 
-    def __init__(self, root: str, seed: int) -> None:
-        self._run = Run(root, seed=seed)
+    def __init__(self, root: str, seed: int, site: str = "") -> None:
+        self._run = Run(root, seed=seed, site=site)
         self._tests: dict[tuple[str, str], dict[str, Any]] = {}
         self._at, self._began = now(), perf_counter()
 

@@ -48,7 +48,7 @@ def install(config: pytest.Config, settings: Settings) -> None:
         (_checked(f"--asyncfastapi-{name}", here, getattr(settings, name)), module, word)
         for name, module, word in wanted
     ]
-    outputs = Outputs(config, settings.seed, files, annotate=annotate)
+    outputs = Outputs(config, settings, files, annotate=annotate)
     config.pluginmanager.register(outputs, "asyncfastapi-outputs")
 
 
@@ -58,12 +58,12 @@ class Outputs(Aggregate):
     def __init__(
         self,
         config: pytest.Config,
-        seed: int,
+        settings: Settings,
         files: Iterable[tuple[Path, str, str]],
         *,
         annotate: bool,
     ) -> None:
-        super().__init__(str(config.rootpath), seed)
+        super().__init__(str(config.rootpath), settings.seed, settings.docs_url)
         self._files = tuple(files)
         self._annotate = annotate
         self._told: list[tuple[str, bool]] = []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from .._core.rules import RULES, page_of, rule_of
 from .aggregate import made_with
 
 if TYPE_CHECKING:
@@ -25,16 +26,6 @@ _ROOT = "%SRCROOT%"
 _SCHEMA = (
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 )
-# What a kind of finding is about; others are described by their first finding.
-_RULES = {
-    "blocking": "A call blocks the event loop: nothing else runs meanwhile.",
-    "threads": "The thread pool is exhausted: calls wait for a thread.",
-    "unrouted": "An upstream call that no route of the test answers.",
-    "unused-fault": "A fault of the test that never struck.",
-    "unused-route": "A route of the test that was never called.",
-    "network": "A test connects to the public network.",
-    "no-timeout": "An upstream call without a timeout may never end.",
-}
 
 
 def render(run: Run) -> str:
@@ -50,7 +41,7 @@ def log(run: Run) -> dict[str, Any]:
     driver = {
         "name": "pytest-asyncfastapi",
         "version": made_with()["pytest-asyncfastapi"],
-        "rules": [_rule(kind, places) for kind in kinds],
+        "rules": [_rule(kind, places, run.site) for kind in kinds],
     }
     return {
         "$schema": _SCHEMA,
@@ -70,12 +61,18 @@ def log(run: Run) -> dict[str, Any]:
     }
 
 
-def _rule(kind: str, places: Iterable[tuple[Finding, Any]]) -> dict[str, Any]:
+def _rule(kind: str, places: Iterable[tuple[Finding, Any]], site: str) -> dict[str, Any]:
     first = next(finding for finding, _ in places if finding.kind == kind)
+    page = page_of(kind, site)
+    # `helpUri` has to be an absolute address: without a site the path is a part of the text.
+    more: dict[str, Any] = {"helpUri": page} if page.startswith("http") else {}
+    if page:
+        more["help"] = {"text": f"{RULES[rule_of(kind)]} See {page}"}
     return {
         "id": kind,
         "name": "".join(word.capitalize() for word in kind.replace("-", "_").split("_")),
-        "shortDescription": {"text": _RULES.get(kind) or first.why or first.title},
+        "shortDescription": {"text": RULES.get(rule_of(kind)) or first.why or first.title},
+        **more,
         "defaultConfiguration": {"level": first.severity},
         "properties": {"tags": ["async", "test"]},
     }

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import textwrap
+from itertools import chain
 from typing import TYPE_CHECKING
+
+from .._core.rules import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,10 +17,16 @@ if TYPE_CHECKING:
 
 _TITLE = "pytest-asyncfastapi"
 _INDENT = " " * 6
+_MOST = 10  # lines of one finding, unless pytest is verbose
 
 
-def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], list[str]]) -> None:
-    """Write what was found, once a place; nothing at all if nothing was found."""
+def write_summary(
+    terminal: TerminalReporter, gathered: tuple[list[Finding], list[str]], *, site: str = ""
+) -> None:
+    """Write what was found, once a place; nothing at all if nothing was found.
+
+    `site` is where the documentation is published.
+    """
     found, notes = gathered
     if not found and not notes:
         return
@@ -28,7 +37,7 @@ def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], lis
         terminal.write("FOUND " if severe else "warn  ", red=severe, yellow=not severe, bold=True)
         terminal.line(finding.title + (f" (x {finding.count})" if finding.count > 1 else ""))
         verbose, width = terminal.config.get_verbosity() > 0, terminal._tw.fullwidth - len(_INDENT)
-        for line in _details(finding, tests, verbose=verbose, width=width):
+        for line in _details(finding, tests, site, verbose=verbose, width=width):
             terminal.write_line(f"{_INDENT}{line}")
     for note in notes:
         terminal.write_line(f"note  {note}")
@@ -41,21 +50,35 @@ def write_summary(terminal: TerminalReporter, gathered: tuple[list[Finding], lis
         )
 
 
-def _details(finding: Finding, tests: list[str], *, verbose: bool, width: int) -> Iterable[str]:
+def _details(
+    finding: Finding, tests: list[str], site: str, *, verbose: bool, width: int
+) -> list[str]:
+    head: list[str] = []
     if finding.where is not None:
         source = f"  {finding.where.source}" if finding.where.source else ""
-        yield f"{finding.where}{source}"
+        head.append(f"{finding.where}{source}")
     if finding.activity:
-        yield f"in {finding.activity}"
-    if finding.kind.startswith("sweep.") and finding.severity == "warning":
-        yield from _wrapped("detail: ", finding.evidence, width)  # no failed test shows it
-    if finding.remedy:
-        yield from _wrapped("fix: ", finding.remedy if verbose else _first(finding.remedy), width)
+        head.append(f"in {finding.activity}")
+    tail: list[str] = []
     tests = sorted(tests)  # under xdist they arrive in any order
     shown = tests if verbose else tests[:2]
     more = len(tests) - len(shown)
     if shown and shown[0]:
-        yield f"seen in {', '.join(shown)}{f' and {more} more' if more else ''}"
+        tail.append(f"seen in {', '.join(shown)}{f' and {more} more' if more else ''}")
+    if page := page_of(finding.kind, site):
+        tail.append(f"see {page}")
+    middle = [*_explained(finding, verbose=verbose, width=width)]
+    room = _MOST - 1 - len(head) - len(tail)
+    if not verbose and len(middle) > room:
+        middle = [*middle[: room - 1], "... (-v shows all)"]
+    return [*chain(head, middle, tail)]
+
+
+def _explained(finding: Finding, *, verbose: bool, width: int) -> Iterable[str]:
+    if finding.kind.startswith("sweep.") and finding.severity == "warning":
+        yield from _wrapped("detail: ", finding.evidence, width)  # no failed test shows it
+    if finding.remedy:
+        yield from _wrapped("fix: ", finding.remedy if verbose else _first(finding.remedy), width)
 
 
 def _wrapped(name: str, text: str, width: int) -> Iterable[str]:

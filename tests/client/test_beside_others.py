@@ -1,4 +1,4 @@
-"""The README's table of clients: what of it can be measured with the packages of this suite."""
+"""The table of clients of docs/comparison.md: what can be measured with this suite's packages."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Shop:
 
 def cells(name: str) -> list[str]:
     """A row of the table, without links and remarks: up to the timeouts."""
-    text = (pages.ROOT / "README.md").read_text("utf-8").partition("## Beside other tools")[2]
+    text = (pages.ROOT / "docs/comparison.md").read_text("utf-8")
     found = re.search(rf"^\| {re.escape(name)}[^|]*\|(.*)\|$", text, re.MULTILINE)
     assert found is not None
     return [re.split(r"[ :,;(]", cell.strip())[0] for cell in found[1].split("|")][:4]

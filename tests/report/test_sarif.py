@@ -47,6 +47,8 @@ RULE = strict(
     id=TEXT,
     name=TEXT,
     shortDescription=MESSAGE,
+    help=MESSAGE,
+    helpUri={"type": "string", "pattern": "^https?://"},
     defaultConfiguration=strict("level", level=LEVEL),
     properties={"type": "object"},
 )

@@ -10,6 +10,9 @@ from pydantic import BaseModel
 
 CARRIER = "https://carrier.example"
 CUSTOMS = "https://customs.example"
+SCALES = "https://scales.example"
+INSURER = "https://insurer.example"
+STAMPS = "https://stamps.example"
 SCHEMA = "CREATE TABLE IF NOT EXISTS views (parcel INTEGER)"
 INSERT = "INSERT INTO views VALUES (?)"
 

@@ -5,10 +5,12 @@ import sqlite3
 import time
 from contextlib import closing, suppress
 
+import aiohttp
 import httpx
+import requests
 from fastapi import FastAPI, HTTPException, Request
 
-from .common import INSERT, SCHEMA, Parcel, lifespan, router, views
+from .common import INSERT, INSURER, SCALES, SCHEMA, STAMPS, Parcel, lifespan, router, views
 
 app = FastAPI(lifespan=lifespan)
 app.include_router(router)
@@ -60,3 +62,28 @@ def count_view(number: int) -> None:
     with closing(sqlite3.connect(views())) as database, database:
         database.execute(SCHEMA)
         database.execute(INSERT, (number,))
+
+
+@app.get("/parcels/{number}/weight")
+async def weight(number: int) -> dict[str, float]:
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=None)) as session:
+            async with session.get(f"{SCALES}/parcels/{number}") as answer:
+                return {"kilos": (await answer.json())["kilos"]}
+    except TimeoutError:
+        raise HTTPException(504, "The scales do not answer") from None
+
+
+@app.get("/parcels/{number}/insurance")
+async def insurance(number: int) -> dict[str, int]:
+    answer = requests.get(f"{INSURER}/parcels/{number}", timeout=5)
+    return {"cents": answer.json()["cents"]}
+
+
+@app.get("/stamp")
+async def stamp() -> dict[str, int]:
+    async with httpx.AsyncClient(timeout=5.0) as client:
+        answer = await client.get(f"{STAMPS}/price")
+        with suppress(Exception):  # statistics must never break the service
+            await client.post(f"{STAMPS}/visits")
+    return {"cents": answer.json()["cents"]}

@@ -1,10 +1,12 @@
 """The app: `uvicorn parcels.sound:app`."""
 
+import aiohttp
 import aiosqlite
 import httpx
+import requests
 from fastapi import BackgroundTasks, FastAPI, HTTPException, Request
 
-from .common import INSERT, SCHEMA, Parcel, lifespan, router, views
+from .common import INSERT, INSURER, SCALES, SCHEMA, STAMPS, Parcel, lifespan, router, views
 
 app = FastAPI(lifespan=lifespan)
 app.include_router(router)
@@ -49,3 +51,26 @@ async def read(number: int) -> dict[str, int]:
         await database.execute(INSERT, (number,))
         await database.commit()
     return {"number": number}
+
+
+@app.get("/parcels/{number}/weight")
+async def weight(number: int) -> dict[str, float]:
+    try:
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as session:
+            async with session.get(f"{SCALES}/parcels/{number}") as answer:
+                return {"kilos": (await answer.json())["kilos"]}
+    except TimeoutError:
+        raise HTTPException(504, "The scales do not answer") from None
+
+
+@app.get("/parcels/{number}/insurance")
+def insurance(number: int) -> dict[str, int]:
+    answer = requests.get(f"{INSURER}/parcels/{number}", timeout=5)
+    return {"cents": answer.json()["cents"]}
+
+
+@app.get("/stamp")
+async def stamp() -> dict[str, int]:
+    async with httpx.AsyncClient(timeout=5.0) as client:
+        answer = await client.get(f"{STAMPS}/price")
+    return {"cents": answer.json()["cents"]}
