@@ -24,7 +24,6 @@ from .option_parsers import token as _token
 from .option_parsers import whole as _whole
 from .report_options import REPORT_OPTIONS
 
-
 OPTIONS = (
     Option("app", "the app under test: 'pkg.mod:app', or a factory 'pkg.mod:create_app'", _app),
     Option(

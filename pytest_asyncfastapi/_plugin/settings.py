@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from .chosen import Settings
-from .option import Option
 from .options import OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from .option import Option
 
 SETTINGS = pytest.StashKey[Settings]()
 _BY_NAME = {option.name: option for option in OPTIONS}
