@@ -12,22 +12,19 @@ from pathlib import Path
 
 from pytest_asyncfastapi import plugin
 from pytest_asyncfastapi._plugin.chosen import Settings
+from pytest_asyncfastapi._plugin.claims import OUR_FIXTURES
 from pytest_asyncfastapi._plugin.markers import MARKERS
 from pytest_asyncfastapi._plugin.options import OPTIONS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PUBLIC_FIXTURES = (
-    *("asgi_client", "asgi_app", "upstream", "faults", "clock", "blocking", "load", "threads"),
-    *("queries", "overrides"),
-)
 _DURATIONS = {30.0: "30s", 10.0: "10s", 0.05: "50ms", 0.25: "250ms"}
 
 
 def fixtures() -> str:
     """Name, scope and the first sentence of the docstring."""
     lines = ["| fixture | scope | what it is |", "|---|---|---|"]
-    for name in PUBLIC_FIXTURES:
+    for name in sorted(OUR_FIXTURES):
         definition = getattr(plugin, name)
         scope = definition._fixture_function_marker.scope
         shown = scope if isinstance(scope, str) else "`asyncfastapi_app_scope`"
