@@ -15,10 +15,10 @@ from .page_data import document
 if TYPE_CHECKING:
     from .aggregate import Run
 
-STYLES = ("tokens.css", "layout.css", "detail.css", "waterfall.css", "sweep.css")
+STYLES = ("tokens.css", "layout.css", "detail.css", "waterfall.css", "sweep.css", "lanes.css")
 SCRIPTS = (
     *("dom.js", "model.js", "timeline.js", "waterfall.js", "finding.js", "test.js"),
-    *("matrix.js", "sweep.js", "overview.js", "list.js", "app.js"),
+    *("lanes.js", "matrix.js", "sweep.js", "overview.js", "list.js", "app.js"),
 )
 
 

@@ -173,6 +173,11 @@ def _point(point: dict[str, Any], places: Places) -> dict[str, Any]:
     told["remedy"] = data.get("remedy")
     told["cut_at"] = data.get("cut_at")
     told["where"] = None if where is None else places.number(*where)
+    lanes = data.get("lanes", ())
+    told["lanes"] = [
+        [who, None if line is None else places.number(*line), what, int(changed)]
+        for who, line, what, changed in lanes
+    ]
     record = point.get("record")
     told["record"] = None if not record else _record(record, places)
     return _full(told)

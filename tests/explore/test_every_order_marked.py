@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -115,6 +116,26 @@ def test_shares_make_one_claim_together(run) -> None:
 def test_shares_find_the_race_too(run) -> None:
     result = run("--asyncfastapi-shards=2", sound=False, mark='"all", changes=2')
     assert "race: the test fails" in result.stdout.str()
+
+
+def test_the_page_draws_the_race_as_lanes(run, pytester: pytest.Pytester) -> None:
+    """Each step with its task and line; the change is marked before the steps that follow it."""
+    run("-q", "--asyncfastapi-html=page.html", sound=False, mark='"all"')
+    page = (pytester.path / "page.html").read_text(encoding="utf-8")
+    data = re.search(r'<script[^>]*id="data"[^>]*>(.*?)</script>', page, re.DOTALL)
+    assert data is not None
+    told = json.loads(data[1])
+    (sweep,) = told["sweeps"]
+    (lanes,) = (point["lanes"] for point in sweep["points"] if "lanes" in point)
+    assert {who for who, *_ in lanes} >= {"POST /deliver", "POST /take"}
+    changes = [row for row in lanes if row[3]]
+    shown = next(point["token"] for point in sweep["points"] if "lanes" in point)
+    assert len(changes) == shown.count("@")
+    assert all(what == "goes first from here on" and place is None for _, place, what, _ in changes)
+    lines = [told["places"][place][3] for _, place, *_ in lanes if place is not None]
+    assert "await asyncio.sleep(0)" in lines
+    assert [who for who, _, what, _ in lanes if what == "ends"][:1] == ["POST /take"]
+    assert "const lanesView" in page
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from ..._clock.on_asyncio import check_selector
 from ..._clock.selector import VirtualSelect
 from ..._core.await_chains import describe_each
 from ..._core.tasks import NOT_EAGER
+from .policies import Fifo
 from .ready_queue import Lane, Lanes
 from .worker_jobs import Jobs
 
@@ -53,6 +54,8 @@ class OnLoop:
         self._select = select
         self._on_stuck = on_stuck
         self._watch = watch
+        self._marks = False
+        self._marked = 0
         self._stock = loop._ready
         self._others = asyncio.all_tasks(loop)
         self.lanes = lanes = Lanes(threading.get_ident())
@@ -74,6 +77,7 @@ class OnLoop:
 
     def begin(self, policy: Policy) -> None:
         """From the next step on, `policy` chooses."""
+        self._marks = isinstance(policy, Fifo)  # others change all the time
         self.lanes.policy = policy
 
     def before(self) -> None:
@@ -89,6 +93,9 @@ class OnLoop:
     def _taken(self, lane: Lane, handle: Any) -> None:
         self.jobs.ran(handle)
         if self._watch is not None:
+            if self._marks and len(self.lanes.changes) > self._marked:
+                self._marked = len(self.lanes.changes)
+                self._watch.changed(lane)
             self._watch.taken(lane)
         if len(self.lanes.steps) % MOST_STEPS == MOST_STEPS - 1:
             self._on_stuck(

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     _Check = Generator[Any, None, bool]
 
 KIND = "schedules"
+_ROWS = 400  # of an interleaving that a report carries
 
 
 @dataclass(eq=False)
@@ -76,6 +77,8 @@ class SchedulePoint:
         bad = self.failed and not self.verdict
         if self.only_unlike:
             facts["unlike"] = True
+        if self.verdict == "shown":
+            facts["lanes"] = [row.to_json() for row in self.probe.body.rows[-_ROWS:]]
         if bad:
             self.sweep.failure = (detail, where)
         return Result(self.token, verdict, bad=bad, detail=detail.partition("\n")[0], data=facts)

@@ -26,11 +26,21 @@ _IN_THREAD = {"run_sync_in_worker_thread": "func", "to_thread": "func"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Somebody ran until `where`, or (None) to its end; `what` says how."""
+    """Somebody ran until `where`, or (None) to its end; `what` says how.
+
+    `changed`: nobody ran, but `who` goes first from here on, against the ordinary order.
+    """
 
     who: str
     where: Location | None
     what: str = ""
+    changed: bool = False
+
+    def to_json(self) -> list[Any]:
+        """Plain data for a report."""
+        where = self.where
+        line = None if where is None else [where.path, where.line, where.function, where.source]
+        return [self.who, line, self.what, self.changed]
 
 
 class Watch:
@@ -45,6 +55,11 @@ class Watch:
         self._last: Lane | None = None
         self._stands: dict[int, tuple[Any, ...]] = {}
         self.rows: list[Row] = []
+
+    def changed(self, lane: Lane) -> None:
+        """From here on this lane goes first."""
+        self.finish()
+        self.rows.append(Row(lane.label, None, "goes first from here on", changed=True))
 
     def taken(self, lane: Lane) -> None:
         """The step before is over, and one of `lane` begins."""

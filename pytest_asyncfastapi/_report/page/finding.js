@@ -7,7 +7,7 @@ const runOf = (f) => {
   const tests = new Set(f.tests || []);
   for (const [n, sweep] of RUN.sweeps.entries()) {
     const point = token && (sweep.tests || []).some((t) => tests.has(t)) && (sweep.points || []).find((p) => p.token === token);
-    if (point) return { at: `#/sweep/${n}/${token}`, point };
+    if (point) return { at: `#/sweep/${n}/${token}`, point, sweep };
   }
   return null;
 };
@@ -35,6 +35,7 @@ const findingView = (number) => {
     h("h3", {}, `Seen in ${count(tests.length, "test")}`),
     h("ul", { class: "seen" }, tests.slice(0, 50).map(([n, test]) => h("li", {}, mark(test.outcome), h("a", { href: `#/test/${n}` }, breakable(test.id))))),
     tests.length > 50 ? h("p", { class: "muted" }, `and ${tests.length - 50} more`) : null,
+    run && lanesOf(run.sweep, run.point) && [h("h3", {}, "Who ran when"), lanesView(lanesOf(run.sweep, run.point))],
     run && [h("h3", {}, `What happened in ${run.point.token}`), waterfall(run.point.record, `Waterfall of ${run.point.token}`),
       h("p", { class: "under-chart" }, h("a", { href: run.at }, "See it beside the other runs of the sweep"))],
     shown && h("h3", {}, `What happened in ${nameOf(shown[1])}`),

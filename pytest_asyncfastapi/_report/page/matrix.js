@@ -18,13 +18,17 @@ const matrix = (sweep, chosen, choose) => {
   if (sweep.kind === "faults") body = faultMatrix(points, about, make);
   else if (sweep.kind === "disconnect") body = disconnectMatrix(points, about, make);
   else body = [h("div", { class: "strip", role: "group", "aria-label": "The schedules, in the order in which they ran" },
-    points.map((point, n) => make(point, `${n + 1}${signOf(point)}`, true, `schedule ${n + 1}, ${point.token.split(":").slice(1).join(":")}`)))];
+    points.map((point, n) => shownInStrip(point, n, chosen) && make(point, `${n + 1}${signOf(point)}`, true, `schedule ${n + 1}, ${point.token.split(":").slice(1).join(":")}`)), points.length > STRIP ? h("p", { class: "muted" }, `Of ${count(points.length, "run")} the first ${STRIP} are shown, and those that failed.`) : null)];
   const box = h("div", { class: "matrix", onkeydown: walk }, body);
   const cells = [...box.querySelectorAll(".cell")];
   const entry = cells.find((cell) => cell.dataset.token === chosen) || cells.find((cell) => cell.classList.contains("bad")) || cells[0];
   cells.forEach((cell) => { cell.tabIndex = cell === entry ? 0 : -1; });
   return box;
 };
+
+// Thousands of orders that hold are not worth a cell each.
+const STRIP = 300;
+const shownInStrip = (point, n, chosen) => n < STRIP || point.bad || point.lanes || point.token === chosen;
 
 const faultMatrix = (points, about, make) => {
   const cells = new Map(points.map((point) => [`${point.row}/${point.column}`, point]));

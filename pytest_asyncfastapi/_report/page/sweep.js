@@ -52,6 +52,7 @@ const keyOf = (sweep, tallies) => h("ul", { class: "key" }, [...tallies].map(([v
 const pointView = (sweep, point) => {
   const place = placeOf(point.where), tone = toneOf(point);
   const replay = sweep.call ? `${sweep.call.replace(/\).*/, "")}..., replay='${point.token}')` : `pytest '${sweep.test}' --asyncfastapi-replay=${point.token}`;
+  const lanes = lanesOf(sweep, point);
   const inside = h("p", { class: "muted" }, "It ran inside the test, and its requests are on the test's own waterfall.");
   return [
     h("div", { class: "eyebrow" }, h("span", { class: `pill ${tone}` }, point.verdict), point.answer ? h("span", {}, ANSWERS[point.answer] || `the caller got ${point.answer}`) : null),
@@ -61,6 +62,7 @@ const pointView = (sweep, point) => {
     place && codeLine(place, point.bad ? "" : "warning"),
     point.remedy && h("section", { class: "fix", "aria-label": "What to write instead" }, h("h3", {}, "Fix"), h("p", {}, point.remedy)),
     facts(["Cut at", point.cut_at], ["Replay", copyable(replay)]),
+    lanes && [h("h3", {}, lanes === point.lanes ? "Who ran when" : "Who ran when, in the smallest order that fails"), lanesView(lanes)],
     h("h3", {}, "What happened in this run"),
     sweep.kind === "disconnect" ? h("p", { class: "muted under" }, "Once it is cut, the sweep sends the same request again, to see that it is still served.") : null,
     waterfall(point.record, `Waterfall of ${point.token}`) || (sweep.call ? inside : h("p", { class: "muted" }, "Nothing was recorded in it.")),
