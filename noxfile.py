@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 
 import nox
@@ -157,21 +158,23 @@ def postgres(session: nox.Session) -> None:
         session.skip(server.MISSING)
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "--group", "examples")
-    with server.postgresql() as url:
-        env = {"SHOP_POSTGRESQL_URL": url, "NOTES_POSTGRESQL_URL": url, "POSTGRESQL_URL": url}
+    with ExitStack() as running:
+        url, names = running.enter_context(server.postgresql()), ("SHOP_", "NOTES_", "")
+        env = {f"{name}POSTGRESQL_URL": url for name in names}
+        if redis_server.program() is None:
+            session.warn(redis_server.MISSING)
+        else:
+            env["REDIS_PORT"] = str(running.enter_context(redis_server.redis()))
         tests = (
             "tests/examples/test_postgresql.py",
             "tests/examples/test_slow_postgresql.py",
             "tests/connections/test_postgresql_connections.py",
             "tests/checks/test_docs_of_checks.py",
+            "tests/connections/test_redis.py",
+            "tests/connections/test_sweep_of_round_trips.py",
+            "tests/connections/test_sweep_on_real_servers.py",
         )
         session.run("pytest", "-q", *tests, env=env)
-    if redis_server.program() is None:
-        session.warn(redis_server.MISSING)
-        return
-    with redis_server.redis() as port:
-        tests = ("tests/connections/test_redis.py",)
-        session.run("pytest", "-q", *tests, env={"REDIS_PORT": str(port)})
 
 
 @nox.session(python="3.13")

@@ -9,12 +9,15 @@ import asyncio
 import statistics
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.measure import interleaved, table, versions
 from pytest_asyncfastapi import VirtualClock
 from pytest_asyncfastapi._connections.scope import Connections
+from pytest_asyncfastapi._core.frames import UserCode
 from pytest_asyncfastapi._faults import Faults
+from pytest_asyncfastapi._upstream.call_log import Recorder
 from tests import postgres, redis_server
 
 if TYPE_CHECKING:
@@ -25,10 +28,14 @@ WITHOUT, WITH = "without faults", "through the interception, no fault strikes"
 
 @contextmanager
 def taking_part() -> Iterator[Faults]:
-    """As in a test that has the fixture `faults`."""
-    faults = Faults()
+    """As in a test that has the fixtures `faults` and `upstream`: every exchange is recorded."""
+    faults, recorder = Faults(), Recorder(UserCode(Path.cwd()))
     connections = Connections(
-        faults.connections, where=lambda frame: None, patience=lambda: 600.0, log=print
+        faults.connections,
+        where=recorder.where,
+        patience=lambda: 600.0,
+        log=print,
+        records=recorder,
     )
     connections.activate()
     try:

@@ -20,6 +20,13 @@ _REMEDIES = {
 }
 
 
+def timeout_remedy(place: Place, what: str) -> str:
+    """What ends a wait for an answer of this server, or for a connection to it."""
+    around = "asyncio.timeout(5) around the call"
+    remedy = _REMEDIES.get((place.package, what))
+    return around if remedy is None else f"{remedy}, or {around}"
+
+
 def no_timeout(
     place: Place, what: str, where: Location | None, activity: str, test: str
 ) -> Finding:
@@ -27,15 +34,13 @@ def no_timeout(
     title = f"no timeout is set on an exchange with {place.url}: it would never end"
     if what == "connect":
         title = f"no timeout is set on the connect to {place.url}: only the system's would end it"
-    around = "asyncio.timeout(5) around the call"
-    remedy = _REMEDIES.get((place.package, what))
     return Finding(
         kind="no-timeout",
         title=title,
         where=where,
         activity=activity,
         why="a server that stops answering holds the request and its connection without limit",
-        remedy=around if remedy is None else f"{remedy}, or {around}",
+        remedy=timeout_remedy(place, what),
         test=test,
     )
 

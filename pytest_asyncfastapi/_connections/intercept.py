@@ -19,20 +19,21 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.active_scopes import ActiveScopes
 from .._core.import_hook import LateImport
-from .._faults.connections import PACKAGES, Place
+from .._faults.connections import Place
+from . import psycopg_calls
+from .drivers import driver_of
+from .statements import CONNECT, Statement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
 
-    from .scope import Connections
+    from .participant import Participant
 
-_FRAMES = 30  # how far up a driver is looked for
 # A method of the loop that is at work has counted the attempt already.
 _INSIDE: ContextVar[bool] = ContextVar("asyncfastapi_connection", default=False)
 
 
-class Interception(ActiveScopes["Connections"]):
+class Interception(ActiveScopes["Participant"]):
     """Who is active, and what has been replaced; one object for the process."""
 
     def __init__(self) -> None:
@@ -57,10 +58,8 @@ class Interception(ActiveScopes["Connections"]):
             self._watches.append(watch)
 
     def _patch_psycopg(self) -> None:
-        from .psycopg_calls import methods
-
         with self._lock:
-            for owner, name, make in methods():
+            for owner, name, make in psycopg_calls.methods(self.current):
                 self._make(owner, name, make)
 
     def _make(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
@@ -80,22 +79,7 @@ class Interception(ActiveScopes["Connections"]):
 CONNECTIONS = Interception()
 
 
-def driver_of(frame: FrameType | None, protocol: Any = None) -> str:
-    """The package of the driver that stands above `frame`, or whose protocol this is."""
-    package = type(protocol).__module__.partition(".")[0]
-    if package in PACKAGES:
-        return package
-    for _ in range(_FRAMES):
-        if frame is None:
-            break
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package in PACKAGES:
-            return package
-        frame = frame.f_back
-    return ""
-
-
-def _scope() -> Connections | None:
+def _scope() -> Participant | None:
     return None if _INSIDE.get() else CONNECTIONS.current()
 
 
@@ -116,10 +100,13 @@ def _create_connection(original: Any) -> Any:
             place = scope.place(sock.getpeername(), package)
         token = _INSIDE.set(True)
         try:
-            if sock is None:
-                await scope.open(place, "resolve", "connect")
-            making = original(self, _linked(scope, place, protocol_factory), host, port, **how)
-            return _told(scope, place, await making)
+            factory = _linked(scope, place, protocol_factory)
+            if sock is not None:
+                return scope.opened(place, await original(self, factory, host, port, **how))
+            with scope.recorded(Statement(CONNECT, place), sys._getframe(1)) as call:
+                await scope.open(place, "resolve", "connect", call=call)
+                made = await original(self, factory, host, port, **how)
+            return scope.opened(place, made)
         finally:
             _INSIDE.reset(token)
 
@@ -139,26 +126,21 @@ def _create_unix(original: Any) -> Any:
         place = Place((name,), 0, driver_of(sys._getframe(1)))
         token = _INSIDE.set(True)
         try:
-            if sock is None:
-                await scope.open(place, "connect")
-            making = original(self, _linked(scope, place, protocol_factory), path, **how)
-            return _told(scope, place, await making)
+            factory = _linked(scope, place, protocol_factory)
+            if sock is not None:
+                return scope.opened(place, await original(self, factory, path, **how))
+            with scope.recorded(Statement(CONNECT, place), sys._getframe(1)) as call:
+                await scope.open(place, "connect", call=call)
+                made = await original(self, factory, path, **how)
+            return scope.opened(place, made)
         finally:
             _INSIDE.reset(token)
 
     return create_unix_connection
 
 
-def _linked(scope: Connections, place: Place, factory: Any) -> Any:
+def _linked(scope: Participant, place: Place, factory: Any) -> Any:
     return lambda: scope.protocol(place, factory())
-
-
-def _told(scope: Connections, place: Place, made: Any) -> Any:
-    from .link import Link
-
-    transport, protocol = made
-    scope.opened(transport, place)
-    return (transport, protocol.get_protocol()) if isinstance(protocol, Link) else made
 
 
 def _start_tls(original: Any) -> Any:
@@ -201,10 +183,12 @@ def _sock_connect(original: Any) -> Any:
     async def sock_connect(self: Any, sock: Any, address: Any) -> Any:
         __tracebackhide__ = True
         scope = _scope()
-        if scope is not None:
-            place = scope.place(address, driver_of(sys._getframe(1)))
-            await scope.open(place, "connect")
-        return await original(self, sock, address)
+        if scope is None:
+            return await original(self, sock, address)
+        place = scope.place(address, driver_of(sys._getframe(1)))
+        with scope.recorded(Statement(CONNECT, place), sys._getframe(1)) as call:
+            await scope.open(place, "connect", call=call)
+            return await original(self, sock, address)
 
     return sock_connect
 

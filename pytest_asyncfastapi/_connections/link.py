@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from .._core.held_bytes import AT_REST, HELD
 from .._faults.effect import Effect
 from .held_data import Held
+from .statements import Commands
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from .._core.findings import Location
     from .._faults.connections import ConnectionRule, Place
-    from .scope import Connections
+    from .participant import Participant
 
 _HOOKS = ("write", "writelines", "set_protocol", "get_protocol", "close", "abort")
 _NONE = Effect()
@@ -42,11 +43,13 @@ def connection_reset() -> ConnectionResetError:
 class Link(asyncio.Protocol):
     """In front of the client's protocol; `rules` are those about what is exchanged here."""
 
-    def __init__(self, scope: Connections, place: Place, inner: Any) -> None:
+    def __init__(self, scope: Participant, place: Place, inner: Any) -> None:
         self._scope = scope
         self.place = place
         self.rules: list[ConnectionRule] = []
         self._asked: list[ConnectionRule] = []
+        self._commands = Commands(place)
+        self._call: Any = None  # the exchange that was begun last, as it is recorded
         self.transport: Any = None
         self._fd = -1
         self._waiting = False  # has something been written that is not answered yet?
@@ -59,11 +62,7 @@ class Link(asyncio.Protocol):
         self._where: Location | None = None
         self._lost: Exception | None = None
         self._error: BaseException | None = None
-        self._follow(inner)
-
-    def _follow(self, inner: Any) -> None:
-        self._asyncfastapi_behind = inner
-        self._buffered = isinstance(inner, asyncio.BufferedProtocol)
+        self.set_protocol(inner)
 
     def attach(self, transport: Any) -> None:
         """Stand in for the methods of this transport."""
@@ -102,8 +101,8 @@ class Link(asyncio.Protocol):
         if not self._waiting:
             self._waiting = True
             AT_REST.discard(self._fd)
-            if self.rules:
-                self._begin(sys._getframe(1))
+            if self.rules or self._scope.watches:
+                self._begin(data, sys._getframe(1))
         if not (self._silent or self._hung_up or self._error):
             self._write(data)
             if self._effect.ending in _STALLS and self._effect.at == "":
@@ -115,11 +114,12 @@ class Link(asyncio.Protocol):
         """Send it to the server, in one piece."""
         self.write(b"".join(list_of_data))
 
-    def _begin(self, frame: FrameType) -> None:
+    def _begin(self, data: Any, frame: FrameType) -> None:
         """A new exchange: what is to go wrong with it?"""
         self._leave()
-        self._asked = list(self.rules)
-        plan = self._scope.exchange(self.place, self._asked)
+        self._call = call = self._scope.begin(self._commands.statement(data), frame)
+        self._asked = [rule for rule in self.rules if rule.where.picks(call)]
+        plan = self._scope.exchange(self.place, self._asked, call)
         self._effect = effect = _NONE if plan is None else plan.effect
         self._passed, self._begun = 0, False
         if plan is None:
@@ -134,7 +134,8 @@ class Link(asyncio.Protocol):
 
     def set_protocol(self, protocol: Any) -> None:
         """What arrives from now on goes to this protocol."""
-        self._follow(protocol)
+        self._asyncfastapi_behind = protocol
+        self._buffered = isinstance(protocol, asyncio.BufferedProtocol)
 
     def get_protocol(self) -> Any:
         """The protocol that what arrives goes to."""
@@ -150,8 +151,15 @@ class Link(asyncio.Protocol):
         self._hang_up()
         type(self.transport).abort(self.transport)
 
+    def _over_without_answer(self, error: str) -> None:
+        self._waiting = False
+        if self._call is not None:
+            self._scope.end(self._call, error)
+
     def _hang_up(self) -> None:
         self._drop()
+        if self._waiting:
+            self._over_without_answer("closed by the client")
         if self._over and not self._hung_up:  # the client does not know yet
             self._loop.call_soon(self._lose, None)
         self._hung_up = True
@@ -223,6 +231,8 @@ class Link(asyncio.Protocol):
 
     def _lose(self, exc: BaseException | None) -> None:
         self._release()
+        if self._waiting:
+            self._over_without_answer(type(exc).__name__ if exc is not None else "closed")
         self._scope.gone(self)
         self._asyncfastapi_behind.connection_lost(exc)
 
@@ -254,6 +264,8 @@ class Link(asyncio.Protocol):
         """What was asked is answered, in part at least."""
         self._waiting = False
         AT_REST.add(self._fd)
+        if self._call is not None:
+            self._scope.end(self._call)
 
     def _deliver(self, data: bytes) -> None:
         inner: Any = self._asyncfastapi_behind

@@ -11,96 +11,117 @@ import asyncio
 import inspect
 import os
 import socket
+import sys
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any
 
 from .._faults.connections import Place
 from .._faults.effect import Effect
-from .intercept import CONNECTIONS
+from .statements import CONNECT, Statement, sql_command
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
-    from .scope import Connections
+    from .participant import Participant
+
+    Current = Callable[[], Participant | None]
 
 _NONE = Effect()
+_COMMANDS = {"_commit_gen": "COMMIT", "_rollback_gen": "ROLLBACK"}
 _BANDWIDTH = "psycopg reads its socket by itself: a bandwidth cannot be played"
 
 
-def methods() -> list[tuple[Any, str, Any]]:
-    """What is to be replaced: owner, name, and what makes ours of the original."""
+def methods(current: Current) -> list[tuple[Any, str, Any]]:
+    """What is to be replaced: owner, name, and what makes ours of the original.
+
+    `current` gives who takes part in the connections of this context.
+    """
     from psycopg import waiting
 
     return [
-        (waiting, "wait_async", _wait_async_in),
-        (waiting, "wait_conn_async", _wait_conn_async_in),
+        (waiting, "wait_async", partial(_wait_async_in, current)),
+        (waiting, "wait_conn_async", partial(_wait_conn_async_in, current)),
     ]
 
 
-def _wait_async_in(original: Any) -> Any:
+def _wait_async_in(current: Current, original: Any) -> Any:
     @wraps(original)
     async def wait_async(gen: Any, fileno: int, *args: Any, **how: Any) -> Any:
         __tracebackhide__ = True
-        scope = CONNECTIONS.current()
+        scope = current()
         # A generator that is at work already is waited for once more after a cancellation.
-        if scope is None or not len(scope.faults) or not _is_new(gen):
+        seen = scope is not None and (scope.watches or len(scope.faults))
+        if scope is None or not (seen and _is_new(gen)):
             return await original(gen, fileno, *args, **how)
+        command = _command(gen)
         try:
             first = next(gen)
         except StopIteration as stop:
             return stop.value
-        effect = await _exchange(scope, scope.place(_peer(fileno), "psycopg"), fileno)
-        try:
-            found = await original(_resumed(gen, first), fileno, *args, **how)
-        except Exception:
+        place = scope.place(_peer(fileno), "psycopg")
+        with scope.recorded(Statement(command, place), sys._getframe(1)) as call:
+            effect = await _exchange(scope, place, fileno, call)
+            try:
+                found = await original(_resumed(gen, first), fileno, *args, **how)
+            except Exception:
+                await asyncio.sleep(effect.delay)
+                raise
             await asyncio.sleep(effect.delay)
-            raise
-        await asyncio.sleep(effect.delay)
-        return found
+            return found
 
     return wait_async
 
 
-def _wait_conn_async_in(original: Any) -> Any:
+def _wait_conn_async_in(current: Current, original: Any) -> Any:
     @wraps(original)
     async def wait_conn_async(gen: Any, *args: Any, timeout: Any = None, **how: Any) -> Any:
         __tracebackhide__ = True
-        scope = CONNECTIONS.current()
+        scope = current()
         if scope is None:
             return await original(gen, *args, timeout=timeout, **how)
         place = _place_of(scope, gen)
-        refused = False
-        try:
-            async with asyncio.timeout(timeout):
-                await scope.open(place, "connect")
-        except ConnectionRefusedError:
-            refused = True
-        except TimeoutError:
-            timeout = 0  # it is over: psycopg says so in its own words
-        try:
-            fileno, first = next(gen)
-        except StopIteration as stop:
-            return stop.value
-        effect = _NONE
-        if refused:
-            _refuse(fileno)
-        elif timeout != 0:
+        with scope.recorded(Statement(CONNECT, place), sys._getframe(1)) as call:
+            refused = False
             try:
                 async with asyncio.timeout(timeout):
-                    effect = await _exchange(scope, place, fileno)
-                    await asyncio.sleep(effect.delay)
+                    await scope.open(place, "connect", call=call)
+            except ConnectionRefusedError:
+                refused = True
             except TimeoutError:
-                timeout = 0
-        return await original(_resumed(gen, (fileno, first)), *args, timeout=timeout, **how)
+                timeout = 0  # it is over: psycopg says so in its own words
+            try:
+                fileno, first = next(gen)
+            except StopIteration as stop:
+                return stop.value
+            effect = _NONE
+            if refused:
+                _refuse(fileno)
+            elif timeout != 0:
+                try:
+                    async with asyncio.timeout(timeout):
+                        effect = await _exchange(scope, place, fileno, None)
+                        await asyncio.sleep(effect.delay)
+                except TimeoutError:
+                    timeout = 0
+            return await original(_resumed(gen, (fileno, first)), *args, timeout=timeout, **how)
 
     return wait_conn_async
 
 
-async def _exchange(scope: Connections, place: Place, fileno: int) -> Effect:
+def _command(gen: Any) -> str:
+    """What a generator that has not begun is about to send."""
+    if name := _COMMANDS.get(getattr(gen, "__name__", "")):
+        return name
+    frame = getattr(gen, "gi_frame", None)
+    query = None if frame is None else frame.f_locals.get("query")
+    return sql_command(query)
+
+
+async def _exchange(scope: Participant, place: Place, fileno: int, call: Any) -> Effect:
     """Play what goes wrong before the answer is read; what is left to play is returned."""
-    rules = scope.faults.covering(place, "exchange")
-    plan = scope.exchange(place, rules) if rules else None
+    rules = [r for r in scope.faults.covering(place, "exchange") if r.where.picks(call)]
+    plan = scope.exchange(place, rules, call) if rules else None
     if plan is None:
         return _NONE
     try:
@@ -135,7 +156,7 @@ def _is_new(gen: Any) -> bool:
     return not inspect.isgenerator(gen) or inspect.getgeneratorstate(gen) == inspect.GEN_CREATED
 
 
-def _place_of(scope: Connections, gen: Any) -> Place:
+def _place_of(scope: Participant, gen: Any) -> Place:
     """From the connection string that the generator was made with."""
     from psycopg.conninfo import conninfo_to_dict
 

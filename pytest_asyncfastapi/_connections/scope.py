@@ -17,17 +17,20 @@ from typing import TYPE_CHECKING, Any
 from .._core.activity import ACTIVITY
 from .._core.current_test import in_trio
 from .._faults import Hit
+from .drivers import driver_of
 from .finding_messages import no_timeout
-from .intercept import CONNECTIONS, driver_of
+from .intercept import CONNECTIONS
 from .link import Link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import FrameType
+    from types import FrameType, TracebackType
 
     from .._core.findings import Finding, Location
     from .._faults import Plan
     from .._faults.connections import ConnectionFaults, ConnectionRule, Phase, Place
+    from .participant import Records
+    from .statements import Statement
 
 _REAL_PATIENCE = 60.0  # seconds, where time is not virtual
 # Every connection that was seen while a test took part: its transport, and where it leads. An
@@ -36,7 +39,10 @@ _OPENED: weakref.WeakKeyDictionary[Any, Place] = weakref.WeakKeyDictionary()
 
 
 class Connections:
-    """The way to databases, caches and brokers, of one test."""
+    """The way to databases, caches and brokers, of one test.
+
+    `records` keeps every exchange, if anybody wants to know them.
+    """
 
     def __init__(
         self,
@@ -46,9 +52,12 @@ class Connections:
         patience: Callable[[], float],
         log: Callable[[Finding], None],
         test: str = "",
+        records: Records | None = None,
     ) -> None:
         self.faults = faults
         self.where = where
+        self.records = records
+        self.watches = records is not None
         self._patience = patience
         self._log = log
         self._test = test
@@ -87,10 +96,29 @@ class Connections:
 
     # What happens
 
-    async def open(self, place: Place, *phases: Phase) -> None:
+    def recorded(self, statement: Statement, frame: FrameType) -> Recorded:
+        """An exchange, or an attempt to connect, takes as long as this block."""
+        return Recorded(self, self.begin(statement, frame))
+
+    def begin(self, statement: Statement, frame: FrameType) -> Any:
+        """An exchange begins; None where nobody keeps it."""
+        if self.records is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        return self.records.begin(statement, statement.place.package or "asyncio", now, frame)
+
+    def end(self, call: Any, error: str = "") -> None:
+        """Its answer is here, or it is known that none comes."""
+        if call is not None and self.records is not None:
+            now = asyncio.get_running_loop().time()
+            if not error:
+                call.head = call.head or now
+            self.records.end(call, now, error=error)
+
+    async def open(self, place: Place, *phases: Phase, call: Any = None) -> None:
         """Play what goes wrong while a connection is opened; raises as the system does."""
         self.faults.seen.add(place.url)
-        rules = self.faults.covering(place, *phases)
+        rules = [r for r in self.faults.covering(place, *phases) if r.where.picks(call)]
         if "resolve" in phases and place.is_address:
             for rule in rules:
                 if rule.phase == "resolve":
@@ -100,7 +128,7 @@ class Connections:
             return
         where = self.where(sys._getframe(1))
         try:
-            plan = self._decide(place, rules, "connect")
+            plan = self._decide(place, rules, "connect", call)
             if plan is not None:
                 await self._open(place, plan, where)
         finally:
@@ -126,11 +154,17 @@ class Connections:
 
     def protocol(self, place: Place, inner: Any) -> Any:
         """What the transport of a new connection is to push: a link, where there are rules."""
-        return self._link(place, inner) if len(self.faults) else inner
+        return self._link(place, inner) if self._links_all else inner
 
-    def opened(self, transport: Any, place: Place) -> None:
-        """It is open."""
+    @property
+    def _links_all(self) -> bool:
+        return self.watches or len(self.faults) > 0
+
+    def opened(self, place: Place, made: tuple[Any, Any]) -> tuple[Any, Any]:
+        """A connection is open; what its client is given of this transport and protocol."""
+        transport, protocol = made
         _OPENED[transport] = place
+        return (transport, protocol.get_protocol()) if isinstance(protocol, Link) else made
 
     def let_go(self, transport: Any) -> Place | None:
         """TLS is about to begin on this connection: where does it lead?"""
@@ -159,7 +193,9 @@ class Connections:
 
     def refresh(self) -> None:
         """The rules have changed: which are about which connection?"""
-        if not len(self.faults):
+        for link in self._links:
+            link.rules = self.faults.covering(link.place, "exchange")
+        if not self._links_all:
             return
         loop: Any = asyncio._get_running_loop()
         if loop is not None and not isinstance(loop, asyncio.BaseEventLoop):
@@ -167,8 +203,6 @@ class Connections:
             self.faults.unseen = f"{name} opens connections in C, where no fault reaches them"
         elif loop is None and in_trio():
             self.faults.unseen = "connections on trio are not seen"
-        for link in self._links:
-            link.rules = self.faults.covering(link.place, "exchange")
         # All are linked: the clock has to know which of them have nothing to bring.
         self._find_open()
         known = {id(link.transport) for link in self._links}
@@ -196,13 +230,17 @@ class Connections:
             return Place(self.named(str(address[0])), int(address[1]), package)
         return Place((os.fsdecode(address),), 0, package)
 
-    def exchange(self, place: Place, rules: list[ConnectionRule]) -> Plan | None:
+    def exchange(self, place: Place, rules: list[ConnectionRule], call: Any) -> Plan | None:
         """What happens to one that begins now."""
-        return self._decide(place, rules, "exchange")
+        return self._decide(place, rules, "exchange", call) if rules else None
 
-    def _decide(self, place: Place, rules: list[ConnectionRule], what: str) -> Plan | None:
+    def _decide(
+        self, place: Place, rules: list[ConnectionRule], what: str, call: Any
+    ) -> Plan | None:
         plan = self.faults.decide(rules, asyncio.get_running_loop().time())
         if plan is not None:
+            if call is not None:
+                call.fault = plan
             for rule in plan.rules:
                 rule.fired.append(Hit(what, place.url))
         return plan
@@ -213,6 +251,28 @@ class Connections:
 
     def __repr__(self) -> str:
         return f"<Connections {self._test!r} links={len(self._links)}>"
+
+
+class Recorded:
+    """A block that is one exchange; what is raised in it is how the exchange ends."""
+
+    def __init__(self, scope: Connections, call: Any) -> None:
+        self._scope = scope
+        self._call = call
+
+    def __enter__(self) -> Any:
+        return self._call
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._scope.end(self._call, "" if kind is None else kind.__name__)
+
+    def __repr__(self) -> str:
+        return f"<Recorded {self._call!r}>"
 
 
 def _is_ours(transport: Any) -> bool:

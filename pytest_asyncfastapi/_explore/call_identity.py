@@ -1,7 +1,8 @@
 """Which upstream call is meant: this line's call to this URL, not the k-th call of a run.
 
 Other runs make other calls before it: a token is cached, a background task calls
-too, something is tried again. Knows exchanges; neither faults nor pytest.
+too, something is tried again. So are round trips with databases and caches: the method is
+their command. Knows exchanges; neither faults nor pytest.
 """
 
 from __future__ import annotations
@@ -10,18 +11,16 @@ import json
 import re
 import threading
 from collections import Counter
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from .recorded_responses import CALLER
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .._upstream.call_log import Exchange, OpenExchange, Recorder
     from .recorded_responses import Answer
-
-# The request of the test that is being served, also in the tasks that it has created.
-CALLER: ContextVar[Answer | None] = ContextVar("asyncfastapi_caller", default=None)
 
 # Parts of a path that are made anew in each run: a UUID, a digest, a time or a serial number.
 _MADE_ANEW = re.compile(
@@ -56,7 +55,8 @@ class Made:
 
     `answer` is the request that was being served, where it is one of the test's; `late`
     says that it had been answered by then: the call is background work. `struck` says
-    that the fault of the run met it.
+    that the fault of the run met it. `is_round_trip`: it is not HTTP, but an exchange with a
+    database or cache, or an attempt to connect to one.
     """
 
     id: CallId
@@ -64,6 +64,7 @@ class Made:
     answer: Answer | None = None
     late: bool = False
     struck: bool = False
+    is_round_trip: bool = False
 
     @property
     def exchange(self) -> Exchange:
@@ -77,8 +78,13 @@ class Made:
 
     @property
     def host(self) -> str:
-        """The upstream: `"https://pay.example"`."""
-        return origin(str(self.out.url))
+        """The upstream: `"https://pay.example"`, `"redis://cache"`."""
+        return self.id.url if self.is_round_trip else origin(str(self.out.url))
+
+    @property
+    def is_connect(self) -> bool:
+        """Is a connection to a database or cache opened?"""
+        return self.is_round_trip and bool(self.out.request.is_connect)
 
     @property
     def same(self) -> tuple[str, str]:
@@ -91,16 +97,21 @@ class Calls:
 
     Those of the test's body, and what its requests have left running; `setup` adds those
     before it: of fixtures, and of the app's start-up. `before` counts what is left out.
+    `round_trips` has those with databases and caches, of which those of the app's requests
+    count: neither a test's own queries, nor what a driver sends by itself.
     """
 
-    def __init__(self, recorder: Recorder, *, setup: bool = False) -> None:
+    def __init__(
+        self, recorder: Recorder, round_trips: Recorder | None = None, *, setup: bool = False
+    ) -> None:
         self.all: list[Made] = []
         self.before = 0
+        self.endless: Made | None = None  # the call that is tried again and again
         self._setup = setup
         self._phase = "setup"
-        self._recorder = recorder
+        self._recorders = [one for one in (recorder, round_trips) if one is not None]
         self._lock = threading.Lock()
-        self._taken = recorder.count
+        self._taken = [one.count for one in self._recorders]
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._by_request: dict[int, Made] = {}
 
@@ -117,27 +128,43 @@ class Calls:
     def take(self, request: Any = None) -> None:
         """Look at what has been called since; the call of `request` is made right here."""
         with self._lock:
-            new = self._recorder.calls_from(self._taken)
-            self._taken += len(new)
-            for out in new:
-                self._look_at(out, CALLER.get() if out.request is request else None)
+            for number, recorder in enumerate(self._recorders):
+                new = recorder.calls_from(self._taken[number])
+                self._taken[number] += len(new)
+                for out in new:
+                    caller = CALLER.get() if out.request is request else None
+                    (self._look_at_round_trip if number else self._look_at)(out, caller)
+
+    def _look_at_round_trip(self, out: OpenExchange, caller: Answer | None) -> None:
+        if self._phase == "setup" and not self._setup:
+            self.before += not out.request.is_own
+        elif self._phase == "setup" or (caller and self._phase in ("body", "after")):
+            self._add(out, caller, out.request.server, is_round_trip=True)
 
     def _look_at(self, out: OpenExchange, caller: Answer | None) -> None:
         if self._phase == "setup" and not self._setup:
             self.before += 1
         elif self._phase in ("setup", "body") or (self._phase == "after" and caller):
-            self._add(out, caller)
+            self._add(out, caller, _MADE_ANEW.sub("*", plain(str(out.url))))
 
-    def _add(self, out: OpenExchange, caller: Answer | None) -> None:
+    def _add(
+        self, out: OpenExchange, caller: Answer | None, url: str, *, is_round_trip: bool = False
+    ) -> None:
         line = "" if out.where is None else f"{out.where.path}:{out.where.line}"
-        key = (out.method, _MADE_ANEW.sub("*", plain(str(out.url))), line)
+        key = (out.method, url, line)
         self._counted[key] += 1
         late = caller is not None and caller.is_whole
-        made = Made(CallId(*key, self._counted[key]), out, caller, late)
-        self.all.append(made)
+        made = Made(
+            CallId(*key, self._counted[key]), out, caller, late, is_round_trip=is_round_trip
+        )
         self._by_request[id(out.request)] = made
+        # What a driver sends by itself meets what happens to its whole server only.
+        if not (is_round_trip and out.request.is_own):
+            self.all.append(made)
 
 
+# Strikes in one run after which whoever tries again is said never to give up.
+ENDLESS = 500
 _GOES_ON = {
     "": "",
     "url": ", and from then on",
@@ -157,6 +184,7 @@ class Target:
         self._id = id
         self._reach = reach
         self._since: Made | None = None
+        self._strikes = 0
 
     def match(self, request: Any) -> bool:
         """Is this request to be struck?"""
@@ -166,6 +194,10 @@ class Target:
         if made.id == self._id:
             self._since = made
         made.struck = made is self._since or self._is_beside(made)
+        self._strikes += made.struck
+        if self._strikes > ENDLESS:  # it works again, so that the run has an end
+            self._calls.endless = self._calls.endless or made
+            return False
         return made.struck
 
     def _is_beside(self, made: Made) -> bool:

@@ -111,7 +111,7 @@ class DisconnectPoint:
             )
         yield from problems.of_findings(run, clean)
         yield from problems.of_the_end(run, clean)
-        yield from _held(run.state.probe, clean.state.probe)
+        yield from problems.of_held(run, clean, "not given back")
         yield from problems.of_generators(run, clean)
         yield from _afterwards(run, clean)
         if answer.error is not None and not is_cancel(answer.error):
@@ -263,19 +263,6 @@ def _sampled(answers: Sequence[Answer]) -> list[tuple[int, int]]:
         for step, place in enumerate(answer.places, 1):
             groups[(answer.endpoint, place)].append((request, step))
     return sorted(each for group in groups.values() for each in sampled(group))
-
-
-def _held(probe: Probe, clean: Probe) -> Iterator[Problem]:
-    """The locks that are not released, and what was taken from a pool and not put back."""
-    for lock in probe.held:
-        if lock not in clean.held:
-            told = f"{lock.what} taken at {lock.where} is still held"
-            yield Problem("lock held", told, lock.where, disconnect_messages.ASYNC_WITH)
-    for lost in probe.missing:
-        # What a consumer takes from a queue of jobs is put back in no run.
-        if lost.where in clean.returned and lost not in clean.missing:
-            told = f"what was taken from a {lost.what} at {lost.where} is not put back"
-            yield Problem("not given back", told, lost.where)
 
 
 def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:

@@ -22,6 +22,9 @@ _WHY = {
     "side effect": "a failed request has changed something all the same",
     "cached failure": "one bad answer of the upstream's outlives the outage",
     "no timeout": "a silent upstream holds the request and its connection as long as it likes",
+    "pool connection lost": "each failure takes one connection out of the pool, until it is empty",
+    "connection lost": "one failure of the database outlives the outage",
+    "lock held": "every request that needs it waits without limit",
     "cleanup not run": "each failure uses up one more, until none is left",
     "leak": "each failure uses up one more, until none is left",
     "masked": "the caller cannot tell this answer from a good one",
@@ -109,7 +112,10 @@ def _some(words: list[str]) -> str:
 def no_call(unseen: Sequence[str]) -> str:
     """No call was seen; perhaps since the app has a library whose calls are not."""
     also = f" ({'; '.join(unseen[:3])}, whose calls are not seen)" if unseen else ""
-    return f"no call of httpx, httpx2, aiohttp or urllib3 was made{also}"
+    return (
+        "no call of httpx, httpx2, aiohttp or urllib3 was made, and none to a database or cache"
+        f"{also}"
+    )
 
 
 def nothing_to_sweep(test: str, only: str, before: int, unseen: Sequence[str]) -> Finding:
@@ -133,7 +139,7 @@ def nothing_to_sweep(test: str, only: str, before: int, unseen: Sequence[str]) -
         evidence=no_call(unseen) if unseen else "",
         why="the sweep has nothing to strike, and would always be green",
         remedy="remove the sweep, or let the test reach the call (those of httpx, httpx2, "
-        "aiohttp, requests and urllib3 are seen)",
+        "aiohttp, requests and urllib3 are seen, and those of asyncio's database drivers)",
         test=test,
     )
 

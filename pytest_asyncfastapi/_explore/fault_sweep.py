@@ -53,6 +53,11 @@ class FaultPoint:
     target: Target | None = field(default=None, repr=False)
 
     @property
+    def asked(self) -> FaultSweepAsked:
+        """What the sweep is to do."""
+        return self.sweep.asked
+
+    @property
     def row(self) -> str:
         """Its row of the matrix: `"3"`, and `"3+"` where the fault goes on."""
         return f"{self.number}{REACHES[self.reach]}"
@@ -66,8 +71,7 @@ class FaultPoint:
         """Place the fault and the probe."""
         sweep = self.sweep
         state.want_clock()
-        effect = injected_faults.effect(self.fault, self.made, sweep.slow(self.made, state))
-        calls, self.target = sweep.place(state, self, effect)
+        calls, self.target = sweep.place(state, self)
         state.probe = Probe(
             state,
             invariant=sweep.asked.invariant,
@@ -76,6 +80,7 @@ class FaultPoint:
             setup=sweep.asked.setup,
             times=self.times,
             point=self,
+            locks=True,
         )
 
     def judge(self, run: Run, clean: Run) -> Result:
@@ -104,23 +109,30 @@ class FaultSweep:
         )
 
     def _record(self, state: Any, again: Callable[[Answer], bool]) -> None:
-        calls, _ = self.place(state, None, injected_faults.effect("refused", None, 0))
+        calls, _ = self.place(state, None)
         state.probe = Probe(
             state,
             invariant=self.asked.invariant,
             again=again,
             calls=calls,
             setup=self.asked.setup,
+            locks=True,
         )
 
-    def place(self, state: Any, point: FaultPoint | None, effect: Any) -> tuple[Calls, Target]:
-        """A fault on the calls of this point; with virtual time, where it can be had."""
+    def place(self, state: Any, point: FaultPoint | None) -> tuple[Calls, Target]:
+        """A fault on the calls of this point, if any; with virtual time, where it can be had."""
         recorder = state.scope.recorder
         recorder.keeps_responses = True
-        calls = Calls(recorder, setup=self.asked.setup)
-        id, reach = (None, "") if point is None else (point.made.id, point.reach)
+        calls = Calls(recorder, state.watching.record_round_trips(), setup=self.asked.setup)
+        fault, made, id, reach, slow = _DOWN, None, None, "", self.asked.slow
+        if point is not None:
+            fault, made, id, reach = point.fault, point.made, point.made.id, point.reach
+            slow = self.slow(made, state)
         target = Target(calls, id, reach)
-        state.faults.give(target, effect, origin=SWEEP)
+        state.faults.give(target, injected_faults.effect(fault, made, slow), origin=SWEEP)
+        # The target is asked for each, with or without a point: so it knows whose each is.
+        effects = injected_faults.of_round_trips(fault, made, slow)
+        state.faults.connections.give(target, *effects, origin=SWEEP)
         state.want_clock()
         return calls, target
 
@@ -141,6 +153,8 @@ class FaultSweep:
             is_first = made is group[0]
             for fault in faults if is_first or len(group) <= ALL else few:
                 points.append(self._point(clean, number, made, fault))
+            for fault in injected_faults.gone(self.asked.faults, made):
+                points.append(self._point(clean, number, made, fault, "host"))
             if is_first and len({each.id.url for each in group}) > 1:
                 equal = faults if len(group) <= ALL else few
                 points += [self._point(clean, number, made, fault, "equal") for fault in equal]
@@ -155,6 +169,8 @@ class FaultSweep:
 
     def following(self, point: FaultPoint, run: Run) -> list[FaultPoint]:
         """The outage beside the single failure, where the app calls this URL again."""
+        if point.made.is_round_trip:  # of which there is an outage anyway
+            return []
         calls: list[Made] = run.state.probe.calls.all if run.state is not None else []
         struck = next((place for place, made in enumerate(calls) if made.struck), None)
         if point.reach or point.fault in _ONCE or struck is None:
@@ -167,7 +183,8 @@ class FaultSweep:
     def point(self, token: str, clean: Run) -> FaultPoint | None:
         """The point of this token."""
         for number, made in self.calls(clean):
-            for fault in injected_faults.faults(self.asked.faults, made):
+            names = injected_faults.faults(self.asked.faults, made)
+            for fault in {*names, *injected_faults.gone(self.asked.faults, made)}:
                 for reach in REACHES:
                     point = self._point(clean, number, made, fault, reach)
                     if point.token == token:
@@ -182,11 +199,19 @@ class FaultSweep:
 
     def calls(self, clean: Run) -> list[tuple[int, Made]]:
         """The calls of the clean run that are meant, each with its number."""
+        from .._faults.connections import server_of
         from .._faults.rule import Where
 
         where = Where(self.asked.only)
         calls = clean.state.probe.calls.all
-        return [(n, made) for n, made in enumerate(calls, 1) if where.covers(made.out)]
+        server = server_of(self.asked.only)
+
+        def is_meant(made: Made) -> bool:
+            if made.is_round_trip and server is not None:
+                return server.covers(made.out.request.place)
+            return where.covers(made.out)
+
+        return [(n, made) for n, made in enumerate(calls, 1) if is_meant(made)]
 
     def _sampled(self, clean: Run) -> list[tuple[int, Made, list[Made]]]:
         """Those to strike, each with all that are equal to it."""
@@ -204,7 +229,8 @@ class FaultSweep:
         """The first call of each host that more than one URL is called of."""
         urls: dict[str, list[tuple[int, Made]]] = defaultdict(list)
         for number, made in self.calls(clean):
-            urls[made.host].append((number, made))
+            if not made.is_round_trip:
+                urls[made.host].append((number, made))
         return [group[0] for group in urls.values() if len({made.id.kind for _, made in group}) > 1]
 
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
@@ -242,10 +268,20 @@ class FaultSweep:
         told: dict[str, Any] = {
             "rows": rows,
             "left_out": len(rows) - len(self._sampled(clean)),
-            "columns": list(self.asked.faults),
+            "columns": self._columns(clean),
             "clean": answers,
         }
         return told if rows else {**told, "nothing": self._why_nothing(clean)}
+
+    def _columns(self, clean: Run) -> list[str]:
+        """The faults that were asked for; where there is no HTTP call, those of round trips."""
+        calls = [made for _, made in self.calls(clean)]
+        if not calls or not all(made.is_round_trip for made in calls):
+            return list(self.asked.faults)
+        asked, met = self.asked.faults, set[str]()
+        for made in calls:
+            met |= {*injected_faults.faults(asked, made), *injected_faults.gone(asked, made)}
+        return [name for name in asked if name in met]
 
     def _why_nothing(self, clean: Run) -> str:
         if clean.state.probe.calls.before:

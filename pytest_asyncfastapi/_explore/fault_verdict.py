@@ -8,9 +8,9 @@ be right, and is listed.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
-from . import injected_faults, problems, unsafe_retries
+from . import problems, unsafe_retries, without_end
 from .call_identity import alike
 from .marker_arguments import GATEWAY, SHAPES
 from .model import Result
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .call_identity import Made
-    from .fault_sweep import FaultPoint
+    from .marker_arguments import FaultSweepAsked
     from .model import Run
     from .recorded_responses import Answer
 
@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 _STRENGTH = (
     *("unrouted", "not-served", "hung", "no timeout", "start-up aborted", "unhandled"),
     *("broken body", "stuck", "side effect", "undeclared status", "caller blamed"),
-    *("cached failure", "cleanup not run", "leak"),
+    *(
+        "pool connection lost",
+        "connection lost",
+        "lock held",
+        "cached failure",
+        "cleanup not run",
+        "leak",
+    ),
 )
 # An answer that is well-formed, and not the agreed one: that much is no outage.
 _UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
@@ -39,7 +46,30 @@ _TOLD = ("NoTimeoutSet", "UnroutedCall")
 _SHOWN = 60  # characters of a body
 
 
-def judge(point: FaultPoint, run: Run, clean: Run) -> Result:
+class Point(Protocol):
+    """What is asked of a point: `fault` strikes the call `made`, the `number`-th of its run."""
+
+    fault: str
+    number: int
+    made: Made
+
+    @property
+    def row(self) -> str:
+        """Its row of the matrix."""
+        ...
+
+    @property
+    def token(self) -> str:
+        """Its name."""
+        ...
+
+    @property
+    def asked(self) -> FaultSweepAsked:
+        """What the sweep is to do."""
+        ...
+
+
+def judge(point: Point, run: Run, clean: Run) -> Result:
     """The result of one point."""
     struck = _struck(run)
     if struck is None:
@@ -49,9 +79,7 @@ def judge(point: FaultPoint, run: Run, clean: Run) -> Result:
     if found and found[0].verdict not in _LISTED:
         return _result(point, run, found, bad=True)
     if not found and (masked := _masked(point, run, clean)):
-        return _result(
-            point, run, [Problem("masked", masked)], bad=point.sweep.asked.masked == "fail"
-        )
+        return _result(point, run, [Problem("masked", masked)], bad=point.asked.masked == "fail")
     return _result(point, run, found)
 
 
@@ -61,7 +89,7 @@ def _rank(problem: Problem) -> tuple[bool, int]:
     return verdict in _LISTED, place
 
 
-def _problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
+def _problems(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
     """Everything wrong with the run."""
     for problem in _all_problems(point, run, clean):
         if point.fault in SHAPES and problem.verdict in _UNEXPECTED:
@@ -73,11 +101,13 @@ def _problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
 _CHECKED = "check what has come (a pydantic model, say), and answer 502 where it is not as agreed"
 
 
-def _all_problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
-    asked = point.sweep.asked
+def _all_problems(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
+    asked = point.asked
     probe: Any = run.state.probe
     yield from problems.of_findings(run, clean)
-    yield from _waited(point, run)
+    struck = _struck(run)
+    if point.fault == "slow" and struck is not None:
+        yield from without_end.waits(struck, asked.slow)
     for answer in probe.answers.all:
         if _is_late(answer):
             yield _lost(answer, run)
@@ -88,15 +118,18 @@ def _all_problems(point: FaultPoint, run: Run, clean: Run) -> Iterator[Problem]:
     if "setup" in run.errors and not probe.answers.all:
         yield _aborted(run.errors["setup"], run)
     yield from problems.of_the_end(run, clean)
+    yield from without_end.retries(probe.calls.endless)
+    if point.made.is_round_trip:
+        yield from problems.of_held(run, clean, "pool connection lost")
     yield from problems.of_generators(run, clean)
     yield from problems.of_tasks(run, clean)
     for answer, first in _beside(run, clean):
         if answer.error is None and (problem := _status(answer, first, asked.statuses)):
             yield problem
-    yield from _cached(run, clean)
-    if (made := _struck(run)) is not None:
+    yield from _cached(point, run, clean)
+    if struck is not None:
         yield from unsafe_retries.unsafe(
-            point.fault, made, probe.calls.all, clean.state.probe.calls.all
+            point.fault, struck, probe.calls.all, clean.state.probe.calls.all
         )
     yield from problems.of_teardown(run, clean)
     if asked.assertions:
@@ -154,22 +187,6 @@ def _status(answer: Answer, first: Answer | None, statuses: tuple[int, ...]) -> 
     )
 
 
-def _waited(point: FaultPoint, run: Run) -> Iterator[Problem]:
-    """Did the app wait for all of a slow answer, without a timeout of its own?"""
-    made, slow = _struck(run), point.sweep.asked.slow
-    if point.fault != "slow" or made is None or injected_faults.own_timeout(made) is not None:
-        return
-    call = made.exchange
-    if not call.error and call.duration is not None and call.duration >= slow:
-        yield Problem(
-            "no timeout",
-            f"the app waited {slow:g} s for {call.method} {call.url}",
-            call.where,
-            "give the call a timeout (httpx's default is 5 s a read), or asyncio.timeout() "
-            "around it",
-        )
-
-
 def _aborted(error: BaseException, run: Run) -> Problem:
     return Problem(
         "start-up aborted",
@@ -179,7 +196,7 @@ def _aborted(error: BaseException, run: Run) -> Problem:
     )
 
 
-def _cached(run: Run, clean: Run) -> Iterator[Problem]:
+def _cached(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
     """Is a failure still served after the upstream has recovered?
 
     Compared with the same request after a clean run, which must be answered as before.
@@ -191,7 +208,15 @@ def _cached(run: Run, clean: Run) -> Iterator[Problem]:
             continue
         if not alike(after, first, second) or alike(again, first, second):
             continue
-        if again.same_as(run.state.probe.answers.all[place]):
+        if not again.same_as(run.state.probe.answers.all[place]):
+            continue
+        if point.made.is_round_trip:
+            yield Problem(
+                "connection lost",
+                f"{again.label} still answers {again.status}, a minute after the server is back",
+                remedy="open a new connection after an error, or let a pool do it",
+            )
+        else:
             yield Problem(
                 "cached failure",
                 f"{again.label} still answers {again.status} as it did when the call failed, "
@@ -200,7 +225,7 @@ def _cached(run: Run, clean: Run) -> Iterator[Problem]:
             )
 
 
-def _masked(point: FaultPoint, run: Run, clean: Run) -> str:
+def _masked(point: Point, run: Run, clean: Run) -> str:
     """Did the caller get a success although the call failed, and nobody tried it again?"""
     made = _struck(run)
     if made is None or made.late or point.fault in SHAPES:
@@ -212,7 +237,7 @@ def _masked(point: FaultPoint, run: Run, clean: Run) -> str:
     for later in calls[calls.index(made) + 1 :]:
         if later.same == made.same and not later.struck:
             came = later.exchange
-            if not came.error and (came.status or 500) < 400:
+            if not came.error and (later.is_round_trip or (came.status or 500) < 400):
                 return ""  # tried again, with success
     for place, (answer, first) in enumerate(_beside(run, clean)):
         mine = answer is made.answer if made.answer else struck.activity in ("", answer.label)
@@ -243,7 +268,7 @@ def _answered(run: Run, made: Made | None) -> str:
 
 
 def _result(
-    point: FaultPoint, run: Run, found: list[Problem], *, bad: bool = False, place: bool = True
+    point: Point, run: Run, found: list[Problem], *, bad: bool = False, place: bool = True
 ) -> Result:
     """The result: the first of what was found is its verdict, the others are kept beside."""
     made = _struck(run)

@@ -23,9 +23,23 @@ _UNKNOWN = 1e8  # a served call has no budget that could be seen; in its place s
 _TITLES = {500: "Internal Server Error", 503: "Service Unavailable", 429: "Too Many Requests"}
 
 
+# What a connection may meet, and what an exchange with a database or cache: there are no statuses.
+_CONNECT = ("refused", "connect_timeout")
+_ROUND_TRIP = ("reset", "empty_reply", "slow")
+_GONE = "refused"  # from one exchange on, the whole server
+
+
 def faults(names: Sequence[str], made: Made) -> list[str]:
     """Those of `names` that this call may meet."""
+    if made.is_round_trip:
+        known = _CONNECT if made.is_connect else _ROUND_TRIP
+        return [name for name in names if name in known]
     return [name for name in names if _fits(name, made) and name not in left_out(names, made)]
+
+
+def gone(names: Sequence[str], made: Made) -> list[str]:
+    """Those that the server of a round trip may meet from then on, for good."""
+    return [name for name in names if name == _GONE and made.is_round_trip]
 
 
 def left_out(names: Sequence[str], made: Made) -> list[str]:
@@ -68,6 +82,17 @@ def effect(name: str, made: Made | None, slow: float) -> Any:
     else:
         body, headers = values.answer(values.NOTHING, _page(status), None)
     return replace(found, body=body, headers=headers)
+
+
+def of_round_trips(name: str, made: Made | None, slow: float) -> tuple[Any, Any]:
+    """What the fault of this name does to an exchange, and to an attempt to connect."""
+    exchange, connect = "reset", "refused"
+    if made is not None and made.is_round_trip:
+        if made.is_connect and name in _CONNECT:
+            connect = name
+        elif name in _ROUND_TRIP:
+            exchange = name
+    return effect(exchange, None, slow), effect(connect, None, slow)
 
 
 def _answer(status: int, value: Any = ..., html: str | None = None) -> Any:

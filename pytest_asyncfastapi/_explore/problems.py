@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from .disconnect_messages import ASYNC_WITH
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -101,6 +103,23 @@ def of_the_end(run: Run, clean: Run) -> Iterator[Problem]:
                 f"{answer.label}, sent once more, is not answered, as it is after the clean run: "
                 "a lock or a connection is still held",
             )
+
+
+def of_held(run: Run, clean: Run, lost: str) -> Iterator[Problem]:
+    """The locks that are not released, and what was taken from a pool and not put back.
+
+    `lost` is the verdict for the latter.
+    """
+    mine, usual = run.state.probe, clean.state.probe
+    for lock in mine.held:
+        if lock not in usual.held:
+            told = f"{lock.what} taken at {lock.where} is still held"
+            yield Problem("lock held", told, lock.where, ASYNC_WITH)
+    for item in mine.missing:
+        # What a consumer takes from a queue of jobs is put back in no run.
+        if item.where in usual.returned and item not in usual.missing:
+            told = f"what was taken from a {item.what} at {item.where} is not put back"
+            yield Problem(lost, told, item.where)
 
 
 def afterwards(clean: Run) -> dict[int, Answer]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,7 +19,6 @@ from .._core.await_chains import user_lines
 from .._core.force_terminate import below, end_below
 from .._core.tasks import current_task
 from .await_steps import Stepped, cancelled
-from .call_identity import CALLER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     App = Callable[[Any, Any, Any], Awaitable[None]]
 
 Mode = Literal["leave", "cancel", "cancel_always"]
+# The request of the test that is being served, also in the tasks that it has created.
+CALLER: ContextVar[Answer | None] = ContextVar("asyncfastapi_caller", default=None)
 
 
 @dataclass(slots=True, eq=False)

@@ -65,7 +65,7 @@ class Probe:
     `invariant` is asked after the body, with the test's fixtures by name. `again` says
     which requests are sent once more; `times` has the seconds that each took in the clean
     run. `calls` is notified where the body begins and ends. Requests before the body count with
-    `setup` only. `point` is that of the run, for the invariant.
+    `setup` only. `point` is that of the run, for the invariant. `locks` asks what is held.
     """
 
     def __init__(
@@ -80,6 +80,7 @@ class Probe:
         setup: bool = True,
         times: Sequence[float] = (),
         point: Any = None,
+        locks: bool = False,
     ) -> None:
         self._state = state
         self.calls = calls
@@ -97,7 +98,7 @@ class Probe:
         self.reached_end = False
         self.client: Any = None
         self._leaver = Leaver(self.answers)
-        self._locks = HeldLocks(state.user_code) if stepped else None
+        self._locks = HeldLocks(state.user_code) if stepped or locks else None
         self.held: list[Held] = []  # locks
         self.missing: list[Held] = []  # what was taken from a pool
         self.returned: set[Location] = set()  # lines that have put back what they took

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._core.current_test import in_trio
-from .call_identity import CALLER
+from .recorded_responses import CALLER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from .._core.findings import Finding
 from .effect import Effect, together, words
@@ -54,6 +54,14 @@ def is_connection(pattern: object) -> bool:
     """Does it say where as the address of a server that does not speak HTTP?"""
     found = _SCHEME.match(pattern) if isinstance(pattern, str) else None
     return found is not None and found["scheme"].lower() not in _HTTP
+
+
+def server_of(pattern: str) -> Server | None:
+    """The servers that a pattern means; None where it is one of HTTP calls, or of none."""
+    try:
+        return Server(pattern) if is_connection(pattern) else None
+    except ValueError:
+        return None
 
 
 def wrong(pattern: str, effect: Effect) -> tuple[str, str]:
@@ -154,6 +162,29 @@ class Server(Where):
         port, packages = SYSTEMS[self._system]
         return request.package in packages or (not request.package and request.port == port)
 
+    def picks(self, call: object) -> bool:
+        """Of an exchange with a server that is covered, is this one meant?"""
+        return True
+
+
+class Picked(Server):
+    """Exchanges, and attempts to connect, one by one: those that `target.match(...)` says.
+
+    It is asked for the request of a recorded call, whatever server that is with.
+    """
+
+    def __init__(self, target: Any) -> None:
+        self.text = repr(target)
+        self._target = target
+
+    def covers(self, request: object) -> bool:
+        """Every connection; never a request of HTTP."""
+        return isinstance(request, Place)
+
+    def picks(self, call: Any) -> bool:
+        """Is this one meant?"""
+        return call is not None and bool(self._target.match(call.request))
+
 
 def _split(place: str) -> tuple[str, str]:
     if place.startswith("["):
@@ -169,6 +200,8 @@ def _glob(text: str) -> re.Pattern[str]:
 
 class ConnectionRule(FaultRule):
     """A fault of connections; each attempt to open one, or each exchange, is asked about."""
+
+    where: Server
 
     @property
     def phase(self) -> Phase:
@@ -218,6 +251,11 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
         )
         return self._keep(rule, takes_time=effect.takes_time)
 
+    def give(self, target: Any, *effects: Effect, origin: str) -> None:
+        """Add rules that need not strike, on what `target` picks (see `Picked`)."""
+        for effect in effects:
+            self.add(Picked(target), effect, True, origin=origin)
+
     def covering(self, place: Place, *phases: Phase) -> list[ConnectionRule]:
         """The rules that are about this connection, then."""
         return [rule for rule in self._rules if rule.phase in phases and rule.covers(place)]
@@ -246,6 +284,8 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
 
         def take_back() -> None:
             self._rules[:] = [rule for rule in self._rules if rule in before or not rule.origin]
+            if self._on_change is not None:
+                self._on_change()
 
         return take_back
 

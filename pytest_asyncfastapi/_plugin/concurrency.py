@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .._connections.network_policy import Refusing
     from .._connections.scope import Connections
     from .._core.findings import Finding
+    from .._upstream.call_log import Recorder
     from .state import TestState
 
 _C_LOOPS = ("uvloop", "winloop")
@@ -45,6 +46,7 @@ class Watching:
         self._state = state
         self.watch: ConcurrencyWatch | None = None
         self.connections: Connections | None = None
+        self.round_trips: Recorder | None = None
         self.refused = FindingLog()
         self._refusing: Refusing | None = None
         self.wide = False  # what is made now lasts longer than the test
@@ -61,6 +63,8 @@ class Watching:
     def begin(self) -> None:
         """Watch, if anybody will look at what is seen."""
         self._refusing = configured_faults.refuse_network(self._state)
+        if self._state.ours and (self._state.recording or "load" in self._state.fixtures):
+            self.record_round_trips()
         settings = self._state.settings
         names = _USERS & set(getattr(self._state.item, "fixturenames", ()))
         asked = (settings.leaks, settings.threads)
@@ -93,6 +97,15 @@ class Watching:
             self.watch.lingers = True
             self.watch.start()
         return self.watch
+
+    def record_round_trips(self) -> Recorder:
+        """Record every exchange with a database or cache from now on, in this recorder."""
+        from .._upstream.call_log import Recorder
+
+        if self.round_trips is None:
+            self.round_trips = Recorder(self._state.user_code)
+            configured_faults.open_connections(self._state, self._state._scope)
+        return self.round_trips
 
     def on_loop(self) -> None:
         """The test has a running loop now."""
@@ -186,9 +199,9 @@ class Watching:
 
     def upstream_calls(self) -> list[tuple[float, float]] | None:
         """See `load.Meters`."""
-        if self._state._scope is None:
-            return None
         calls = self._state.exchanges()
+        if self._state._scope is None and not calls:
+            return None
         return [(call.started, inf if call.ended is None else call.ended) for call in calls]
 
     def lag(self) -> dict[str, Any] | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .._core.findings import Location
     from .._faults import Faults
     from .._faults.rule import FaultRule
+    from .._upstream.call_log import Exchange
     from .._upstream.scope import UpstreamScope
     from .chosen import Settings
     from .state import TestState
@@ -31,6 +32,16 @@ def asks(state: TestState) -> bool:
     asked = bool(state.fixtures & {"upstream", "faults"}) or bool(state.settings.fault)
     asked = asked or (state.ours and state.settings.app_scope != "function")
     return asked or state.item.get_closest_marker("faults") is not None
+
+
+def begin(state: TestState) -> None:
+    """Take part before the app starts, so that its clients share a TLS context from the first on.
+
+    And so that the connections that it opens are seen.
+    """
+    _ = state.scope
+    if "upstream" in state.fixtures:
+        state.watching.record_round_trips()
 
 
 def open_scope(state: TestState) -> UpstreamScope:
@@ -54,26 +65,49 @@ def open_scope(state: TestState) -> UpstreamScope:
         scope.recorder.count_from(state.recording.zeros)
     faults.dependencies._on_change = state.place_gates
     wide = state.settings.app_scope != "function"  # what is opened now is there in later tests
-    if wide or "faults" in state.fixtures:
+    # Or they are recorded already.
+    if wide or "faults" in state.fixtures or state.watching.connections is not None:
         open_connections(state, scope)
     else:
         faults.connections._on_change = lambda: open_connections(state, scope)
     return scope
 
 
-def open_connections(state: TestState, scope: UpstreamScope) -> None:
-    """Let faults strike connections to databases, caches and brokers, from now on."""
-    from .._connections.scope import Connections
+def open_connections(state: TestState, scope: UpstreamScope | None) -> None:
+    """Let faults strike connections to databases, caches and brokers, from now on.
 
+    Without a `scope` there are no faults: they are only recorded.
+    """
+    from .._connections.scope import Connections
+    from .._faults import Faults
+    from .._upstream.call_log import Recorder
+
+    earlier = state.watching.connections
+    if earlier is not None:
+        earlier.deactivate()
+    recorder = state.watching.round_trips or Recorder(state.user_code)
+    if state.recording is not None:
+        recorder.count_from(state.recording.zeros)
+    faults = Faults() if scope is None else scope.faults
     connections = state.watching.connections = Connections(
-        scope.faults.connections,
-        where=scope.recorder.where,
-        patience=lambda: scope.patience(),  # noqa: PLW0108 - it is set after this
-        log=scope.judge.log.add,
+        faults.connections,
+        where=recorder.where,
+        patience=lambda: 0.0 if scope is None else scope.patience(),
+        log=state.watching.refused.add if scope is None else scope.judge.log.add,
         test=state.test,
+        records=state.watching.round_trips,
     )
     connections.activate()
     connections.refresh()
+
+
+def exchanges(state: TestState) -> tuple[Exchange, ...]:
+    """Every upstream call, and every round trip that was recorded."""
+    made = () if state._scope is None else state._scope.recorder.exchanges
+    round_trips = state.watching.round_trips
+    if round_trips is None or not round_trips.count:
+        return made
+    return tuple(sorted((*made, *round_trips.exchanges), key=lambda call: call.started))
 
 
 def refuse_network(state: TestState) -> Refusing | None:
@@ -131,7 +165,7 @@ def told(state: TestState) -> dict[str, Any]:
     """What became of the faults of the run in this test; nothing where there are none."""
     if not state.given_rules:
         return {}
-    calls = state.exchanges()
+    calls = () if state._scope is None else state._scope.recorder.exchanges
     faults = {
         spec: {"hits": rule.hits, "seen": rule.seen, "powerless": rule.powerless}
         for spec, rule in state.given_rules.items()

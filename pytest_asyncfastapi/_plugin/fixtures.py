@@ -134,7 +134,9 @@ def upstream(request: pytest.FixtureRequest) -> Upstream:
     """A respx router for the httpx (and httpx2) calls that the app makes."""
     from .open_app import open_app
 
-    router = _state(request).scope.open_router()
+    state = _state(request)
+    router = state.scope.open_router()
+    router._round_trips = state.watching.record_round_trips()
     router.open_app = open_app
     return router
 

@@ -64,6 +64,7 @@ class Lent:
         self.item = state.item
         self.user_code = state.user_code
         self.want_clock = state.want_clock
+        self.watching = state.watching
         self.probe: Probe | None = None
         self.deadlock = ""
         self.findings: list[Finding] = []

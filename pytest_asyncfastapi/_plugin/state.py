@@ -155,8 +155,8 @@ class TestState:
         self._gates.install()
 
     def exchanges(self) -> tuple[Exchange, ...]:
-        """Every upstream call of this test; none without upstream routing."""
-        return () if self._scope is None else self._scope.recorder.exchanges
+        """Every upstream call of this test, and its round trips, in the order of their begin."""
+        return configured_faults.exchanges(self)
 
     # Virtual time
 
@@ -232,8 +232,7 @@ class TestState:
         self.checks.begin()
         blocking.begin(self)
         if configured_faults.asks(self):
-            # Before the app starts, so that its clients share a TLS context from the first on.
-            _ = self.scope
+            configured_faults.begin(self)
 
     def collect(self, *, passed: bool, ended: bool = False) -> None:
         """Move what the packages have seen so far into the log; `ended` when it is all."""

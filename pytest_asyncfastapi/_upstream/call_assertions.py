@@ -11,6 +11,7 @@ from .._faults.rule import Where
 from .assertion_messages import Calls
 from .expected_request import Expected
 from .near_misses import show_route
+from .round_trips import peak_with
 from .route import Route, checked_url
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from .call_log import Recorder
+    from .call_log import Exchange, Recorder
 
 
 class AssertingRouter(Router):
@@ -29,6 +30,7 @@ class AssertingRouter(Router):
     """
 
     _recorder: Recorder
+    _round_trips: Recorder
 
     def route(self, *patterns: Any, name: str | None = None, **lookups: Any) -> Route:
         """Add a route (respx)."""
@@ -146,3 +148,42 @@ class AssertingRouter(Router):
         """Fail unless one of such calls sent this."""
         __tracebackhide__ = True
         self._selected(method, url).any_with(Expected(**expected))
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Every call, in the order in which they were made."""
+        return self._recorder.exchanges
+
+    @property
+    def round_trips(self) -> tuple[Exchange, ...]:
+        """Every exchange with a database, cache or broker, and every attempt to connect to one.
+
+        `method` is the command (`GET`, `SELECT`, `connect`), `url` the server.
+        """
+        return self._round_trips.exchanges
+
+    @property
+    def peak_in_flight(self) -> int:
+        """The largest number of calls that were out at one time."""
+        return self._recorder.peak
+
+    def assert_max_in_flight(self, n: int, server: str = "") -> None:
+        """Fail if more than `n` calls were ever out at one time.
+
+        HTTP calls; or, with a `server` such as `"postgresql://*"`, round trips with it.
+        """
+        __tracebackhide__ = True
+        if isinstance(n, bool) or not isinstance(n, int):
+            raise TypeError(f"assert_max_in_flight({n!r}): {n!r} is not a number of calls")
+        what, peak, recorder = "upstream calls", self.peak_in_flight, self._recorder
+        if server:
+            what, recorder = f"exchanges with {server}", self._round_trips
+            peak = peak_with(server, self.round_trips)
+        if peak <= n:
+            return
+        callers = "".join(f"\n  {line}" for line in recorder.callers()[:3])
+        # Not `assert`, to which pytest would add its own words.
+        raise AssertionError(
+            f"{peak} {what} were in flight at one time, "
+            f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n}){callers}"
+        )

@@ -19,7 +19,7 @@ from .._core.findings import Finding, Location
 from .bodies import Replay
 from .call_assertions import AssertingRouter
 from .call_list import CallList
-from .call_log import Exchange, Recorder
+from .call_log import Recorder
 from .cassette_methods import Taping
 from .delivery import prepared_by
 from .errors import UpstreamExhausted
@@ -68,6 +68,7 @@ class Upstream(Mounting, Taping, AssertingRouter):
         self._table: RouteTable | None = None
         self._user_code = user_code
         self._recorder = recorder or Recorder(user_code)
+        self._round_trips = Recorder(user_code)
         self._added: dict[int, Location | None] = {}
         self._reached: set[int] = set()
         self._replays: dict[int, tuple[Any, Replay]] = {}
@@ -264,32 +265,6 @@ class Upstream(Mounting, Taping, AssertingRouter):
         self._end_recording()
         while self._servings:
             self._servings.pop().stop()
-
-    # What happened.
-
-    @property
-    def exchanges(self) -> tuple[Exchange, ...]:
-        """Every call, in the order in which they were made."""
-        return self._recorder.exchanges
-
-    @property
-    def peak_in_flight(self) -> int:
-        """The largest number of calls that were out at one time."""
-        return self._recorder.peak
-
-    def assert_max_in_flight(self, n: int) -> None:
-        """Fail if more than `n` calls were ever out at one time."""
-        __tracebackhide__ = True
-        if isinstance(n, bool) or not isinstance(n, int):
-            raise TypeError(f"assert_max_in_flight({n!r}): {n!r} is not a number of calls")
-        if self.peak_in_flight <= n:
-            return
-        callers = "".join(f"\n  {line}" for line in self._recorder.callers()[:3])
-        # Not `assert`, to which pytest would add its own words.
-        raise AssertionError(
-            f"{self.peak_in_flight} upstream calls were in flight at one time, "
-            f"and at most {n} are allowed: limit them with anyio.CapacityLimiter({n}){callers}"
-        )
 
     def _unused(self) -> list[tuple[Route, Location | None]]:
         """The routes that were never called, and where each was added."""

@@ -20,4 +20,4 @@ def test_every_python_block_runs(pytester, monkeypatch):
         pytester.makeini(pages.INI + "asyncfastapi_app = shop:app\nfilterwarnings = error\n")
         result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=tests)
-    assert tests == 2
+    assert tests == 3

@@ -53,8 +53,8 @@ def told(result) -> str:
             "--asyncfastapi-sweep=faults",
             "import pycurl\n" + HOME,
             QUIET,
-            "in 1 test: no call of httpx, httpx2, aiohttp or urllib3 was made (shopapp.py uses "
-            "pycurl, whose calls are not seen)",
+            "in 1 test: no call of httpx, httpx2, aiohttp or urllib3 was made, and none to a "
+            "database or cache (shopapp.py uses pycurl, whose calls are not seen)",
         ),
         (
             "--asyncfastapi-sweep=faults",

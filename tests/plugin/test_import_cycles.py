@@ -25,17 +25,11 @@ KNOWN = (
     },
     {"_blocking.dispatcher", "_blocking.thread_state"},
     {"_blocking.step_watch", "_blocking.trio_steps"},
-    {"_explore.call_identity", "_explore.recorded_responses"},
-    {"_explore.fault_sweep", "_explore.fault_verdict"},
     {"_client.asgi_extensions", "_client.exchange", "_client.message_checks"},
     {"_client.app_client", "_client.sse", "_client.websocket"},
     {
         *("_concurrency.http_clients", "_concurrency.instrumentation"),
         *("_concurrency.resource_tracker", "_concurrency.thread_pool"),
-    },
-    {
-        *("_connections.intercept", "_connections.link", "_connections.psycopg_calls"),
-        "_connections.scope",
     },
     {
         *("_plugin.blocking", "_plugin.concurrency", "_plugin.configured_faults"),
