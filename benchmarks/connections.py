@@ -9,6 +9,7 @@ import asyncio
 import statistics
 import time
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,18 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WITHOUT, WITH = "without faults", "through the interception, no fault strikes"
+RECORDED = "the same, each recorded with its line"
 
 
 @contextmanager
-def taking_part() -> Iterator[Faults]:
-    """As in a test that has the fixtures `faults` and `upstream`: every exchange is recorded."""
+def taking_part(*, recording: bool = False) -> Iterator[Faults]:
+    """As in a test that has the fixture `faults`, or `upstream` too, which records."""
     faults, recorder = Faults(), Recorder(UserCode(Path.cwd()))
     connections = Connections(
         faults.connections,
         where=recorder.where,
         patience=lambda: 600.0,
         log=print,
-        records=recorder,
+        records=recorder if recording else None,
     )
     connections.activate()
     try:
@@ -48,15 +50,16 @@ async def round_trips(one: Any) -> list[Any]:
     """1,000 of them, in turns."""
     kept: list[Any] = []
 
-    def begin() -> None:
-        kept.append(taking_part())
+    def begin(*, recording: bool = False) -> None:
+        kept.append(taking_part(recording=recording))
         kept[-1].__enter__().on("tcp://*").reset().after(10**9).optional()
 
     def end() -> None:
         kept.pop().__exit__(None, None, None)
 
-    contenders = {WITHOUT: one, WITH: one}
-    return await interleaved(contenders, rounds=15, per=1000, around={WITH: (begin, end)})
+    around = {WITH: (begin, end), RECORDED: (partial(begin, recording=True), end)}
+    contenders = {WITHOUT: one, WITH: one, RECORDED: one}
+    return await interleaved(contenders, rounds=15, per=1000, around=around)
 
 
 async def a_latency(one: Any) -> float:

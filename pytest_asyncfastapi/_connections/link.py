@@ -117,7 +117,9 @@ class Link(asyncio.Protocol):
     def _begin(self, data: Any, frame: FrameType) -> None:
         """A new exchange: what is to go wrong with it?"""
         self._leave()
-        self._call = call = self._scope.begin(self._commands.statement(data), frame)
+        watches, call = self._scope.watches, None
+        if watches:
+            self._call = call = self._scope.begin(self._commands.statement(data), frame)
         self._asked = [rule for rule in self.rules if rule.where.picks(call)]
         plan = self._scope.exchange(self.place, self._asked, call)
         self._effect = effect = _NONE if plan is None else plan.effect

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .finding_messages import timeout_remedy
 
@@ -36,13 +36,16 @@ class Statement:
     `is_own` says that the driver sends it by itself. `place` is where it goes.
     """
 
+    extensions: ClassVar[dict[str, Any]] = {}  # it has no timeouts of its own that are known
+
     method: str
     place: Place
     is_own: bool = False
-    url: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        self.url = self.place.url
+    @property
+    def url(self) -> str:
+        """The server, with its port: `"redis://db:6379"`."""
+        return self.place.url
 
     @property
     def is_connect(self) -> bool:

@@ -41,6 +41,7 @@ _OTHER_NAMES = {
     **{"amqps": "amqp"},
 }
 PACKAGES = {package: name for name, (_, all_of) in SYSTEMS.items() for package in all_of}
+_BY_PORT = {port: name for name, (port, _) in SYSTEMS.items()}
 PLAIN = ("tcp", "unix")  # any connection, whatever it speaks
 _HTTP = ("http", "https", "ws", "wss")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9-]*)(?:\+\w+)?://")
@@ -99,8 +100,7 @@ class Place:
     @property
     def system(self) -> str:
         """`redis`, `postgresql` ...; `tcp` or `unix` where it is not known."""
-        by_port = {port: name for name, (port, _) in SYSTEMS.items()}
-        found = PACKAGES.get(self.package) or by_port.get(self.port)
+        found = PACKAGES.get(self.package) or _BY_PORT.get(self.port)
         return found or ("tcp" if self.port else "unix")
 
     @property

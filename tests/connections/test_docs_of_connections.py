@@ -1,5 +1,7 @@
 """The Python blocks of docs/connections.md are run, against an app with a cache."""
 
+import re
+
 import pytest
 
 from tests import pages
@@ -21,3 +23,26 @@ def test_every_python_block_runs(pytester, monkeypatch):
         result = pytester.runpytest_inprocess("-q", "-p", "no:cacheprovider")
     result.assert_outcomes(passed=tests)
     assert tests == 3
+
+
+def test_the_matrix_of_the_page(pytester, monkeypatch):
+    """As it is printed for the careless endpoint, but for the port and the time."""
+    with running() as peer:
+        monkeypatch.setenv("PEER_PORT", str(peer.port))
+        pytester.makepyfile(
+            shop=APP.replace("Retry(NoBackoff(), 1)", "Retry(NoBackoff(), 0)"),
+            test_visits="""
+            import pytest
+
+            @pytest.mark.fault_sweep
+            async def test_careless(asgi_client):
+                await asgi_client.get("/careless")
+            """,
+        )
+        pytester.syspathinsert()
+        pytester.makeini("[pytest]\nasyncfastapi_app = shop:app")
+        result = pytester.runpytest("-v", "-p", "no:cacheprovider")
+    block, _ = pages.blocks("docs/connections.md", "text")
+    shown = re.sub(r", [\d.]+ s$|:\d+  ", "", block.text, flags=re.MULTILINE)
+    printed = re.sub(r", [\d.]+ s$|:\d+  ", "", result.stdout.str(), flags=re.MULTILINE)
+    assert shown.strip() in printed
