@@ -1,4 +1,4 @@
-"""What nothing ends: a wait without a timeout, and a request that tries again for ever."""
+"""What nothing ends: a wait without a timeout, and a request that tries again forever."""
 
 from __future__ import annotations
 
