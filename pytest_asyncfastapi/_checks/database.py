@@ -193,7 +193,8 @@ class DatabaseWatch:
         )
         return self._policy.finding(
             "connection",
-            f"{what}: the connection that it took from the pool was never given back",
+            f"{what}: {taken.activity or 'the test'} took a connection from the pool and did not "
+            "give it back",
             where,
             taken.activity,
             why="after `pool_size` + `max_overflow` of them (15) every request waits 30 s for a "

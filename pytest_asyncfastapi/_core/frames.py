@@ -52,6 +52,7 @@ _BEGINNINGS = {
     "asyncio.base_events": _STEPS,
     "trio._core._run": _STEPS,
     "starlette.background": ("__call__",),
+    "pytest_asyncfastapi._core.other_test_clients": ("call",),
 }
 _SCRIPTS = os.path.join(sys.prefix, "Scripts" if os.name == "nt" else "bin") + os.sep
 
@@ -169,13 +170,13 @@ class UserCode:
         known = self.owned
         while frame is not None:
             names = frame.f_globals
-            if known.get(names.get("__file__", "")) is not False:
-                if self.owns(frame.f_code.co_filename):
-                    return frame
-            else:
-                begins = _BEGINNINGS.get(names.get("__name__", ""))
-                if begins is not None and frame.f_code.co_name in begins:
-                    return None
+            if known.get(names.get("__file__", "")) is not False and self.owns(
+                frame.f_code.co_filename
+            ):
+                return frame
+            begins = _BEGINNINGS.get(names.get("__name__", ""))
+            if begins is not None and frame.f_code.co_name in begins:
+                return None
             frame = frame.f_back
         return None
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import functools
 import sys
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .activity import ACTIVITY, LIFESPAN, border
+from .activity import ACTIVITY, LIFESPAN, SERVED, border
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     _Label = Callable[..., str]
     _Row = tuple[str, str, str, bool, _Label]
@@ -87,17 +88,52 @@ def _patch(
     return undo
 
 
+class Served:
+    """One request of another client; see `SERVED`."""
+
+    __slots__ = ("error", "finished", "label", "status")
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.status = 0
+        self.finished = False
+        self.error: BaseException | None = None
+
+    def __repr__(self) -> str:
+        return f"<Served {self.label}: {self.status or self.error}>"
+
+
+@contextmanager
+def _under(label: str, given: dict[str, Any]) -> Iterator[Served]:
+    """What runs in this block is the lifespan, or a request, with this label.
+
+    Not one that is only begun in it: a WebSocket, or a response that is `given` piece by piece.
+    """
+    whole = not (label == LIFESPAN or label.startswith("WS ") or given.get("stream"))
+    served = Served(label)
+    token = ACTIVITY.set(label)
+    request = SERVED.set(served if whole else None)
+    border()
+    try:
+        yield served
+    except BaseException as error:
+        served.error = error
+        raise
+    finally:
+        served.finished = True
+        border()
+        SERVED.reset(request)
+        ACTIVITY.reset(token)
+
+
 def _labelled(original: Callable[..., Any], label: _Label) -> Callable[..., Any]:
     @functools.wraps(original)
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        token = ACTIVITY.set(label(*args, **kwargs))
-        border()
-        try:
-            return original(*args, **kwargs)
-        finally:
-            border()
-            ACTIVITY.reset(token)
+        with _under(label(*args, **kwargs), kwargs) as served:
+            answer = original(*args, **kwargs)
+            served.status = getattr(answer, "status_code", 0)
+            return answer
 
     return call
 
@@ -106,12 +142,9 @@ def _labelled_async(original: Callable[..., Any], label: _Label) -> Callable[...
     @functools.wraps(original)
     async def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        token = ACTIVITY.set(label(*args, **kwargs))
-        border()
-        try:
-            return await original(*args, **kwargs)
-        finally:
-            border()
-            ACTIVITY.reset(token)
+        with _under(label(*args, **kwargs), kwargs) as served:
+            answer = await original(*args, **kwargs)
+            served.status = getattr(answer, "status_code", 0)
+            return answer
 
     return call
