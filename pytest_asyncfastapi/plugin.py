@@ -16,6 +16,7 @@ from ._plugin import (
     app_selection,
     claims,
     config_advice,
+    coverage,
     explore,
     fixture_order,
     markers,
@@ -61,6 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from ._plugin.blocking import open_baseline
 
         open_baseline(config, chosen.blocking_baseline)
+    coverage.install(config)
     if chosen.reports:
         from ._report import outputs
 
@@ -282,11 +284,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A replay that fits no test has failed."""
+    """A replay that fits no test has failed, and so has a run that has tested too little."""
     config = session.config
     terminal = config.pluginmanager.get_plugin("terminalreporter")
     chosen = config.stash[settings.SETTINGS]
-    if not chosen.replay or terminal is None or session.exitstatus != pytest.ExitCode.OK:
+    if terminal is None or session.exitstatus != pytest.ExitCode.OK:
+        return
+    if coverage.is_below_floor(terminal, config):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if not chosen.replay:
         return
     from ._plugin import session_summary
 
@@ -310,6 +316,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         reporting.sweeps(terminalreporter),
         explore.interrupted(config),
     )
+    coverage.write(terminalreporter, config)
     found, notes = reporting.gather(terminalreporter)
     notes += session_summary.notes(terminalreporter, config)
     found += session_summary.findings(terminalreporter, config)

@@ -37,6 +37,8 @@ _ERRORS = frozenset(
     ]
 )
 _STATUSES = (500, 502, 504)
+# Raised by this plugin for what has a finding of its own.
+_TOLD = ("UnroutedCall", "NoTimeoutSet")
 # Of these the recorder has seen the very error that the app gets; others put it into their own.
 _RAISE_THEIR_OWN = ("httpx", "httpx2")
 # A POST that only asks for something may be sent again.
@@ -131,6 +133,8 @@ def swallowed(calls: Sequence[OpenExchange], policy: Policy, user: UserCode) -> 
         served = call.served
         failed = bool(call.error) or (call.status or 0) >= 500
         if not failed or call.late or served is None or not served.finished or not call.chain:
+            continue
+        if call.error in _TOLD:
             continue
         status = getattr(served, "status", 0)
         if served.error is not None or not 200 <= status < 300 or _came_later(call, calls):

@@ -54,6 +54,8 @@ class Settings:
     client_timeout: float = 30.0
     startup_timeout: float = 10.0
     shutdown_timeout: float = 10.0
+    coverage: tuple[str, ...] = ()
+    coverage_floor: int = 0
     json: str = ""
     html: str = ""
     trace: str = ""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import app_selection
+from . import app_selection, coverage
 from .claims import home
 from .config_advice import in_syntax
 from .neutral_fixtures import neutral_fixture
@@ -105,6 +105,7 @@ async def asgi_client(
     except (TypeError, ValueError) as error:  # a marker that names no dependency
         state.faults.dependencies.clear()
         raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
+    asgi_running = replace(asgi_running, app=coverage.watched(state, asgi_running.app))
     if state.probe is not None:
         asgi_running = replace(asgi_running, app=state.probe.tapped(asgi_running.app))
     if state.recording is not None:

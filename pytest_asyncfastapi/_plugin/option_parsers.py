@@ -124,6 +124,21 @@ def some(value: Any) -> int:
     return int(value)
 
 
+def percent(value: Any) -> int:
+    """A whole number, 0 to 100."""
+    if not 0 <= whole(value) <= 100:
+        raise ValueError(f"{value!r} must be 0 to 100")
+    return int(value)
+
+
+def coverage(value: Any) -> str:
+    """`terminal`, or a file whose name says how it is written."""
+    given = text(value)
+    if given != "terminal" and not given.endswith((".html", ".json")):
+        raise ValueError(f"{value!r} must be terminal, or a file named *.html or *.json")
+    return given
+
+
 def share(value: Any) -> tuple[int, int]:
     """One share of several: `"2/4"`."""
     number, slash, total = str(value).partition("/")

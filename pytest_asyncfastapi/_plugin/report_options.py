@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from .option import Option
+from .option_parsers import coverage as _coverage
 from .option_parsers import one_of as _one_of
+from .option_parsers import percent as _percent
 from .option_parsers import text as _text
 from .option_parsers import web_address as _web_address
 
 REPORT_OPTIONS = (
+    Option(
+        "coverage",
+        "what was not tested of the app's behaviour, with the command that would do it: terminal, "
+        "or a FILE.html or FILE.json to write as well",
+        _coverage,
+        many=True,
+        metavar="terminal|FILE",
+        marker=False,
+    ),
+    Option(
+        "coverage_floor",
+        "fail the run if less than N percent of the behaviour was tested (default 0)",
+        _percent,
+        metavar="N",
+        marker=False,
+    ),
     Option("json", "write all that was seen, as JSON", _text, metavar="FILE", marker=False),
     Option("html", "write a page to read and to search", _text, metavar="FILE", marker=False),
     Option("trace", "write timelines for ui.perfetto.dev", _text, metavar="FILE", marker=False),

@@ -12,15 +12,12 @@ import pytest
 from .._core.findings import FOUND, Finding
 from .._core.redaction import redacted
 from .._report import junit, text
+from .payloads import ATTRIBUTE, payloads, reports
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from _pytest.terminal import TerminalReporter
 
     from .state import TestState
-
-ATTRIBUTE = "asyncfastapi"
 
 
 @dataclass
@@ -112,7 +109,7 @@ def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
     """Every finding and note of the run, in the order of the tests."""
     found: list[Finding] = []
     notes: list[str] = []
-    for report in _reports(terminal.stats):
+    for report in reports(terminal):
         payload: dict[str, Any] = getattr(report, ATTRIBUTE, None) or {}
         found.extend(Finding.from_json(item) for item in payload.get("findings", ()))
         notes.extend(note for note in payload.get("notes", ()) if note not in notes)
@@ -121,25 +118,15 @@ def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
 
 def lags(terminal: TerminalReporter) -> list[tuple[str, dict[str, Any]]]:
     """The loop lag of each test that has one, with its name."""
-    payloads = [
-        (report.nodeid, getattr(report, ATTRIBUTE, {})) for report in _reports(terminal.stats)
-    ]
-    return [(name, payload["lag"]) for name, payload in payloads if "lag" in payload]
+    found = [(report.nodeid, getattr(report, ATTRIBUTE, {})) for report in reports(terminal)]
+    return [(name, payload["lag"]) for name, payload in found if "lag" in payload]
 
 
 def sweeps(terminal: TerminalReporter) -> list[dict[str, Any]]:
     """What exploring came to, test by test, as plain data."""
-    payloads = [getattr(report, ATTRIBUTE, None) or {} for report in _reports(terminal.stats)]
-    return [sweep for payload in payloads for sweep in payload.get("sweeps", ())]
+    return [sweep for payload in payloads(terminal) for sweep in payload.get("sweeps", ())]
 
 
 def runs(terminal: TerminalReporter) -> list[dict[str, Any]]:
     """What each guarded test has to say about the run as a whole."""
-    payloads = [getattr(report, ATTRIBUTE, {}) for report in _reports(terminal.stats)]
-    return [payload["run"] for payload in payloads if "run" in payload]
-
-
-def _reports(stats: dict[str, list[Any]]) -> Iterable[Any]:
-    for category, reports in stats.items():
-        if category != "rerun":  # a run that was tried again does not count twice
-            yield from reports
+    return [payload["run"] for payload in payloads(terminal) if "run" in payload]

@@ -13,7 +13,7 @@ import pytest
 
 from .._core.findings import Finding, FindingLog, swallowed_deadlock
 from .._core.frames import UserCode
-from . import blocking, configured_faults, explore, virtual_time
+from . import blocking, configured_faults, coverage, explore, virtual_time
 from . import settings as settings_table
 from .checks import Checks
 from .claims import OUR_FIXTURES
@@ -299,6 +299,7 @@ class TestState:
         self.close_clock()
         self.watching.end(judge=judge)
         self.checks.end()
+        coverage.end(self)
         if self._scope is not None:
             self._scope.deactivate()
         if self._gates is not None:

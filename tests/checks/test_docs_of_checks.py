@@ -9,6 +9,7 @@ import pytest
 
 from pytest_asyncfastapi._checks.rules import KINDS
 from tests import pages, postgres
+from tests.checks import test_coverage
 
 if TYPE_CHECKING:
     from tests.concurrency.conftest import Projects
@@ -50,8 +51,11 @@ async def test_rates(asgi_client, upstream):
 """
     report = projects.run(*FLAGS, shop=pages.blocks(PAGE)[0].text, test_it=test)
     report.outcome(passed=1)
-    (shown,) = pages.blocks("docs/checks.md", "text")
+    shown, coverage = pages.blocks("docs/checks.md", "text")
     assert pages.is_shown_by(shown.text, report.output), report.output
+    flag = "--asyncfastapi-coverage=terminal"
+    report = projects.run(flag, app=test_coverage.APP, test_it=test_coverage.TEST)
+    assert pages.is_shown_by(coverage.text, report.output), report.output
 
 
 def test_every_check_is_in_the_table() -> None:

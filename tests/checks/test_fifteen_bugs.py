@@ -153,7 +153,7 @@ async def buy():
 
 @app.post("/locked")
 async def locked():
-    await lock.acquire()  # 15 held for ever
+    await lock.acquire()  # 15 held forever
     await anyio.sleep(0.01)
     lock.release()
     return {}
@@ -366,7 +366,7 @@ def test_two_more_by_one_marker_each(projects: Projects) -> None:
     report = projects.run(ini=QUIET, app=HEAD + BUGGY, test_it=MARKED)
     report.outcome(failed=2)
     assert "assert 9 == 8" in report.output
-    assert f"Lock taken at {report.line('app.py', '# 15 held for ever')}" in " ".join(
+    assert f"Lock taken at {report.line('app.py', '# 15 held forever')}" in " ".join(
         report.output.split()
     )
 

@@ -27,6 +27,7 @@ ALLOWED = {
     "_clock": {"_clock"},
     "_blocking": {"_blocking"},
     "_concurrency": {"_concurrency"},
+    "_coverage": {"_coverage"},
     "_connections": {"_connections", "_faults"},
     "_explore": {"_explore", "_faults", "_upstream", "_clock"},
     "_faults": {"_faults"},
