@@ -15,16 +15,16 @@ def orders(changes: int) -> str:
 def claim(changes: int, run: int, *, stopped: str = "", unsteady: int = 0, share: str = "") -> str:
     """The result in words where none of `run` orders has failed.
 
-    `stopped` is why not all were run, `unsteady` how many ran in another order than they were
-    to, `share` the part of the orders that was tried (`"1/4"`).
+    `stopped` is why not all were run, `unsteady` how many may have run in another order than they
+    were to, `share` the part of the orders that was tried (`"1/4"`).
     """
     if stopped:
         return f"not every {orders(changes)} was run ({stopped}); of {run:,} that were, none fails"
     if unsteady:
         return (
             f"{run:,} orders were run and none fails, which proves nothing of every "
-            f"{orders(changes)}: {unsteady:,} ran in another order than they were to, as something "
-            "beside the schedule differs from run to run"
+            f"{orders(changes)}: {unsteady:,} may not repeat, as something beside the schedule "
+            "decides too (real I/O, a thread that waits, state that outlives a run)"
         )
     if share:
         return f"in share {share} of the orders, no {orders(changes)} fails ({run:,} run)"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from itertools import permutations
 
 import pytest
 
 from pytest_asyncfastapi import Explored, ScheduleFailure
 from pytest_asyncfastapi._clock import selector
+from pytest_asyncfastapi._explore.schedules import worker_jobs
 from pytest_asyncfastapi._explore.schedules.every_order import EveryOrder
 from pytest_asyncfastapi._explore.schedules.policies import Schedule
 from tests.explore.races import RACES
@@ -112,6 +114,25 @@ def test_what_differs_from_run_to_run_is_no_proof():
     assert result.unsteady
     assert not result.proven
     assert "orders were run and none fails, which proves nothing" in str(result)
+
+
+def test_a_thread_that_is_not_waited_for_is_no_proof(monkeypatch):
+    """It waits for a later step, so the machine decides when its result comes."""
+    monkeypatch.setattr(worker_jobs, "PATIENCE", 0.02)
+
+    async def scenario():
+        ready = threading.Event()
+
+        async def sets():
+            await asyncio.sleep(0)
+            ready.set()
+
+        await asyncio.gather(asyncio.to_thread(ready.wait), sets())
+
+    result = explored(scenario, seeds="all", changes=1)
+    assert isinstance(result, Explored)
+    assert result.unsteady
+    assert "may not repeat, as something beside the schedule decides too" in str(result)
 
 
 def test_what_did_not_run_in_its_order_is_not_followed():

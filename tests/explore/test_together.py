@@ -98,6 +98,35 @@ def test_what_differs_from_run_to_run_is_not_compared_and_said():
     assert "not compared: answer 2 .stamp (a time)" in result.notes
 
 
+def test_a_token_that_is_the_same_within_one_second_is_not_compared():
+    """Equal in some runs, not in others: signed at a time."""
+    calls = itertools.count()
+
+    async def login():
+        await asyncio.sleep(0)
+        return {"token": f"signed-{next(calls) // 3}"}
+
+    result = together(login, login, seeds=60)
+    assert isinstance(result, Explored), result
+    assert "not compared: answer 1 .token (is another one in each run)" in result.notes
+
+
+def test_an_exception_is_compared_by_its_first_line():
+    """What follows is often an id, or a statement with one."""
+    ids = itertools.count()
+
+    async def fails():
+        await asyncio.sleep(0)
+        raise LookupError(f"no row\n[parameters: {next(ids)}] at 0x{next(ids):x}")
+
+    result = together(fails, fails, seeds=10)
+    assert isinstance(result, Explored), result
+    assert result.notes == (
+        "raised in each order: answer 1 (LookupError: no row)",
+        "raised in each order: answer 2 (LookupError: no row)",
+    )
+
+
 def test_equal_ids_are_a_race_though_ids_differ_from_run_to_run():
     """Two requests get one number."""
     last = [0]

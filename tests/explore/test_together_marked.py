@@ -95,6 +95,18 @@ def test_the_sound_variant_is_clean_and_the_report_says_what_was_compared(run) -
     assert "only equal ones compared: answer 1 .body.receipt (a UUID)" in told
 
 
+def test_only_the_requests_themselves_are_in_another_order(run) -> None:
+    """What the test does before and after them adds no orders, and no rows."""
+    test = TEST.replace(
+        "    result = await",
+        '    await asyncio.gather(*[asgi_client.get("/sale")] * 1)\n    result = await',
+    )
+    words = re.compile(r"no order with at most 1 change fails \((\d+) run\)")
+    plain, longer = (run(sound=True, test=one).stdout.str() for one in (TEST, test))
+    assert words.findall(plain) == words.findall(longer) != []
+    assert "GET /sale " not in run("-q", test=test).stdout.str()
+
+
 def test_the_marker_says_which_orders(run) -> None:
     """Seeds, or more changes."""
     seeds = run(sound=True, mark="@pytest.mark.schedules(7)")

@@ -11,6 +11,7 @@ import asyncio
 import random
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from .on_asyncio import OnLoop
@@ -24,13 +25,19 @@ if TYPE_CHECKING:
     from .policies import Changes, Offer
 
 
+def _nothing() -> None:
+    """Nothing waits."""
+
+
 @dataclass(slots=True)
 class Body:
     """What became of it; filled in at the end of the body.
 
     `changes` makes the same order of the ordinary one: `fifo-SEED@decision:lane...`;
     `decisions` is the length that `pct-SEEDxLENGTH` wants. `stuck` says who waits for
-    what, if the body could never have ended; it was cancelled then.
+    what, if the body could never have ended; it was cancelled then. `repeats` is False where
+    the machine has decided too. `begin` lets a schedule begin that waits for it, after `rest`
+    everything is in the ordinary order again.
     """
 
     trace: str = ""
@@ -39,15 +46,23 @@ class Body:
     rows: list[Row] = field(default_factory=list)
     offers: list[Offer] = field(default_factory=list)
     stuck: str = ""
+    repeats: bool = True
+    begin: Callable[[], None] = _nothing
+    rest: Callable[[], None] = _nothing
 
 
 @contextmanager
 def scheduled(
-    token: str, *, note: Callable[[str], None], users: UserCode | None = None
+    token: str,
+    *,
+    note: Callable[[str], None],
+    users: UserCode | None = None,
+    waits: bool = False,
 ) -> Iterator[Body]:
     """Run what is awaited in the block, by the calling task, under this schedule.
 
-    With `users` it is noted who ran when (`rows`). Raises `ValueError` for a token
+    With `users` it is noted who ran when (`rows`); with `waits` the ordinary order is kept
+    until `Body.begin()` is called. Raises `ValueError` for a token
     that names no schedule, `ClockError` without virtual time, and `RuntimeError` where
     no asyncio loop runs.
     """
@@ -64,7 +79,9 @@ def scheduled(
     state = random.getstate()
     random.seed(schedule.seed)
     on = OnLoop(loop, on_stuck=on_stuck, note=note, watch=watch)
-    on.begin(schedule.policy())
+    body.begin, body.rest = partial(on.begin, schedule.policy()), on.rest
+    if not waits:
+        body.begin()
     try:
         yield body
     finally:
@@ -72,5 +89,6 @@ def scheduled(
         random.setstate(state)
         body.trace, body.decisions = on.lanes.trace(), on.lanes.decisions
         body.changes, body.offers = tuple(on.lanes.changes), on.lanes.offers
+        body.repeats = not on.jobs.gave_up
         if watch is not None:
             body.rows.extend(watch.rows)

@@ -29,24 +29,27 @@ class EveryOrder:
 
     def __init__(self, most: int = CHANGES) -> None:
         self.most = most
-        self.unsteady = 0  # orders that were not the ones asked for
+        self.unsteady = 0  # orders that may have been others than those asked for
         self._parents: list[list[tuple[Changes, list[Offer]]]] = [[] for _ in range(most)]
         self._followed: list[Offer] = []
         self._known: dict[Offer, Offer] = {}
 
-    def ran(self, schedule: Schedule, changes: Changes, offers: list[Offer]) -> bool:
-        """This order has been run, and `changes` were in it; False if it was another order.
+    def ran(
+        self, schedule: Schedule, changes: Changes, offers: list[Offer], *, repeats: bool = True
+    ) -> bool:
+        """This order has been run, and `changes` were in it; False if it may not repeat.
 
-        Up to its last change it has the choices of the order from which it follows.
+        Up to its last change it has the choices of the order from which it follows; `repeats` is
+        False where the machine has decided too.
         """
         wanted = schedule.changes
         number = wanted[-1][0] if wanted else 0
         steady = changes[: len(wanted)] == wanted and offers[:number] == self._followed[:number]
-        self.unsteady += not steady
+        self.unsteady += not (steady and repeats)
         if steady and len(wanted) < self.most:
             shared = [self._known.setdefault(offer, offer) for offer in offers]
             self._parents[len(wanted)].append((wanted, shared))
-        return steady
+        return steady and repeats
 
     def __iter__(self) -> Iterator[Schedule]:
         for parents in self._parents:  # complete when their children are asked for

@@ -92,7 +92,7 @@ class OnLoop:
 
     def _taken(self, lane: Lane, handle: Any) -> None:
         self.jobs.ran(handle)
-        if self._watch is not None:
+        if self._watch is not None and self.lanes.policy is not None:
             if self._marks and len(self.lanes.changes) > self._marked:
                 self._marked = len(self.lanes.changes)
                 self._watch.changed(lane)

@@ -22,18 +22,19 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s*(Z|[+-]\d\d:
 _HTTP_DATE = re.compile(r"[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT")
 _ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 _NEAR = 366 * 86_400.0  # a number so near to this moment's time is one: tokens expire
-_SHOWN = 60  # characters of an answer that are shown
+SHOWN = 60  # characters of an answer that are shown
 HEADERS = ("location", "etag")
 TIME = "a time"
 UNIQUE = "a UUID"
 VARIES = "differs from run to run"
-FREE = "differs from run to run, and which are equal does too"
+FREE = "is another one in each run"
 
 
 def plain(value: Any) -> Any:
     """An answer as plain data: a response's status, body and some headers; else the value."""
     if isinstance(value, BaseException):
-        return {"raised": f"{type(value).__name__}: {value}".rstrip(": ")}
+        first = str(value).strip().partition("\n")[0]
+        return {"raised": _ADDRESS.sub("", f"{type(value).__name__}: {first}".rstrip(": "))}
     status = getattr(value, "status_code", None)
     if status is None:
         return _data(value)
@@ -138,12 +139,12 @@ def shown(path: Path) -> str:
 def brief(answer: Any) -> str:
     """An answer on one line: `200 {"left": 9}`."""
     text = _line(answer)
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
 
 
 def is_brief(answer: Any) -> bool:
     """Is all of it on the line?"""
-    return len(_line(answer)) <= _SHOWN
+    return len(_line(answer)) <= SHOWN
 
 
 def _line(answer: Any) -> str:

@@ -25,10 +25,11 @@ _ON_TRIO = "trio chooses the order of its tasks itself, and at random in every r
 class ScheduleProbe:
     """One run of the body under one schedule; `body` is what became of it."""
 
-    def __init__(self, state: Any, schedule: Schedule, *, watched: bool) -> None:
+    def __init__(self, state: Any, schedule: Schedule, *, watched: bool, waits: bool) -> None:
         self._state = state
         self._schedule = schedule
         self._watched = watched
+        self._waits = waits
         self.client: Any = None
         self.body = Body()
         self.refused = ""
@@ -55,7 +56,8 @@ class ScheduleProbe:
                 return await body(*args, **kwargs)
             users = self._state.user_code if self._watched else None
             try:
-                order = scheduled(str(self._schedule), note=self._state.note, users=users)
+                note, waits = self._state.note, self._waits
+                order = scheduled(str(self._schedule), note=note, users=users, waits=waits)
                 self.body = order.__enter__()
             except ClockError as error:
                 self.refused = str(error)

@@ -63,6 +63,7 @@ class Outcome:
     changes: Changes
     rows: list[Row]
     offers: list[Offer]
+    repeats: bool
 
     @property
     def failed(self) -> bool:
@@ -169,6 +170,7 @@ class Runner:
             tuple(lanes.changes),
             [] if watch is None else watch.rows,
             lanes.offers,
+            not on.jobs.gave_up,
         )
 
     async def _body(self, on: OnLoop) -> None:

@@ -145,7 +145,7 @@ class _Search:
         self._traces.add(found.trace)
         self._steps += found.steps
         if self._every is not None:
-            self._every.ran(schedule, found.changes, found.offers)
+            self._every.ran(schedule, found.changes, found.offers, repeats=found.repeats)
 
     async def run_all(self, plan: Iterable[Schedule]) -> None:
         """Run these, as long as nothing fails and there is time."""

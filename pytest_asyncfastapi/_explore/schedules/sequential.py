@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 from ..._core.base_error import AsyncFastAPIError
 from .outcomes import (
     FREE,
+    SHOWN,
     TIME,
+    UNIQUE,
     VARIES,
     Flat,
     anywhere,
     brief,
     differing,
     flat,
+    form,
     is_brief,
     named,
     plain,
@@ -70,7 +73,11 @@ class TogetherResult:
 def _label(answer: Any, number: int) -> str:
     request = getattr(answer, "request", None)
     url, method = getattr(request, "url", None), getattr(request, "method", None)
-    return f"{method} {url.path}" if url is not None and method else f"request {number}"
+    return f"{method} {url.path}" if url is not None and method else _nameless(number)
+
+
+def _nameless(number: int) -> str:
+    return f"request {number}"
 
 
 def in_words(order: Sequence[int]) -> str:
@@ -143,7 +150,10 @@ class Sequential:
                     "each run, or is drawn at random. Fix: make it new in reset=, or in a "
                     "fixture of the test"
                 )
-            self.varying.update((anywhere(path), kind) for path in paths)
+            for path in paths:
+                # A signed token, say, is the same within one second, and another in the next.
+                text = isinstance(one[path], str) and form(one[path]) != UNIQUE
+                self.varying[anywhere(path)] = FREE if text else kind
 
     def verdict(self, found: TogetherResult) -> str:
         """Nothing where an order gives the same; else the table of it beside the nearest."""
@@ -171,7 +181,8 @@ class Sequential:
     def _table(self, found: TogetherResult, order: tuple[int, ...], paths: list[Path]) -> str:
         near = self._runs[order][0]
         mine, theirs = self._pair(found, near, self._missing(order))
-        names = [f"{n} {label}" for n, label in enumerate(found.labels, 1)]
+        labels = self._labels()
+        names = [f"{n} {labels.get(n, label)}" for n, label in enumerate(found.labels, 1)]
         heads = [f"answer {number + 1}" for number in range(len(names))]
         width = max(len(name) for name in (*names, "observed"))
         lines = [f"together, and not one after the other ({in_words(order)} is nearest):"]
@@ -184,10 +195,20 @@ class Sequential:
             lines.append(f"{name:<{width}}  {brief(here)}")
             if mine_there:
                 lines.append(f"{'not':>{width}}  {brief(there)}")
-                named_there = any(anywhere(path) in self.varying for path in mine_there)
+                both = [path for path in mine_there if path in mine and path in theirs]
+                named_there = any(anywhere(path) in self.varying for path in both)
                 if named_there or not (is_brief(here) and is_brief(there)):
-                    lines += _listed(mine, theirs, mine_there)
+                    lines += _listed(mine, theirs, both)
         return "\n".join([*lines, *self.about()])
+
+    def _labels(self) -> dict[int, str]:
+        """Of the requests that have been answered in some run."""
+        return {
+            number: label
+            for runs in self._runs.values()
+            for number, label in enumerate(runs[0].labels, 1)
+            if label != _nameless(number)
+        }
 
     def about(self) -> list[str]:
         """What was not compared, and which orders could not be."""
@@ -223,4 +244,5 @@ def _listed(mine: Flat, theirs: Flat, paths: list[Path]) -> list[str]:
 
 
 def _value(outcome: Flat, path: Path) -> str:
-    return repr(outcome[path]) if path in outcome else "missing"
+    text = repr(outcome[path])
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."

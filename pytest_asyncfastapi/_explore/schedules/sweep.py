@@ -91,6 +91,7 @@ class ScheduleSweep:
     """
 
     kind = KIND
+    waits = False  # does each schedule wait until the test lets it begin?
 
     def __init__(self, asked: SchedulesAsked, test: str, *, required: bool = True) -> None:
         self.asked = asked
@@ -108,7 +109,7 @@ class ScheduleSweep:
             seed = state.settings.seed + 1_000_003 * schedule.seed
             state.settings = replace(state.settings, seed=seed)
         state.want_clock()
-        state.probe = ScheduleProbe(state, schedule, watched=watched)
+        state.probe = ScheduleProbe(state, schedule, watched=watched, waits=self.waits)
 
     def prepare(self, state: Any) -> None:
         """The clean run is in the ordinary order."""
@@ -152,7 +153,8 @@ class ScheduleSweep:
 
     def _all(self, every: EveryOrder, probe: ScheduleProbe, done: Sequence[Result]) -> _Search:
         """Where shares take turns, they do so for one change; what follows is the same share's."""
-        every.ran(Schedule("fifo"), probe.body.changes, probe.body.offers)
+        body = probe.body
+        every.ran(Schedule("fifo"), body.changes, body.offers, repeats=body.repeats)
         for schedule in every:
             point = SchedulePoint(self, schedule)
             yield from (point,) if len(schedule.changes) == 1 else until_run(point, done)
@@ -164,7 +166,7 @@ class ScheduleSweep:
         """This order has been run; False if it was another one, where every order is to be."""
         if self._every is None or not schedule.changes:
             return True
-        return self._every.ran(schedule, body.changes, body.offers)
+        return self._every.ran(schedule, body.changes, body.offers, repeats=body.repeats)
 
     def smaller(self, found: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
         """Make the failing one small, and show it."""

@@ -55,9 +55,9 @@ async def explore_together(
     `explore_schedules()`; every order with at most two changes if nothing is said. An
     outcome is the status, body, `Location` and `ETag` of each answer (or the exception, or any
     other value) and what was observed. Times are not compared, nor what `ignore` names (keys of
-    JSON); of UUIDs and of what differs between two equal runs only which are equal. The notes of
-    the result say what. A request that is answered 409, 412, 423, 425, 429 or 503 may as well not
-    have been sent.
+    JSON), nor text that differs between two equal runs; of UUIDs and such numbers only which are
+    equal. The notes of the result say what. A request that is answered 409, 412, 423, 425, 429
+    or 503 may as well not have been sent.
 
     Raises `ScheduleFailure` with the nearest outcome of an order beside the one that was found,
     and the interleaving; `ValueError` for arguments that make no sense, and where the same order
@@ -181,12 +181,15 @@ class Together:
             frame = sys._getframe(1)
             probe.called_at = self._state.user_code.location(frame.f_code, frame.f_lineno)
             probe.ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+            probe.body.begin()
         if explored and probe.order is not None:
             answers: list[Any] = [None] * len(requests)
             for number in probe.order:
                 answers[number - 1] = await answer(requests[number - 1])
         else:
             answers = await at_once(requests)
+        if explored:
+            probe.body.rest()
         found = TogetherResult(answers, await called(observe))
         if explored:
             probe.found = found

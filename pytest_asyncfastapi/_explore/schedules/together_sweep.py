@@ -51,7 +51,9 @@ class OrderPoint:
 
 
 class TogetherSweep(ScheduleSweep):
-    """The sweep of a test that uses `together`."""
+    """The sweep of a test that uses `together`; only what that runs is in another order."""
+
+    waits = True
 
     def __init__(self, asked: SchedulesAsked, test: str, *, required: bool = True) -> None:
         super().__init__(asked, test, required=required)

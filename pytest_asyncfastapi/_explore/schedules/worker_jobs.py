@@ -43,6 +43,7 @@ class Jobs:
         self._gates: dict[Any, threading.Event] = {}  # of the jobs that have not begun
         self._order: list[Any] = []
         self.patience = PATIENCE
+        self.gave_up = False  # was anything left to itself?
         lanes.arrived = self._on_arrival
 
     def _on_arrival(self, handle: Any) -> None:
@@ -99,6 +100,7 @@ class Jobs:
         return all(self._work.waits_for_loop(key, called=called) for key, _ in running)
 
     def _leave(self, running: list[tuple[Any, str]]) -> None:
+        self.gave_up = True
         for key, name in running:
             self._left.add(key)
             self._note(
