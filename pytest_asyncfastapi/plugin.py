@@ -80,7 +80,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
 def pytest_report_header(config: pytest.Config) -> str | None:
     """What this system does not let us see: once, and only there."""
-    return platforms.not_watched(config.stash[settings.SETTINGS].blocking) or None
+    return platforms.limitations(config.stash[settings.SETTINGS].blocking) or None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -94,12 +94,12 @@ def pytest_pycollect_makeitem(
     collector: pytest.Module | pytest.Class, name: str, obj: object
 ) -> None:
     """Adopt coroutine tests that no runner claims."""
-    claims.adopt(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
+    claims.claim_for_anyio(collector, name, obj, collector.config.stash[settings.SETTINGS].runner)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A sweep in shares is several items."""
-    explore.split(metafunc)
+    explore.parametrize_shards(metafunc)
 
 
 @pytest.hookimpl(wrapper=True, trylast=True)
@@ -140,11 +140,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
         current_test.RUNNING.append(state)
         tracebacks.shorten(item, state.user_code)
-        if state.ours and (sentence := claims.why_not(item, state.settings.app_scope)):
+        if state.uses_plugin_fixtures and (
+            sentence := claims.unsupported_reason(item, state.settings.app_scope)
+        ):
             raise pytest.UsageError(sentence)
-        runners.lend_fixtures(item)
-        app_selection.let_nearer_win(item)
-        fixture_order.settle(item)
+        runners.bind_fixtures_to_runner(item)
+        app_selection.choose_app_fixture(item)
+        fixture_order.reorder(item)
         state.begin()
         explore.begin(item, state)
     except pytest.UsageError as error:
@@ -159,25 +161,25 @@ def pytest_fixture_setup(
     """An app that runs for several tests ends with the backend of its loop."""
     from ._plugin.state import STATE
 
-    runners.end_with_backend(fixturedef, request)
+    runners.finalize_before_backend(fixturedef, request)
     state = request._pyfuncitem.stash.get(STATE, None)
-    if state is not None and (sentence := runners.why_not_now(fixturedef, state)):
+    if state is not None and (sentence := runners.unavailable_reason(fixturedef, state)):
         refused = pytest.fail.Exception(sentence, pytrace=False)
         # As pytest does itself, or else the next test that has this fixture fails too.
         key = fixturedef.cache_key(request)  # type: ignore[arg-type]
         fixturedef.cached_result = (None, key, (refused, None))
         raise refused
     if state is not None and fixturedef.scope == "function":
-        state.overridden.begin()
+        state.override_watch.begin()
     try:
         with runners.in_its_loop(fixturedef, request):
             if state is None or fixturedef.scope == "function":
                 return (yield)
-            before = state.watching.exempt(True)
+            before = state.concurrency.set_exempt(True)
             try:
                 return (yield)
             finally:
-                state.watching.exempt(before)
+                state.concurrency.set_exempt(before)
     except BaseException:
         runners.leave_fixture()
         raise
@@ -192,7 +194,7 @@ def pytest_fixture_post_finalizer() -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""
     from ._plugin import reporting
-    from ._plugin.blocking import in_body
+    from ._plugin.blocking import test_body
     from ._plugin.state import STATE
 
     state = item.stash[STATE]
@@ -202,7 +204,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
             own.body(item)
             result = yield
         else:
-            with in_body(state):
+            with test_body(state):
                 if claims.is_async_test(item):
                     assert isinstance(item, pytest.Function)
                     with runners.guarded_body(item, state):
@@ -260,7 +262,7 @@ def pytest_runtest_makereport(
 
     state = item.stash.get(STATE, None)
     if state is not None and call.excinfo is not None:
-        reporting.tell_deadlock(state, call.excinfo.value)
+        reporting.note_reported_deadlock(state, call.excinfo.value)
     report = yield
     if state is not None:
         if call.excinfo is not None:
@@ -268,7 +270,7 @@ def pytest_runtest_makereport(
             claims.explain_scope(item, report)
         if report.when == "call":
             report.duration += explore.seconds(item)
-        reporting.carry(state, report)
+        reporting.add_to_report(state, report)
     return report
 
 
@@ -279,7 +281,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         config.stash[module.RUNNING].end(judge=False)
     for name in ("blocking", "concurrency", "checks"):
         if (module := sys.modules.get(f"{__package__}._plugin.{name}")) is not None:
-            module.silence()
+            module.stop_monitoring()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -318,7 +320,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     )
     coverage.write(terminalreporter, config)
     found, notes = reporting.gather(terminalreporter)
-    notes += session_summary.notes(terminalreporter, config)
+    notes += session_summary.session_notes(terminalreporter, config)
     found += session_summary.findings(terminalreporter, config)
     site = config.stash[settings.SETTINGS].docs_url
     terminal.write_summary(terminalreporter, (found, notes), site=site)

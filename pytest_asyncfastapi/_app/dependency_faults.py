@@ -29,7 +29,7 @@ _GATE = "asyncfastapi_gate"
 _MARK = "__asyncfastapi_wraps__"
 
 
-class Gates:
+class DependencyFaultInjector:
     """The dependencies of one app, for one test. `faults` says what happens (`faults.strike`)."""
 
     def __init__(self, app: Any, faults: Any) -> None:
@@ -55,7 +55,7 @@ class Gates:
                 table = app.dependency_overrides
                 current = table.get(target, target)
                 if not hasattr(current, _MARK):
-                    table[target] = self._wrapped(target, current)
+                    table[target] = self._wrap(target, current)
 
     def restore(self) -> None:
         """Put back what the gates stand before, exactly."""
@@ -94,7 +94,7 @@ class Gates:
                 return self._faults.strike(rules, anyio.current_time(), "trio")
         return self._faults.strike(rules, time.monotonic())
 
-    def _gate(self, target: Any) -> Callable[..., Any]:
+    def _injected(self, target: Any) -> Callable[..., Any]:
         async def gate() -> Any:
             strike = self._strike(self._rules(target))
             if strike.delay:
@@ -106,20 +106,20 @@ class Gates:
 
         return gate
 
-    def _wrapped(self, target: Any, current: Any) -> Any:
+    def _wrap(self, target: Any, current: Any) -> Any:
         wrapper = _OF_KIND[_kind(current)](
-            current, lambda value: self._lent(target, value), self._kept.enter_context
+            current, lambda value: self._with_method_faults(target, value), self._kept.enter_context
         )
         wrapper.__name__ = getattr(current, "__name__", type(current).__name__)
         wrapper.__qualname__ = getattr(current, "__qualname__", wrapper.__name__)
         wrapper.__module__ = getattr(current, "__module__", __name__)
         wrapper.__doc__ = current.__doc__
-        wrapper.__signature__ = _signature(current, self._gate(target))
+        wrapper.__signature__ = _signature(current, self._injected(target))
         setattr(wrapper, _MARK, current)
         return wrapper
 
     @contextmanager
-    def _lent(self, target: Any, value: Any) -> Iterator[None]:
+    def _with_method_faults(self, target: Any, value: Any) -> Iterator[None]:
         """While `value` is in use, its methods that have a fault are ours."""
         methods = {
             rule.method for rule in self._faults if self._resolved(rule.target) == target
@@ -150,7 +150,7 @@ class Gates:
         return faulty
 
     def __repr__(self) -> str:
-        return f"<Gates before {len(self._faults)} faults in {len(self._apps)} apps>"
+        return f"<DependencyFaultInjector: {len(self._faults)} faults, {len(self._apps)} apps>"
 
 
 # One wrapper a kind; `lent(value)` surrounds the time in which the value is used. Where

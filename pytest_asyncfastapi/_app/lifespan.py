@@ -20,7 +20,7 @@ from asgi_lifespan import LifespanManager
 
 from .._core.activity import ACTIVITY, LIFESPAN
 from .._core.base_error import AsyncFastAPIError
-from .._core.tasks import Signal, Spawned, current_task, end_by_force, spawn
+from .._core.tasks import Signal, SpawnedTask, current_task, spawn, terminate
 from .._core.units import show
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Lifespan:
         self._failed: str | None = None
         self._changed = Signal()
         self._stop = Signal()
-        self._task: Spawned | None = None
+        self._task: SpawnedTask | None = None
         self._inner: Any = None
 
     async def start(self) -> None:
@@ -132,7 +132,7 @@ class Lifespan:
         with anyio.CancelScope(shield=True):
             for task in (self._inner, self._task):
                 if not self._over and task is not None:
-                    await end_by_force(task)
+                    await terminate(task)
 
     # The task of ours that hosts asgi-lifespan
 

@@ -41,7 +41,7 @@ class MethodFaults:
 
         @functools.wraps(original)
         async def slow(*args: Any, **kwargs: Any) -> Any:
-            await self._suffer(self._strike())
+            await self._apply(self._strike())
             return await original(*args, **kwargs)
 
         @functools.wraps(original)
@@ -77,11 +77,11 @@ class MethodFaults:
             late: Any = self._awaited(result, strike)
             late.__qualname__ = result.__qualname__
             return late
-        return _Late(result, lambda: self._suffer(strike))
+        return _Late(result, lambda: self._apply(strike))
 
     async def _awaited(self, result: Any, strike: Any) -> Any:
         try:
-            await self._suffer(strike)
+            await self._apply(strike)
         except BaseException:
             end = result.cancel if isinstance(result, asyncio.Future) else result.close
             end()
@@ -90,11 +90,11 @@ class MethodFaults:
 
     async def _items(self, result: Any, strike: Any) -> Any:
         async with aclosing(result):
-            await self._suffer(strike)
+            await self._apply(strike)
             async for item in result:
                 yield item
 
-    async def _suffer(self, strike: Any) -> None:
+    async def _apply(self, strike: Any) -> None:
         if strike.delay:
             await anyio.sleep(strike.delay)
         self._fail(strike)

@@ -114,9 +114,9 @@ def _override(value: Any) -> Callable[..., Any]:
     mock: Any = sys.modules.get("unittest.mock")
     is_mock = mock is not None and isinstance(value, mock.NonCallableMock)
     if is_mock and not _is_configured(value, mock):
-        return _giving(value)
+        return _returning(value)
     if not callable(value):
-        return _giving(value)
+        return _returning(value)
     if not is_mock and not _takes_anything(value):
         checked: Callable[..., Any] = value
         return checked
@@ -154,7 +154,7 @@ def _takes_anything(value: Any) -> bool:
     return bool(kinds) and kinds <= anything
 
 
-def _giving(value: Any) -> Callable[[], Any]:
+def _returning(value: Any) -> Callable[[], Any]:
     def override() -> Any:
         return value
 

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .._core import activity
-from .._core.frames import called
+from .._core.frames import called_names
 from . import thread_stats
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def mind_collections(hub: Hub) -> Callable[[], None]:
             return
         if phase == "start":
             frame = sys._getframe(1)
-            asked = called(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
+            asked = called_names(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
             apps = asked and activity.ACTIVITY.get() not in ("", activity.BODY)
             cell.collecting = (
                 () if apps else (thread_stats.perf_counter(), thread_stats.thread_time())

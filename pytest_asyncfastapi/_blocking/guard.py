@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
-from .._core.creation_site import current_birth
+from .._core.creation_site import current_creation_site
 from .._core.findings import Finding, FindingLog
 from .allow import ALLOWED_HERE, AllowRule, as_rule
 from .blocking_findings import classify, counts, finding, text, weigh
@@ -210,7 +210,7 @@ class BlockingGuard:
             remedy=remedy,
             witness=witness,
             test=self.test,
-            birth=current_birth(),
+            site=current_creation_site(),
             judge=entry.judge,
         )
         record.first.name = inner
@@ -246,7 +246,7 @@ class BlockingGuard:
                         remedy=entry.remedy,
                         witness=evidence,
                         test=self.test,
-                        birth=stall.birth,
+                        site=stall.site,
                     )
                     record.stall = True
                     record.seen = evidence != CONCLUDED

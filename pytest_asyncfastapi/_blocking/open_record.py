@@ -11,7 +11,7 @@ from .models import BlockingCall, BlockingPolicy, Weight
 from .thread_stats import perf_counter
 
 if TYPE_CHECKING:
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
     from .catalog import Category, Entry
     from .stack_analysis import Scene
@@ -83,7 +83,7 @@ class Record:
         remedy: str,
         witness: str,
         test: str,
-        birth: Birth | None = None,
+        site: CreationSite | None = None,
         judge: str = "",
     ) -> None:
         self.name = name
@@ -93,7 +93,7 @@ class Record:
         self.activity = activity
         self.witness = witness
         self.test = test
-        self.birth = birth
+        self.site = site
         self.began = perf_counter()
         self.thread = threading.current_thread().name
         self.stall = False
@@ -160,7 +160,7 @@ class Record:
             allow=allow_line(main.category, self.scene),
             remedy=_fill(remedy, args),
             test=self.test,
-            created="" if self.birth is None or user is None else self.birth.told(user),
+            created="" if self.site is None or user is None else self.site.describe(user),
             at=self.at,
         )
 

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._core import activity
-from .._core.creation_site import birth_of_step, current_birth
-from .._core.step_layers import is_on, put_on
+from .._core.creation_site import creation_site_of_handle, current_creation_site
+from .._core.step_layers import add_layer, has_layer
 from . import thread_stats
 from .frame_stack import make_room
 from .gc_pauses import mind_collections
@@ -27,7 +27,7 @@ from .trio_steps import TrioSteps
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .dispatcher import Hub
     from .thread_state import Cell
 
@@ -63,7 +63,7 @@ class Stall:
     label: str
     callback: str
     started: float
-    birth: Birth | None = None
+    site: CreationSite | None = None
 
 
 class StepWatch:
@@ -89,8 +89,8 @@ class StepWatch:
         if self._switch is not None and not self._is_in_place():
             self.stop()
         if self._switch is None:
-            self._undo.append(put_on(self._around))
-            self._undo += [activity.watch_borders(self.cut), make_room(self.off_thread)]
+            self._undo.append(add_layer(self._around))
+            self._undo += [activity.on_activity_change(self.cut), make_room(self.off_thread)]
             self._undo += [mind_collections(self._hub)]
         self._trio.install()
         self._turn(True)
@@ -129,7 +129,7 @@ class StepWatch:
         return self._live and self._is_in_place()
 
     def _is_in_place(self) -> bool:
-        return is_on(__name__)
+        return has_layer(__name__)
 
     def cut(self) -> None:
         """End the slice here and begin another: the calling thread's activity changes."""
@@ -272,9 +272,9 @@ class StepWatch:
             samples = (Sample(near, ""),) if near else ()
         label = cell.label if cell.label is not None else context.get(activity.ACTIVITY, "")
         name = "" if callback is None else repr(callback)
-        birth = current_birth() if callback is None else birth_of_step(callback)
+        site = current_creation_site() if callback is None else creation_site_of_handle(callback)
         return Stall(
-            rest, cpu, blocked, figures.proven, samples, context, label, name, started, birth
+            rest, cpu, blocked, figures.proven, samples, context, label, name, started, site
         )
 
     def _watch(self) -> None:

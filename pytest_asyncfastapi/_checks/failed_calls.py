@@ -179,11 +179,11 @@ def _came_later(call: OpenExchange, calls: Sequence[OpenExchange]) -> bool:
 
 def _lines(call: OpenExchange) -> Iterator[tuple[Any, int]]:
     yield from call.chain
-    birth = call.birth
-    while birth is not None:
-        if birth.code is not None:
-            yield birth.code, birth.line
-        birth = birth.parent
+    site = call.site
+    while site is not None:
+        if site.code is not None:
+            yield site.code, site.line
+        site = site.parent
 
 
 def _dropped_at(call: OpenExchange) -> tuple[Any, int] | None:

@@ -13,7 +13,7 @@ from .._core.activity import BODY
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .._core.findings import Finding
     from .._core.frames import UserCode
     from .._upstream.call_log import OpenExchange
@@ -99,7 +99,7 @@ def fan_out(calls: Sequence[OpenExchange], policy: Policy, user: UserCode) -> It
         if most <= policy.fan_out:
             continue
         first = group[0][1]
-        made = _made_by([call.birth for _, call in group])
+        made = _made_by([call.site for _, call in group])
         where = first.where if made is None else made.where(user)
         called = "" if where == first.where else f"called at {first.where}: {first.where.source}"  # type: ignore[union-attr]
         yield policy.finding(
@@ -132,17 +132,17 @@ def _most_in_flight(group: list[tuple[int, OpenExchange]]) -> int:
     return most
 
 
-def _made_by(births: list[Birth | None]) -> Birth | None:
+def _made_by(sites: list[CreationSite | None]) -> CreationSite | None:
     """The one line that created the tasks of all the calls, such as a `gather()`."""
-    while births and None not in births:
-        known = [birth for birth in births if birth is not None]
-        parents = {id(birth.parent) for birth in known}
-        lines = {(birth.code, birth.line) for birth in known}
+    while sites and None not in sites:
+        known = [site for site in sites if site is not None]
+        parents = {id(site.parent) for site in known}
+        lines = {(site.code, site.line) for site in known}
         if len(lines) > 1:
             return None
-        if len(parents) == 1 and len({id(birth) for birth in known}) > 1:
+        if len(parents) == 1 and len({id(site) for site in known}) > 1:
             return known[0] if known[0].code is not None else None
-        births = [birth.parent for birth in known]
+        sites = [site.parent for site in known]
     return None
 
 

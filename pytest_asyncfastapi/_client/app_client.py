@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.http_library import UNSET
 from .._core.real_time import perf_counter
-from .redirects import Sending, leads_away
-from .transport import EXTENSION, Core
+from .redirects import ClientRequestInfo, is_cross_origin
+from .transport import EXTENSION, AsgiTransportCore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,13 +40,13 @@ def given(**options: Any) -> dict[str, Any]:
 class AppClient:
     """A mix-in: stands before the library's `AsyncClient` in the bases."""
 
-    asgi: Core
+    asgi: AsgiTransportCore
     library: ModuleType
     body: type[Any]  # `shared.Body` as a stream of the library
     _urls: dict[str, Any]
     _options: dict[str, Any]
 
-    def _bind(self, core: Core, options: dict[str, Any]) -> None:
+    def _bind(self, core: AsgiTransportCore, options: dict[str, Any]) -> None:
         self.asgi = core
         self._urls = {}
         self._options = options
@@ -96,7 +96,9 @@ class AppClient:
             "event_hooks": parent.event_hooks,
             "follow_redirects": parent.follow_redirects,
         }
-        core = self.asgi.view(raise_app_exceptions=raise_app_exceptions, background=background)
+        core = self.asgi.with_options(
+            raise_app_exceptions=raise_app_exceptions, background=background
+        )
         make: Any = type(self)
         view = make(core, **options)
         self.asgi.close_with(view.aclose)
@@ -118,16 +120,16 @@ class AppClient:
         ready: Any = stream
         earlier = request.extensions.get(EXTENSION)  # where it is the `next_request` of a response
         first = request.url if earlier is None else earlier.first
-        if self._is_plain(request, auth, follow_redirects) and not leads_away(request, first):
+        if self._is_plain(request, auth, follow_redirects) and not is_cross_origin(request, first):
             began = perf_counter()
             if stream:
-                ready = await self.asgi.opened(request)
+                ready = await self.asgi.send_streaming(request)
             else:
-                ready = await self.asgi.answered(request)
+                ready = await self.asgi.send_buffered(request)
             if not 300 <= ready.status < 400:
                 return self._response(request, ready, began, streamed=stream)
             # The library knows what to do with a redirect.
-        request.extensions = {**request.extensions, EXTENSION: Sending(ready, first)}
+        request.extensions = {**request.extensions, EXTENSION: ClientRequestInfo(ready, first)}
         return await super().send(  # type: ignore[misc]
             request, stream=stream, auth=auth, follow_redirects=follow_redirects
         )

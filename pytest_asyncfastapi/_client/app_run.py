@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
-from .._core.activity import border
-from .._core.tasks import Signal, Spawned, end_by_force
+from .._core.activity import activity_changed
+from .._core.tasks import Signal, SpawnedTask, terminate
 from .errors import AppStillRunning, ProtocolViolation
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ _PATIENCE = 3  # times that an app is cancelled before we say that it will not s
 _FREE_CALLS = 100  # of `receive` and `send` by an app whose client has left
 
 
-class Served:
+class AppRun:
     """One call of the app; a subclass gives it `receive` and `send`."""
 
     __slots__ = (
@@ -48,7 +48,7 @@ class Served:
         self.finished = self.disconnected = False
         self.error: BaseException | None = None
         self.violation: ProtocolViolation | None = None
-        self.task: Spawned | None = None
+        self.task: SpawnedTask | None = None
         self.now: Callable[[], float] = float  # 0.0, while the app has not suspended yet
         self.last_progress = 0.0
         self._calls_since_left = 0
@@ -65,7 +65,7 @@ class Served:
 
     async def run(self, app: Callable[..., Any]) -> None:
         """Call the app to its end. Whatever it raises is kept, not raised."""
-        border()
+        activity_changed()
         try:
             await app(self.scope, self.receive, self.send)
         except anyio.get_cancelled_exc_class() as error:
@@ -75,22 +75,22 @@ class Served:
         except BaseException as error:
             self.error = error
         finally:
-            border()
-            self._let_go()
+            activity_changed()
+            self._on_finished()
             self.finished = True
             self._changed.fire()
 
-    def _let_go(self) -> None:
+    def _on_finished(self) -> None:
         """The app is over: end what ran beside it."""
 
-    def violated(self, what: str, remedy: str) -> ProtocolViolation:
+    def record_violation(self, what: str, remedy: str) -> ProtocolViolation:
         """Record a breach of the protocol, worded; returned to be raised in the app."""
         self.violation = ProtocolViolation(
             f"{self.label}: the app {what}; the ASGI specification forbids it. Fix: {remedy}."
         )
         return self.violation
 
-    def told_error(self) -> BaseException | None:
+    def take_error(self) -> BaseException | None:
         """The app's own exception, as itself, once: the next call says None.
 
         A stray cancellation of the app's task must not cancel the test.
@@ -115,7 +115,7 @@ class Served:
         self.disconnected = True
         self._freed.fire()
 
-    async def abandon(self, grace: float) -> None:
+    async def disconnect_and_wait(self, grace: float) -> None:
         """Leave: tell the app, give it `grace` seconds, then cancel it and wait.
 
         One that does not stop even then is ended by force, and `AppStillRunning` raised.
@@ -136,7 +136,7 @@ class Served:
             if self.finished:
                 return
             if self.task is not None:
-                await end_by_force(self.task)
+                await terminate(self.task)
             self.finished, self.error = True, None  # how it was ended is no news
         raise AppStillRunning(
             f"{self.label}: the app still runs after the client had left and after it was "
@@ -144,7 +144,7 @@ class Served:
             "CancelledError pass (no bare `except BaseException` around an await)."
         )
 
-    async def pass_loop(self) -> None:
+    async def yield_after_disconnect(self) -> None:
         """Now and then let others run: an app that never waits itself could not be cancelled.
 
         Not at once, so that an app is cancelled where it waits by itself, if it does: only

@@ -35,12 +35,12 @@ async def send_optional(exchange: Exchange, message: dict[str, Any]) -> None:
     kind = message.get("type")
     offered = exchange.scope["extensions"]
     if kind not in _KNOWN:
-        raise exchange.violated(
+        raise exchange.record_violation(
             f"sent a message of type {kind!r}, which HTTP does not have",
             "send http.response.start and http.response.body",
         )
     if kind not in offered:
-        raise exchange.violated(
+        raise exchange.record_violation(
             f"sent {kind}, which scope['extensions'] does not offer",
             "look there first, or offer it: open_app(app, extensions=[...])",
         )
@@ -69,7 +69,7 @@ def trailers_promised(exchange: Exchange) -> bool:
 def _send_trailers(exchange: Exchange, message: dict[str, Any]) -> None:
     promised = (exchange.extensions or {}).get(TRAILERS)
     if promised is None:
-        raise exchange.violated(
+        raise exchange.record_violation(
             "sent http.response.trailers without having promised them",
             "send http.response.start with trailers=True",
         )
@@ -81,13 +81,15 @@ def _send_trailers(exchange: Exchange, message: dict[str, Any]) -> None:
 def _hint(exchange: Exchange, message: dict[str, Any]) -> None:
     """Links for the client to fetch already: a 103, which comes before the response."""
     if exchange.started:
-        raise exchange.violated(
+        raise exchange.record_violation(
             "sent http.response.early_hint after http.response.start", "send hints first"
         )
     links = list(message.get("links") or ())
     wrong = [link for link in links if not isinstance(link, bytes)]
     if wrong:
-        raise exchange.violated(f"sent the early hint {wrong[0]!r}", "send each link as bytes")
+        raise exchange.record_violation(
+            f"sent the early hint {wrong[0]!r}", "send each link as bytes"
+        )
     for link in links:
         checked_header(exchange, (b"link", link))
     _extensions(exchange).setdefault(EARLY_HINT, []).extend(links)

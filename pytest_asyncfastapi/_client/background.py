@@ -22,7 +22,7 @@ PATIENCE = 10.0
 _STEPS = 3
 
 
-async def let_end(exchange: Exchange, patience: float | None, grace: float) -> None:
+async def wait_for_end(exchange: Exchange, patience: float | None, grace: float) -> None:
     """Wait until the app has ended; after `patience` seconds cancel it, and report that."""
     since = exchange.now()
     # Mostly it is about to end: a few steps of the loop spare an event and a timer.
@@ -35,13 +35,13 @@ async def let_end(exchange: Exchange, patience: float | None, grace: float) -> N
             await exchange.changed()
     if exchange.finished:
         return
-    await exchange.abandon(grace)
+    await exchange.disconnect_and_wait(grace)
     exchange.error = None  # the cancellation is ours
     text = (
         f"{exchange.label}: its background task still ran {show(exchange.now() - since)} after the "
         "response, and was cancelled. Fix: bound it, or let the test wait for its end."
     )
-    if exchange.note is not None:
-        exchange.note(text)
+    if exchange.warn is not None:
+        exchange.warn(text)
     else:
         warnings.warn(text, RuntimeWarning, stacklevel=2)

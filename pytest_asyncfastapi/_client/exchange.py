@@ -15,7 +15,7 @@ import anyio
 import anyio.lowlevel
 
 from .._core.tasks import Signal
-from .app_run import Served
+from .app_run import AppRun
 from .asgi_extensions import send_optional, trailers_promised
 from .errors import ClientDisconnected
 from .message_checks import checked_body, checked_start, note_dropped_body
@@ -38,7 +38,7 @@ NO_BODY = frozenset((204, 304))  # the statuses whose responses have no body
 PAUSE = 1024 * 1024
 
 
-class Exchange(Served):
+class Exchange(AppRun):
     """The state of one request; `receive` and `send` are what the app is given."""
 
     __slots__ = (
@@ -58,13 +58,13 @@ class Exchange(Served):
         "cut",
         "extensions",
         "headers",
-        "note",
         "raises",
         "request_error",
         "started",
         "status",
         "streaming",
         "trailers_missing",
+        "warn",
     )
 
     def __init__(
@@ -84,7 +84,7 @@ class Exchange(Served):
         self.request_error: BaseException | None = None
         self.raises = True  # the app's exception reaches the caller as itself
         self.cut = ""  # why the client has left before the end, if it was made to
-        self.note: Callable[[str], None] | None = None
+        self.warn: Callable[[str], None] | None = None
         self.extensions: dict[str, Any] | None = None  # of the response
         self.trailers_missing = False  # the body is over, and trailers were promised
         self._trailing = self._bodiless = False
@@ -102,7 +102,7 @@ class Exchange(Served):
     async def receive(self) -> dict[str, Any]:
         """The next `http.request`, then `http.disconnect` once there is nobody left."""
         if self.disconnected:
-            await self.pass_loop()
+            await self.yield_after_disconnect()
             return {"type": "http.disconnect"}
         if not self._request_over:
             return await self._receive_body()
@@ -147,7 +147,7 @@ class Exchange(Served):
 
     async def _send_any(self, message: dict[str, Any]) -> None:
         if self.disconnected and not self.complete:
-            await self.pass_loop()
+            await self.yield_after_disconnect()
             if self.scope["asgi"]["spec_version"] >= "2.4":
                 raise ClientDisconnected(f"{self.label}: the client has disconnected")
             return
@@ -163,7 +163,7 @@ class Exchange(Served):
 
     def _start(self, message: dict[str, Any]) -> None:
         if self.started:
-            raise self.violated("sent http.response.start twice", "send it once")
+            raise self.record_violation("sent http.response.start twice", "send it once")
         self.status, self.headers, self._declared = checked_start(self, message)
         if message.get("trailers"):
             self._trailing = trailers_promised(self)
@@ -174,7 +174,7 @@ class Exchange(Served):
 
     def _take_body(self, message: dict[str, Any]) -> None:
         if not self.started:
-            raise self.violated(
+            raise self.record_violation(
                 "sent http.response.body before http.response.start",
                 "send the status and headers first",
             )
@@ -227,14 +227,14 @@ class Exchange(Served):
         self._flows = False
         self._gone.fire()
 
-    def _let_go(self) -> None:
+    def _on_finished(self) -> None:
         if self._upload is not None:
             self._upload.close()
 
     def _check_length(self) -> None:
         declared = self._declared
         if declared is not None and not self._bodiless and declared != self._sent:
-            raise self.violated(
+            raise self.record_violation(
                 f"declared Content-Length: {declared} but sent {self._sent} bytes",
                 "let the framework set the header, or send what was declared",
             )

@@ -1,6 +1,6 @@
 """A request with a bad connection: cut off, dribbled in, or read slowly.
 
-Carries out what an `Impairment` says; whoever made it has decided. A request
+Carries out what `ClientFaultEffects` say; whoever made it has decided. A request
 that nothing is wrong with never comes here. For WebSockets see
 `websocket_impaired`.
 """
@@ -18,14 +18,14 @@ from .exchange import Exchange
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from .protocols import Impairment
+    from .protocols import ClientFaultEffects
 
 
-class Leaving(Exchange):
+class DisconnectingExchange(Exchange):
     """An exchange whose client may leave at any time: what HTTP and WebSocket share."""
 
     __slots__ = ()  # so that it can stand before `SocketExchange`; `_plan` is the subclass's
-    _plan: Impairment
+    _plan: ClientFaultEffects
 
     async def run(self, app: Callable[..., Any]) -> None:
         """Call the app to its end, with a timer beside it if the client is to leave in time."""
@@ -53,7 +53,7 @@ class Leaving(Exchange):
     def leave(self) -> None:
         """The client is gone, unless all is over."""
         if not (self.cut or self.finished):
-            self.cut = self._plan.happened("disconnect")
+            self.cut = self._plan.record("disconnect")
             self.disconnect()
             self._changed.fire()
 
@@ -64,7 +64,7 @@ class Leaving(Exchange):
                 await self._freed.wait()
 
 
-class ImpairedExchange(Leaving):
+class FaultyExchange(DisconnectingExchange):
     """An exchange whose client misbehaves."""
 
     __slots__ = ("_due", "_pieces", "_plan")
@@ -76,7 +76,7 @@ class ImpairedExchange(Leaving):
         *,
         label: str,
         streaming: bool,
-        plan: Impairment,
+        plan: ClientFaultEffects,
     ) -> None:
         super().__init__(scope, body, label=label, streaming=streaming)
         self._plan = plan
@@ -89,7 +89,7 @@ class ImpairedExchange(Leaving):
         plan = self._plan
         if not plan.upload_chunks or (self._upload is None and not self._pieces):
             return await super()._receive_body()
-        plan.happened("slow_upload")
+        plan.record("slow_upload")
         # Kept, for an app that gives up its `receive()` and asks again (`is_disconnected()`).
         if self._due is None:
             self._due = anyio.current_time() + plan.upload_over / plan.upload_chunks
@@ -121,7 +121,7 @@ class ImpairedExchange(Leaving):
         ):
             self.leave()
         elif plan.read_delay and body:
-            plan.happened("slow_reader")
+            plan.record("slow_reader")
             await self.pause_until(anyio.current_time() + plan.read_delay)
             self._progress()
 

@@ -1,6 +1,6 @@
 """A WebSocket with a bad connection: lost, slow to send, or slow to read.
 
-Carries out what an `Impairment` says, as `impaired` does for HTTP. A message
+Carries out what `ClientFaultEffects` say, as `faulty_http` does for HTTP. A message
 reaches an app whole, so a slow upload makes each arrive late, in its order.
 """
 
@@ -11,30 +11,32 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .faulty_http import Leaving
+from .faulty_http import DisconnectingExchange
 from .websocket_exchange import SocketExchange
 
 if TYPE_CHECKING:
-    from .protocols import Impairment
+    from .protocols import ClientFaultEffects
     from .scope import ScopeBuilder
 
 _CONNECT = "websocket.connect"
 
 
-def socket_exchange(scopes: ScopeBuilder, request: Any, plan: Impairment | None) -> SocketExchange:
+def socket_exchange(
+    scopes: ScopeBuilder, request: Any, plan: ClientFaultEffects | None
+) -> SocketExchange:
     """The exchange of a request that is a WebSocket's handshake."""
     scope, label = scopes.websocket(request), f"WS {request.url.path}"
     if plan is None:
         return SocketExchange(scope, label=label)
-    return ImpairedSocket(scope, label=label, plan=plan)
+    return FaultySocketExchange(scope, label=label, plan=plan)
 
 
-class ImpairedSocket(Leaving, SocketExchange):
+class FaultySocketExchange(DisconnectingExchange, SocketExchange):
     """A WebSocket whose client misbehaves."""
 
     __slots__ = ("_due", "_plan", "_read")
 
-    def __init__(self, scope: dict[str, Any], *, label: str, plan: Impairment) -> None:
+    def __init__(self, scope: dict[str, Any], *, label: str, plan: ClientFaultEffects) -> None:
         SocketExchange.__init__(self, scope, label=label)
         self._plan = plan
         self._read = 0  # bytes that the client has
@@ -55,7 +57,7 @@ class ImpairedSocket(Leaving, SocketExchange):
         """Send a message to the app; with a slow upload it takes its time."""
         super().deliver(payload)
         if self._plan.upload_over:
-            self._plan.happened("slow_upload")
+            self._plan.record("slow_upload")
             before = self._due[-1] if self._due else 0.0
             self._due.append(max(before, anyio.current_time()) + self._plan.upload_over)
 
@@ -91,7 +93,7 @@ class ImpairedSocket(Leaving, SocketExchange):
         ):
             self.leave()
         elif plan.read_delay and arrived is not None:
-            plan.happened("slow_reader")
+            plan.record("slow_reader")
             await self.pause_until(anyio.current_time() + plan.read_delay)
 
 

@@ -15,18 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-class SilentApp(Exception):
+class AppTimeout(Exception):
     """The app sent nothing for as long as the caller waits, in seconds."""
 
     def __init__(self, waited: float) -> None:
         super().__init__(f"the app sent nothing for {show(waited)}")
 
 
-class ClientLeft(Exception):
+class SimulatedDisconnect(Exception):
     """The client is made to leave before the response is complete."""
 
 
-class BrokenBody(Exception):
+class TruncatedBody(Exception):
     """The app failed after its response had started."""
 
 
@@ -35,12 +35,12 @@ def translated(request: Any, library: Any) -> Iterator[None]:
     """Raise these as the exceptions of the library that made the request."""
     try:
         yield
-    except SilentApp as error:
+    except AppTimeout as error:
         raise library.ReadTimeout(_about(request, error), request=request) from error
-    except ClientLeft as error:
+    except SimulatedDisconnect as error:
         said = _about(request, f"the client left: {error}")
         raise library.ReadError(said, request=request) from error
-    except BrokenBody as error:
+    except TruncatedBody as error:
         raise library.RemoteProtocolError(
             "peer closed connection without sending complete message body", request=request
         ) from error

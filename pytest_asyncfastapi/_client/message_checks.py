@@ -33,9 +33,9 @@ def checked_start(
     """
     status = _SWITCHING if handshake else message.get("status")
     if not isinstance(status, int) or isinstance(status, bool):
-        raise exchange.violated(f"sent a status of {status!r}", "send an int, such as 200")
+        raise exchange.record_violation(f"sent a status of {status!r}", "send an int, such as 200")
     if not (handshake or 200 <= status <= 599):
-        raise exchange.violated(
+        raise exchange.record_violation(
             f"sent a status of {int(status)}, which no server sends as the status of a response",
             "send one from 200 to 599",
         )
@@ -44,12 +44,12 @@ def checked_start(
     for pair in message.get("headers") or ():
         name, value = checked_header(exchange, pair)
         headers.append((name, value))
-        if exchange.note is not None:
+        if exchange.warn is not None:
             _note_header(exchange, name, value)
         if len(name) == 14 and name.lower() == b"content-length":
             length = _length(exchange, value)
             if declared is not None and declared != length:
-                raise exchange.violated(
+                raise exchange.record_violation(
                     f"sent Content-Length: {declared} and Content-Length: {length}",
                     "send it once; let the framework set it",
                 )
@@ -63,12 +63,12 @@ def checked_header(exchange: Exchange, pair: Any) -> tuple[bytes, bytes]:
     """The name and the value of a header, as a server sends them."""
     name, value = pair
     if not (isinstance(name, bytes) and isinstance(value, bytes)):
-        raise exchange.violated(
+        raise exchange.record_violation(
             f"sent the header ({name!r}, {value!r})", "send names and values as bytes"
         )
     if name not in _good_names:
         if not _NAME.fullmatch(name):
-            raise exchange.violated(
+            raise exchange.record_violation(
                 f"sent the header name {name.decode('latin-1')!r}, which no server sends",
                 "use letters, digits and dashes",
             )
@@ -76,7 +76,7 @@ def checked_header(exchange: Exchange, pair: Any) -> tuple[bytes, bytes]:
             _good_names.add(name)
     if _BAD_VALUE.search(value):
         shown = name.decode("latin-1")
-        raise exchange.violated(
+        raise exchange.record_violation(
             f"sent the header {shown!r} with the value {value.decode('latin-1')!r}: no server "
             "sends line breaks or NUL in a header",
             f"leave them out of {shown!r}, or encode the value (urllib.parse.quote)",
@@ -85,7 +85,7 @@ def checked_header(exchange: Exchange, pair: Any) -> tuple[bytes, bytes]:
 
 
 def _note_header(exchange: Exchange, name: bytes, value: bytes) -> None:
-    note = exchange.note
+    note = exchange.warn
     if note is None:
         return
     if not name.islower() and name != name.lower():
@@ -104,7 +104,7 @@ def _note_header(exchange: Exchange, name: bytes, value: bytes) -> None:
 
 def _check_encoding(exchange: Exchange, value: bytes) -> None:
     if value.lower() != b"chunked":
-        raise exchange.violated(
+        raise exchange.record_violation(
             f"sent Transfer-Encoding: {value.decode('latin-1')!r}",
             "leave the header out: the server sets it",
         )
@@ -112,7 +112,7 @@ def _check_encoding(exchange: Exchange, value: bytes) -> None:
 
 def _length(exchange: Exchange, value: bytes) -> int:
     if not value.isdigit():
-        raise exchange.violated(
+        raise exchange.record_violation(
             f"sent Content-Length: {value.decode('latin-1')!r}", "send a whole number"
         )
     return int(value)
@@ -120,8 +120,8 @@ def _length(exchange: Exchange, value: bytes) -> int:
 
 def note_dropped_body(exchange: Exchange) -> None:
     """The app has sent a body that its status cannot have."""
-    if exchange.note is not None:
-        exchange.note(
+    if exchange.warn is not None:
+        exchange.warn(
             f"{exchange.label}: the app sent a body with status {exchange.status}, which has none: "
             "it is dropped, as by a server. Fix: return Response(status_code="
             f"{exchange.status}) without content, or another status."
@@ -135,7 +135,7 @@ def checked_body(exchange: Exchange, message: dict[str, Any]) -> bytes:
         return body
     if isinstance(body, (bytearray, memoryview)):
         return bytes(body)
-    raise exchange.violated(
+    raise exchange.record_violation(
         f"sent a body of type {type(body).__name__}", "send bytes: text.encode()"
     )
 
@@ -143,12 +143,14 @@ def checked_body(exchange: Exchange, message: dict[str, Any]) -> bytes:
 def unanswered(exchange: Exchange) -> ProtocolViolation:
     """The app has returned, and its response is not complete: what is missing."""
     if not exchange.started:
-        return exchange.violated("returned without sending a response", "send one on every path")
+        return exchange.record_violation(
+            "returned without sending a response", "send one on every path"
+        )
     if exchange.trailers_missing:
-        return exchange.violated(
+        return exchange.record_violation(
             "promised trailers and sent none", "send http.response.trailers after the body"
         )
-    return exchange.violated(
+    return exchange.record_violation(
         "returned before its response was complete",
         "end the body with a message without more_body",
     )

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from .._core.real_time import perf_counter
 from .exchange import Exchange
 from .internal_errors import translated
-from .redirects import elsewhere, is_foreign, leads_away, redirected_away
-from .transport import EXTENSION, Core
+from .redirects import is_cross_origin, is_other_host, redirected_away, send_outside
+from .transport import EXTENSION, AsgiTransportCore
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -25,7 +25,7 @@ class Body:
     library: ModuleType
 
     def __init__(
-        self, core: Core, exchange: Exchange, request: Any, began: float | None = None
+        self, core: AsgiTransportCore, exchange: Exchange, request: Any, began: float | None = None
     ) -> None:
         self._core, self._exchange, self._request = core, exchange, request
         self._began = began
@@ -55,12 +55,12 @@ class Body:
 
 
 class Transport:
-    """An ASGI app as a transport for any `AsyncClient` of the library; see `transport.Core`."""
+    """An ASGI app as a transport for any `AsyncClient` of the library; see `AsgiTransportCore`."""
 
     library: ModuleType
     body: type[Any]
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: AsgiTransportCore) -> None:
         self.core = core
         self._outer: Any = None  # the library's own transport, for redirects that lead away
 
@@ -68,17 +68,19 @@ class Transport:
         """Answer with a response at `http.response.start`, or when the app has ended."""
         mode, first = request.extensions.get(EXTENSION) or (True, request.url)
         foreign = False
-        if leads_away(request, first):
+        if is_cross_origin(request, first):
             mode = mode.streaming if isinstance(mode, Exchange) else mode
-            response = await elsewhere(request, self.core.outside, self._real)
+            response = await send_outside(request, self.core.outside, self._real)
             if response is not None:
                 return response
-            foreign = is_foreign(request, first)
+            foreign = is_other_host(request, first)
         if mode is True or (isinstance(mode, Exchange) and mode.streaming):
-            exchange = await self.core.opened(request) if mode is True else mode
+            exchange = await self.core.send_streaming(request) if mode is True else mode
             stream = self.body(self.core, exchange, request)
         else:
-            exchange = mode if isinstance(mode, Exchange) else await self.core.answered(request)
+            exchange = (
+                mode if isinstance(mode, Exchange) else await self.core.send_buffered(request)
+            )
             stream = self.library.ByteStream(b"".join(exchange.chunks))
         if foreign and exchange.status == 404:
             if exchange.streaming:

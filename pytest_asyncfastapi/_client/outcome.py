@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .errors import disconnect_caused
-from .internal_errors import BrokenBody, ClientLeft
+from .internal_errors import SimulatedDisconnect, TruncatedBody
 from .message_checks import unanswered
 
 if TYPE_CHECKING:
@@ -18,11 +18,11 @@ def check(exchange: Exchange) -> None:
         raise exchange.request_error
     if exchange.cut and disconnect_caused(exchange.error):
         exchange.error = None  # no news: the client has left
-    error = exchange.told_error() if exchange.raises else exchange.error
+    error = exchange.take_error() if exchange.raises else exchange.error
     if error is not None and exchange.raises:
         raise error
     if exchange.cut:
-        raise ClientLeft(exchange.cut)
+        raise SimulatedDisconnect(exchange.cut)
     if error is None and exchange.violation is not None:
         raise exchange.violation
     if exchange.finished and not exchange.complete and error is None:
@@ -39,4 +39,4 @@ def as_a_server_would(exchange: Exchange) -> Exchange:
         exchange.headers = [(b"content-type", b"text/plain; charset=utf-8")]
         exchange.chunks.append(b"Internal Server Error")
         return exchange
-    raise BrokenBody(f"{exchange.label}: the app failed in the middle of its body")
+    raise TruncatedBody(f"{exchange.label}: the app failed in the middle of its body")

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     App = Callable[..., Any]
 
 
-class Impairment(Protocol):
+class ClientFaultEffects(Protocol):
     """What goes wrong with one request on its way in; decided elsewhere, carried out here."""
 
     @property
@@ -51,7 +51,7 @@ class Impairment(Protocol):
         """Makes the app that is called of the app, and of what lets its client leave at once."""
         ...
 
-    def happened(self, what: str) -> str:
+    def record(self, what: str) -> str:
         """Take note that `"disconnect"`, `"slow_upload"` or `"slow_reader"` took place.
 
         Returns how the fault was written, for messages.

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 
-class Sending(NamedTuple):
+class ClientRequestInfo(NamedTuple):
     """What our client says of a request, in its extensions.
 
     `ready` is the exchange, where it has run already, else whether the caller streams;
@@ -26,19 +26,19 @@ class Sending(NamedTuple):
     first: Any
 
 
-def leads_away(request: Any, first: Any) -> bool:
+def is_cross_origin(request: Any, first: Any) -> bool:
     """Is this request for another origin than the first one?"""
     url = request.url
     return url is not first and (url.scheme, url.netloc) != (first.scheme, first.netloc)
 
 
-def is_foreign(request: Any, first: Any) -> bool:
+def is_other_host(request: Any, first: Any) -> bool:
     """Is it for another host, and not only for https or for `www.` of the same?"""
     there, here = (url.host.removeprefix("www.") for url in (request.url, first))
     return bool(there != here)
 
 
-async def elsewhere(
+async def send_outside(
     request: Any, outside: Callable[[Any], bool] | None, transport: Callable[[], Any]
 ) -> Any:
     """The answer of somebody else; None where the app is to be asked.

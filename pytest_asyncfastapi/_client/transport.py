@@ -21,11 +21,11 @@ import anyio
 from .._core.activity import ACTIVITY, SERVED
 from .._core.http_library import library_of
 from .._core.tasks import loop_identity, spawn, step
-from .background import PATIENCE, let_end
+from .background import PATIENCE, wait_for_end
 from .errors import AppStillRunning, LoopMismatch, disconnect_caused
 from .exchange import Exchange
-from .faulty_http import ImpairedExchange
-from .internal_errors import SilentApp, translated
+from .faulty_http import FaultyExchange
+from .internal_errors import AppTimeout, translated
 from .outcome import as_a_server_would, check
 from .scope import ScopeBuilder, body_of
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from contextvars import Context
 
-    from .protocols import Impairment
+    from .protocols import ClientFaultEffects
 
 EXTENSION = "asyncfastapi"
 RAISE = "raise_app_exceptions"  # a request's own word on it, in its `extensions`
@@ -42,7 +42,7 @@ MAKES_EXCHANGE = "asyncfastapi.exchange"
 _STEPS = 3
 
 
-class Core:
+class AsgiTransportCore:
     """What a transport of either library does; `RequestBody` and responses stay theirs.
 
     `raise_app_exceptions`: the app's exception reaches the caller as itself;
@@ -50,9 +50,9 @@ class Core:
     background tasks before a buffered response is returned. `grace`: seconds
     between telling the app that the client has left and cancelling it.
     `check` is called before each request: the lifespan may have died meanwhile.
-    `guard` is the client's default timeout; it does not hold while `unguarded()`.
-    `note` is told what is not quite right in a response but harms nobody.
-    `way_in` says what goes wrong with a request on its way in, see `impaired`; `outside`
+    `default_timeout` is the client's default timeout; it does not hold while `timeout_disabled()`.
+    `warn` is told what is not quite right in a response but harms nobody.
+    `fault_for_request` says what goes wrong with a request on its way in, see `impaired`; `outside`
     whether somebody else answers a redirect to another origin, see `redirects`.
     """
 
@@ -65,10 +65,10 @@ class Core:
         background: bool = True,
         grace: float = 0.05,
         check: Callable[[], None] | None = None,
-        guard: float | None = None,
-        unguarded: Callable[[], bool] = lambda: False,
-        note: Callable[[str], None] | None = None,
-        way_in: Callable[[Any], Impairment | None] | None = None,
+        default_timeout: float | None = None,
+        timeout_disabled: Callable[[], bool] = lambda: False,
+        warn: Callable[[str], None] | None = None,
+        fault_for_request: Callable[[Any], ClientFaultEffects | None] | None = None,
         outside: Callable[[Any], bool] | None = None,
     ) -> None:
         self.app = app
@@ -77,18 +77,18 @@ class Core:
         self.background = background
         self.grace = grace
         self._check = check
-        self._guard = guard
-        self._unguarded = unguarded
-        self._note = note
-        self._way_in = way_in
+        self._default_timeout = default_timeout
+        self._timeout_disabled = timeout_disabled
+        self._warn = warn
+        self._fault_for_request = fault_for_request
         self.outside = outside
         self._open: set[Exchange] = set()
         self._closers: list[Callable[[], Awaitable[None]]] = []
         self._loop: object = None
 
-    def view(
+    def with_options(
         self, *, raise_app_exceptions: bool | None = None, background: bool | None = None
-    ) -> Core:
+    ) -> AsgiTransportCore:
         """Another door to the same running app; it reaps only what it has opened itself."""
         view = copy(self)
         view._open, view._closers = set(), []
@@ -103,22 +103,24 @@ class Core:
         make: Callable[..., Exchange] | None = request.extensions.get(MAKES_EXCHANGE)
         if make is None and streaming and request.headers.get("upgrade") == "websocket":
             from .websocket_frames import upgraded as make
-        plan = None if self._way_in is None else self._way_in(request)
+        plan = None if self._fault_for_request is None else self._fault_for_request(request)
         if make is None:
             exchange = self._http_exchange(request, streaming, plan)
         else:
             exchange = make(self.scopes, request, plan)
-        exchange.note = self._note
+        exchange.warn = self._warn
         exchange.raises = request.extensions.get(RAISE, self.raise_app_exceptions)
         self.launch(exchange)
         return exchange
 
-    def _http_exchange(self, request: Any, streaming: bool, plan: Impairment | None) -> Exchange:
+    def _http_exchange(
+        self, request: Any, streaming: bool, plan: ClientFaultEffects | None
+    ) -> Exchange:
         label = f"{request.method} {request.url.path}"
         scope, body = self.scopes.http(request), body_of(request)
         if plan is None:
             return Exchange(scope, body, label=label, streaming=streaming)
-        return ImpairedExchange(scope, body, label=label, streaming=streaming, plan=plan)
+        return FaultyExchange(scope, body, label=label, streaming=streaming, plan=plan)
 
     def launch(self, served: Exchange) -> None:
         """Run the app in a task and a context of its own; `aclose` reaps it at the latest."""
@@ -136,7 +138,7 @@ class Core:
         context.run(SERVED.set, served)
         return context
 
-    def landed(self, served: Exchange) -> None:
+    def discard(self, served: Exchange) -> None:
         """It has finished: nothing is left to reap."""
         self._open.discard(served)
 
@@ -154,7 +156,7 @@ class Core:
 
     # A caller who wants the whole response
 
-    async def answered(self, request: Any) -> Exchange:
+    async def send_buffered(self, request: Any) -> Exchange:
         """Run the request to its end: the app has returned, or (no `background`) answered."""
         exchange = self.start(request, streaming=False)
         with translated(request, library_of(request)):
@@ -184,18 +186,18 @@ class Core:
     async def _leave(self, exchange: Exchange) -> None:
         """End an exchange early; keep it for `aclose` where only its background goes on."""
         if not exchange.finished and not exchange.complete:
-            await exchange.abandon(self.grace)
+            await exchange.disconnect_and_wait(self.grace)
         if exchange.finished:
-            self.landed(exchange)
+            self.discard(exchange)
 
     async def _after(self, exchange: Exchange) -> None:
         """Wait for what the app does after its response: the client's guard bounds that."""
-        guard = None if self._unguarded() else self._guard
-        await let_end(exchange, guard, self.grace)
+        guard = None if self._timeout_disabled() else self._default_timeout
+        await wait_for_end(exchange, guard, self.grace)
 
     # A caller who streams
 
-    async def opened(self, request: Any) -> Exchange:
+    async def send_streaming(self, request: Any) -> Exchange:
         """Run the request to its `http.response.start`, or to the app's end."""
         exchange = self.start(request, streaming=True)
         try:
@@ -213,7 +215,7 @@ class Core:
     async def _wait(
         self, exchange: Exchange, ready: Callable[[], bool], read_timeout: float | None
     ) -> None:
-        """Wait until `ready()`, the app's end or a failed upload; `SilentApp` after `read`."""
+        """Wait until `ready()`, the app's end or a failed upload; `AppTimeout` after `read`."""
         since, now = exchange.now(), exchange.now
         # Mostly the app is about to send: a few steps of the loop spare an event and a timer.
         for _ in range(_STEPS):
@@ -226,7 +228,7 @@ class Core:
                 # Per read, as on a socket: what the app has sent restarts it.
                 left = read_timeout - now() + max(since, exchange.last_progress)
                 if left <= 0:
-                    raise SilentApp(read_timeout)
+                    raise AppTimeout(read_timeout)
             with anyio.move_on_after(left):
                 await exchange.changed()
                 since = now()
@@ -259,7 +261,7 @@ class Core:
             exchange.error = None  # no news; and its traceback holds on to all of the app's frames
         if failing is not None or not exchange.raises:
             return
-        error = exchange.told_error()
+        error = exchange.take_error()
         if error is not None:
             raise error
 
@@ -269,7 +271,7 @@ class Core:
         if isinstance(timeout, str):
             raise TypeError(f"timeout={timeout!r}: httpx takes seconds, as in timeout=5")
         # By identity: a request's own `timeout=` is another object, and always holds.
-        if timeout is self._guard and self._unguarded():
+        if timeout is self._default_timeout and self._timeout_disabled():
             return None
         return timeout
 
@@ -294,11 +296,11 @@ class Core:
             self._open.discard(thing)
             try:
                 if thing.in_background:
-                    await let_end(thing, until - anyio.current_time(), self.grace)
+                    await wait_for_end(thing, until - anyio.current_time(), self.grace)
                 elif not thing.finished:
-                    await thing.abandon(self.grace)
+                    await thing.disconnect_and_wait(self.grace)
                 if thing.complete and thing.raises and not disconnect_caused(thing.error):
-                    failed = failed or (None if failing else thing.told_error())
+                    failed = failed or (None if failing else thing.take_error())
             except AppStillRunning as error:
                 failed = error
         if failed is not None:

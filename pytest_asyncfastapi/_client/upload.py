@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from .._core.tasks import Signal, Spawned, spawn
+from .._core.tasks import Signal, SpawnedTask, spawn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,12 +26,12 @@ class Upload:
         self._source = source
         self._context = context
         self._label = label
-        self._task: Spawned | None = None
+        self._task: SpawnedTask | None = None
         self._piece: bytes | None = None
         self._error: BaseException | None = None
         self._wanted = False
         self._over = False
-        self._asked = Signal()
+        self._requested = Signal()
         self._ready = Signal()
 
     async def next(self) -> bytes | None:
@@ -41,7 +41,7 @@ class Upload:
             if self._task is None:
                 self._task, _ = spawn(self._pull(), self._context, f"upload of {self._label}")
                 continue  # an eager task may have it by now
-            self._asked.fire()
+            self._requested.fire()
             await self._ready.wait()
         error, self._error = self._error, None
         if error is not None:
@@ -55,7 +55,7 @@ class Upload:
                 self._piece, self._wanted = piece, False
                 self._ready.fire()
                 while not self._wanted:
-                    await self._asked.wait()
+                    await self._requested.wait()
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .app_client import AppClient
     from .errors import ProtocolViolation
-    from .protocols import Impairment
+    from .protocols import ClientFaultEffects
     from .scope import ScopeBuilder
     from .websocket_exchange import SocketExchange
 
@@ -72,7 +72,7 @@ class WebSocket:
         self.response: Any = None
 
     def _make_exchange(
-        self, scopes: ScopeBuilder, request: Any, plan: Impairment | None
+        self, scopes: ScopeBuilder, request: Any, plan: ClientFaultEffects | None
     ) -> SocketExchange:
         self._connected = socket_exchange(scopes, request, plan)
         return self._connected
@@ -262,7 +262,7 @@ class WebSocket:
         exchange = self._exchange
         await self._core.leave_cut(exchange)
         violation = exchange.violation
-        error = exchange.told_error() if exchange.raises else None
+        error = exchange.take_error() if exchange.raises else None
         if error is None and exchange.error is None and violation is not self._told:
             error = violation
         if error is not None and error is violation:

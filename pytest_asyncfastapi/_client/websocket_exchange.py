@@ -73,7 +73,7 @@ class SocketExchange(Exchange):
         if self.closed is not None and echoes_disconnect(self.error):
             self.error = None
         if not (self.started or self.disconnected or self.error or self.violation):
-            self.violated(
+            self.record_violation(
                 "returned without accepting or closing the WebSocket",
                 "send websocket.accept or websocket.close on every path",
             )
@@ -99,31 +99,31 @@ class SocketExchange(Exchange):
             await self._freed.wait()
         kind = message.get("type")
         if self.disconnected:
-            await self.pass_loop()
+            await self.yield_after_disconnect()
             raise ClientDisconnected(f"{self.label}: the client has disconnected")
         if self._denying:
             await self._deny(kind, message)
         elif self.closed is not None:
-            raise self.violated(
+            raise self.record_violation(
                 f"sent {kind} after websocket.close", "return once the WebSocket is closed"
             )
         elif self.accepted:
-            self._talk(kind, message)
+            self._on_message(kind, message)
         else:
-            await self._shake_hands(kind, message)
+            await self._handshake(kind, message)
         self._changed.fire()
 
-    async def _shake_hands(self, kind: Any, message: dict[str, Any]) -> None:
+    async def _handshake(self, kind: Any, message: dict[str, Any]) -> None:
         if kind == "websocket.accept":
             self._accept(message)
         elif kind == "websocket.close":
             self.status, self.started, self.complete = 403, True, True
-            self._over(ABNORMAL, "", "the app rejected it")
+            self._set_closed(ABNORMAL, "", "the app rejected it")
         elif kind == "websocket.http.response.start":
             await super().send({**message, "type": "http.response.start"})
             self._denying = True
         else:
-            raise self.violated(
+            raise self.record_violation(
                 f"sent {kind!r} before websocket.accept", "accept or close the WebSocket first"
             )
 
@@ -143,31 +143,31 @@ class SocketExchange(Exchange):
 
     async def _deny(self, kind: Any, message: dict[str, Any]) -> None:
         if kind != "websocket.http.response.body":
-            raise self.violated(
+            raise self.record_violation(
                 f"sent {kind!r} after websocket.http.response.start",
                 "send websocket.http.response.body, and nothing else",
             )
         await super().send({**message, "type": "http.response.body"})
         if self.complete:
-            self._over(ABNORMAL, "", "the app rejected it")
+            self._set_closed(ABNORMAL, "", "the app rejected it")
 
-    def _talk(self, kind: Any, message: dict[str, Any]) -> None:
+    def _on_message(self, kind: Any, message: dict[str, Any]) -> None:
         if kind == "websocket.send":
             payload = checked_payload(self, message)
             self._from_app.append(payload)
             self._waiting_for_client += _size(payload)
         elif kind == "websocket.close":
-            self._over(*checked_close(self, message), "the app closed it")
+            self._set_closed(*checked_close(self, message), "the app closed it")
             self.closed_by_app = True
         elif kind == "websocket.accept":
-            raise self.violated("sent websocket.accept twice", "accept once")
+            raise self.record_violation("sent websocket.accept twice", "accept once")
         else:
-            raise self.violated(
+            raise self.record_violation(
                 f"sent a message of type {kind!r}, which an open WebSocket does not have",
                 "send websocket.send or websocket.close",
             )
 
-    def _over(self, code: int, reason: str, by: str, told: int | None = None) -> None:
+    def _set_closed(self, code: int, reason: str, by: str, told: int | None = None) -> None:
         """Closed, by either side: the app's next word is that it is disconnected."""
         if self.closed is None:
             self.closed = (code, reason, by)
@@ -214,14 +214,14 @@ class SocketExchange(Exchange):
 
     def close(self, code: int, reason: str) -> None:
         """The client goes, with a close of its own."""
-        self._over(code, reason, "the client closed it")
+        self._set_closed(code, reason, "the client closed it")
         super().disconnect()
 
     def disconnect(self) -> None:
         """The client goes without a word: its connection is lost."""
         # The specification: 1005 where no code was received. Before the accept as uvicorn.
         told = _NO_CODE if self.accepted else ABNORMAL
-        self._over(ABNORMAL, "", "the client lost the connection", told)
+        self._set_closed(ABNORMAL, "", "the client lost the connection", told)
         super().disconnect()
 
     def __repr__(self) -> str:

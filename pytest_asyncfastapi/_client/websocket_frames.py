@@ -16,12 +16,12 @@ from .faulty_websocket import socket_exchange
 if TYPE_CHECKING:
     from wsproto.events import Event
 
-    from .protocols import Impairment
+    from .protocols import ClientFaultEffects
     from .scope import ScopeBuilder
     from .websocket_exchange import SocketExchange
 
 
-def upgraded(scopes: ScopeBuilder, request: Any, plan: Impairment | None) -> SocketExchange:
+def upgraded(scopes: ScopeBuilder, request: Any, plan: ClientFaultEffects | None) -> SocketExchange:
     """The exchange of a request that asks for a WebSocket, with its stream of frames."""
     exchange = socket_exchange(scopes, request, plan)
     exchange.extensions = {"network_stream": FrameStream(exchange)}

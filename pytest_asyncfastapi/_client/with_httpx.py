@@ -10,7 +10,7 @@ from .app_client import AppClient
 from .mixins import Body, Transport
 
 if TYPE_CHECKING:
-    from .transport import Core
+    from .transport import AsgiTransportCore
 
 
 class BodyStream(Body, httpx.AsyncByteStream):
@@ -32,7 +32,7 @@ class AsgiClient(AppClient, httpx.AsyncClient):
     library = httpx
     body = BodyStream
 
-    def __init__(self, core: Core, **options: Any) -> None:
+    def __init__(self, core: AsgiTransportCore, **options: Any) -> None:
         self._bind(core, options)
         super().__init__(transport=AppTransport(core), **options)
 

@@ -14,7 +14,7 @@ import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .._core.frames import called
+from .._core.frames import called_names
 from .._core.real_time import perf_counter
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ _GET = queue.Queue.get.__code__
 _MISSING = object()
 
 
-class Parked:
+class IdleTracker:
     """Remembers since when each thread has been seen at rest."""
 
     def __init__(self) -> None:
         self._since: weakref.WeakKeyDictionary[threading.Thread, tuple[float, str]] = (
             weakref.WeakKeyDictionary()
         )
-        self._moves = 0
+        self._loop_runs = 0
 
-    def moved(self) -> None:
+    def on_loop_ran(self) -> None:
         """The loop may have run, and handed over a job that was done before the next look."""
-        self._moves += 1
+        self._loop_runs += 1
 
     def __call__(self, thread: threading.Thread) -> bool:
         """Is it at rest, and was it all the time since an earlier look?"""
@@ -56,7 +56,7 @@ class Parked:
             return False
         figures, moment = _figures(thread.native_id), _MOMENT
         if figures is None:
-            figures, moment = f"after {self._moves} moves", _LONG_MOMENT
+            figures, moment = f"after {self._loop_runs} moves", _LONG_MOMENT
         if figures != before:
             self._since[thread] = now, figures
             return False
@@ -87,7 +87,7 @@ def _read(path: str) -> bytes:
 def waits_for_a_job(frame: types.FrameType) -> bool:
     """Does it stand in `queue.get()`, and the queue is empty?"""
     if frame.f_globals.get("__name__") != "threading":
-        names = called(frame.f_code, frame.f_lasti)
+        names = called_names(frame.f_code, frame.f_lasti)
         found = _look_up(frame, names[:-1]) if names[-1:] == ("get",) else None
         return isinstance(found, queue.SimpleQueue) and found.empty()
     above: types.FrameType | None = frame

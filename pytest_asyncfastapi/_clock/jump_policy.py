@@ -17,7 +17,7 @@ from .._core.units import show
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .pending_work import Work
+    from .pending_work import WaitReason
     from .timeline import Timeline
 
 Policy = Literal["freeze", "flow"]
@@ -29,11 +29,11 @@ _FIRST_SLICE = 0.001
 # An unknown thread may be just about to end: only then does time flow for it.
 _GRACE = 0.15
 # Steps of a loop without any rest; a program that works so long without one is rare.
-RESTLESS = 20_000
+BUSY_STEPS = 20_000
 _PER_LOOK = 64  # more of them, from one look at the processor's clock to the next
 
 
-class Pace:
+class JumpPolicy:
     """The state of one loop that waits for real work. All figures are real seconds."""
 
     def __init__(
@@ -48,15 +48,15 @@ class Pace:
         self._slice = _FIRST_SLICE
         self._flowing = False
         self._stuck = 0.0
-        self.told = False  # has the deadlock been reported? Once is enough
+        self.deadlock_reported = False  # has the deadlock been reported? Once is enough
         self.steps = 0  # since the loop has rested
         self._spun: tuple[float, float] | None = None  # the processor's clock then, and at first
 
-    def slice_for(self, work: Work) -> float:
+    def slice_for(self, work: WaitReason) -> float:
         """How long to wait now for this work before looking again."""
         if not self._flowing and self._policy == "flow":
             self._flowing = True
-        bound = _GRACE if work.flows else self.freeze_bound
+        bound = _GRACE if work.is_unbounded else self.freeze_bound
         if not self._flowing and self._frozen >= bound:
             self._flowing = True
             self._note(work)
@@ -67,7 +67,7 @@ class Pace:
             wait = min(wait, max(when - self._timeline.now, 0.0))
         return wait
 
-    def waited(self, duration: float) -> None:
+    def add_waited(self, duration: float) -> None:
         """So long was really waited for work, events or not."""
         if self._flowing:
             self._timeline.flow(duration)
@@ -80,21 +80,21 @@ class Pace:
         when = self._timeline.next_when()
         return when is not None and when <= self._timeline.now
 
-    def _note(self, work: Work) -> None:
+    def _note(self, work: WaitReason) -> None:
         reason = (
             "it is not known whether this thread is idle"
-            if work.flows
+            if work.is_unbounded
             else f"it still ran after {show(self.freeze_bound)} of real time"
         )
-        self.note(f"virtual time runs at real speed because of {work.name}: {reason}")
+        self.add_note(f"virtual time runs at real speed because of {work.name}: {reason}")
 
-    def note(self, note: str) -> None:
+    def add_note(self, note: str) -> None:
         """Something that the user should know, once."""
         if note not in self._notes:
             self._notes.append(note)
 
-    def restless(self, who: Callable[[], str]) -> None:
-        """The loop has taken `RESTLESS` steps without a rest; asked again after some more."""
+    def on_busy_loop(self, who: Callable[[], str]) -> None:
+        """The loop has taken `BUSY_STEPS` steps without a rest; asked again after some more."""
         self.steps -= _PER_LOOK
         now = thread_time()
         if self._spun is None:
@@ -107,12 +107,12 @@ class Pace:
         # Doubled with every half of a second: an hour takes six seconds of processor time.
         self._timeline.flow((now - last) * 2 ** min(int((now - first) * 2), 40))
         if now - first > _GRACE:
-            self.note(
+            self.add_note(
                 "virtual time moves on although the loop never rests: something polls, with "
                 f"`sleep(0)` or by catching its cancellation ({who()})"
             )
 
-    def rests(self) -> None:
+    def on_idle(self) -> None:
         """Nothing is ready."""
         self.steps, self._spun = 0, None
 
@@ -126,19 +126,19 @@ class Pace:
             return True
         return False
 
-    def something_happened(self) -> None:
+    def on_event(self) -> None:
         """An event has come: whatever seemed stuck is not."""
         self._stuck = 0.0
-        self.told = False
+        self.deadlock_reported = False
 
-    def is_patient(self, something_is_open: bool) -> bool:
+    def should_wait(self, something_is_open: bool) -> bool:
         """Nothing is due: may something outside still speak, or has it been said already?"""
-        return self.told or (self._stuck < self.freeze_bound and something_is_open)
+        return self.deadlock_reported or (self._stuck < self.freeze_bound and something_is_open)
 
-    def stuck(self, duration: float) -> None:
+    def add_stuck(self, duration: float) -> None:
         """So long was waited for something that is merely open."""
         self._stuck += duration
 
     def __repr__(self) -> str:
         state = "flows" if self._flowing else "frozen" if self._frozen else "jumps"
-        return f"<Pace {state}, {self.real_waited:.3f} s of real waiting>"
+        return f"<JumpPolicy {state}, {self.real_waited:.3f} s of real waiting>"

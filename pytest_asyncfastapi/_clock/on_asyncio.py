@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.await_chains import describe_tasks
 from .errors import ClockError
-from .jump_policy import Pace, Policy
-from .pending_work import RealWork
+from .jump_policy import JumpPolicy, Policy
+from .pending_work import PendingWork
 from .selector import VirtualSelect
 from .timeline import AsyncioTimeline, ShiftedTime
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class OnAsyncio:
+class AsyncioInstallation:
     """What is put on one loop; `uninstall()` takes it off."""
 
     def __init__(
@@ -33,14 +33,14 @@ class OnAsyncio:
         on_deadlock: Callable[[str], None],
     ) -> None:
         _check(loop)
-        self.home: Any = loop
+        self.owner: Any = loop
         self.timeline = timeline = AsyncioTimeline(loop)
-        self.pace = Pace(timeline, notes, freeze_bound=freeze_bound, policy=policy)
-        self.work = work = RealWork(loop)
+        self.jump_policy = JumpPolicy(timeline, notes, freeze_bound=freeze_bound, policy=policy)
+        self.work = work = PendingWork(loop)
         self._select = select = VirtualSelect(
             loop,
             loop._selector.select,
-            self.pace,
+            self.jump_policy,
             work,
             on_deadlock=lambda: on_deadlock(describe_tasks(loop)),
         )
@@ -62,13 +62,13 @@ class OnAsyncio:
     def is_here(self) -> bool:
         """Is the caller running in this loop?"""
         try:
-            return asyncio.get_running_loop() is self.home
+            return asyncio.get_running_loop() is self.owner
         except RuntimeError:
             return False
 
     def uninstall(self, error: Exception) -> None:
         """Give the loop its own time, which goes on from here; `error` for who waits for us."""
-        loop, timeline = self.home, self.timeline
+        loop, timeline = self.owner, self.timeline
         self._select.on = False
         stock_time: Any = None
         for target, name, value, before in reversed(self._patches):
@@ -83,10 +83,10 @@ class OnAsyncio:
         self._patches.clear()
         loop.time = ShiftedTime(stock_time, timeline.now)
         if not loop.is_closed():
-            timeline.drop_goals(error)
+            timeline.fail_waiters(error)
 
     def __repr__(self) -> str:
-        return f"<OnAsyncio {self.timeline!r}, {self.pace!r}>"
+        return f"<AsyncioInstallation {self.timeline!r}, {self.jump_policy!r}>"
 
 
 def check_selector(loop: Any) -> None:

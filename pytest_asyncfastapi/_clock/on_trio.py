@@ -18,10 +18,10 @@ import trio
 from .._core.await_chains import describe_each, frames_of, line_of
 from .._core.real_time import perf_counter
 from .errors import ClockError
-from .jump_policy import RESTLESS, SLICE, Pace, Policy
+from .jump_policy import BUSY_STEPS, SLICE, JumpPolicy, Policy
 from .selector import SETTLE
-from .timeline import Goal, Timeline
-from .trio_pending_work import TrioTask, TrioWork
+from .timeline import ClockWaiter, Timeline
+from .trio_pending_work import TrioPendingWork, TrioTask
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ def running_runner() -> Any:
     return run.GLOBAL_RUN_CONTEXT.runner
 
 
-class TrioGoal:
+class TrioClockWaiter:
     """What `advance()` waits for on trio."""
 
     def __init__(self) -> None:
@@ -74,9 +74,9 @@ class TrioTimeline(Timeline):
         super().__init__(runner.clock.current_time())
         self._deadlines = runner.deadlines
 
-    def new_goal(self) -> Goal:
+    def new_waiter(self) -> ClockWaiter:
         """An event of trio's."""
-        return TrioGoal()
+        return TrioClockWaiter()
 
     def next_timer(self) -> tuple[int, float] | None:
         """The nearest deadline of a cancel scope; a sleep is one too."""
@@ -88,17 +88,17 @@ class VirtualTrioClock(trio.abc.Clock):
     """The clock of the run while time is virtual."""
 
     def __init__(
-        self, runner: Any, timeline: Timeline, pace: Pace, on_deadlock: Callable[[], None]
+        self, runner: Any, timeline: Timeline, pace: JumpPolicy, on_deadlock: Callable[[], None]
     ) -> None:
         self._runner = runner
         self._timeline = timeline
-        self._pace = pace
-        self._work = TrioWork(runner)
+        self._jump_policy = pace
+        self._work = TrioPendingWork(runner)
         self._on_deadlock = on_deadlock
         self._poll = _ready_check(runner)
         self._settled = False
         self._since: float | None = None
-        self._account: Callable[[float], None] = pace.waited
+        self._account: Callable[[float], None] = pace.add_waited
 
     def start_clock(self) -> None:
         """The run has begun long since."""
@@ -108,10 +108,10 @@ class VirtualTrioClock(trio.abc.Clock):
         if self._since is not None:
             waited, self._since = perf_counter() - self._since, None
             self._account(waited)
-        pace = self._pace
+        pace = self._jump_policy
         pace.steps += 1  # asked at each step of the run, and now and then besides
-        if pace.steps > RESTLESS:
-            pace.restless(self._who)
+        if pace.steps > BUSY_STEPS:
+            pace.on_busy_loop(self._who)
         return self._timeline.now
 
     def _who(self) -> str:
@@ -122,19 +122,19 @@ class VirtualTrioClock(trio.abc.Clock):
     def deadline_to_sleep_time(self, deadline: float) -> float:
         """No task can run: how long to wait (real seconds); 0 after time has moved."""
         self.current_time()
-        self._pace.rests()
+        self._jump_policy.on_idle()
         if self._is_ready():
-            self._pace.something_happened()
+            self._jump_policy.on_event()
             self._settled = False
             return 0
         if self._runner.waiting_for_idle:
             return math.inf  # a real cushion, which trio itself looks after
-        work = self._work.look()
+        work = self._work.find()
         # A thread may have delivered while we looked, and be idle by now.
         if self._is_ready():
             return 0
         if work is not None:
-            return self._wait(self._pace.slice_for(work), self._pace.waited)
+            return self._wait(self._jump_policy.slice_for(work), self._jump_policy.add_waited)
         return self._idle()
 
     def _idle(self) -> float:
@@ -144,7 +144,7 @@ class VirtualTrioClock(trio.abc.Clock):
         self._settled = False
         if _waits_for_orders(self._runner):
             return math.inf
-        return 0 if self._pace.jump() else self._nothing_to_wait_for()
+        return 0 if self._jump_policy.jump() else self._nothing_to_wait_for()
 
     def _is_ready(self) -> bool:
         # A thread writes to the queue first and wakes the run up after that.
@@ -156,11 +156,11 @@ class VirtualTrioClock(trio.abc.Clock):
 
     def _nothing_to_wait_for(self) -> float:
         """No deadline and no work: a deadlock, unless something outside may still speak."""
-        if self._work.somebody_listens():
+        if self._work.has_listener():
             return SLICE
-        if self._pace.is_patient(self._work.something_is_open()):
-            return self._wait(SLICE, self._pace.stuck)
-        self._pace.told = True
+        if self._jump_policy.should_wait(self._work.has_open_io()):
+            return self._wait(SLICE, self._jump_policy.add_stuck)
+        self._jump_policy.deadlock_reported = True
         try:
             self._on_deadlock()
         except Exception as error:
@@ -168,7 +168,7 @@ class VirtualTrioClock(trio.abc.Clock):
         return 0
 
     def __repr__(self) -> str:
-        return f"<VirtualTrioClock {self._timeline!r}, {self._pace!r}>"
+        return f"<VirtualTrioClock {self._timeline!r}, {self._jump_policy!r}>"
 
 
 class ShiftedTrioClock(trio.abc.Clock):
@@ -190,7 +190,7 @@ class ShiftedTrioClock(trio.abc.Clock):
         return deadline - self.current_time()
 
 
-class OnTrio:
+class TrioInstallation:
     """What is put on one run; `uninstall()` takes it off."""
 
     def __init__(
@@ -203,25 +203,27 @@ class OnTrio:
         on_deadlock: Callable[[str], None],
     ) -> None:
         _check(runner)
-        self.home: Any = runner
+        self.owner: Any = runner
         self.timeline = TrioTimeline(runner)
-        self.pace = Pace(self.timeline, notes, freeze_bound=freeze_bound, policy=policy)
+        self.jump_policy = JumpPolicy(
+            self.timeline, notes, freeze_bound=freeze_bound, policy=policy
+        )
         self._stock = runner.clock
         runner.clock = VirtualTrioClock(
-            runner, self.timeline, self.pace, lambda: on_deadlock(describe_run(runner))
+            runner, self.timeline, self.jump_policy, lambda: on_deadlock(describe_run(runner))
         )
 
     def is_here(self) -> bool:
         """Is the caller running in this run?"""
-        return bool(trio.lowlevel.in_trio_run()) and running_runner() is self.home
+        return bool(trio.lowlevel.in_trio_run()) and running_runner() is self.owner
 
     def uninstall(self, error: Exception) -> None:
         """Give the run its own time, which goes on from here; `error` for who waits for us."""
-        self.home.clock = ShiftedTrioClock(self._stock, self.timeline.now)
-        self.timeline.drop_goals(error)
+        self.owner.clock = ShiftedTrioClock(self._stock, self.timeline.now)
+        self.timeline.fail_waiters(error)
 
     def __repr__(self) -> str:
-        return f"<OnTrio {self.timeline!r}, {self.pace!r}>"
+        return f"<TrioInstallation {self.timeline!r}, {self.jump_policy!r}>"
 
 
 def describe_run(runner: Any) -> str:
@@ -230,12 +232,12 @@ def describe_run(runner: Any) -> str:
     tasks = [
         TrioTask(task)
         for task in runner.tasks
-        if task not in system and "trio._core" not in _home_of(task)
+        if task not in system and "trio._core" not in _owner_of(task)
     ]
     return describe_each(tasks)
 
 
-def _home_of(task: Any) -> str:
+def _owner_of(task: Any) -> str:
     frames = frames_of(TrioTask(task))
     return str(frames[0].f_globals.get("__name__", "")) if frames else ""
 

@@ -27,14 +27,14 @@ _THEIR_OWN = ("asyncio", "anyio", "pytest_asyncfastapi")
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """A reason to wait. `flows`: it may as well never end, so time runs 1:1."""
+class WaitReason:
+    """A reason to wait. `is_unbounded`: it may as well never end, so time runs 1:1."""
 
     name: str
-    flows: bool = False
+    is_unbounded: bool = False
 
 
-class RealWork:
+class PendingWork:
     """Watches one loop for work that is done outside it."""
 
     def __init__(self, loop: Any) -> None:
@@ -84,13 +84,13 @@ class RealWork:
 
     # --- the question -----------------------------------------------------------
 
-    def look(self) -> Work | None:
+    def find(self) -> WaitReason | None:
         """The first reason found why the loop is not idle, or None."""
-        threads = self.threads.look()
+        threads = self.threads.others()
         work = self._executor_job(threads) or self._anyio_job()
         if work is not None:
             return work
-        self.descriptors = self.sockets.look()
+        self.descriptors = self.sockets.descriptors()
         outside = self.sockets.outside(self.descriptors) if self.descriptors else []
         if not threads and not outside:
             return None
@@ -98,19 +98,19 @@ class RealWork:
         if work is None or not threads:
             return work
         # Something is waited for; a thread that waits for a job itself will not bring it.
-        active = [one for one in threads if not self.threads.is_parked(one[0])]
+        active = [one for one in threads if not self.threads.is_idle(one[0])]
         return work if len(active) == len(threads) else self._outside_work(active, outside)
 
     def _outside_work(
         self, threads: list[tuple[threading.Thread, str]], outside: list[Descriptor]
-    ) -> Work | None:
+    ) -> WaitReason | None:
         return (
             self._awaited_future(threads, outside)
             or self._awaiting_task(threads, outside)
             or self._unknown_thread(threads)
         )
 
-    def _executor_job(self, threads: list[tuple[threading.Thread, str]]) -> Work | None:
+    def _executor_job(self, threads: list[tuple[threading.Thread, str]]) -> WaitReason | None:
         if not self._jobs:
             return None
         # Done on the loop's thread: that is the moment of delivery.
@@ -122,22 +122,22 @@ class RealWork:
         )
         if len(self._jobs) <= blocked:
             return None
-        return Work(next(iter(self._jobs.values())))
+        return WaitReason(next(iter(self._jobs.values())))
 
-    def _anyio_job(self) -> Work | None:
+    def _anyio_job(self) -> WaitReason | None:
         for worker in busy_anyio_workers(self._loop):
             if not self.threads.waits_for_loop(worker):
-                return Work(self.threads.job_of(worker))
+                return WaitReason(self.threads.job_of(worker))
         return None
 
     def _awaited_future(
         self, threads: list[tuple[threading.Thread, str]], outside: list[Descriptor]
-    ) -> Work | None:
+    ) -> WaitReason | None:
         for future, creator in list(self._foreign.items()):
             if future.done() or not getattr(future, "_callbacks", None):
                 continue
             if self._may_be_set_outside(creator, threads, outside):
-                return Work(f"a future of {creator or 'your own code'} that is awaited")
+                return WaitReason(f"a future of {creator or 'your own code'} that is awaited")
         return None
 
     def _may_be_set_outside(
@@ -164,7 +164,7 @@ class RealWork:
 
     def _awaiting_task(
         self, threads: list[tuple[threading.Thread, str]], outside: list[Descriptor]
-    ) -> Work | None:
+    ) -> WaitReason | None:
         owners = {one.owner for one in outside}
         owners |= {owner for _, owner in threads if owner != USER}
         if not outside and owners <= {EXECUTOR, WORKER}:
@@ -175,10 +175,10 @@ class RealWork:
             frames = frames_of(task)
             if waits_outside(frames, outside) or waiting_owner(frames) in owners:
                 where = frames[-1].f_code.co_qualname
-                return Work(f"task {task.get_name()!r}, which waits in {where}()")
+                return WaitReason(f"task {task.get_name()!r}, which waits in {where}()")
         return None
 
-    def _unknown_thread(self, threads: list[tuple[threading.Thread, str]]) -> Work | None:
+    def _unknown_thread(self, threads: list[tuple[threading.Thread, str]]) -> WaitReason | None:
         for thread, owner in threads:
             # A package that makes futures of its own answers through those.
             if owner in (WORKER, ASYNCIO) or owner in self._creators - {USER}:
@@ -186,7 +186,7 @@ class RealWork:
             if not self.threads.is_new(thread) or not self.threads.is_busy(thread, owner):
                 continue
             if not self._is_passive(thread):
-                return Work(self.threads.job_of(thread), flows=True)
+                return WaitReason(self.threads.job_of(thread), is_unbounded=True)
         return None
 
     def _is_passive(self, thread: threading.Thread) -> bool:
@@ -206,7 +206,7 @@ class RealWork:
         for worker in busy_anyio_workers(self._loop):
             jobs.append((worker, f"a job in {worker.name!r}"))
         if self._creators - {USER, TOOLING, STDLIB}:
-            owners = {owner for _, owner in self.threads.look()}
+            owners = {owner for _, owner in self.threads.others()}
             for future, creator in list(self._foreign.items()):
                 if creator in owners and creator and not future.done() and future._callbacks:
                     jobs.append((future, f"a future of {creator}"))
@@ -226,28 +226,30 @@ class RealWork:
 
         if not isinstance(key, asyncio.Future):
             return waits(key)
-        blocked = sum(owner == EXECUTOR and waits(thread) for thread, owner in self.threads.look())
+        blocked = sum(
+            owner == EXECUTOR and waits(thread) for thread, owner in self.threads.others()
+        )
         return key in self._jobs and blocked >= len(self._jobs)
 
     # --- is it worth waiting when there is no timer at all? -----------------------
 
-    def somebody_listens(self) -> bool:
+    def has_listener(self) -> bool:
         """A server or a signal handler waits for the outside forever, rightly."""
         return bool(getattr(self._loop, "_signal_handlers", None)) or any(
             one.listens for one in self.descriptors
         )
 
-    def something_is_open(self) -> bool:
+    def has_open_io(self) -> bool:
         """A descriptor or a younger thread that might still bring an event."""
         return bool(self.descriptors) or any(
             self.threads.is_new(thread) and not self._is_parked(thread, owner)
-            for thread, owner in self.threads.look()
+            for thread, owner in self.threads.others()
         )
 
     def _is_parked(self, thread: threading.Thread, owner: str) -> bool:
         if owner == EXECUTOR:
             return not self.threads.is_busy(thread, owner)
-        return owner == WORKER or self._is_passive(thread) or self.threads.is_parked(thread)
+        return owner == WORKER or self._is_passive(thread) or self.threads.is_idle(thread)
 
 
 def busy_anyio_workers(loop: Any) -> list[Any]:

@@ -12,25 +12,25 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.await_chains import line_of
 from .._core.real_time import perf_counter
-from .jump_policy import RESTLESS, SLICE
+from .jump_policy import BUSY_STEPS, SLICE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .jump_policy import Pace
-    from .pending_work import RealWork, Work
+    from .jump_policy import JumpPolicy
+    from .pending_work import PendingWork, WaitReason
 
 # Bytes between two sockets of this process are there at once, nearly.
 SETTLE = 0.001
 
 
-class Steps(Protocol):
+class SchedulerHooks(Protocol):
     """Who chooses the order of the loop's steps is told between any two of them."""
 
-    def before(self) -> None:
+    def before_poll(self) -> None:
         """A step is over; the selector is about to be asked."""
 
-    def after(self) -> None:
+    def after_poll(self) -> None:
         """The selector has answered."""
 
 
@@ -41,48 +41,48 @@ class VirtualSelect:
         self,
         loop: Any,
         stock: Callable[..., list[Any]],
-        pace: Pace,
-        work: RealWork,
+        pace: JumpPolicy,
+        work: PendingWork,
         *,
         on_deadlock: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._stock = stock
-        self.pace = pace
+        self.jump_policy = pace
         self.work = work
         self.on_deadlock = on_deadlock
-        self.steps: Steps | None = None
+        self.scheduler_hooks: SchedulerHooks | None = None
         self.on = True
         self._moved = True  # since the last look, as far as anybody knows
 
     def select(self, timeout: float | None = None) -> list[Any]:
         """Real events now, or wait, or move time and answer that nothing happened."""
-        steps = self.steps
+        steps = self.scheduler_hooks
         if steps is None:
             return self._events(timeout)
-        steps.before()
+        steps.before_poll()
         events = self._events(0 if self._loop._ready else timeout)
-        steps.after()
+        steps.after_poll()
         return events
 
     def _events(self, timeout: float | None) -> list[Any]:
         if not self.on or (timeout is not None and timeout <= 0):
-            pace = self.pace
-            if pace.told:
-                pace.something_happened()
+            pace = self.jump_policy
+            if pace.deadlock_reported:
+                pace.on_event()
             pace.steps += 1
-            if pace.steps > RESTLESS:
-                pace.restless(self._who)
+            if pace.steps > BUSY_STEPS:
+                pace.on_busy_loop(self._who)
             return self._stock(timeout)
-        self.pace.rests()
+        self.jump_policy.on_idle()
         events = self._stock(0)
         if events or self._loop._ready:
-            self.pace.something_happened()
+            self.jump_policy.on_event()
             return events
         if self._moved:
-            self.work.threads.is_parked.moved()
+            self.work.threads.is_idle.on_loop_ran()
         self._moved = True
-        work = self.work.look()
+        work = self.work.find()
         # A thread may have delivered while we looked, and be idle by now.
         if self._loop._ready:
             return events
@@ -92,37 +92,37 @@ class VirtualSelect:
             events = self._stock(SETTLE)
             if events or self._loop._ready:
                 return events
-        return [] if self.pace.jump() else self._nothing_to_wait_for()
+        return [] if self.jump_policy.jump() else self._nothing_to_wait_for()
 
     def _who(self) -> str:
         """Whose step comes next, and where it stands."""
         lines = (line_of(step._callback) for step in self._loop._ready)
         return next((line for line in lines if line), "not in your code")
 
-    def _wait_for(self, work: Work) -> list[Any]:
-        wait = self.pace.slice_for(work)
+    def _wait_for(self, work: WaitReason) -> list[Any]:
+        wait = self.jump_policy.slice_for(work)
         started = perf_counter()
         events = self._stock(wait)
-        self.pace.waited(perf_counter() - started)
-        self._moved = bool(events or self._loop._ready or self.pace.is_due())
+        self.jump_policy.add_waited(perf_counter() - started)
+        self._moved = bool(events or self._loop._ready or self.jump_policy.is_due())
         return events
 
     def _nothing_to_wait_for(self) -> list[Any]:
         """No timer and no work: a deadlock, unless something outside may still speak."""
-        if self.work.somebody_listens():
+        if self.work.has_listener():
             return self._stock(SLICE)
-        if self.pace.is_patient(self.work.something_is_open()):
+        if self.jump_policy.should_wait(self.work.has_open_io()):
             started = perf_counter()
             events = self._stock(SLICE)
-            self.pace.stuck(perf_counter() - started)
+            self.jump_policy.add_stuck(perf_counter() - started)
             self._moved = bool(events or self._loop._ready)
             return events
-        self.pace.told = True
+        self.jump_policy.deadlock_reported = True
         self.on_deadlock()
         if self._loop._ready:
             # What it has woken runs before we are asked again, and may wait forever once more.
-            self.pace.something_happened()
+            self.jump_policy.on_event()
         return []
 
     def __repr__(self) -> str:
-        return f"<VirtualSelect {'on' if self.on else 'off'}, {self.pace!r}>"
+        return f"<VirtualSelect {'on' if self.on else 'off'}, {self.jump_policy!r}>"

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._core.held_bytes import behind, has_nothing_to_bring
+from .._core.held_bytes import is_known_idle, unwrap_protocol
 from .threads import STDLIB, owner_of
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Sockets:
     def __init__(self, loop: Any) -> None:
         self._loop = loop
 
-    def look(self) -> list[Descriptor]:
+    def descriptors(self) -> list[Descriptor]:
         """All descriptors but the loop's own wake-up pipe."""
         keys = self._loop._selector.get_map()
         if len(keys) <= 1:
@@ -96,7 +96,7 @@ class Sockets:
         return [
             one
             for one in known
-            if not (one.listens or has_nothing_to_bring(one.fd) or is_local(one, known))
+            if not (one.listens or is_known_idle(one.fd) or is_local(one, known))
         ]
 
 
@@ -109,7 +109,7 @@ def _owner(data: Any) -> str:
     """Whose code is called when a descriptor is ready."""
     reader, writer = data
     callback = getattr(reader or writer, "_callback", None)
-    protocol = behind(getattr(getattr(callback, "__self__", None), "_protocol", None))
+    protocol = unwrap_protocol(getattr(getattr(callback, "__self__", None), "_protocol", None))
     module = type(protocol).__module__ if protocol is not None else None
     return owner_of(module or getattr(callback, "__module__", None) or "asyncio")
 

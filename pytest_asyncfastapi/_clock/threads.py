@@ -14,7 +14,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from .._core.frames import is_installed
-from .idle_threads import Parked
+from .idle_threads import IdleTracker
 
 if TYPE_CHECKING:
     import types
@@ -40,7 +40,7 @@ _TOOLS |= {
 # Threads whose target is in these modules run whatever they were given.
 _NEUTRAL = frozenset({"threading", "_thread", "time", "builtins", "functools", "_contextvars"})
 # Where a thread stands that waits for somebody to hand it something.
-_PARKED = frozenset({"threading", "queue"})
+_IDLE = frozenset({"threading", "queue"})
 _RESULT = concurrent.futures.Future.result.__code__
 
 
@@ -99,9 +99,9 @@ class Threads:
         self._loop = loop
         self._owners: weakref.WeakKeyDictionary[threading.Thread, str] = weakref.WeakKeyDictionary()
         self._older = weakref.WeakSet(threading.enumerate())
-        self.is_parked = Parked()
+        self.is_idle = IdleTracker()
 
-    def look(self) -> list[tuple[threading.Thread, str]]:
+    def others(self) -> list[tuple[threading.Thread, str]]:
         """Every other thread with its owner; tooling is left out."""
         threads = threading.enumerate()
         if len(threads) == 1:
@@ -175,7 +175,7 @@ class Threads:
             return False
         if owner == EXECUTOR:
             return frame.f_code.co_name != "_worker" and not self._is_of_another_loop(thread)
-        return owner == USER or frame.f_globals.get("__name__") not in _PARKED
+        return owner == USER or frame.f_globals.get("__name__") not in _IDLE
 
     def _is_of_another_loop(self, thread: threading.Thread) -> bool:
         pool = getattr(self._loop, "_default_executor", None)

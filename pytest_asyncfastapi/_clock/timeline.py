@@ -51,7 +51,7 @@ class OrderedTimer(asyncio.TimerHandle):
         )
 
 
-class Goal(Protocol):
+class ClockWaiter(Protocol):
     """What `advance()` waits for: an asyncio future, or its like on trio."""
 
     def done(self) -> bool:
@@ -76,14 +76,14 @@ class Timeline(ABC):
         self.ticks = 0
         self.orders = count(1)
         self.on_move: Callable[[int], None] | None = None  # told by how many ticks
-        self._goals: list[tuple[int, int, float, Goal]] = []
+        self._waiters: list[tuple[int, int, float, ClockWaiter]] = []
 
     @abstractmethod
     def next_timer(self) -> tuple[int, float] | None:
         """The next timer of the loop: its ticks and its time; None when there is none."""
 
     @abstractmethod
-    def new_goal(self) -> Goal:
+    def new_waiter(self) -> ClockWaiter:
         """Something of this kind of loop to wait for."""
 
     def due(self, when: float) -> int:
@@ -91,19 +91,19 @@ class Timeline(ABC):
         distance = (when - self.now) * TICKS
         return self.ticks + round(distance) if distance < NEVER else NEVER
 
-    def goal(self, duration: float) -> Goal:
+    def waiter_for(self, duration: float) -> ClockWaiter:
         """To await: done at now + `duration`, after all that is due until then."""
-        goal = self.new_goal()
+        goal = self.new_waiter()
         due = self.ticks + round(duration * TICKS)
-        heapq.heappush(self._goals, (due, next(self.orders), self.now + duration, goal))
+        heapq.heappush(self._waiters, (due, next(self.orders), self.now + duration, goal))
         return goal
 
-    def drop_goals(self, error: Exception) -> None:
+    def fail_waiters(self, error: Exception) -> None:
         """Nobody will move time any more: tell those who wait for it."""
-        for *_, goal in self._goals:
+        for *_, goal in self._waiters:
             if not goal.done():
                 goal.set_exception(error)
-        self._goals.clear()
+        self._waiters.clear()
 
     def next_when(self) -> float | None:
         """The loop time of the next timer or goal, None when there is none."""
@@ -119,7 +119,7 @@ class Timeline(ABC):
         self._move(max(due - self.ticks, 0))
         self.now = max(self.now, when)
         if goal is not None:
-            heapq.heappop(self._goals)
+            heapq.heappop(self._waiters)
             goal.set_result(None)
         return True
 
@@ -138,12 +138,12 @@ class Timeline(ABC):
         if self.on_move is not None and ticks:
             self.on_move(ticks)
 
-    def _next(self) -> tuple[int, float, Goal | None] | None:
-        while self._goals and self._goals[0][3].done():
-            heapq.heappop(self._goals)
+    def _next(self) -> tuple[int, float, ClockWaiter | None] | None:
+        while self._waiters and self._waiters[0][3].done():
+            heapq.heappop(self._waiters)
         timer = self.next_timer()
-        if self._goals and (timer is None or self._goals[0][0] < timer[0]):
-            due, _, when, goal = self._goals[0]
+        if self._waiters and (timer is None or self._waiters[0][0] < timer[0]):
+            due, _, when, goal = self._waiters[0]
             return due, when, goal
         return None if timer is None or timer[0] >= NEVER else (*timer, None)
 
@@ -183,7 +183,7 @@ class AsyncioTimeline(Timeline):
         timer._scheduled = True  # type: ignore[attr-defined] # asyncio's own bookkeeping
         return timer
 
-    def new_goal(self) -> Goal:
+    def new_waiter(self) -> ClockWaiter:
         """A future of the loop."""
         return asyncio.Future(loop=self._loop)
 

@@ -13,7 +13,7 @@ from weakref import WeakSet
 
 from .._core.await_chains import frames_of
 from .._core.real_time import perf_counter
-from .pending_work import Work, name_of
+from .pending_work import WaitReason, name_of
 from .sockets import Descriptor, describe, is_local
 from .threads import EXECUTOR, USER, WORKER, Threads
 
@@ -76,7 +76,7 @@ class TrioThreads(Threads):
         return False
 
 
-class TrioWork:
+class TrioPendingWork:
     """Watches one trio run for work that is done outside it."""
 
     def __init__(self, runner: Any) -> None:
@@ -86,23 +86,23 @@ class TrioWork:
         self._strangers: dict[Descriptor, float] = {}
         self.descriptors: list[Descriptor] = []
 
-    def look(self) -> Work | None:
+    def find(self) -> WaitReason | None:
         """The first reason found why the run is not idle, or None."""
         # Which tasks have run since the last look is not to be seen from here.
-        self.threads.is_parked.moved()
-        threads = self.threads.look()
+        self.threads.is_idle.on_loop_ran()
+        threads = self.threads.others()
         work = self._thread_job(threads) if threads else None
         if work is not None:
             return work
         self.descriptors = self._waited_for()
         outside = self._outside() if self.descriptors else []
         if outside:
-            return Work(f"I/O on descriptor {outside[0].fd}, which a task waits for")
+            return WaitReason(f"I/O on descriptor {outside[0].fd}, which a task waits for")
         return self._unknown_thread(threads)
 
     # --- threads ----------------------------------------------------------------
 
-    def _thread_job(self, threads: list[tuple[threading.Thread, str]]) -> Work | None:
+    def _thread_job(self, threads: list[tuple[threading.Thread, str]]) -> WaitReason | None:
         jobs, self.threads.messages = _jobs_and_messages(self._runner.tasks)
         if not jobs:
             return None
@@ -112,18 +112,18 @@ class TrioWork:
             return None
         for thread in busy:
             if self.threads.works_for_us(thread):
-                return Work(self.threads.job_of(thread))
-        return Work(f"{name_of(jobs[0])} in a worker thread")
+                return WaitReason(self.threads.job_of(thread))
+        return WaitReason(f"{name_of(jobs[0])} in a worker thread")
 
-    def _unknown_thread(self, threads: list[tuple[threading.Thread, str]]) -> Work | None:
+    def _unknown_thread(self, threads: list[tuple[threading.Thread, str]]) -> WaitReason | None:
         for thread, owner in threads:
             if owner == WORKER:
                 # A job that was abandoned: nobody waits for it, but it may still call back.
                 busy = self.threads.works_for_us(thread)
             else:
                 busy = self.threads.is_new(thread) and self.threads.is_busy(thread, owner)
-            if busy and not self._is_passive(thread) and not self.threads.is_parked(thread):
-                return Work(self.threads.job_of(thread), flows=True)
+            if busy and not self._is_passive(thread) and not self.threads.is_idle(thread):
+                return WaitReason(self.threads.job_of(thread), is_unbounded=True)
         return None
 
     def _is_passive(self, thread: threading.Thread) -> bool:
@@ -170,7 +170,7 @@ class TrioWork:
 
     # --- is it worth waiting when there is no timer at all? -----------------------
 
-    def somebody_listens(self) -> bool:
+    def has_listener(self) -> bool:
         """A server or a signal receiver waits for the outside forever, rightly."""
         return any(one.listens for one in self.descriptors) or any(
             frame.f_globals.get("__name__") == "trio._signals"
@@ -178,13 +178,13 @@ class TrioWork:
             for frame in frames_of(TrioTask(task))[-6:]
         )
 
-    def something_is_open(self) -> bool:
+    def has_open_io(self) -> bool:
         """A descriptor or a younger thread that might still bring an event."""
         return bool(self.descriptors) or any(
             self.threads.is_new(thread)
             and owner not in (WORKER, EXECUTOR)
             and not self._is_passive(thread)
-            for thread, owner in self.threads.look()
+            for thread, owner in self.threads.others()
         )
 
 

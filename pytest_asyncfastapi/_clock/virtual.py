@@ -19,7 +19,7 @@ from .timeline import TICKS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .jump_policy import Pace, Policy
+    from .jump_policy import JumpPolicy, Policy
     from .timeline import Timeline
 
 _NO_LOOP = (
@@ -29,9 +29,9 @@ _NO_LOOP = (
 
 
 class _Installation(Protocol):
-    home: Any
+    owner: Any
     timeline: Timeline
-    pace: Pace
+    jump_policy: JumpPolicy
 
     def is_here(self) -> bool: ...
 
@@ -57,7 +57,7 @@ class VirtualClock:
         self.on_deadlock: Callable[[str], None] | None = None
         self.notes: list[str] = []
         self.used = False  # has it ever been installed?
-        self._on: _Installation | None = None
+        self._installation: _Installation | None = None
         self._patched: PatchedTime | None = None
         self._waited = 0.0
         self._ticks = 0
@@ -65,7 +65,7 @@ class VirtualClock:
     @property
     def installed(self) -> bool:
         """Is a loop's time virtual right now?"""
-        return self._on is not None
+        return self._installation is not None
 
     def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """Make the time of `loop` (default: the running one, asyncio or trio) virtual.
@@ -75,19 +75,19 @@ class VirtualClock:
         one that is neither asyncio's own nor trio with its own clock.
         """
         home: Any = loop if loop is not None else _running()
-        if self._on is not None and self._on.home is home:
+        if self._installation is not None and self._installation.owner is home:
             return
-        if self._on is not None:
+        if self._installation is not None:
             raise RuntimeError(
-                f"this clock is installed on {self._on.home!r}; uninstall it before it can serve "
-                f"{home!r}, or use one clock a loop"
+                f"this clock is installed on {self._installation.owner!r}; uninstall it before "
+                f"it can serve {home!r}, or use one clock a loop"
             )
         kind: Any
         if type(home).__module__.partition(".")[0] == "trio":
-            from .on_trio import OnTrio as kind
+            from .on_trio import TrioInstallation as kind
         else:
-            from .on_asyncio import OnAsyncio as kind
-        self._on = kind(
+            from .on_asyncio import AsyncioInstallation as kind
+        self._installation = kind(
             home,
             self.notes,
             freeze_bound=self.freeze_bound,
@@ -105,15 +105,21 @@ class VirtualClock:
         if self._patched is not None:
             self._patched.restore()
             self._patched = None
-        if self._on is None:
+        if self._installation is None:
             return
-        on, self._waited, self._ticks = self._on, self.real_waited, self._on.timeline.ticks
-        self._on = None
+        on, self._waited, self._ticks = (
+            self._installation,
+            self.real_waited,
+            self._installation.timeline.ticks,
+        )
+        self._installation = None
         on.uninstall(ClockError("the clock was uninstalled while advance() waited"))
 
     def time(self) -> float:
         """Seconds of virtual time since `install()`; 0.0 at first, kept after the end."""
-        return (self._ticks if self._on is None else self._on.timeline.ticks) / TICKS
+        return (
+            self._ticks if self._installation is None else self._installation.timeline.ticks
+        ) / TICKS
 
     @property
     def elapsed(self) -> float:
@@ -123,7 +129,11 @@ class VirtualClock:
     @property
     def real_waited(self) -> float:
         """Real seconds (`time.perf_counter`) that time stood still for real work."""
-        return self._waited if self._on is None else self._waited + self._on.pace.real_waited
+        return (
+            self._waited
+            if self._installation is None
+            else self._waited + self._installation.jump_policy.real_waited
+        )
 
     async def advance(self, duration: float | str) -> None:
         """Let `duration` ("3s", 0.05) pass and everything due until then run, in order.
@@ -133,7 +143,7 @@ class VirtualClock:
         `ValueError` for something that is no duration.
         """
         length = seconds(duration)
-        await self._here("clock.advance()").timeline.goal(length)
+        await self._here("clock.advance()").timeline.waiter_for(length)
 
     def patch_time(self, *, datetime: bool = False) -> PatchedTime:
         """Let the functions of `time` tell virtual time on this loop's thread, until the end.
@@ -152,9 +162,9 @@ class VirtualClock:
         return self._patched
 
     def _here(self, verb: str) -> _Installation:
-        if self._on is None or not self._on.is_here():
+        if self._installation is None or not self._installation.is_here():
             raise ClockError(f"{verb} needs the clock on the running loop: call clock.install()")
-        return self._on
+        return self._installation
 
     def _deadlock(self, chains: str) -> None:
         report = (

@@ -5,6 +5,6 @@ Must not know the blocking guard, HTTP messages or pytest; `state.py` connects i
 
 from __future__ import annotations
 
-from .leak_detector import ConcurrencyWatch
+from .leak_detector import LeakDetector
 
-__all__ = ["ConcurrencyWatch"]
+__all__ = ["LeakDetector"]

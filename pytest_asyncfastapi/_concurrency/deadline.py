@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from .._core import waiters
 from .._core.await_chains import describe_tasks, describe_trio_tasks
 from .._core.base_error import AsyncFastAPIError
-from .._core.force_terminate import keep_for_ever
+from .._core.force_terminate import prevent_collection
 from .._core.frames import is_ours
 from .._core.units import show
 
@@ -48,7 +48,7 @@ class Deadline:
         self.report = ""
         self._dump = dump
         self._over = threading.Event()
-        self._heard = threading.Event()
+        self._reached = threading.Event()
         self._thread = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._lock = threading.Lock()
@@ -69,7 +69,7 @@ class Deadline:
 
         def expire() -> None:
             if not self._over.is_set():
-                self._hear(lambda: describe_tasks(loop, of_users=True))
+                self._on_deadline(lambda: describe_tasks(loop, of_users=True))
                 cancel()
 
         def cancel() -> None:
@@ -91,7 +91,7 @@ class Deadline:
 
         self._watch(lambda: loop.call_soon_threadsafe(expire))
         try:
-            result = await _Driven(body, self._given_up)
+            result = await _SteppedBody(body, self._given_up)
         except BaseException as error:
             self._end()
             self._fail_if_passed(error, task, cancelled)
@@ -121,11 +121,11 @@ class Deadline:
 
                 def expire() -> None:
                     if not self._over.is_set():
-                        self._hear(describe_trio_tasks)
+                        self._on_deadline(describe_trio_tasks)
                         scope.cancel()
 
                 self._watch(lambda: token.run_sync_soon(expire))
-                result = await _Driven(body, self._given_up_on_trio)
+                result = await _SteppedBody(body, self._given_up_on_trio)
         except BaseException as error:
             failed = error
         self._end()
@@ -146,9 +146,9 @@ class Deadline:
             self._tries += 1
         return self._tries >= 100 * _PATIENCE
 
-    def _hear(self, describe: Callable[[], str]) -> None:
+    def _on_deadline(self, describe: Callable[[], str]) -> None:
         """The loop has heard of the deadline: write down who waits, once."""
-        self._heard.set()
+        self._reached.set()
         if self.report:
             return
         self.report = (
@@ -170,7 +170,7 @@ class Deadline:
             if self._over.wait(self.seconds):
                 return
             _in_loop(knock)
-            if not self._heard.wait(_GRACE) and not self._over.is_set():
+            if not self._reached.wait(_GRACE) and not self._over.is_set():
                 self._stuck()
 
         threading.Thread(target=wait, daemon=True, name="asyncfastapi-deadline").start()
@@ -181,7 +181,7 @@ class Deadline:
         stack = _step_of(frame)
         del frame
         with self._lock:
-            if self._over.is_set() or self._heard.is_set():
+            if self._over.is_set() or self._reached.is_set():
                 return
             self.report = (
                 f"{self._head()}, and its event loop is blocked: no await is reached, so nothing "
@@ -223,7 +223,7 @@ class _GivenUp(BaseException):
     """The body swallows its cancellation: it is not stepped any more."""
 
 
-class _Driven:
+class _SteppedBody:
     """Steps a coroutine by hand, so that one that resists can be left where it stands."""
 
     def __init__(self, body: Awaitable[Any], given_up: Callable[[], bool]) -> None:
@@ -234,7 +234,7 @@ class _Driven:
     def __await__(self) -> Generator[Any, Any, Any]:
         return self
 
-    def __iter__(self) -> _Driven:
+    def __iter__(self) -> _SteppedBody:
         return self
 
     def __next__(self) -> Any:
@@ -271,7 +271,7 @@ class _Driven:
         with suppress(BaseException):  # it swallows that too; its report is written already
             self._steps.close()
         if self.cr_frame is not None:
-            keep_for_ever(self._body)
+            prevent_collection(self._body)
         raise _GivenUp
 
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from . import resource_tracker
 
 if TYPE_CHECKING:
-    from .instrumentation import Hub
+    from .instrumentation import Instrumentation
     from .patches import Patches
 
 
-def wrap(patches: Patches, hub: Hub, library: Any) -> None:
+def wrap(patches: Patches, hub: Instrumentation, library: Any) -> None:
     """Hear the clients of one library."""
     for name, close in (("AsyncClient", "aclose"), ("Client", "close")):
         kind = getattr(library, name)
@@ -31,15 +31,15 @@ def wrap(patches: Patches, hub: Hub, library: Any) -> None:
     patches.wrap(library.Response, "close", _closing)
 
 
-def _making(hub: Hub, shown: str, wires: tuple[type, ...]) -> Any:
+def _making(hub: Instrumentation, shown: str, wires: tuple[type, ...]) -> Any:
     """Clients whose connections are real ones; one that runs an app in-process holds none."""
 
     def making(original: Any) -> Any:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             if isinstance(self._transport, wires):
-                birth = hub.birth(sys._getframe(1))
-                resource_tracker.note(hub, birth, ("client", shown), self, _is_closed)
+                site = hub.site(sys._getframe(1))
+                resource_tracker.register(hub, site, ("client", shown), self, _is_closed)
 
         return __init__
 
@@ -50,25 +50,25 @@ def _closing(original: Any) -> Any:
     if inspect.iscoroutinefunction(original):
         # A framework that is given it (as a background task) looks whether it is async.
         async def aclose(self: Any, *args: Any, **kwargs: Any) -> Any:
-            resource_tracker.close(self)
+            resource_tracker.mark_closed(self)
             return await original(self, *args, **kwargs)
 
         return aclose
 
     def close(self: Any, *args: Any, **kwargs: Any) -> Any:
-        resource_tracker.close(self)
+        resource_tracker.mark_closed(self)
         return original(self, *args, **kwargs)
 
     return close
 
 
-def _sending(hub: Hub) -> Any:
+def _sending(hub: Instrumentation) -> Any:
     def making(original: Any) -> Any:
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-            resource_tracker.use(self)
+            resource_tracker.mark_used(self)
             response = original(self, *args, **kwargs)
             if kwargs.get("stream"):
-                _streams(hub, hub.birth(sys._getframe(1)), response)
+                _streams(hub, hub.site(sys._getframe(1)), response)
             return response
 
         return send
@@ -76,17 +76,17 @@ def _sending(hub: Hub) -> Any:
     return making
 
 
-def _sending_async(hub: Hub) -> Any:
+def _sending_async(hub: Instrumentation) -> Any:
     def making(original: Any) -> Any:
-        async def streamed(self: Any, birth: Any, args: Any, kwargs: Any) -> Any:
+        async def streamed(self: Any, site: Any, args: Any, kwargs: Any) -> Any:
             response = await original(self, *args, **kwargs)
-            _streams(hub, birth, response)
+            _streams(hub, site, response)
             return response
 
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
-            resource_tracker.use(self)
+            resource_tracker.mark_used(self)
             if kwargs.get("stream"):
-                return streamed(self, hub.birth(sys._getframe(1)), args, kwargs)
+                return streamed(self, hub.site(sys._getframe(1)), args, kwargs)
             return original(self, *args, **kwargs)
 
         return send
@@ -94,10 +94,10 @@ def _sending_async(hub: Hub) -> Any:
     return making
 
 
-def _streams(hub: Hub, birth: Any, response: Any) -> None:
+def _streams(hub: Instrumentation, site: Any, response: Any) -> None:
     name = f"{response.request.method} {response.request.url}"
     if not response.is_closed:
-        resource_tracker.note(hub, birth, ("response", name), response, _is_given_back)
+        resource_tracker.register(hub, site, ("response", name), response, _is_given_back)
 
 
 def _is_closed(thing: Any) -> bool:

@@ -1,6 +1,6 @@
 """Where tasks, generators, coroutines and pools are heard, for the watch that is active.
 
-Process-wide like the functions that it wraps: there is one `HUB`, and while no
+Process-wide like the functions that it wraps: there is one `INSTRUMENTATION`, and while no
 test is watched nothing is wrapped. Of several watches (a pytest inside a
 pytest) the youngest hears.
 """
@@ -16,25 +16,25 @@ import weakref
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .._core.creation_site import birth_at, remember
-from .._core.thread_callers import note_background_tasks
+from .._core.creation_site import attach, capture
+from .._core.thread_callers import record_background_tasks
 from . import http_clients, resource_tracker, thread_pool
 from .owner_loop import TRIO_RUNS
 from .patches import Patches
 from .task_cleanup import close as close_loop
 
 if TYPE_CHECKING:
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
-    from .resource_tracker import Ledger
+    from .resource_tracker import ResourceTracker
     from .thread_pool import PoolUse
 
 
-class Watch(Protocol):
+class Observer(Protocol):
     """What the hub knows of the watch of a test."""
 
     user_code: UserCode
-    ledger: Ledger
+    resources: ResourceTracker
     exempt: bool
     tasks_only: bool
     lingers: bool  # another one begins soon: what is wrapped may stay so when this one ends
@@ -43,44 +43,44 @@ class Watch(Protocol):
         """The use of the thread pool of this name."""
         ...
 
-    def spawned(self, task: Any, birth: Birth) -> None:
+    def on_task_created(self, task: Any, site: CreationSite) -> None:
         """A task of trio's was created."""
 
-    def iterates(self, generator: Any, birth: Birth, home: Any) -> None:
+    def on_asyncgen(self, generator: Any, site: CreationSite, home: Any) -> None:
         """An async generator is iterated for the first time, in this loop or trio run."""
 
-    def dropped(self, coroutine: Any, frame: Any) -> None:
+    def on_unawaited(self, coroutine: Any, frame: Any) -> None:
         """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
 
-    def loop_ends(self, loop: Any) -> None:
+    def on_loop_close(self, loop: Any) -> None:
         """A loop of asyncio's is about to close, and to cancel what it has."""
 
-    def resists(self, task: Any) -> None:
+    def on_uncancellable(self, task: Any) -> None:
         """A task swallows its cancellations, and is about to be ended by force."""
 
-    def run_ends(self, run: Any) -> None:
+    def on_run_end(self, run: Any) -> None:
         """The main task of a trio run has ended."""
 
 
-class Hub:
+class Instrumentation:
     """The watches that listen, and the functions that are wrapped for them."""
 
     def __init__(self) -> None:
-        self.watches: tuple[Watch, ...] = ()
+        self.observers: tuple[Observer, ...] = ()
         self._tasks = Patches()  # what says who created a task
         self._patches = Patches()  # everything else
         self._lock = threading.Lock()
         self._collects = 0  # the thread in which the collector is at work
 
     @property
-    def watch(self) -> Watch | None:
+    def observer(self) -> Observer | None:
         """Who hears."""
-        return self.watches[-1] if self.watches else None
+        return self.observers[-1] if self.observers else None
 
-    def join(self, watch: Watch) -> None:
+    def attach(self, watch: Observer) -> None:
         """A watch begins."""
         with self._lock:
-            if not self.watches:
+            if not self.observers:
                 self._rest(full=not watch.tasks_only)
                 self._tasks.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
             if not watch.tasks_only:
@@ -88,25 +88,25 @@ class Hub:
                 self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
                 resource_tracker.wrap(self._patches, self)
                 gc.callbacks.append(self._collecting)
-            self.watches = (*self.watches, watch)
+            self.observers = (*self.observers, watch)
         self.refresh()
 
-    def leave(self, watch: Watch) -> None:
+    def detach(self, watch: Observer) -> None:
         """A watch ends; with the last one everything is as it was, or at rest."""
         with self._lock:
-            if watch not in self.watches:
+            if watch not in self.observers:
                 return
-            self.watches = tuple(item for item in self.watches if item is not watch)
-            if not self.watches:
+            self.observers = tuple(item for item in self.observers if item is not watch)
+            if not self.observers:
                 with suppress(ValueError):
                     gc.callbacks.remove(self._collecting)
                 if not watch.lingers:
                     self._undo()
 
-    def silence(self) -> None:
+    def stop(self) -> None:
         """Put back what stays wrapped between the watches of two tests, unless one is active."""
         with self._lock:
-            if not self.watches:
+            if not self.observers:
                 self._undo()
 
     def _rest(self, *, full: bool) -> None:
@@ -128,20 +128,20 @@ class Hub:
 
     def refresh(self) -> None:
         """Wrap what has been imported since: clients, limiters and background tasks."""
-        note_background_tasks(self._patches.wrap, self.birth)
-        if all(watch.tasks_only for watch in self.watches):
+        record_background_tasks(self._patches.wrap, self.site)
+        if all(watch.tasks_only for watch in self.observers):
             return
         for name in ("httpx", "httpx2"):
             if name in sys.modules:
                 http_clients.wrap(self._patches, self, sys.modules[name])
         thread_pool.wrap(self._patches, self)
 
-    def birth(self, frame: Any) -> Birth | None:
-        """The birth of what is being made at `frame`, for the watch that hears."""
-        watch = self.watch
+    def site(self, frame: Any) -> CreationSite | None:
+        """Where what is made at `frame` was created, for the current observer."""
+        watch = self.observer
         if watch is None:
             return None
-        return birth_at(frame, watch.user_code, None if watch.exempt else watch)
+        return capture(frame, watch.user_code, None if watch.exempt else watch)
 
     # asyncio
 
@@ -153,8 +153,8 @@ class Hub:
     def _creating(self, original: Any) -> Any:
         def create_task(loop: Any, *args: Any, **kwargs: Any) -> Any:
             task = original(loop, *args, **kwargs)
-            if self.watches and asyncio._get_running_loop() is not None:
-                remember(task, self.birth(sys._getframe(1)))
+            if self.observers and asyncio._get_running_loop() is not None:
+                attach(task, self.site(sys._getframe(1)))
             return task
 
         return create_task
@@ -162,34 +162,34 @@ class Hub:
     def _iterating(self, original: Any) -> Any:
         def firstiter(loop: Any, generator: Any) -> None:
             original(loop, generator)
-            self.first(generator, sys._getframe(1), loop)
+            self.on_first_iteration(generator, sys._getframe(1), loop)
 
         return firstiter
 
-    def first(self, generator: Any, frame: Any, home: Any) -> None:
+    def on_first_iteration(self, generator: Any, frame: Any, home: Any) -> None:
         """An async generator is iterated for the first time, at `frame`, in this loop or run."""
-        watch, birth = self.watch, self.birth(frame)
-        if watch is not None and birth is not None:
-            watch.iterates(generator, birth, home)
+        watch, site = self.observer, self.site(frame)
+        if watch is not None and site is not None:
+            watch.on_asyncgen(generator, site, home)
 
     def _closing(self, original: Any) -> Any:
         def close(runner: Any) -> Any:
             loop = getattr(runner, "_loop", None)
-            watch = self.watch
+            watch = self.observer
             idle = asyncio._get_running_loop() is None
             if watch is not None and idle and loop is not None and not loop.is_closed():
-                watch.loop_ends(loop)
-                close_loop(loop, watch.resists)
+                watch.on_loop_close(loop)
+                close_loop(loop, watch.on_uncancellable)
             return original(runner)
 
         return close
 
     def _dropping(self, original: Any) -> Any:
         def warn(coroutine: Any) -> Any:
-            watch = self.watch
+            watch = self.observer
             if watch is not None:
                 collected = self._collects == threading.get_ident()
-                watch.dropped(coroutine, None if collected else sys._getframe(1))
+                watch.on_unawaited(coroutine, None if collected else sys._getframe(1))
             return original(coroutine)
 
         # The warning names a frame so many levels up. Those of the import machinery do not
@@ -198,38 +198,38 @@ class Hub:
         return warn
 
     def __repr__(self) -> str:
-        return f"<Hub: {len(self.watches)} watches>"
+        return f"<Instrumentation: {len(self.observers)} watches>"
 
 
-HUB = Hub()
+INSTRUMENTATION = Instrumentation()
 
 
 class TrioInstrument:
     """Hears trio's tasks; one for each run, which it stays with."""
 
-    def __init__(self, hub: Hub, main: Any, run: Any) -> None:
+    def __init__(self, hub: Instrumentation, main: Any, run: Any) -> None:
         self._hub = hub
         self._main = weakref.ref(main)
         self._run = weakref.ref(run)
 
     def task_spawned(self, task: Any) -> None:
         """A task was created, by the code above."""
-        birth = self._hub.birth(sys._getframe(1))
-        watch = self._hub.watch
-        if birth is not None and watch is not None:
-            remember(task, birth)
-            watch.spawned(task, birth)
+        site = self._hub.site(sys._getframe(1))
+        watch = self._hub.observer
+        if site is not None and watch is not None:
+            attach(task, site)
+            watch.on_task_created(task, site)
 
     def task_exited(self, task: Any) -> None:
         """A task is over; with the main one, the run is."""
-        watch, run = self._hub.watch, self._run()
+        watch, run = self._hub.observer, self._run()
         if task is self._main() and run is not None:
             TRIO_RUNS.discard(run)
             if watch is not None:
-                watch.run_ends(run)
+                watch.on_run_end(run)
 
 
-def hear_trio() -> None:
+def instrument_trio() -> None:
     """Hear the tasks and generators of the trio run that the caller is in."""
     import trio
 
@@ -240,12 +240,12 @@ def hear_trio() -> None:
     runner: Any = getattr(getattr(trio, "_core", None), "_run", None)
     context = getattr(getattr(runner, "GLOBAL_RUN_CONTEXT", None), "runner", None)
     main = getattr(context, "main_task", None) or trio.lowlevel.current_task()
-    trio.lowlevel.add_instrument(TrioInstrument(HUB, main, root))  # type: ignore[arg-type]
+    trio.lowlevel.add_instrument(TrioInstrument(INSTRUMENTATION, main, root))  # type: ignore[arg-type]
     before = sys.get_asyncgen_hooks().firstiter
 
     def firstiter(generator: Any) -> None:
         if before is not None:
             before(generator)
-        HUB.first(generator, sys._getframe(1), root)
+        INSTRUMENTATION.on_first_iteration(generator, sys._getframe(1), root)
 
     sys.set_asyncgen_hooks(firstiter=firstiter)

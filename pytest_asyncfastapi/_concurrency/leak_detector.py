@@ -15,23 +15,23 @@ import weakref
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._core.activity import LIFESPAN
-from .._core.creation_site import birth_of
+from .._core.creation_site import creation_site_of
 from .._core.real_time import monotonic
 from . import garbage, leak_findings
-from .instrumentation import HUB, hear_trio
-from .owner_loop import goes_on, home_of_caller
-from .resource_tracker import Ledger
-from .task_cleanup import reap, settle
+from .instrumentation import INSTRUMENTATION, instrument_trio
+from .owner_loop import is_alive, owner_of_caller
+from .resource_tracker import ResourceTracker
+from .task_cleanup import reap, run_pending
 from .thread_pool import Threads
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .._core.findings import Finding
     from .._core.frames import UserCode
     from .leak_findings import Leak
-    from .resource_tracker import Opened
+    from .resource_tracker import TrackedResource
     from .thread_pool import PoolUse
 
 LeakMode = Literal["fail", "warn", "off"]
@@ -44,7 +44,7 @@ _HELD: dict[int, weakref.ref[Any]] = {}
 _PATIENCE = 1.0  # seconds that threads have to end, once somebody closed what owned them
 
 
-class ConcurrencyWatch:
+class LeakDetector:
     """Hears what is created between `start()` and `stop()`, and judges what is left.
 
     `lasting` says that the app outlives the test: what its lifespan made, and what
@@ -69,13 +69,13 @@ class ConcurrencyWatch:
         self.tasks_only = tasks_only
         self.lingers = False  # one of many, a test after the other
         self.exempt = False  # a fixture wider than the test is being set up: what it makes lasts
-        self.ledger = Ledger()
+        self.resources = ResourceTracker()
         self.threads = Threads()
         self.found: list[Leak] = []
-        self._allow = tuple(leak_findings.as_rule(rule) for rule in allow)
-        self._generators: dict[Any, list[tuple[weakref.ref[Any], Birth]]] = {}
-        self._trio_tasks: weakref.WeakKeyDictionary[Any, Birth] = weakref.WeakKeyDictionary()
-        self._homes: weakref.WeakSet[Any] = weakref.WeakSet()  # of the test's body
+        self._allow = tuple(leak_findings.parse_rule(rule) for rule in allow)
+        self._generators: dict[Any, list[tuple[weakref.ref[Any], CreationSite]]] = {}
+        self._trio_tasks: weakref.WeakKeyDictionary[Any, CreationSite] = weakref.WeakKeyDictionary()
+        self._owner_loops: weakref.WeakSet[Any] = weakref.WeakSet()  # of the test's body
         self._depth = 0
 
     def start(self) -> None:
@@ -84,42 +84,42 @@ class ConcurrencyWatch:
         In mode "fail" Python also notes where each coroutine is created, which costs a
         plain request 8 %; else a coroutine that is lost is placed where it was dropped.
         """
-        HUB.join(self)
+        INSTRUMENTATION.attach(self)
         self._depth = sys.get_coroutine_origin_tracking_depth()
         if self.leaks == "fail":
             sys.set_coroutine_origin_tracking_depth(max(1, self._depth))
 
     def on_loop(self) -> None:
         """The test has a running loop now; hear what can only be heard from inside it."""
-        if self not in HUB.watches:
+        if self not in INSTRUMENTATION.observers:
             return
-        HUB.refresh()
-        home = home_of_caller()
+        INSTRUMENTATION.refresh()
+        home = owner_of_caller()
         if home is not None:
-            self._homes.add(home)
+            self._owner_loops.add(home)
         if home is not None and home is not asyncio._get_running_loop():
-            hear_trio()
+            instrument_trio()
 
     def stop(self) -> None:
         """Judge what is left after the test's fixtures are gone; hear nothing more."""
-        if self not in HUB.watches:
+        if self not in INSTRUMENTATION.observers:
             return
         try:
             if self.leaks != "off":
                 self._judge_coroutines()
-                for home in list(self._homes):
+                for home in list(self._owner_loops):
                     if _is_paused(home):
                         self._judge_loop(home, closing=False)
                 for home in list(self._generators):
                     # One that another fixture or a thread still has is not over.
-                    if home in self._homes or not goes_on(home):
+                    if home in self._owner_loops or not is_alive(home):
                         self._judge_generators(home, closing=False)
                 self._judge_trio()
                 self._judge_opened()
         finally:
             self._generators.clear()
             sys.set_coroutine_origin_tracking_depth(self._depth)
-            HUB.leave(self)
+            INSTRUMENTATION.detach(self)
 
     # What the hub tells
 
@@ -132,36 +132,36 @@ class ConcurrencyWatch:
         before, self.threads = self.threads, threads
         return before
 
-    def spawned(self, task: Any, birth: Birth) -> None:
+    def on_task_created(self, task: Any, site: CreationSite) -> None:
         """A task of trio's was created."""
-        self._trio_tasks[task] = birth
+        self._trio_tasks[task] = site
 
-    def iterates(self, generator: Any, birth: Birth, home: Any) -> None:
+    def on_asyncgen(self, generator: Any, site: CreationSite, home: Any) -> None:
         """An async generator is iterated for the first time, in this loop or trio run."""
         if self.user_code.owns(generator.ag_code.co_filename):
-            self._generators.setdefault(home, []).append((weakref.ref(generator), birth))
+            self._generators.setdefault(home, []).append((weakref.ref(generator), site))
 
-    def dropped(self, coroutine: Any, frame: FrameType | None) -> None:
+    def on_unawaited(self, coroutine: Any, frame: FrameType | None) -> None:
         """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
         if _LOST.pop(id(coroutine), None) is None and self.leaks != "off":
-            leak = leak_findings.unawaited(coroutine, frame, self.user_code)
+            leak = leak_findings.unawaited_leak(coroutine, frame, self.user_code)
             if leak is not None:
                 self._keep(leak)
 
-    def loop_ends(self, loop: Any) -> None:
+    def on_loop_close(self, loop: Any) -> None:
         """A loop is about to close, and to cancel what it still has."""
         if self.leaks == "off" or loop.is_running():
             return
         self._judge_generators(loop, closing=True)
         self._judge_loop(loop, closing=True)
 
-    def resists(self, task: Any) -> None:
+    def on_uncancellable(self, task: Any) -> None:
         """A task swallows its cancellations, and is about to be ended by force."""
-        leak = leak_findings.resisting(task, birth_of(task), self.user_code)
+        leak = leak_findings.uncancellable_leak(task, creation_site_of(task), self.user_code)
         if self.leaks != "off" and leak.where is not None:
             self._keep(leak)
 
-    def run_ends(self, run: Any) -> None:
+    def on_run_end(self, run: Any) -> None:
         """The main task of a trio run has ended."""
         if self.leaks != "off":
             self._judge_generators(run, closing=True)
@@ -169,17 +169,17 @@ class ConcurrencyWatch:
 
     # Judging
 
-    def _counts(self, birth: Birth, *, closing: bool, paused: bool = False) -> bool:
+    def _counts(self, site: CreationSite, *, closing: bool, paused: bool = False) -> bool:
         """Is what was born there this test's to end? `paused`: its loop goes on afterwards."""
-        if paused and not birth.direct:
+        if paused and not site.direct:
             return False  # a library may keep it for who uses the loop next
-        if birth.code is not None and birth.code.co_name == "<module>":
+        if site.code is not None and site.code.co_name == "<module>":
             return False  # lives as long as its module
-        if birth.owner is not self:
+        if site.owner is not self:
             # The app's own, from an earlier test that started it for all of them.
-            return closing and birth.activity == LIFESPAN
+            return closing and site.activity == LIFESPAN
         if self.lasting and not closing:
-            return birth.activity != LIFESPAN and birth.direct
+            return site.activity != LIFESPAN and site.direct
         return True
 
     def left_now(self) -> list[tuple[Any, Finding]]:
@@ -192,16 +192,16 @@ class ConcurrencyWatch:
         self._judge_coroutines()
         loop = asyncio._get_running_loop()
         found = [] if loop is None else self._left(loop, closing=False)
-        for task, birth in list(self._trio_tasks.items()):
+        for task, site in list(self._trio_tasks.items()):
             nursery = task.parent_nursery
             alive = nursery is not None and task in nursery.child_tasks
-            if alive and birth.code is not None and self._counts(birth, closing=False):
-                found.append((task, birth))
+            if alive and site.code is not None and self._counts(site, closing=False):
+                found.append((task, site))
         leaks = [
-            (task, leak_findings.task_leak(task, birth, self.user_code)) for task, birth in found
+            (task, leak_findings.task_leak(task, site, self.user_code)) for task, site in found
         ]
         leaks += [
-            (entry, leak_findings.opened_leak(entry, self.user_code)) for entry in self._open()
+            (entry, leak_findings.resource_leak(entry, self.user_code)) for entry in self._open()
         ]
         return [
             (what, leak_findings.finding(leak, self.leaks, self.test))
@@ -212,40 +212,42 @@ class ConcurrencyWatch:
     def _judge_loop(self, loop: Any, *, closing: bool) -> None:
         if not self._left(loop, closing=closing, paused=not closing):
             return
-        loop.run_until_complete(settle())
+        loop.run_until_complete(run_pending())
         leaks = self._left(loop, closing=closing, paused=not closing)
-        for task, birth in leaks:
-            self._keep(leak_findings.task_leak(task, birth, self.user_code))
-        reap(loop, [task for task, _ in leaks], self.resists)
+        for task, site in leaks:
+            self._keep(leak_findings.task_leak(task, site, self.user_code))
+        reap(loop, [task for task, _ in leaks], self.on_uncancellable)
 
-    def _left(self, loop: Any, *, closing: bool, paused: bool = False) -> list[tuple[Any, Birth]]:
-        found: list[tuple[Any, Birth]] = []
+    def _left(
+        self, loop: Any, *, closing: bool, paused: bool = False
+    ) -> list[tuple[Any, CreationSite]]:
+        found: list[tuple[Any, CreationSite]] = []
         for task in asyncio.all_tasks(loop):
-            birth = birth_of(task)
-            if birth is None or not self._counts(birth, closing=closing, paused=paused):
+            site = creation_site_of(task)
+            if site is None or not self._counts(site, closing=closing, paused=paused):
                 continue
             code = getattr(task.get_coro(), "cr_code", None)
-            if birth.code is not None or (code and self.user_code.owns(code.co_filename)):
-                found.append((task, birth))
+            if site.code is not None or (code and self.user_code.owns(code.co_filename)):
+                found.append((task, site))
         return sorted(found, key=lambda pair: pair[0].get_name())
 
     def _judge_trio(self) -> None:
-        for task, birth in list(self._trio_tasks.items()):
+        for task, site in list(self._trio_tasks.items()):
             nursery = task.parent_nursery
             alive = nursery is not None and task in nursery.child_tasks
-            if alive and birth.code is not None and self._counts(birth, closing=True):
-                self._keep(leak_findings.task_leak(task, birth, self.user_code))
+            if alive and site.code is not None and self._counts(site, closing=True):
+                self._keep(leak_findings.task_leak(task, site, self.user_code))
             self._trio_tasks.pop(task, None)
 
     def _judge_generators(self, home: Any, *, closing: bool) -> None:
-        rest: list[tuple[weakref.ref[Any], Birth]] = []
-        for ref, birth in self._generators.pop(home, ()):
+        rest: list[tuple[weakref.ref[Any], CreationSite]] = []
+        for ref, site in self._generators.pop(home, ()):
             if not _is_begun(ref):
                 continue
-            if not self._counts(birth, closing=closing):
-                rest.append((ref, birth))
+            if not self._counts(site, closing=closing):
+                rest.append((ref, site))
             elif not garbage.is_garbage(ref) and (generator := ref()) is not None:
-                self._keep(leak_findings.generator_leak(generator, birth, self.user_code))
+                self._keep(leak_findings.generator_leak(generator, site, self.user_code))
         if rest:
             self._generators.setdefault(home, []).extend(rest)
 
@@ -254,7 +256,7 @@ class ConcurrencyWatch:
         for ref in garbage.never_started():
             number = id(ref())
             known = number in _LOST or number in _HELD
-            leak = None if known else leak_findings.unawaited(ref(), None, self.user_code)
+            leak = None if known else leak_findings.unawaited_leak(ref(), None, self.user_code)
             if leak is not None and garbage.is_garbage(ref):
                 _LOST[number] = weakref.ref(ref(), functools.partial(_forget, number))
                 self._keep(leak)
@@ -266,17 +268,17 @@ class ConcurrencyWatch:
         for entry in self._open():
             thread = entry.ref()
             if isinstance(thread, threading.Thread):
-                if not entry.birth.direct and entry.home and goes_on(entry.home()):
+                if not entry.site.direct and entry.owner_loop and is_alive(entry.owner_loop()):
                     continue  # the worker of a library's connection, which the loop still has
                 thread.join(max(0.0, until - monotonic()))
             if entry.open:
-                self._keep(leak_findings.opened_leak(entry, self.user_code))
+                self._keep(leak_findings.resource_leak(entry, self.user_code))
 
-    def _open(self) -> list[Opened]:
+    def _open(self) -> list[TrackedResource]:
         return [
             entry
-            for entry in self.ledger.entries
-            if entry.open and self._counts(entry.birth, closing=False) and _matters(entry)
+            for entry in self.resources.entries
+            if entry.open and self._counts(entry.site, closing=False) and _matters(entry)
         ]
 
     def _keep(self, leak: Leak) -> None:
@@ -288,13 +290,13 @@ class ConcurrencyWatch:
         return [leak_findings.finding(leak, self.leaks, self.test) for leak in self.found]
 
     def __repr__(self) -> str:
-        state = "watching" if self in HUB.watches else "idle"
-        return f"<ConcurrencyWatch: {state}, {len(self.found)} leaks>"
+        state = "watching" if self in INSTRUMENTATION.observers else "idle"
+        return f"<LeakDetector: {state}, {len(self.found)} leaks>"
 
 
 def _is_paused(home: Any) -> bool:
     """Is this a loop of asyncio's that goes on after the test?"""
-    return isinstance(home, asyncio.AbstractEventLoop) and goes_on(home) and not home.is_running()
+    return isinstance(home, asyncio.AbstractEventLoop) and is_alive(home) and not home.is_running()
 
 
 def _is_begun(ref: weakref.ref[Any]) -> bool:
@@ -304,13 +306,13 @@ def _is_begun(ref: weakref.ref[Any]) -> bool:
 
 
 def _forget(number: int, ref: object) -> None:
-    if not HUB.watches:  # else `dropped()` comes next
+    if not INSTRUMENTATION.observers:  # else `on_unawaited()` comes next
         _LOST.pop(number, None)
 
 
-def _matters(entry: Opened) -> bool:
+def _matters(entry: TrackedResource) -> bool:
     """What some library opens for itself, a socket or a daemon thread, is its own business."""
     thread = entry.ref()
     if isinstance(thread, threading.Thread):
-        return bool(not thread.daemon or entry.birth.direct)
-    return bool(entry.what != "socket" or entry.birth.direct)
+        return bool(not thread.daemon or entry.site.direct)
+    return bool(entry.what != "socket" or entry.site.direct)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
 from .._core.await_chains import user_lines
-from .._core.creation_site import birth_at
+from .._core.creation_site import capture
 from .._core.findings import Finding, Location
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
-    from .resource_tracker import Opened
+    from .resource_tracker import TrackedResource
 
 KINDS = ("task", "coroutine", "generator", "client", "response", "thread", "socket")
 _OF_KIND = {
@@ -59,7 +59,7 @@ _RULE = re.compile(r"(?P<kind>[a-z]+)(?:@(?P<module>[\w.]+))?\Z")
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """What was left behind: `what` is one of `KINDS`, `birth` who made it."""
+    """What was left behind: `what` is one of `KINDS`, `site` where it was created."""
 
     what: str
     title: str
@@ -84,7 +84,7 @@ class LeakRule:
         return self.kind == leak.what and (not self.module or inside)
 
 
-def as_rule(text: str) -> LeakRule:
+def parse_rule(text: str) -> LeakRule:
     """Read a rule. Raises `ValueError` with one sentence."""
     match = _RULE.match(text.strip())
     if match is None or match["kind"] not in KINDS:
@@ -95,81 +95,81 @@ def as_rule(text: str) -> LeakRule:
     return LeakRule(match["kind"], match["module"] or "")
 
 
-def _made(birth: Birth, user: UserCode, fallback: Any) -> tuple[Location | None, str]:
-    where = birth.where(user)
+def _made(site: CreationSite, user: UserCode, fallback: Any) -> tuple[Location | None, str]:
+    where = site.where(user)
     if where is None and fallback is not None:
         where = user.location(fallback, fallback.co_firstlineno)
-    return where, "" if birth.parent is None else birth.parent.told(user)
+    return where, "" if site.parent is None else site.parent.describe(user)
 
 
-def task_leak(task: Any, birth: Birth, user: UserCode) -> Leak:
+def task_leak(task: Any, site: CreationSite, user: UserCode) -> Leak:
     """A task that still runs."""
     coroutine = task.get_coro() if hasattr(task, "get_coro") else task.coro
     name = getattr(coroutine, "__qualname__", None) or repr(coroutine)
-    where, created = _made(birth, user, getattr(coroutine, "cr_code", None))
+    where, created = _made(site, user, getattr(coroutine, "cr_code", None))
     lines = user_lines(task, user)
     waits = f"it waits at {lines[-1]}: {lines[-1].source}" if lines else "it has not started yet"
     return Leak(
         "task",
         f"task still running: {name}() was started and is not awaited by anybody",
         where,
-        birth.module,
-        birth.activity,
+        site.module,
+        site.activity,
         created,
         f"{waits}; it was cancelled after the test",
     )
 
 
-def resisting(task: Any, birth: Birth | None, user: UserCode) -> Leak:
+def uncancellable_leak(task: Any, site: CreationSite | None, user: UserCode) -> Leak:
     """A task that goes on although it was cancelled."""
     coroutine = task.get_coro()
     code = getattr(coroutine, "cr_code", None)
     lines = user_lines(task, user)
     # The user's own function, where a library (or the closing of a generator) is the task's.
     name = lines[0].function if lines else code.co_qualname if code else repr(task)
-    where = lines[-1] if lines else (birth.where(user) if birth is not None else None)
+    where = lines[-1] if lines else (site.where(user) if site is not None else None)
     return Leak(
         "task",
         f"task cannot be cancelled: {name}() goes on after 3 cancellations",
         where,
-        birth.module if birth is not None else "",
-        birth.activity if birth is not None else "",
-        birth.told(user) if birth is not None else "",
+        site.module if site is not None else "",
+        site.activity if site is not None else "",
+        site.describe(user) if site is not None else "",
         "it was ended by force after the test",
         resisted=True,
     )
 
 
-def generator_leak(generator: Any, birth: Birth, user: UserCode) -> Leak:
+def generator_leak(generator: Any, site: CreationSite, user: UserCode) -> Leak:
     """An async generator that was begun and not finished."""
     frame = generator.ag_frame
     at = user.location(generator.ag_code, frame.f_lineno)
-    where, created = _made(birth, user, generator.ag_code)
+    where, created = _made(site, user, generator.ag_code)
     return Leak(
         "generator",
         f"async generator not closed: {generator.__qualname__}() is left in the middle",
         where,
-        birth.module,
-        birth.activity,
+        site.module,
+        site.activity,
         created,
         f"it stands at {at}: {at.source}",
     )
 
 
-def opened_leak(entry: Opened, user: UserCode) -> Leak:
+def resource_leak(entry: TrackedResource, user: UserCode) -> Leak:
     """A thing that was opened and not closed."""
-    where, created = _made(entry.birth, user, None)
+    where, created = _made(entry.site, user, None)
     titles = {
         "client": f"{entry.name} not closed: it was used, and never closed",
         "response": f"response stream not closed: {entry.name} was opened, and never closed",
         "thread": f"thread still running: {entry.name!r} was started and has not ended",
         "socket": f"socket not closed: {entry.name} was opened, and never closed",
     }
-    title, birth = titles[entry.what], entry.birth
-    return Leak(entry.what, title, where, birth.module, birth.activity, created)
+    title, site = titles[entry.what], entry.site
+    return Leak(entry.what, title, where, site.module, site.activity, created)
 
 
-def unawaited(coroutine: Any, frame: FrameType | None, user: UserCode) -> Leak | None:
+def unawaited_leak(coroutine: Any, frame: FrameType | None, user: UserCode) -> Leak | None:
     """A coroutine that nobody awaited, dropped at `frame`; None where none of it is the user's."""
     code = coroutine.cr_code
     origin = coroutine.cr_origin[0] if coroutine.cr_origin else None
@@ -179,8 +179,8 @@ def unawaited(coroutine: Any, frame: FrameType | None, user: UserCode) -> Leak |
     elif not user.owns(code.co_filename):
         return None
     elif frame is not None and origin is None:
-        birth = birth_at(frame, user, None)
-        where = None if birth is None else birth.where(user)
+        site = capture(frame, user, None)
+        where = None if site is None else site.where(user)
     at = where or user.location(code, code.co_firstlineno)
     module = coroutine.cr_frame.f_globals.get("__name__", "") if coroutine.cr_frame else ""
     return Leak(

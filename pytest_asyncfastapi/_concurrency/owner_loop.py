@@ -11,7 +11,7 @@ from typing import Any
 TRIO_RUNS: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def home_of_caller() -> Any:
+def owner_of_caller() -> Any:
     """The loop that the caller is in, or the root task of its trio run; None in neither."""
     loop = asyncio._get_running_loop()
     trio: Any = sys.modules.get("trio")
@@ -20,7 +20,7 @@ def home_of_caller() -> Any:
     return loop
 
 
-def goes_on(home: Any) -> bool:
+def is_alive(home: Any) -> bool:
     """Is this a loop, or a run of trio, that has not ended?"""
     if home is None:
         return False

@@ -12,39 +12,41 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
-from .owner_loop import home_of_caller
+from .owner_loop import owner_of_caller
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Probe = Callable[[Any], bool]
 
-    from .._core.creation_site import Birth
-    from .instrumentation import Hub
+    from .._core.creation_site import CreationSite
+    from .instrumentation import Instrumentation
     from .patches import Patches
 
 # Workers of pools live as long as their pool, and end by themselves.
 _POOLS = ("concurrent.futures", "anyio", "trio", "multiprocessing")
 
 
-class Opened:
+class TrackedResource:
     """One thing that has to be closed; `used` once leaving it open would matter.
 
-    `home` is the loop (or trio run) in which it was opened, as a weak reference.
+    `owner_loop` is the loop (or trio run) in which it was opened, as a weak reference.
     """
 
-    __slots__ = ("birth", "closed", "home", "is_closed", "name", "ref", "used", "what")
+    __slots__ = ("closed", "is_closed", "name", "owner_loop", "ref", "site", "used", "what")
 
-    def __init__(self, what: str, name: str, birth: Birth, thing: Any, is_closed: Probe) -> None:
+    def __init__(
+        self, what: str, name: str, site: CreationSite, thing: Any, is_closed: Probe
+    ) -> None:
         self.what = what
         self.name = name
-        self.birth = birth
+        self.site = site
         self.used = what != "client"  # one that sends nothing holds nothing
         self.closed = False
         self.is_closed = is_closed
         self.ref = weakref.ref(thing)
-        home = home_of_caller()
-        self.home = None if home is None else weakref.ref(home)
+        home = owner_of_caller()
+        self.owner_loop = None if home is None else weakref.ref(home)
 
     @property
     def open(self) -> bool:
@@ -56,70 +58,78 @@ class Opened:
         return self.used and not self.closed
 
     def __repr__(self) -> str:
-        return f"<Opened {self.what} {self.name}: {'open' if self.open else 'closed'}>"
+        return f"<TrackedResource {self.what} {self.name}: {'open' if self.open else 'closed'}>"
 
 
 # Everything open that a watch knows, to be found again by the one who closes it.
-_KNOWN: weakref.WeakKeyDictionary[Any, Opened] = weakref.WeakKeyDictionary()
+_KNOWN: weakref.WeakKeyDictionary[Any, TrackedResource] = weakref.WeakKeyDictionary()
 
 
-class Ledger:
+class ResourceTracker:
     """What was opened during one test."""
 
     def __init__(self) -> None:
-        self.entries: list[Opened] = []
+        self.entries: list[TrackedResource] = []
 
-    def add(self, entry: Opened, thing: Any) -> None:
+    def add(self, entry: TrackedResource, thing: Any) -> None:
         """Note that `thing` was opened."""
         _KNOWN[thing] = entry
         self.entries.append(entry)
 
     def __repr__(self) -> str:
-        return f"<Ledger: {sum(item.open for item in self.entries)} open>"
+        return f"<ResourceTracker: {sum(item.open for item in self.entries)} open>"
 
 
-def close(thing: Any) -> None:
+def mark_closed(thing: Any) -> None:
     """Note that `thing` is closed."""
     entry = _KNOWN.get(thing)
     if entry is not None:
         entry.closed = True
 
 
-def use(thing: Any) -> None:
+def mark_used(thing: Any) -> None:
     """Note that `thing` is in use from now on."""
     entry = _KNOWN.get(thing)
     if entry is not None:
         entry.used = True
 
 
-def note(hub: Hub, birth: Birth | None, what: tuple[str, str], thing: Any, closed: Probe) -> None:
+def register(
+    hub: Instrumentation,
+    site: CreationSite | None,
+    what: tuple[str, str],
+    thing: Any,
+    closed: Probe,
+) -> None:
     """Register what was opened (its kind and its name), if it was by somebody's line."""
-    watch = hub.watch
-    if watch is not None and birth is not None and birth.code is not None:
-        watch.ledger.add(Opened(*what, birth, thing, closed), thing)
+    watch = hub.observer
+    if watch is not None and site is not None and site.code is not None:
+        watch.resources.add(TrackedResource(*what, site, thing, closed), thing)
 
 
-def wrap(patches: Patches, hub: Hub) -> None:
+def wrap(patches: Patches, hub: Instrumentation) -> None:
     """Hear threads and sockets."""
 
     def starting(original: Any) -> Any:
         def start(thread: Any) -> None:
             original(thread)
             if not _of_a_pool(thread):
-                note(hub, hub.birth(sys._getframe(1)), ("thread", thread.name), thread, _has_ended)
+                register(
+                    hub, hub.site(sys._getframe(1)), ("thread", thread.name), thread, _has_ended
+                )
 
         return start
 
     def making(original: Any) -> Any:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
-            note(hub, hub.birth(sys._getframe(1)), ("socket", _kind(self)), self, _is_shut)
+            register(hub, hub.site(sys._getframe(1)), ("socket", _kind(self)), self, _is_shut)
 
         return __init__
 
     def closing(original: Any) -> Any:
         def shut(self: Any) -> Any:
-            close(self)
+            mark_closed(self)
             return original(self)
 
         return shut

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from .._core.force_terminate import end_by_force, keep_for_ever
+from .._core.force_terminate import force_terminate, prevent_collection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ _PATIENCE = 0.2  # seconds for a task to clean up after each cancellation
 _GENTLE = 5.0  # for one that no test has reported: its cleanup may be slow
 
 
-async def settle() -> None:
+async def run_pending() -> None:
     """Let what is about to end (a task that was cancelled just now) do so."""
     for _ in range(_PASSES):
         await asyncio.sleep(0)
@@ -28,7 +28,7 @@ def reap(
     """Cancel these tasks and wait for their end.
 
     One that swallows every cancellation would keep the loop from closing forever: it is
-    ended by force, after `resisting` has had a look at it.
+    ended by force, after `resisting` was called with it.
     """
     if left := list(tasks):
         loop.run_until_complete(_ended(left, resisting, _PATIENCE))
@@ -77,7 +77,7 @@ async def _closed(loop: Any, resisting: Callable[[asyncio.Task[Any]], None]) -> 
             )
         if generator.ag_frame is not None:
             loop._asyncgens.discard(generator)
-            keep_for_ever(generator)
+            prevent_collection(generator)
 
 
 async def _aclose(generator: Any) -> None:
@@ -93,7 +93,7 @@ async def _ended(
     for _ in range(_CANCELS):
         for task in left:
             task.cancel()
-        await settle()
+        await run_pending()
         left = [task for task in left if not task.done()]
         if not left:
             return
@@ -102,4 +102,4 @@ async def _ended(
     for task in left:
         resisting(task)
     for task in left:
-        await end_by_force(task)
+        await force_terminate(task)

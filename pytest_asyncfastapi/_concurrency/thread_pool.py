@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from .._core.findings import Location
-    from .instrumentation import Hub
+    from .instrumentation import Instrumentation
     from .patches import Patches
 
 LIMITER = "thread limiter"
@@ -63,7 +63,7 @@ class PoolUse:
         self._waiting = 0
         self._lock = threading.Lock()
 
-    def asked(self, size: float, running: int, find: Callable[[], Location | None]) -> bool:
+    def on_request(self, size: float, running: int, find: Callable[[], Location | None]) -> bool:
         """A call asks for a thread; returns whether it has to wait. `find` says whose it is."""
         with self._lock:
             self.calls += 1
@@ -77,7 +77,7 @@ class PoolUse:
             self.where = self.where or find()
             return True
 
-    def got(self, waited: float | None, running: int) -> None:
+    def on_acquired(self, waited: float | None, running: int) -> None:
         """The call has its thread (or has given up), after a wait or at once (None)."""
         with self._lock:
             self.peak = max(self.peak, running)
@@ -88,7 +88,7 @@ class PoolUse:
     def submit(self, job: Job, size: int, find: Callable[[], Location | None]) -> bool:
         """A job goes to the executor; returns whether it has to wait for a thread."""
         self._jobs = [one for one in self._jobs if not one.over]
-        waits = self.asked(size, len(self._jobs), find)
+        waits = self.on_request(size, len(self._jobs), find)
         job.rank = min(len(self._jobs) + 1, size)
         self._jobs.append(job)
         return waits
@@ -105,7 +105,7 @@ class PoolUse:
         self.waits += other.waits
         self.where = self.where or other.where
 
-    def frozen(self) -> PoolReport:
+    def snapshot(self) -> PoolReport:
         """The use so far as a fact."""
         return PoolReport(
             self.name,
@@ -139,7 +139,7 @@ class Threads:
     @property
     def pools(self) -> tuple[PoolReport, ...]:
         """Every pool that was used in this test."""
-        return tuple(pool.frozen() for pool in self._pools.values())
+        return tuple(pool.snapshot() for pool in self._pools.values())
 
     @property
     def peak(self) -> int:
@@ -201,7 +201,7 @@ def _article(name: str) -> str:
 # Where the pools are heard
 
 
-def wrap(patches: Patches, hub: Hub) -> None:
+def wrap(patches: Patches, hub: Instrumentation) -> None:
     """Hear the limiters that are imported, and the executors of loops."""
     patches.wrap(asyncio.BaseEventLoop, "run_in_executor", lambda o: _submitting(o, hub))
     backend: Any = sys.modules.get("anyio._backends._asyncio")
@@ -234,30 +234,30 @@ def _trio_default() -> Any:
     return sys.modules["trio"].to_thread.current_default_thread_limiter()
 
 
-def _acquiring(original: Any, hub: Hub, default: Any, now: Any) -> Any:
+def _acquiring(original: Any, hub: Instrumentation, default: Any, now: Any) -> Any:
     async def acquire_on_behalf_of(limiter: Any, borrower: Any) -> Any:
-        watch = hub.watch
+        watch = hub.observer
         if watch is None or limiter is not default():
             return await original(limiter, borrower)
         pool = watch.pool(LIMITER)
         find = functools.partial(place_of, sys._getframe(), watch.user_code)
-        waits = pool.asked(limiter.total_tokens, limiter.borrowed_tokens, find)
+        waits = pool.on_request(limiter.total_tokens, limiter.borrowed_tokens, find)
         del find  # it holds this frame
         since = now()
         try:
             return await original(limiter, borrower)
         finally:
             until = now()
-            pool.got(until - since if waits else None, limiter.borrowed_tokens)
+            pool.on_acquired(until - since if waits else None, limiter.borrowed_tokens)
             if waits:
                 pool.waits.append(Wait(ACTIVITY.get(), since, until))
 
     return acquire_on_behalf_of
 
 
-def _submitting(original: Any, hub: Hub) -> Any:
+def _submitting(original: Any, hub: Instrumentation) -> Any:
     def run_in_executor(loop: Any, executor: Any, func: Any, *args: Any) -> Any:
-        watch = hub.watch
+        watch = hub.observer
         if executor is not None or watch is None:
             return original(loop, executor, func, *args)
         pool, mine = watch.pool(EXECUTOR), Job()
@@ -269,7 +269,7 @@ def _submitting(original: Any, hub: Hub) -> Any:
         def job(*given: Any) -> Any:
             # On the pool's thread. Virtual time stands still while a thread works.
             until = loop.time()
-            pool.got(until - since if waits else None, mine.rank)
+            pool.on_acquired(until - since if waits else None, mine.rank)
             if waits:
                 pool.waits.append(Wait(who, since, until))
             try:

@@ -18,7 +18,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from .._core.active_scopes import ActiveScopes
-from .._core.import_hook import LateImport
+from .._core.import_hook import PostImportHook
 from .._faults.connections import Place
 from . import psycopg_calls
 from .drivers import driver_of
@@ -38,7 +38,7 @@ class Interception(ActiveScopes["Participant"]):
 
     def __init__(self) -> None:
         super().__init__("asyncfastapi_connections")
-        self._watches: list[LateImport] = []
+        self._watches: list[PostImportHook] = []
 
     def _install(self) -> None:
         base, selector = base_events.BaseEventLoop, selector_events.BaseSelectorEventLoop
@@ -53,7 +53,7 @@ class Interception(ActiveScopes["Participant"]):
         if "psycopg.waiting" in sys.modules:
             self._patch_psycopg()
         else:
-            watch = LateImport("psycopg.waiting", self._patch_psycopg)
+            watch = PostImportHook("psycopg.waiting", self._patch_psycopg)
             watch.install()
             self._watches.append(watch)
 

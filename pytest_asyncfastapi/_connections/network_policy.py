@@ -16,7 +16,7 @@ from queue import Empty, Queue
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
-from .._core.hosts import is_near
+from .._core.hosts import is_private_host
 from .finding_messages import network_refused
 from .name_lookups import NAMES
 
@@ -85,7 +85,7 @@ class Refusing:
     def asks(self, host: Any, frame: FrameType) -> None:
         """The code above `frame` looks up this name; another thread may do it for it."""
         name = _name(host)
-        if name and not _is_address(name) and not is_near(name):
+        if name and not _is_address(name) and not is_private_host(name):
             if self._goes_out():
                 self._allowed.add(name)
             self._asked[name] = (self._where(frame), ACTIVITY.get())
@@ -93,12 +93,12 @@ class Refusing:
     def looks_up(self, host: Any, port: Any, frame: FrameType) -> None:
         """Raises where the name leads to the public network."""
         name = _name(host)
-        if not name or _is_address(name) or is_near(name):
+        if not name or _is_address(name) or is_private_host(name):
             return
         addresses = _lookup(name)
         if self._lets_through(name):
             self._allowed.update(addresses)
-        elif not any(is_near(address) for address in addresses) and self._refuses(
+        elif not any(is_private_host(address) for address in addresses) and self._refuses(
             name, port, frame
         ):
             raise NameRefused(socket.EAI_NONAME, _text(name))
@@ -108,9 +108,9 @@ class Refusing:
         if sock.type != socket.SOCK_STREAM or not isinstance(address, tuple):
             return  # a datagram's connect sends nothing
         name = _name(address[0])
-        if not name or is_near(name) or self._lets_through(name):
+        if not name or is_private_host(name) or self._lets_through(name):
             return
-        if not _is_address(name) and any(is_near(found) for found in _lookup(name)):
+        if not _is_address(name) and any(is_private_host(found) for found in _lookup(name)):
             return
         if self._refuses(name, address[1], frame):
             raise NetworkRefused(errno.ECONNREFUSED, _text(name))

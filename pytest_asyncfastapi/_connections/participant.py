@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .._core.findings import Location
-    from .._faults import Plan
+    from .._faults import FaultPlan
     from .._faults.connections import ConnectionFaults, ConnectionRule, Phase, Place
     from .statements import Statement
 
@@ -92,7 +92,7 @@ class Participant(Protocol):
         """Its answer is here, or it is known that none comes."""
         ...
 
-    def exchange(self, place: Place, rules: list[ConnectionRule], call: Any) -> Plan | None:
+    def exchange(self, place: Place, rules: list[ConnectionRule], call: Any) -> FaultPlan | None:
         """What happens to one that begins now."""
         ...
 

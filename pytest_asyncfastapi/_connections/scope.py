@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
     from .._core.findings import Finding, Location
-    from .._faults import Plan
+    from .._faults import FaultPlan
     from .._faults.connections import ConnectionFaults, ConnectionRule, Phase, Place
     from .participant import Records
     from .statements import Statement
@@ -135,7 +135,7 @@ class Connections:
             for rule in rules:
                 rule.leave()
 
-    async def _open(self, place: Place, plan: Plan, where: Location | None) -> None:
+    async def _open(self, place: Place, plan: FaultPlan, where: Location | None) -> None:
         effect = plan.effect
         await asyncio.sleep(effect.dns)
         if effect.ending == "dns_error":
@@ -230,13 +230,13 @@ class Connections:
             return Place(self.named(str(address[0])), int(address[1]), package)
         return Place((os.fsdecode(address),), 0, package)
 
-    def exchange(self, place: Place, rules: list[ConnectionRule], call: Any) -> Plan | None:
+    def exchange(self, place: Place, rules: list[ConnectionRule], call: Any) -> FaultPlan | None:
         """What happens to one that begins now."""
         return self._decide(place, rules, "exchange", call) if rules else None
 
     def _decide(
         self, place: Place, rules: list[ConnectionRule], what: str, call: Any
-    ) -> Plan | None:
+    ) -> FaultPlan | None:
         plan = self.faults.decide(rules, asyncio.get_running_loop().time())
         if plan is not None:
             if call is not None:

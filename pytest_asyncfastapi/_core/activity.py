@@ -1,7 +1,7 @@
 """What is running right now: the label that findings carry, and its borders.
 
 The client sets `ACTIVITY` in the context of each request, the lifespan and
-the runners do so for theirs; the watchers read it. `border()` is called where
+the runners do so for theirs; the watchers read it. `activity_changed()` is called where
 one activity ends and another begins inside the same step of the loop, so that
 a stopwatch that times steps does not add up 150 clean requests to one stall.
 """
@@ -28,13 +28,13 @@ BODY = "the test's own body"
 _watchers: tuple[Callable[[], None], ...] = ()
 
 
-def border() -> None:
+def activity_changed() -> None:
     """Say that another activity begins here (a request starts or ends)."""
     for watcher in _watchers:
         watcher()
 
 
-def watch_borders(watcher: Callable[[], None]) -> Callable[[], None]:
+def on_activity_change(watcher: Callable[[], None]) -> Callable[[], None]:
     """Call `watcher` at each border, on the thread where it is; returns the undo."""
     global _watchers  # noqa: PLW0603
     _watchers = (*_watchers, watcher)

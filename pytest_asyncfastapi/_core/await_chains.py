@@ -14,15 +14,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from .creation_site import birth_of
+from .creation_site import creation_site_of
 from .frames import UserCode
-from .waiters import circle, waits_among
+from .waiters import find_cycle, waits_among
 
 if TYPE_CHECKING:
     import types
     from collections.abc import Iterable, Iterator
 
-    from .creation_site import Birth
+    from .creation_site import CreationSite
     from .findings import Location
 
 _LINKS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "ag_await"))
@@ -94,12 +94,16 @@ def describe_each(tasks: Iterable[Any], current: Any = None, *, of_users: bool =
     waits = waits_among(ordered)
     blocks = [
         _describe(
-            task.get_name(), frames, users, birth_of(task), _verb(task, current, waits.get(task))
+            task.get_name(),
+            frames,
+            users,
+            creation_site_of(task),
+            _verb(task, current, waits.get(task)),
         )
         for task in ordered
         if _any_owned(frames := frames_of(task), users) or not of_users
     ]
-    if each_other := circle(waits):
+    if each_other := find_cycle(waits):
         names = " waits for ".join(repr(task.get_name()) for task in each_other)
         blocks.insert(0, f"Tasks wait for each other: {names}.")
     return "\n".join(blocks) or "no task is left"
@@ -131,7 +135,9 @@ def describe_trio_tasks() -> str:
         waiting.extend(child for nursery in task.child_nurseries for child in nursery.child_tasks)
         frames = frames_of(task)
         if _any_owned(frames, users):
-            blocks.append(_describe(task.name, frames, users, birth_of(task), _verb(task, current)))
+            blocks.append(
+                _describe(task.name, frames, users, creation_site_of(task), _verb(task, current))
+            )
     return "\n".join(blocks) or "no task of yours is left"
 
 
@@ -164,7 +170,7 @@ def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
 
 
 def _describe(
-    name: str, frames: list[types.FrameType], users: UserCode, birth: Birth | None, verb: str
+    name: str, frames: list[types.FrameType], users: UserCode, site: CreationSite | None, verb: str
 ) -> str:
     if not frames:
         return f"{name!r} has not started or has no Python frames"
@@ -176,8 +182,8 @@ def _describe(
     innermost = frames[-1]
     if innermost not in mine and (mine or len(frames) > 1):
         lines.append(f"    in {_dotted(innermost)}")
-    if birth is not None and birth.code is not None:
-        lines.append("    created " + birth.told(users).replace("\n", "\n    "))
+    if site is not None and site.code is not None:
+        lines.append("    created " + site.describe(users).replace("\n", "\n    "))
     return "\n".join(lines)
 
 

@@ -34,14 +34,16 @@ _LISTENERS = (
 _PLUMBING = ("asyncio", "anyio", "trio", "uvloop", "httpx", "httpx2", "httpcore", "httpcore2")
 _STEPS = frozenset({"_run_once", "run_forever", "unrolled_run"})
 _LOOPS = (os.path.join("asyncio", "base_events.py"), os.path.join("trio", "_core", "_run.py"))
-_ATTRIBUTE = "_asyncfastapi_birth"
+_ATTRIBUTE = "_asyncfastapi_creation_site"
 _DEEPEST = 60  # frames that are looked at
 _LONGEST = 12  # generations that are remembered
 # Trio's tasks take no attributes, but own their context.
-_BIRTH: ContextVar[Birth | None] = ContextVar("asyncfastapi_birth", default=None)
+_CONTEXT_SITE: ContextVar[CreationSite | None] = ContextVar(
+    "asyncfastapi_creation_site", default=None
+)
 
 
-class Birth:
+class CreationSite:
     """The user's line that made something, and in what.
 
     `direct` says that the line made it itself and not some library below it;
@@ -52,7 +54,7 @@ class Birth:
 
     __slots__ = ("activity", "code", "direct", "generation", "line", "module", "owner", "parent")
     generation: int
-    parent: Birth | None
+    parent: CreationSite | None
 
     def __init__(
         self, code: CodeType | None, line: int, module: str, direct: bool, owner: object
@@ -62,8 +64,8 @@ class Birth:
         self.module = module
         self.direct = direct
         self.activity = ACTIVITY.get()
-        parent = current_birth()
-        maker: Birth | None = parent
+        parent = current_creation_site()
+        maker: CreationSite | None = parent
         while maker is not None and maker.code is None:
             maker = maker.parent  # a runner's, or some library's
         self.owner: object = owner if maker is None or owner is None else maker.owner
@@ -75,25 +77,25 @@ class Birth:
         """The line, as people are shown it."""
         return None if self.code is None else user.location(self.code, self.line)
 
-    def told(self, user: UserCode) -> str:
+    def describe(self, user: UserCode) -> str:
         """`at app.py:31, in checkout (GET /x)`; who made that task, on the lines below it."""
         lines: list[str] = []
-        birth: Birth | None = self
-        while birth is not None:
-            where = birth.where(user)
+        site: CreationSite | None = self
+        while site is not None:
+            where = site.where(user)
             if where is not None:
-                inside = f" ({birth.activity})" if birth.activity else ""
+                inside = f" ({site.activity})" if site.activity else ""
                 lines.append(f"at {where}, in {where.function}{inside}")
-            birth = birth.parent
+            site = site.parent
         return "\nfrom a task created ".join(lines)
 
     def __repr__(self) -> str:
         name = self.code.co_qualname if self.code is not None else "?"
-        return f"<Birth in {name}:{self.line} ({self.activity or 'no activity'})>"
+        return f"<CreationSite in {name}:{self.line} ({self.activity or 'no activity'})>"
 
 
-def birth_at(frame: FrameType | None, user: UserCode, owner: object) -> Birth | None:
-    """The birth of what the code at `frame` makes; None for what is this plugin's own."""
+def capture(frame: FrameType | None, user: UserCode, owner: object) -> CreationSite | None:
+    """The creation site of what the code at `frame` makes; None for the plugin's own code."""
     direct: bool | None = None
     kinds = user.kinds
     for _ in range(_DEEPEST):
@@ -104,7 +106,7 @@ def birth_at(frame: FrameType | None, user: UserCode, owner: object) -> Birth | 
         kind = kinds.get(filename) or _kind(filename, user)
         if kind == "user" and user.owns_frame(frame):
             code, module = frame.f_code, str(frame.f_globals.get("__name__") or "")
-            return Birth(code, frame.f_lineno or 0, module, direct is not False, owner)
+            return CreationSite(code, frame.f_lineno or 0, module, direct is not False, owner)
         if kind == "ours":
             if direct is None:
                 return None
@@ -114,7 +116,7 @@ def birth_at(frame: FrameType | None, user: UserCode, owner: object) -> Birth | 
         if direct is None and kind == "library":
             direct = False
         frame = frame.f_back
-    return Birth(None, 0, "", False, owner)
+    return CreationSite(None, 0, "", False, owner)
 
 
 def _kind(filename: str, user: UserCode) -> str:
@@ -142,33 +144,33 @@ def is_plumbing(filename: str, user: UserCode) -> bool:
     return known
 
 
-def remember(task: Any, birth: Birth | None) -> None:
-    """Note the birth of a task (asyncio's take attributes, trio's have a context)."""
-    if birth is None:
+def attach(task: Any, site: CreationSite | None) -> None:
+    """Store the creation site of a task (asyncio's take attributes, trio's have a context)."""
+    if site is None:
         return
     if isinstance(task, asyncio.Future):
-        setattr(task, _ATTRIBUTE, birth)
+        setattr(task, _ATTRIBUTE, site)
     elif (context := getattr(task, "context", None)) is not None:
-        context.run(_BIRTH.set, birth)
+        context.run(_CONTEXT_SITE.set, site)
 
 
-def birth_of(task: Any) -> Birth | None:
-    """The birth of a task of either library, if somebody watched it."""
-    found: Birth | None = getattr(task, _ATTRIBUTE, None)
+def creation_site_of(task: Any) -> CreationSite | None:
+    """The creation site of a task of either library, if it was recorded."""
+    found: CreationSite | None = getattr(task, _ATTRIBUTE, None)
     if found is None and not isinstance(task, asyncio.Future):
         context = getattr(task, "context", None)
-        found = None if context is None else context.get(_BIRTH)
+        found = None if context is None else context.get(_CONTEXT_SITE)
     return found
 
 
-def birth_of_step(handle: Any) -> Birth | None:
-    """The birth of the task that a handle of asyncio's (or trio's task itself) steps."""
+def creation_site_of_handle(handle: Any) -> CreationSite | None:
+    """The creation site of the task that a handle of asyncio's (or trio's task itself) steps."""
     task = getattr(getattr(handle, "_callback", None), "__self__", handle)
-    return None if task is None else birth_of(task)
+    return None if task is None else creation_site_of(task)
 
 
-def current_birth() -> Birth | None:
-    """The birth of the running task."""
+def current_creation_site() -> CreationSite | None:
+    """The creation site of the running task."""
     if asyncio._get_running_loop() is not None:
         return getattr(asyncio.current_task(), _ATTRIBUTE, None)
-    return _BIRTH.get() if "trio" in sys.modules else None
+    return _CONTEXT_SITE.get() if "trio" in sys.modules else None

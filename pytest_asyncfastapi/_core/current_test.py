@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from typing import Any
 
 # `explore_schedules()` asks for it. None outside of pytest.
-TEST: ContextVar[Any] = ContextVar("asyncfastapi_test", default=None)
+CURRENT_TEST: ContextVar[Any] = ContextVar("asyncfastapi_test", default=None)
 
 
 # The same for who has no context of the body's: fixtures, and what they leave running. Of
@@ -17,7 +17,7 @@ RUNNING: list[Any] = []
 
 def current_test() -> Any:
     """The test that runs; None outside of pytest."""
-    return TEST.get() or (RUNNING[-1] if RUNNING else None)
+    return CURRENT_TEST.get() or (RUNNING[-1] if RUNNING else None)
 
 
 def in_trio() -> bool:

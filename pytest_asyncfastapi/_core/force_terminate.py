@@ -1,6 +1,6 @@
 """Ends a task that swallows every cancellation, so that nobody waits for it forever.
 
-`except CancelledError` and `except Exception` do not catch `Ended`: it is thrown in
+`except CancelledError` and `except Exception` do not catch `ForcedExit`: it is thrown in
 at each await until the task is over. One that catches even that is removed from the
 list of those that its loop waits for. Knows asyncio and trio; not why anybody wants a
 task to end.
@@ -21,11 +21,11 @@ _TIMES = 20  # awaits of its cleanup that a task is thrown out of
 _STEPS = 3  # of the loop, for a task to notice
 
 
-class Ended(BaseException):
+class ForcedExit(BaseException):
     """Thrown into a task that has to end. Unlike `GeneratorExit` it reaches the innermost await."""
 
 
-async def end_by_force(task: Any) -> bool:
+async def force_terminate(task: Any) -> bool:
     """Make a task of either library end, with those that it has started; False if it does not.
 
     For one that was cancelled in vain. The tasks of its nurseries and of anyio's task
@@ -37,8 +37,8 @@ async def end_by_force(task: Any) -> bool:
     return all([*ended, await _end_on_asyncio(task)])
 
 
-async def end_below(task: Any) -> None:
-    """End what this task, which is the caller's own, has started: see `end_by_force`."""
+async def terminate_children(task: Any) -> None:
+    """End what this task, which is the caller's own, has started: see `force_terminate`."""
     if isinstance(task, asyncio.Task):
         for each in _descendants(task):
             await _end_on_asyncio(each)
@@ -47,16 +47,16 @@ async def end_below(task: Any) -> None:
             await _end_on_trio(child)
 
 
-def below(task: Any) -> list[Any]:
+def tasks_below(task: Any) -> list[Any]:
     """The tasks that run in the groups (or nurseries) of this one, and in theirs."""
     if isinstance(task, asyncio.Task):
         return list(_descendants(task))
     return [each for each in _family(task) if each is not task]
 
 
-def close(coroutine: Any) -> bool:
+def close_coroutine(coroutine: Any) -> bool:
     """Throw a coroutine that nobody awaits out of each of its awaits; False if it goes on."""
-    return any(_thrown(coroutine) for _ in range(_TIMES))
+    return any(_throw_once(coroutine) for _ in range(_TIMES))
 
 
 # asyncio
@@ -69,7 +69,7 @@ async def _end_on_asyncio(task: asyncio.Task[Any]) -> bool:
     for _ in range(_STEPS):  # to be done, and to tell whoever waits for it
         await asyncio.sleep(0)
     if not task.done():
-        strike_off(task)
+        unregister_task(task)
     return task.done()
 
 
@@ -87,12 +87,12 @@ def _descendants(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
     return [tasks[number] for number in reversed(found) if number in tasks]
 
 
-def strike_off(task: asyncio.Task[Any]) -> None:
+def unregister_task(task: asyncio.Task[Any]) -> None:
     """Let nobody wait for this task any more."""
     asyncio.tasks._unregister_task(task)
     _leave_scopes(task)
     task._log_destroy_pending = False  # type: ignore[attr-defined]
-    keep_for_ever(task.get_coro())
+    prevent_collection(task.get_coro())
 
 
 def _leave_scopes(task: asyncio.Task[Any]) -> None:
@@ -106,7 +106,7 @@ def _leave_scopes(task: asyncio.Task[Any]) -> None:
         scope = scope._parent_scope
 
 
-def keep_for_ever(coroutine: Any) -> None:
+def prevent_collection(coroutine: Any) -> None:
     """Let the collector never have this one, not even as the interpreter ends.
 
     It would close it; and what catches everything, around an `await` that fails at once
@@ -133,7 +133,7 @@ def _close(task: asyncio.Task[Any]) -> bool:
         asyncio.tasks._leave_task(loop, current)
     asyncio.tasks._enter_task(loop, task)  # cancel scopes ask who they are left by
     try:
-        return bool(run(close, coroutine))
+        return bool(run(close_coroutine, coroutine))
     finally:
         asyncio.tasks._leave_task(loop, task)
         if current is not None:
@@ -144,10 +144,10 @@ def _call(function: Any, coroutine: Any) -> Any:
     return function(coroutine)
 
 
-def _thrown(coroutine: Any) -> bool:
+def _throw_once(coroutine: Any) -> bool:
     """Throw once; is it over then? Else it awaits something in its cleanup."""
     try:
-        trap = coroutine.throw(Ended())
+        trap = coroutine.throw(ForcedExit())
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException:
@@ -193,13 +193,13 @@ def _alive(task: Any) -> bool:
 
 
 def _throw(task: Any) -> None:
-    """Let `Ended` be what this task is resumed with: trio has no public word for it."""
+    """Let `ForcedExit` be what this task is resumed with: trio has no public word for it."""
     import outcome
 
     def leave() -> None:
-        raise Ended
+        raise ForcedExit
 
     if task._next_send_fn is not None:  # about to run: with something else than it was to
-        task._next_send_fn, task._next_send = task.coro.send, outcome.Error(Ended())
+        task._next_send_fn, task._next_send = task.coro.send, outcome.Error(ForcedExit())
     elif task._abort_func is not None:
         task._attempt_abort(leave)

@@ -58,7 +58,7 @@ _SCRIPTS = os.path.join(sys.prefix, "Scripts" if os.name == "nt" else "bin") + o
 
 
 @functools.lru_cache(maxsize=256)
-def called(code: CodeType, instruction: int) -> tuple[str, ...]:
+def called_names(code: CodeType, instruction: int) -> tuple[str, ...]:
     """`("self", "_tx", "get")` where this instruction is the call `self._tx.get(...)`, or ()."""
     place = next(islice(code.co_positions(), instruction // 2, None), (None,) * 4)
     line, last, start, end = place
@@ -88,7 +88,7 @@ class UserCode:
         self.root = os.path.realpath(root) + os.sep
         self.owned: dict[str, bool] = {}  # by file; what `owns()` remembers
         self._shown: dict[str, str] = {}
-        self.plumbing: dict[str, bool] = {}  # of `births`, which asks as often
+        self.plumbing: dict[str, bool] = {}  # of `creation_site`, which asks as often
         self.kinds: dict[str, str] = {}  # the same
 
     def owns(self, filename: str) -> bool:

@@ -2,7 +2,7 @@
 
 A descriptor in `HELD` has nothing to bring but what a timer of ours brings, so time
 does not stand still for it; nor, meanwhile, for one in `AT_REST`, of which nothing is asked.
-`behind()` finds a protocol that another one stands in for.
+`unwrap_protocol()` finds a protocol that another one stands in for.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ HELD: set[int] = set()
 AT_REST: set[int] = set()
 
 
-def has_nothing_to_bring(fd: int) -> bool:
+def is_known_idle(fd: int) -> bool:
     """Is it known that time need not stand still for this descriptor?"""
     return bool(HELD) and (fd in HELD or fd in AT_REST)
 
 
-def behind(protocol: Any) -> Any:
+def unwrap_protocol(protocol: Any) -> Any:
     """The client's own protocol."""
     return getattr(protocol, "_asyncfastapi_behind", protocol)

@@ -7,7 +7,7 @@ import ipaddress
 _ENDINGS = (".localhost", ".local", ".internal")
 
 
-def is_near(host: str) -> bool:
+def is_private_host(host: str) -> bool:
     """Is it an address that the public network does not reach, or a name without a domain?"""
     name = host.strip("[]").rstrip(".").lower()
     try:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 
-class LateImport(MetaPathFinder):
+class PostImportHook(MetaPathFinder):
     """Calls `ready` right after `name` has been executed for the first time."""
 
     def __init__(self, name: str, ready: Callable[[], None]) -> None:
@@ -51,4 +51,4 @@ class LateImport(MetaPathFinder):
         return spec
 
     def __repr__(self) -> str:
-        return f"<LateImport {self.name!r}>"
+        return f"<PostImportHook {self.name!r}>"

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from .activity import ACTIVITY, LIFESPAN, SERVED, border
+from .activity import ACTIVITY, LIFESPAN, SERVED, activity_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,7 +113,7 @@ def _under(label: str, given: dict[str, Any]) -> Iterator[Served]:
     served = Served(label)
     token = ACTIVITY.set(label)
     request = SERVED.set(served if whole else None)
-    border()
+    activity_changed()
     try:
         yield served
     except BaseException as error:
@@ -121,7 +121,7 @@ def _under(label: str, given: dict[str, Any]) -> Iterator[Served]:
         raise
     finally:
         served.finished = True
-        border()
+        activity_changed()
         SERVED.reset(request)
         ACTIVITY.reset(token)
 

@@ -8,7 +8,7 @@ import os
 _FIGURES = "/proc/self/schedstat"
 
 
-def not_watched(blocking: str) -> str:
+def limitations(blocking: str) -> str:
     """A line for the report's header, where the blocking guard is on and cannot see all."""
     if blocking == "off" or os.path.exists(_FIGURES):
         return ""

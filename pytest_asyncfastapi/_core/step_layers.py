@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def put_on(make: Callable[[Any], Any]) -> Callable[[], None]:
+def add_layer(make: Callable[[Any], Any]) -> Callable[[], None]:
     """Put `make(what was there)` in the place of `Handle._run`; returns what takes it off again."""
     handle: Any = asyncio.events.Handle
     below = handle._run
@@ -30,7 +30,7 @@ def put_on(make: Callable[[Any], Any]) -> Callable[[], None]:
     return take_off
 
 
-def is_on(module: str) -> bool:
+def has_layer(module: str) -> bool:
     """Is a layer of this module in place, with others above it or not?"""
     layer: Any = asyncio.events.Handle._run
     while layer is not None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 NOT_EAGER = "_asyncfastapi_not_eager"
 
 
-class Spawned(Protocol):
+class SpawnedTask(Protocol):
     """A coroutine that runs on its own; it must catch what it raises."""
 
     def cancel(self) -> object:
@@ -71,7 +71,7 @@ class _TrioTask:
             try:
                 with scope:
                     await coroutine
-            except* force_terminate.Ended:
+            except* force_terminate.ForcedExit:
                 pass
 
         self._task = trio.lowlevel.spawn_system_task(run, name=name, context=context)
@@ -80,9 +80,11 @@ class _TrioTask:
         self._scope.cancel()
 
 
-async def end_by_force(task: Any) -> bool:
+async def terminate(task: Any) -> bool:
     """End what was cancelled in vain, with what it has started; False if even that is in vain."""
-    return await force_terminate.end_by_force(task._task if isinstance(task, _TrioTask) else task)
+    return await force_terminate.force_terminate(
+        task._task if isinstance(task, _TrioTask) else task
+    )
 
 
 def current_task() -> Any:
@@ -96,7 +98,7 @@ def current_task() -> Any:
 
 def spawn(
     coroutine: Coroutine[Any, Any, None], context: Context, name: str, *, at_once: bool = True
-) -> tuple[Spawned, Callable[[], float]]:
+) -> tuple[SpawnedTask, Callable[[], float]]:
     """Start `coroutine` in `context`; returns its handle and the clock in force (seconds).
 
     `at_once`: before this returns, up to its first wait, where Python can.

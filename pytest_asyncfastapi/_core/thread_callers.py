@@ -13,23 +13,23 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from .await_chains import frames_of
-from .creation_site import birth_of
+from .creation_site import creation_site_of
 from .waiters import tasks_awaiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from .creation_site import Birth
+    from .creation_site import CreationSite
     from .frames import UserCode
 
-_ADDED = "_asyncfastapi_birth"
+_ADDED = "_asyncfastapi_creation_site"
 _POLLS, _POLL = 200, 0.001  # times, and seconds of real time, in a worker thread
 _FEW = 5  # times, for a job that perhaps no loop waits for
 
 
-def note_background_tasks(patch: Callable[..., None], birth: Callable[[Any], Any]) -> None:
-    """Have each background task of Starlette note the line that made it: `birth(frame)`."""
+def record_background_tasks(patch: Callable[..., None], site: Callable[[Any], Any]) -> None:
+    """Have each background task of Starlette note the line that made it: `site(frame)`."""
     module = sys.modules.get("starlette.background")
     if module is None:
         return
@@ -37,7 +37,7 @@ def note_background_tasks(patch: Callable[..., None], birth: Callable[[Any], Any
     def noting(original: Any) -> Any:
         def init(task: Any, *args: Any, **kwargs: Any) -> None:
             original(task, *args, **kwargs)
-            setattr(task, _ADDED, birth(sys._getframe(1)))
+            setattr(task, _ADDED, site(sys._getframe(1)))
 
         return init
 
@@ -66,21 +66,21 @@ def _line_in(task: Any, user: UserCode) -> tuple[CodeType, int] | None:
         found = _added(frame)
         if found is not None:
             return found
-    return of_birth(birth_of(task))
+    return line_of_creation(creation_site_of(task))
 
 
-def of_birth(birth: Birth | None) -> tuple[CodeType, int] | None:
-    """The line of a birth, or of the nearest one before it that has a line."""
-    while birth is not None and birth.code is None:
-        birth = birth.parent
-    return None if birth is None or birth.code is None else (birth.code, birth.line)
+def line_of_creation(site: CreationSite | None) -> tuple[CodeType, int] | None:
+    """The line of a creation site, or of its nearest parent that has a line."""
+    while site is not None and site.code is None:
+        site = site.parent
+    return None if site is None or site.code is None else (site.code, site.line)
 
 
 def _added(frame: FrameType) -> tuple[CodeType, int] | None:
     """Where the background task was made that runs in this frame."""
     if frame.f_globals.get("__name__") != "starlette.background":
         return None
-    return of_birth(getattr(frame.f_locals.get("self"), _ADDED, None))
+    return line_of_creation(getattr(frame.f_locals.get("self"), _ADDED, None))
 
 
 def _job_of(frame: FrameType) -> Callable[[], Any] | None:

@@ -38,7 +38,7 @@ def waits_among(tasks: Iterable[Any]) -> Waits:
     return waits
 
 
-def circle(waits: Waits) -> list[asyncio.Task[Any]]:
+def find_cycle(waits: Waits) -> list[asyncio.Task[Any]]:
     """Tasks that wait for each other, the first one again at the end; empty if none do."""
     done: set[asyncio.Task[Any]] = set()
     for start in waits:
@@ -69,7 +69,7 @@ def cancel(task: asyncio.Task[Any]) -> None:
     loop = task.get_loop()
     waits = _read_among(asyncio.all_tasks(loop))
     woken = False
-    while found := circle(waits):
+    while found := find_cycle(waits):
         _wake_cancelled(found[0])
         waits[found[0]], woken = [], True
     if woken:

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .._core.await_chains import frames_of, user_lines
-from .._core.force_terminate import close, keep_for_ever
+from .._core.force_terminate import close_coroutine, prevent_collection
 from .._core.real_time import thread_time
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ class Stepped:
 
     def end_by_force(self) -> None:
         """End the coroutine, which is not awaited any more."""
-        if not close(self._coroutine):
-            keep_for_ever(self._coroutine)
+        if not close_coroutine(self._coroutine):
+            prevent_collection(self._coroutine)
 
     def _suspended(self) -> None:
         self.count = min(self.count + 1, _MANY)

@@ -19,7 +19,7 @@ from .recorded_responses import CALLER
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .._upstream.call_log import Exchange, OpenExchange, Recorder
+    from .._upstream.call_log import CallRecorder, Exchange, OpenExchange
     from .recorded_responses import Answer
 
 # Parts of a path that are made anew in each run: a UUID, a digest, a time or a serial number.
@@ -69,7 +69,7 @@ class Made:
     @property
     def exchange(self) -> Exchange:
         """What came of it."""
-        return self.out.frozen()
+        return self.out.snapshot()
 
     @property
     def label(self) -> str:
@@ -102,7 +102,11 @@ class Calls:
     """
 
     def __init__(
-        self, recorder: Recorder, round_trips: Recorder | None = None, *, setup: bool = False
+        self,
+        recorder: CallRecorder,
+        round_trips: CallRecorder | None = None,
+        *,
+        setup: bool = False,
     ) -> None:
         self.all: list[Made] = []
         self.before = 0

@@ -51,7 +51,7 @@ class DisconnectPoint:
     def prepare(self, state: Any) -> None:
         """Place the cut."""
         asked = self.sweep.asked
-        state.want_clock()
+        state.request_virtual_time()
         state.probe = Probe(
             state,
             invariant=asked.invariant,
@@ -170,7 +170,7 @@ class DisconnectSweep:
 
     def prepare(self, state: Any) -> None:
         """Count the steps of the clean run."""
-        state.want_clock()
+        state.request_virtual_time()
         state.probe = Probe(
             state, invariant=self.asked.invariant, stepped=True, setup=self.asked.setup
         )
@@ -197,7 +197,7 @@ class DisconnectSweep:
         return self._control if self.asked.again else None
 
     def _control(self, state: Any) -> None:
-        state.want_clock()
+        state.request_virtual_time()
         state.probe = Probe(
             state,
             invariant=self.asked.invariant,

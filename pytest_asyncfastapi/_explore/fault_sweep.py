@@ -70,7 +70,7 @@ class FaultPoint:
     def prepare(self, state: Any) -> None:
         """Place the fault and the probe."""
         sweep = self.sweep
-        state.want_clock()
+        state.request_virtual_time()
         calls, self.target = sweep.place(state, self)
         state.probe = Probe(
             state,
@@ -123,7 +123,7 @@ class FaultSweep:
         """A fault on the calls of this point, if any; with virtual time, where it can be had."""
         recorder = state.scope.recorder
         recorder.keeps_responses = True
-        calls = Calls(recorder, state.watching.record_round_trips(), setup=self.asked.setup)
+        calls = Calls(recorder, state.concurrency.record_round_trips(), setup=self.asked.setup)
         fault, made, id, reach, slow = _DOWN, None, None, "", self.asked.slow
         if point is not None:
             fault, made, id, reach = point.fault, point.made, point.made.id, point.reach
@@ -133,7 +133,7 @@ class FaultSweep:
         # The target is asked for each, with or without a point: so it knows whose each is.
         effects = injected_faults.of_round_trips(fault, made, slow)
         state.faults.connections.give(target, *effects, origin=SWEEP)
-        state.want_clock()
+        state.request_virtual_time()
         return calls, target
 
     def slow(self, made: Made | None, state: Any) -> float:
@@ -200,9 +200,9 @@ class FaultSweep:
     def calls(self, clean: Run) -> list[tuple[int, Made]]:
         """The calls of the clean run that are meant, each with its number."""
         from .._faults.connections import server_of
-        from .._faults.rule import Where
+        from .._faults.rule import RequestPattern
 
-        where = Where(self.asked.only)
+        where = RequestPattern(self.asked.only)
         calls = clean.state.probe.calls.all
         server = server_of(self.asked.only)
 

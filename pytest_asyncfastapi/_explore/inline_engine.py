@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .._core.base_error import AsyncFastAPIError
-from .._core.current_test import TEST
+from .._core.current_test import CURRENT_TEST
 from .._core.findings import Finding
 from .._core.real_time import perf_counter
 from .._core.signatures import signature
@@ -91,7 +91,7 @@ class Within:
         self._scenario = scenario
         self._reset = reset
         self._setup = setup
-        self._test = TEST.get()
+        self._test = CURRENT_TEST.get()
         if sentence := self._why_not():
             raise RuntimeError(f"{name}() {sentence}")
         self.test: str = self._test.test
@@ -99,12 +99,12 @@ class Within:
     def _why_not(self) -> str:
         if self._test is None:
             return "runs inside an async test: what it watches and strikes is the test's own"
-        if self._test.lending.client is None:
+        if self._test.inline_exploration.client is None:
             return (
                 "watches the requests of `asgi_client`, and this test does not use it. "
                 "Fix: add it to the arguments of the test."
             )
-        if self._test.lending.busy or (is_explored() and self._test.probe is None):
+        if self._test.inline_exploration.active or (is_explored() and self._test.probe is None):
             return "is called by a scenario that is being explored: only one at a time can be"
         return ""
 
@@ -139,14 +139,14 @@ class Within:
         """Run all points, or the one of the token `replay`."""
         __tracebackhide__ = True
         if self._test.probe is not None:  # the test is swept itself: one run of many
-            self._test.lending.postponed = True
+            self._test.inline_exploration.postponed = True
             await self._called()
             return SweepReport((), (), f"{self._name}: the test itself is being explored")
         budget = self._test.settings.sweep_budget
         explored = Explored(exploration.kind, self.test, call=self._call(), budget=budget)
-        lending, began = self._test.lending, perf_counter()
-        lending.busy = True
-        lending.explored.append(explored)
+        inline, began = self._test.inline_exploration, perf_counter()
+        inline.active = True
+        inline.explored.append(explored)
         try:
             clean = await self._clean(exploration)
             explored.about = exploration.about(clean)
@@ -160,20 +160,20 @@ class Within:
                 explored.results.append(judged(point, run, clean))
                 further += () if replay else exploration.following(point, run)
         finally:
-            lending.busy = False
+            inline.active = False
             explored.duration = perf_counter() - began
         explored.findings = [*self._findings(exploration, clean, explored.results)]
         if explored.over_budget:
             explored.findings.append(explored.stopped_finding())
         listed = [item for item in explored.findings if item.severity == "warning"]
         if len(listed) == len(explored.findings):
-            lending.listed += listed  # nobody may look at the report
-        told = lending.told(explored)
+            inline.warnings += listed  # nobody may look at the report
+        told = inline.add_result(explored)
         return SweepReport(tuple(explored.results), tuple(explored.findings), told)
 
     def _call(self) -> str:
         """`"explore_faults()"`; the second one of a test is `"explore_faults() 2"`."""
-        calls = [one.call.partition(" ")[0] for one in self._test.lending.explored]
+        calls = [one.call.partition(" ")[0] for one in self._test.inline_exploration.explored]
         number = calls.count(f"{self._name}()") + 1
         return f"{self._name}()" if number == 1 else f"{self._name}() {number}"
 
@@ -233,20 +233,20 @@ class Within:
         """One run of the scenario, and the look at what it leaves."""
         if not self._setup:
             await self._make_new()
-        lent, errors, began = self._test.lending.lend(), {}, perf_counter()
-        with anyio.CancelScope() as scope, lent.run(prepare, scope.cancel, forget=forget):
+        run_state, errors, began = self._test.inline_exploration.new_run(), {}, perf_counter()
+        with anyio.CancelScope() as scope, run_state.run(prepare, scope.cancel, forget=forget):
             phase = "setup"
             try:
                 if self._setup:
                     await self._make_new()
                 phase = "call"
-                await lent.probe.around(self._called)()
+                await run_state.probe.around(self._called)()
             except BaseException as error:
                 # `pytest.fail()` is no Exception, and calls itself Failed.
                 if not (isinstance(error, Exception) or type(error).__name__ == "Failed"):
                     raise
                 errors[phase] = error
-        return Run(lent, errors, lent.findings, perf_counter() - began)
+        return Run(run_state, errors, run_state.findings, perf_counter() - began)
 
     async def _make_new(self) -> None:
         made = None if self._reset is None else self._reset()

@@ -250,5 +250,5 @@ def judged(point: Point, run: Run, clean: Run) -> Result:
 def _recorded(result: Result, run: Run) -> Result:
     """The same with what the run did, where the state of the test has listened."""
     recording = getattr(run.state, "recording", None)
-    facts = {} if recording is None else recording.facts(run.state)
+    facts = {} if recording is None else recording.to_data(run.state)
     return replace(result, record=json.dumps(facts)) if facts else result

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from .._core.await_chains import user_lines
-from .._core.force_terminate import below, end_below
+from .._core.force_terminate import tasks_below, terminate_children
 from .._core.tasks import current_task
 from .await_steps import Stepped, cancelled
 
@@ -209,7 +209,7 @@ class Answers:
             if stepped.hung:
                 answer.hung = True
                 with anyio.CancelScope(shield=True):
-                    await end_below(current_task())
+                    await terminate_children(current_task())
                     stepped.end_by_force()
         if answer.cut and not answer.complete:
             leave()
@@ -218,7 +218,7 @@ class Answers:
         """The user's line that it waits at; below middleware the handler has a task of its own."""
         if (where := stepped.where()) is not None:
             return where
-        lines = (user_lines(task, self._user_code) for task in below(current_task()))
+        lines = (user_lines(task, self._user_code) for task in tasks_below(current_task()))
         return next((found[-1] for found in lines if found), None)
 
 

@@ -18,7 +18,7 @@ import anyio
 
 from .._core.real_time import perf_counter
 from .._core.signatures import signature
-from .._upstream.suppressed import quietly
+from .._upstream.suppressed import suppress_findings
 from .await_steps import cancelled as _cancelled
 from .held_locks import Held, HeldLocks
 from .marker_arguments import HAPPENED
@@ -51,7 +51,7 @@ class Leaver:
     def __init__(self, answers: Answers) -> None:
         self.around = answers.leaving
 
-    def happened(self, what: str) -> str:
+    def record(self, what: str) -> str:
         """In words, for the error that the test's client raises."""
         return f"{what}, by the sweep"
 
@@ -230,7 +230,7 @@ class Probe:
         before, self.answers.elsewhere = self.answers.elsewhere, ears
         usual = max([first.duration, *self._times[place : place + 1]])
         patience = _PATIENCE + 2 * usual
-        with quietly(self._state.scope), anyio.move_on_after(patience) as limit:
+        with suppress_findings(self._state.scope), anyio.move_on_after(patience) as limit:
             with suppress(Exception):  # the answer says it, or there is none
                 await self.client.send(request)
         self.answers.elsewhere = before

@@ -6,18 +6,20 @@ fault is played on the wire, nor how pytest runs. Everything here is standard
 library only, so that options can be validated without importing httpx.
 """
 
-from .call_properties import NO_POOL, InFlight, Pool, Setting
+from .call_properties import NO_POOL, CallProperties, InFlight, Pool
 from .effect import Effect
-from .errors import SOCKS, FaultSpecError, NoTimeoutSet, budget_for, no_budget
+from .errors import SOCKS, FaultSpecError, NoTimeoutSet, missing_timeout, timeout_remedy
 from .grammar import FaultSpec, parse
-from .plan import Plan
+from .plan import FaultPlan
 from .registry import Faults
 from .rule import FaultRule, Hit
 
 __all__ = [
     "NO_POOL",
     "SOCKS",
+    "CallProperties",
     "Effect",
+    "FaultPlan",
     "FaultRule",
     "FaultSpec",
     "FaultSpecError",
@@ -25,10 +27,8 @@ __all__ = [
     "Hit",
     "InFlight",
     "NoTimeoutSet",
-    "Plan",
     "Pool",
-    "Setting",
-    "budget_for",
-    "no_budget",
+    "missing_timeout",
     "parse",
+    "timeout_remedy",
 ]

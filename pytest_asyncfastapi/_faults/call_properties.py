@@ -16,7 +16,7 @@ NO_POOL: Pool = (0, sys.maxsize)
 
 
 @dataclass(slots=True, eq=False)
-class Setting:
+class CallProperties:
     """One call: does it use a proxy, send a body, speak HTTP/2; has its answer a body?
 
     `proxy` is the scheme of the proxy, empty where there is none; `body` is `"none"` where an
@@ -31,9 +31,12 @@ class Setting:
     pool: Pool = NO_POOL
 
 
-UNKNOWN = Setting()
+UNKNOWN = CallProperties()
 # Of which only the body of the answer is known.
-WITHOUT: dict[str, Setting] = {"none": Setting(body="none"), "empty": Setting(body="empty")}
+WITHOUT: dict[str, CallProperties] = {
+    "none": CallProperties(body="none"),
+    "empty": CallProperties(body="empty"),
+}
 
 
 class InFlight:

@@ -17,7 +17,7 @@ from .._core.findings import Finding
 from .._core.units import seconds, show
 from .call_properties import NO_POOL
 from .effect import Effect
-from .rule import FaultRule, Where
+from .rule import FaultRule, RequestPattern
 from .rule_table import RuleTable
 from .schedule import Concurrency
 from .values import count
@@ -73,7 +73,9 @@ class ClientRule(FaultRule):
     def __init__(
         self, path: str, client: ClientEffect, *, stream: str, optional: bool, added: Any
     ) -> None:
-        super().__init__(Where(path), Effect(), stream=stream, optional=optional, added=added)
+        super().__init__(
+            RequestPattern(path), Effect(), stream=stream, optional=optional, added=added
+        )
         self.client = client
         self.struck = 0
 
@@ -127,7 +129,7 @@ def _now() -> tuple[float, str]:
         return time.monotonic(), ""
 
 
-class ClientPlan:
+class ClientFaultPlan:
     """What happens to one request, from all the rules that strike it; `asked` cover it."""
 
     def __init__(self, rules: list[ClientRule], asked: list[ClientRule]) -> None:
@@ -156,7 +158,7 @@ class ClientPlan:
         self.upload_over = effect.upload_over
         self.read_delay = effect.read_delay
 
-    def happened(self, what: str) -> str:
+    def record(self, what: str) -> str:
         """Take note that a fault of this kind took place; returns how it was written."""
         rule = self._by_kind.get(what)
         if rule is None:
@@ -223,23 +225,27 @@ class ClientFaults(RuleTable[ClientRule]):
 
         A message of a WebSocket reaches an app whole: it arrives `over` late, in its order.
         """
-        effect = ClientEffect(upload_chunks=count(chunks), upload_over=_some(over, "over"))
+        effect = ClientEffect(
+            upload_chunks=count(chunks), upload_over=_positive_duration(over, "over")
+        )
         return self._add(path, effect, optional)
 
     def slow_reader(
         self, *, delay: float | str = "10ms", path: str = "*", optional: bool = False
     ) -> ClientRule:
         """The client reads each chunk or message `delay` late: the app's `send()` waits."""
-        return self._add(path, ClientEffect(read_delay=_some(delay, "delay")), optional)
+        return self._add(
+            path, ClientEffect(read_delay=_positive_duration(delay, "delay")), optional
+        )
 
     def _add(self, path: str, effect: ClientEffect, optional: bool) -> ClientRule:
         added = self._added_at()
         stream = f"{self._stream}/{path}: {effect}/{len(self._rules)}"
         rule = ClientRule(path, effect, stream=stream, optional=optional, added=added)
         self._since(*_now())  # the first look at a clock of trio's is its zero
-        return self._keep(rule, takes_time=effect.takes_time)
+        return self._add_rule(rule, takes_time=effect.takes_time)
 
-    def decide(self, request: Any) -> ClientPlan | None:
+    def decide(self, request: Any) -> ClientFaultPlan | None:
         """What goes wrong with this request (anything with `url.path` and `headers`)?
 
         Of what is returned `over()` has to be called when the request is no longer in flight.
@@ -248,7 +254,7 @@ class ClientFaults(RuleTable[ClientRule]):
             return None
         asked = [rule for rule in self._rules if rule.covers(request)]
         now = self._since(*_now())
-        plan = ClientPlan([rule for rule in asked if rule._strikes(now) is not None], asked)
+        plan = ClientFaultPlan([rule for rule in asked if rule._strikes(now) is not None], asked)
         if plan._strikes or any(rule._counts_in_flight for rule in asked):
             return plan
         plan.over()
@@ -269,7 +275,7 @@ class ClientFaults(RuleTable[ClientRule]):
         )
 
 
-def _some(duration: float | str, name: str) -> float:
+def _positive_duration(duration: float | str, name: str) -> float:
     value = seconds(duration)
     if not value:
         raise ValueError(f"{name}={duration!r} must be more than 0, such as '10ms'")

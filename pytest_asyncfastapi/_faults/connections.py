@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._core.findings import Finding
-from .effect import Effect, together, words
-from .plan import Plan
-from .rule import FaultRule, Where
+from .effect import Effect, combine, describe
+from .plan import FaultPlan
+from .rule import FaultRule, RequestPattern
 from .rule_table import RuleTable
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def server_of(pattern: str) -> Server | None:
 def wrong(pattern: str, effect: Effect) -> tuple[str, str]:
     """The word that cannot be a fault of a connection, and why; empty where all can."""
     opening = exchange = ""
-    for text in words(effect):
+    for text in describe(effect):
         word, _, value = text.partition("=")
         placed = word in ("reset", "close", "stall") and value and not value.isdecimal()
         if word in _OPENING:
@@ -119,7 +119,7 @@ class Place:
         return True
 
 
-class Server(Where):
+class Server(RequestPattern):
     """The connections that a rule covers: `redis://*`, `postgresql://db:5432`, `tcp://db:*`.
 
     The URL of a database in the app's settings will do: user, password, driver and path do
@@ -249,7 +249,7 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
             origin=origin,
             added=added,
         )
-        return self._keep(rule, takes_time=effect.takes_time)
+        return self._add_rule(rule, takes_time=effect.takes_time)
 
     def give(self, target: Any, *effects: Effect, origin: str) -> None:
         """Add rules that need not strike, on what `target` picks (see `Picked`)."""
@@ -260,7 +260,7 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
         """The rules that are about this connection, then."""
         return [rule for rule in self._rules if rule.phase in phases and rule.covers(place)]
 
-    def decide(self, rules: list[ConnectionRule], now: float) -> Plan | None:
+    def decide(self, rules: list[ConnectionRule], now: float) -> FaultPlan | None:
         """What happens now (s, on the loop's clock), by those of these rules that strike.
 
         `leave()` of each has to follow.
@@ -273,10 +273,10 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
                 struck.append((rule, effect))
         if not struck:
             return None
-        whole = together(effect for _, effect in struck)
+        whole = combine(effect for _, effect in struck)
         if whole.takes_time:
             self._wait()
-        return Plan(whole, tuple(struck))
+        return FaultPlan(whole, tuple(struck))
 
     def lend(self) -> Callable[[], None]:
         """Rules that are given from now on are taken back by what this returns."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._core.findings import Finding
 from .delay import delay
 from .effect import Effect
-from .rule import FaultRule, Where
+from .rule import FaultRule, RequestPattern
 from .rule_table import RuleTable
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class DependencyRule(FaultRule):
         added: Location | None,
     ) -> None:
         super().__init__(
-            Where(name_of(target)),
+            RequestPattern(name_of(target)),
             effect,
             stream=stream,
             optional=optional,
@@ -77,7 +77,7 @@ class DependencyRule(FaultRule):
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
+class DependencyFault:
     """What happens to one use of a dependency: seconds to wait, and what is then raised."""
 
     delay: float = 0.0
@@ -190,9 +190,9 @@ class DependencyFaults(RuleTable[DependencyRule]):
             origin=origin,
             added=added,
         )
-        return self._keep(rule, takes_time=effect.takes_time)
+        return self._add_rule(rule, takes_time=effect.takes_time)
 
-    def strike(self, rules: list[DependencyRule], now: float, clock: str = "") -> Strike:
+    def strike(self, rules: list[DependencyRule], now: float, clock: str = "") -> DependencyFault:
         """What happens to this use, at `now` (s) on the `clock` in force: delays add up."""
         waited, errors = 0.0, {"enter": None, "exit": None}
         since = self._since(now, clock)
@@ -202,7 +202,7 @@ class DependencyFaults(RuleTable[DependencyRule]):
                 continue
             waited += effect.delay
             errors[rule.at] = errors[rule.at] or rule.error  # type: ignore[assignment]
-        return Strike(waited, errors["enter"], errors["exit"], list(rules))
+        return DependencyFault(waited, errors["enter"], errors["exit"], list(rules))
 
     def _unused(self, rule: DependencyRule) -> Finding:
         evidence = f"its schedule selected none of the {rule.seen} that it saw"

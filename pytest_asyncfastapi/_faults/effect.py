@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import random
     from collections.abc import Iterable
 
-    from .call_properties import Setting
+    from .call_properties import CallProperties
 
 Phase = Literal["connect", "read", "write", "pool"]
 
@@ -197,7 +197,7 @@ class Effect:
     def _reasons(self) -> dict[tuple[object, ...], str]:
         return {}
 
-    def powerless(self, setting: Setting) -> str:
+    def powerless(self, setting: CallProperties) -> str:
         """Why it can have no effect on such a call, in words; empty where it can."""
         key = (setting.proxy, setting.uploads, setting.http2, setting.body)
         why = self._reasons.get(key)
@@ -244,10 +244,10 @@ class Effect:
         return replace(self, spread=()).timed(**found)
 
     def __str__(self) -> str:
-        return ", ".join(words(self)) or "latency=0s"
+        return ", ".join(describe(self)) or "latency=0s"
 
 
-def words(effect: Effect) -> Iterable[str]:
+def describe(effect: Effect) -> Iterable[str]:
     """What it does, in words of the grammar."""
     spread = dict(effect.spread)
     for name in DELAYS:
@@ -273,7 +273,7 @@ def words(effect: Effect) -> Iterable[str]:
         yield f"{effect.ending}={value}" if value else effect.ending
 
 
-def together(effects: Iterable[Effect]) -> Effect:
+def combine(effects: Iterable[Effect]) -> Effect:
     """What several effects on one request come to: delays add up, the first of each else wins."""
     result = Effect()
     for effect in effects:

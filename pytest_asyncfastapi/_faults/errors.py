@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 SOCKS = "SOCKS5"
 
 
-def no_budget(phase: str, call: str) -> str:
+def missing_timeout(phase: str, call: str) -> str:
     """What a stalled call does not have, in words."""
     if phase == SOCKS:
         return f"no timeout covers the SOCKS5 handshake of {call}: it would never end"
     return f"no {phase} timeout is set on {call}: it would never end"
 
 
-def budget_for(phase: str) -> str:
+def timeout_remedy(phase: str) -> str:
     """How it gets one."""
     if phase == SOCKS:
         return "asyncio.timeout(5) or anyio.fail_after(5) around the call; httpx has none for it"
@@ -55,8 +55,8 @@ class NoTimeoutSet(AsyncFastAPIError, AssertionError):
         self.where = where
         place = f" at {where}" if where is not None else ""
         super().__init__(
-            f"{no_budget(phase, f'this call{place}')}\n"
+            f"{missing_timeout(phase, f'this call{place}')}\n"
             f"  the call: {request}\n"
             "  a fault holds it back, and only a timeout can end it\n"
-            f"  write: {budget_for(phase)}"
+            f"  write: {timeout_remedy(phase)}"
         )

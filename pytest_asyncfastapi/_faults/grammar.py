@@ -22,7 +22,7 @@ from .errors import FaultSpecError
 from .keywords import KNOWN, SCHEDULES, VALUES, WORDS
 
 if TYPE_CHECKING:
-    from .keywords import Word
+    from .keywords import Keyword
 
 _WORD_AHEAD = re.compile(rf":(?=\s*(?:{'|'.join(WORDS)})\s*(?:[=,]|\Z))")
 _ANY_WORD_AHEAD = re.compile(r":(?=[A-Za-z_]+\s*(?:[=,]|\Z))")
@@ -155,7 +155,7 @@ def _with(spec: str, result: FaultSpec, item: _Item, found: dict[str, Any]) -> F
     return replace(result, effect=replace(result.effect.timed(**delays), **others))
 
 
-def _read(spec: str, item: _Item, word: Word) -> Any:
+def _read(spec: str, item: _Item, word: Keyword) -> Any:
     if item.value is None:
         return None
     try:
@@ -203,7 +203,7 @@ def _check_connection(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> N
         raise FaultSpecError(spec, at, problem)
 
 
-def raised(spec: FaultSpec) -> Any:
+def load_exception(spec: FaultSpec) -> Any:
     """The exception class that `raises=` names; None without it. Raises `FaultSpecError`."""
     if not spec.raises:
         return None
@@ -223,4 +223,4 @@ def raised(spec: FaultSpec) -> Any:
     return found
 
 
-__all__ = ["WORDS", "FaultSpec", "parse", "raised"]
+__all__ = ["WORDS", "FaultSpec", "load_exception", "parse"]

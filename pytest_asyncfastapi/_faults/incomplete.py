@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True, eq=False)
-class _Place:
+class _Incomplete:
     call: str
     where: Location | None
     used: bool = False
     dropped: bool = False
 
 
-class Forgotten:
+class IncompleteFaults:
     """What the test said of places, and whether a fault followed."""
 
     def __init__(self) -> None:
-        self._places: list[_Place] = []
+        self._places: list[_Incomplete] = []
         self._refs: set[weakref.ref[Any]] = set()
 
     def watch(
@@ -47,7 +47,7 @@ class Forgotten:
         frame = None if users is None else users.innermost(sys._getframe(1))
         if frame is None or users is None:
             return make(add)
-        place = _Place(call, users.location(frame.f_code, frame.f_lineno))
+        place = _Incomplete(call, users.location(frame.f_code, frame.f_lineno))
         line = _line(frame)
 
         def adding(*args: Any, **kwargs: Any) -> Any:
@@ -80,7 +80,7 @@ class Forgotten:
         ]
 
     def __repr__(self) -> str:
-        return f"<Forgotten: {len(self._places)} places>"
+        return f"<IncompleteFaults: {len(self._places)} places>"
 
 
 def _line(frame: FrameType) -> tuple[int, int]:

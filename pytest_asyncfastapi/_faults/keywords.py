@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class Keyword:
     """A word with a value: how it is read, which field of `Effect` it sets.
 
     `bare` words may stand without a value; `ending` words end the call.
@@ -28,24 +28,24 @@ class Word:
     default: str = ""
 
 
-def _delay(field: str, example: str) -> Word:
-    return Word(delay, f"a duration ({example})", field)
+def _delay(field: str, example: str) -> Keyword:
+    return Keyword(delay, f"a duration ({example})", field)
 
 
-SCHEDULES: dict[str, Word] = {
-    "first": Word(values.count, "a count (first=2)"),
-    "after": Word(values.count, "a count (after=2)"),
-    "every": Word(values.count, "a count (every=3)"),
-    "nth": Word(values.numbers, "numbers (nth=2 or nth=1+4)"),
-    "between": Word(values.window, "a time window (between=10s..20s)"),
-    "flapping": Word(values.on_and_off, "two durations (flapping=5s/1s)"),
-    "ramp": Word(values.positive, "a duration (ramp=30s)"),
-    "probability": Word(values.share, "a number above 0, up to 1 (probability=0.5)"),
-    "p": Word(values.share, "a number above 0, up to 1 (p=0.5)"),
-    "concurrency": Word(values.count, "a count (concurrency=10)"),
-    "quota": Word(values.pieces, "a number in a time (quota=10/1s)"),
+SCHEDULES: dict[str, Keyword] = {
+    "first": Keyword(values.count, "a count (first=2)"),
+    "after": Keyword(values.count, "a count (after=2)"),
+    "every": Keyword(values.count, "a count (every=3)"),
+    "nth": Keyword(values.numbers, "numbers (nth=2 or nth=1+4)"),
+    "between": Keyword(values.window, "a time window (between=10s..20s)"),
+    "flapping": Keyword(values.on_and_off, "two durations (flapping=5s/1s)"),
+    "ramp": Keyword(values.positive, "a duration (ramp=30s)"),
+    "probability": Keyword(values.probability, "a number above 0, up to 1 (probability=0.5)"),
+    "p": Keyword(values.probability, "a number above 0, up to 1 (p=0.5)"),
+    "concurrency": Keyword(values.count, "a count (concurrency=10)"),
+    "quota": Keyword(values.pieces, "a number in a time (quota=10/1s)"),
 }
-VALUES: dict[str, Word] = {
+VALUES: dict[str, Keyword] = {
     "latency": _delay("delay", "latency=3s"),
     "head": _delay("delay", "head=3s"),
     "dns": _delay("dns", "dns=1s"),
@@ -55,39 +55,39 @@ VALUES: dict[str, Word] = {
     "first_byte": _delay("first_byte", "first_byte=1s"),
     "gap": _delay("gap", "gap=1s"),
     "tail": _delay("tail", "tail=1s"),
-    "bandwidth": Word(values.rate, "bytes a second (bandwidth=16KB/s)", "bandwidth"),
-    "dribble": Word(values.pieces, "pieces in a time (dribble=10/2s)", "dribble"),
-    "head_dribble": Word(values.pieces, "pieces in a time (head_dribble=10/2s)", "head_dribble"),
-    "interim": Word(values.pieces, "a number, each after a time (interim=10/100ms)", "interim"),
-    "upload_rate": Word(values.rate, "bytes a second (upload_rate=16KB/s)", "upload_rate"),
-    "early_answer": Word(
+    "bandwidth": Keyword(values.rate, "bytes a second (bandwidth=16KB/s)", "bandwidth"),
+    "dribble": Keyword(values.pieces, "pieces in a time (dribble=10/2s)", "dribble"),
+    "head_dribble": Keyword(values.pieces, "pieces in a time (head_dribble=10/2s)", "head_dribble"),
+    "interim": Keyword(values.pieces, "a number, each after a time (interim=10/100ms)", "interim"),
+    "upload_rate": Keyword(values.rate, "bytes a second (upload_rate=16KB/s)", "upload_rate"),
+    "early_answer": Keyword(
         values.early_answer,
         "a status (early_answer=413, early_answer=413/reset)",
         "",
         "early_answer",
     ),
-    "dns_error": Word(
+    "dns_error": Keyword(
         values.dns_error, "which (dns_error=temporary)", "detail", "dns_error", bare=True
     ),
-    "status": Word(values.status_code, "an HTTP status (status=503)", "status", "status"),
-    "raises": Word(str, "an exception (raises=OSError, raises=pkg.mod:Error)", "raises"),
-    "retry_after": Word(str, "seconds or a date (retry_after=1)", "retry_after"),
+    "status": Keyword(values.status_code, "an HTTP status (status=503)", "status", "status"),
+    "raises": Keyword(str, "an exception (raises=OSError, raises=pkg.mod:Error)", "raises"),
+    "retry_after": Keyword(str, "seconds or a date (retry_after=1)", "retry_after"),
     **{
-        word: Word(values.place, f"a place ({word}=head or {word}=10)", "at", word, bare=True)
+        word: Keyword(values.place, f"a place ({word}=head or {word}=10)", "at", word, bare=True)
         for word in PLACED
     },
-    "reset_stream": Word(
+    "reset_stream": Keyword(
         values.reset_stream,
         "a number of body bytes or an error code (reset_stream=10, reset_stream=cancel)",
         "",
         "reset_stream",
         bare=True,
     ),
-    "goaway": Word(
+    "goaway": Keyword(
         values.goaway, "graceful or an error code (goaway=graceful)", "detail", "goaway", bare=True
     ),
-    "close_after": Word(values.count, "a number of body bytes (close_after=10)", "at", "close"),
-    "tls_error": Word(
+    "close_after": Keyword(values.count, "a number of body bytes (close_after=10)", "at", "close"),
+    "tls_error": Keyword(
         values.tls_error,
         "which (tls_error=expired)",
         "detail",
@@ -95,7 +95,7 @@ VALUES: dict[str, Word] = {
         bare=True,
         default="untrusted",
     ),
-    "proxy_error": Word(values.proxy_error, "which (proxy_error=503)", "detail", "proxy_error"),
+    "proxy_error": Keyword(values.proxy_error, "which (proxy_error=503)", "detail", "proxy_error"),
     **SCHEDULES,
 }
 WORDS = (*ENDINGS, *CHANGES, *VALUES, "optional")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .call_properties import Setting
+    from .call_properties import CallProperties
     from .effect import Effect
 
 # The endings that only a body can show, and the delays in one.
@@ -21,14 +21,14 @@ _IN_BODY = {
 _PACE = ("first_byte", "gap")
 
 
-def reason(effect: Effect, setting: Setting) -> str:
+def reason(effect: Effect, setting: CallProperties) -> str:
     """Why this effect can have none on such a call, in words; empty where it can."""
     if effect == type(effect)():
         return ""
     return next((why for is_so, why in _reasons(effect, setting) if is_so), "")
 
 
-def _reasons(effect: Effect, setting: Setting) -> Iterator[tuple[bool, str]]:
+def _reasons(effect: Effect, setting: CallProperties) -> Iterator[tuple[bool, str]]:
     if effect.ending == "proxy_error":
         yield not setting.proxy, "no proxy is used"
         yield effect.detail == "tls" and setting.proxy != "https", "the proxy is not https://"

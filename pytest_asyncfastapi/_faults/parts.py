@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .._core.frames import UserCode
 
 
-class Parts(ABC):
+class FaultGroups(ABC):
     """Made when they are first asked for. `needs_clock` is called when a rule waits."""
 
     def __init__(self, seed: int, test: str, user_code: UserCode | None) -> None:
@@ -23,29 +23,29 @@ class Parts(ABC):
         self.test = test
         self.user_code = user_code
         self.needs_clock: Callable[[], None] | None = None
-        self._parts: dict[type[Any], Any] = {}
+        self._groups: dict[type[Any], Any] = {}
 
-    def _part(self, kind: type[Any]) -> Any:
-        if kind not in self._parts:
-            self._parts[kind] = kind(self.seed, self.test, self.user_code, self._wait, self._since)
-        return self._parts[kind]
+    def _group(self, kind: type[Any]) -> Any:
+        if kind not in self._groups:
+            self._groups[kind] = kind(self.seed, self.test, self.user_code, self._wait, self._since)
+        return self._groups[kind]
 
     @property
     def client(self) -> ClientFaults:
         """Faults on the requests that the test makes: `faults.client.disconnect(after="50ms")`."""
-        found: ClientFaults = self._part(ClientFaults)
+        found: ClientFaults = self._group(ClientFaults)
         return found
 
     @property
     def dependencies(self) -> DependencyFaults:
         """All faults in the app's dependencies."""
-        found: DependencyFaults = self._part(DependencyFaults)
+        found: DependencyFaults = self._group(DependencyFaults)
         return found
 
     @property
     def connections(self) -> ConnectionFaults:
         """All faults on connections to servers that do not speak HTTP."""
-        found: ConnectionFaults = self._part(ConnectionFaults)
+        found: ConnectionFaults = self._group(ConnectionFaults)
         return found
 
     def _wait(self) -> None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class FaultPlan:
     """What happens to one request, and the rules that said so, each with its part.
 
     `account` holds the rules of all attempts to connect.
@@ -31,10 +31,10 @@ class Plan:
         """The rules that struck."""
         return tuple(rule for rule, _ in self.struck)
 
-    def settle(self, hit: Hit, body: Callable[[], str] = str) -> None:
+    def record_outcome(self, hit: Hit, body: Callable[[], str] = str) -> None:
         """Write the outcome into the account of each rule that can have had an effect.
 
-        `body` says what the answer has of one, in the words of `Setting`.
+        `body` says what the answer has of one, in the words of `CallProperties`.
         """
         rules = dict.fromkeys((*self.rules, *self.account))
         for rule, effect in self.struck:

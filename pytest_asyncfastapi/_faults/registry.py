@@ -16,25 +16,25 @@ from .builder import FaultPoint
 from .call_properties import NO_POOL, UNKNOWN
 from .connections import Server, is_connection
 from .dependency import PREFIX, DependencyPoint
-from .effect import Effect, together
-from .grammar import FaultSpec, parse, raised
-from .incomplete import Forgotten
-from .parts import Parts
-from .plan import Plan, unused
-from .rule import FaultRule, Where
+from .effect import Effect, combine
+from .grammar import FaultSpec, load_exception, parse
+from .incomplete import IncompleteFaults
+from .parts import FaultGroups
+from .plan import FaultPlan, unused
+from .rule import FaultRule, RequestPattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from .._core.findings import Finding
     from .._core.frames import UserCode
-    from .call_properties import Pool, Setting
+    from .call_properties import CallProperties, Pool
 
 # The origin of the one rule that a sweep places in a run.
 SWEEP = "the sweep"
 
 
-class Faults(Parts):
+class Faults(FaultGroups):
     """The faults of one test: `faults.on("https://pay.example/*").latency("3s")`.
 
     Every draw comes from a stream derived from (seed, test, rule), so the same
@@ -47,7 +47,7 @@ class Faults(Parts):
         self._own: list[FaultRule] = []
         self._given: list[FaultRule] = []
         self._same: dict[str, int] = {}
-        self._forgotten = Forgotten()
+        self._forgotten = IncompleteFaults()
         self._lasting: int | None = None  # how many of its own rules outlive a `renew()`
         self._out: dict[int, tuple[list[FaultRule], Pool]] = {}
         self._began = time.monotonic()
@@ -103,7 +103,7 @@ class Faults(Parts):
         spec = parse(text) if isinstance(text, str) else text
         rule: FaultRule
         if spec.pattern.startswith(PREFIX):
-            error = raised(spec)
+            error = load_exception(spec)
             optional = optional or spec.optional
             rule = self.dependencies._add_spec(spec, error, optional=optional, origin=origin)
         else:
@@ -117,7 +117,9 @@ class Faults(Parts):
             _where(spec.pattern), spec.effect, optional or spec.optional, origin=origin
         )
 
-    def _add(self, where: Where, effect: Effect, optional: bool, *, origin: str = "") -> FaultRule:
+    def _add(
+        self, where: RequestPattern, effect: Effect, optional: bool, *, origin: str = ""
+    ) -> FaultRule:
         if isinstance(where, Server):
             return self.connections.add(where, effect, optional, origin=origin)
         text = f"{where.text}: {effect}"
@@ -142,8 +144,8 @@ class Faults(Parts):
         request: Any,
         now: float | None = None,
         clock: str = "",
-        setting: Setting = UNKNOWN,
-    ) -> Plan | None:
+        setting: CallProperties = UNKNOWN,
+    ) -> FaultPlan | None:
         """What happens to this request (anything with `method` and `url`)?
 
         `now` is seconds on the `clock` in force; the clocks start with the
@@ -171,18 +173,18 @@ class Faults(Parts):
             self._out[id(request)] = asked, setting.pool
         if not struck:
             return None
-        effect = together(item for _, item in struck) if len(struck) > 1 else struck[0][1]
+        effect = combine(item for _, item in struck) if len(struck) > 1 else struck[0][1]
         self._wants_clock(effect)
-        return Plan(effect, tuple(struck))
+        return FaultPlan(effect, tuple(struck))
 
     def _decide_again(
         self,
         request: Any,
-        plan: Plan,
+        plan: FaultPlan,
         now: float | None = None,
         clock: str = "",
-        setting: Setting = UNKNOWN,
-    ) -> Plan:
+        setting: CallProperties = UNKNOWN,
+    ) -> FaultPlan:
         """What happens to this request as the client connects once more for it.
 
         A rule about the connection counts the attempt; every other one keeps
@@ -209,9 +211,9 @@ class Faults(Parts):
                 struck.append((rule, effect))
                 ended = ended or bool(effect.ending)
         plan.account.extend(rule for rule, _ in struck)
-        effect = together(item for _, item in struck)
+        effect = combine(item for _, item in struck)
         self._wants_clock(effect)
-        return Plan(effect, tuple(struck), plan.account)
+        return FaultPlan(effect, tuple(struck), plan.account)
 
     def _since(self, now: float | None, clock: str = "") -> float:
         # trio's clock starts at a random number, so its first reading is its zero.
@@ -242,10 +244,10 @@ class Faults(Parts):
     @property
     def _is_random(self) -> bool:
         """Does a draw decide whether one of the rules strikes, or for how long?"""
-        others = (rule for part in self._parts.values() for rule in part)
+        others = (rule for part in self._groups.values() for rule in part)
         return any(rule._is_random or rule.effect.spread for rule in (*self, *others))
 
-    def _renew(self, seed: int | None, now: float) -> None:
+    def _restart(self, seed: int | None, now: float) -> None:
         """Begin again: counts, windows (from `now` on) and draws (of `seed`, if given).
 
         For who runs one scenario many times in a test: rules that were added since
@@ -260,12 +262,12 @@ class Faults(Parts):
         self._trio_began.clear()
         self._out.clear()
         for rule in self:
-            rule._renew(seed)
-        for part in self._parts.values():
-            part._renew(seed)
+            rule._restart(seed)
+        for part in self._groups.values():
+            part._restart(seed)
 
     @contextmanager
-    def _lent(self) -> Iterator[None]:
+    def _temporary_rules(self) -> Iterator[None]:
         """Rules that are given (not the test's own) in this block are taken back at its end."""
         given, same = list(self._given), dict(self._same)
         take_back = self.connections.lend()
@@ -288,7 +290,7 @@ class Faults(Parts):
         # A draw that spared every call is luck, not a mistake: the rule was asked.
         return [
             *self._forgotten.findings(self.test),
-            *(finding for part in self._parts.values() for finding in part.findings()),
+            *(finding for part in self._groups.values() for finding in part.findings()),
             *(
                 unused(rule, self.test)
                 for rule in self
@@ -306,5 +308,5 @@ class Faults(Parts):
         return f"<Faults seed={self.seed} rules={len(self)}>"
 
 
-def _where(pattern: Any) -> Where:
-    return Server(pattern) if is_connection(pattern) else Where(pattern)
+def _where(pattern: Any) -> RequestPattern:
+    return Server(pattern) if is_connection(pattern) else RequestPattern(pattern)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .._core.units import seconds
 from . import schedule, values
 from .call_properties import NO_POOL, InFlight
-from .schedule import Moment, Quota
+from .schedule import Quota, ScheduleContext
 
 if TYPE_CHECKING:
     from .._core.findings import Location
@@ -40,7 +40,7 @@ class Hit:
     limit: float | None = None
 
 
-class Where:
+class RequestPattern:
     """The requests a rule covers: a URL glob, a respx route or a respx pattern.
 
     In a glob only `*` is special. A glob without a query covers any query, as
@@ -93,7 +93,7 @@ class FaultRule:
 
     def __init__(
         self,
-        where: Where,
+        where: RequestPattern,
         effect: Effect,
         *,
         stream: str,
@@ -114,9 +114,9 @@ class FaultRule:
         self._schedules: list[Schedule] = []
         self._unused: list[Schedule] = []  # the same, as they were before the first request
         self._lock = threading.Lock()
-        self._renew()
+        self._restart()
 
-    def _renew(self, seed: int | None = None) -> None:
+    def _restart(self, seed: int | None = None) -> None:
         """Begin again, as if no request had been seen; the draws are those of `seed`, if given."""
         stream = self._stream if seed is None else f"{self._stream}/{seed}"
         self._random = random.Random(stream)
@@ -163,7 +163,7 @@ class FaultRule:
 
     def probability(self, p: float) -> FaultRule:
         """Strike each request with this chance, drawn from the rule's own stream."""
-        return self._when(schedule.Chance(values.share(p)))
+        return self._when(schedule.Chance(values.probability(p)))
 
     def concurrency(self, n: int) -> FaultRule:
         """Strike the requests beyond `n` in flight."""
@@ -205,7 +205,7 @@ class FaultRule:
         with self._lock:
             self.seen += 1
             out = self._out.total if again else self._out.enter(pool)
-            moment = Moment(now, out, self._random)
+            moment = ScheduleContext(now, out, self._random)
             if not all(item.passes(moment) for item in self._schedules):
                 return None
             self.hits += 1

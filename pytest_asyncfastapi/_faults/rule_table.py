@@ -48,7 +48,7 @@ class RuleTable(ABC, Generic[R]):
             return None
         return self._user_code.where(sys._getframe())
 
-    def _keep(self, rule: R, *, takes_time: bool) -> R:
+    def _add_rule(self, rule: R, *, takes_time: bool) -> R:
         self._rules.append(rule)
         if takes_time:
             self._wait()
@@ -56,10 +56,10 @@ class RuleTable(ABC, Generic[R]):
             self._on_change()
         return rule
 
-    def _renew(self, seed: int | None) -> None:
+    def _restart(self, seed: int | None) -> None:
         """Begin again, as if nothing had been seen."""
         for rule in self._rules:
-            rule._renew(seed)
+            rule._restart(seed)
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""

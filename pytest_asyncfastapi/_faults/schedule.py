@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class ScheduleContext:
     """What a schedule may look at: the time (s), the calls in flight, the rule's stream."""
 
     now: float
@@ -29,7 +29,7 @@ class Moment:
 class Schedule(Protocol):
     """One condition; `passes` is asked once a call."""
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Does this call go on to the next schedule, or to the fault?"""
         ...
 
@@ -50,7 +50,7 @@ class First(_Counting):
         super().__init__()
         self.n = n
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Is this one of the first?"""
         return self._count() <= self.n
 
@@ -65,7 +65,7 @@ class After(_Counting):
         super().__init__()
         self.n = n
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Have `n` been spared?"""
         return self._count() > self.n
 
@@ -80,7 +80,7 @@ class Every(_Counting):
         super().__init__()
         self.n = n
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Is its number a multiple of `n`?"""
         return self._count() % self.n == 0
 
@@ -95,7 +95,7 @@ class Nth(_Counting):
         super().__init__()
         self.numbers = numbers
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Is its number among them?"""
         return self._count() in self.numbers
 
@@ -110,7 +110,7 @@ class Between:
     begin: float
     end: float
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Is it now?"""
         return self.begin <= moment.now < self.end
 
@@ -125,7 +125,7 @@ class Flapping:
     on: float
     off: float
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Is it on?"""
         return moment.now % (self.on + self.off) < self.on
 
@@ -139,7 +139,7 @@ class Ramp:
 
     over: float
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Does the draw pick it?"""
         return moment.stream.random() < moment.now / self.over
 
@@ -153,7 +153,7 @@ class Chance:
 
     p: float
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Does the draw pick it?"""
         return moment.stream.random() < self.p
 
@@ -167,7 +167,7 @@ class Concurrency:
 
     n: int
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Are more in flight, this one counted?"""
         return moment.in_flight > self.n
 
@@ -183,7 +183,7 @@ class Quota:
         self._begin: float | None = None
         self._used = 0
 
-    def passes(self, moment: Moment) -> bool:
+    def passes(self, moment: ScheduleContext) -> bool:
         """Is the quota of this window used up?"""
         if self._begin is None or moment.now >= self._begin + self.per:
             self._begin, self._used = moment.now, 0

@@ -33,7 +33,7 @@ def count(value: int | str) -> int:
     raise ValueError(f"{value!r} is not a count: write 1 or more")
 
 
-def share(value: float | str) -> float:
+def probability(value: float | str) -> float:
     """A probability above 0, up to 1."""
     try:
         number = float(value)

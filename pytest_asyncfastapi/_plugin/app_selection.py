@@ -13,7 +13,7 @@ import pytest
 _TOLD = pytest.StashKey[dict[str, str]]()  # of the configuration: what was told, at which test
 
 
-def let_nearer_win(item: pytest.Item) -> None:
+def choose_app_fixture(item: pytest.Item) -> None:
     """Take our own `asgi_app`, which reads the marker, where the marker is the nearer one."""
     request: Any = getattr(item, "_request", None)
     if request is None:
@@ -28,7 +28,7 @@ def let_nearer_win(item: pytest.Item) -> None:
             return
 
 
-def told_once(item: pytest.Item, sentence: str) -> str:
+def report_once(item: pytest.Item, sentence: str) -> str:
     """The sentence; where an earlier test has told it, only where that was."""
     told = item.config.stash.setdefault(_TOLD, {})
     first = told.setdefault(sentence, item.nodeid)

@@ -36,17 +36,17 @@ BASELINE = pytest.StashKey["Baseline"]()
 _SHIPPED = pytest.StashKey["tuple[AllowRule, ...]"]()
 
 
-def begin(state: TestState) -> None:
+def setup(state: TestState) -> None:
     """Before its fixtures: a guard for this test, if it is to have one."""
     if state.guard_mode != "off":
         state.open_guard()
     else:
-        silence()  # a test without a guard is not slowed by that of the last one
+        stop_monitoring()  # a test without a guard is not slowed by that of the last one
     if state.recording is not None:
         state.recording.start()  # above the guard's timer of steps, which may be there already
 
 
-def start(state: TestState) -> BlockingGuard:
+def create_guard(state: TestState) -> BlockingGuard:
     """A guard for this test, started. Raises `pytest.UsageError` for a mark that is wrong."""
     from .._blocking import BlockingGuard, BlockingPolicy
 
@@ -54,7 +54,7 @@ def start(state: TestState) -> BlockingGuard:
     policy = BlockingPolicy(
         mode="fail" if mode == "off" else mode,
         profile=settings.blocking_profile,
-        allow=(*settings.allow_blocking, *allowed_by_marks(state.item)),
+        allow=(*settings.allow_blocking, *rules_from_markers(state.item)),
         step_threshold=settings.blocking_threshold,
         cpu_threshold=settings.cpu_threshold,
         categories=settings.blocking_category,
@@ -69,7 +69,7 @@ def start(state: TestState) -> BlockingGuard:
     return guard
 
 
-def silence() -> None:
+def stop_monitoring() -> None:
     """Nobody is to listen for now, not even between two tests; nothing if nobody did."""
     witnesses = sys.modules.get("pytest_asyncfastapi._blocking.detectors")
     if witnesses is not None:
@@ -77,16 +77,16 @@ def silence() -> None:
 
 
 @contextmanager
-def in_body(state: TestState) -> Iterator[None]:
+def test_body(state: TestState) -> Iterator[None]:
     """The test itself runs; before and after it are its fixtures, which serve nobody."""
-    _tell(state, True)
+    _set_phase(state, True)
     try:
         yield
     finally:
-        _tell(state, False)
+        _set_phase(state, False)
 
 
-def _tell(state: TestState, in_body: bool) -> None:
+def _set_phase(state: TestState, in_body: bool) -> None:
     state.in_body = in_body
     if state.guard is not None:
         state.guard.preparing = not in_body
@@ -105,7 +105,7 @@ def _shipped(config: pytest.Config) -> tuple[AllowRule, ...]:
     return config.stash[_SHIPPED]
 
 
-def sorted_out(state: TestState, guard: BlockingGuard) -> list[Finding]:
+def split_by_baseline(state: TestState, guard: BlockingGuard) -> list[Finding]:
     """What the guard found, without what the baseline knows; that is noted in `state.known`."""
     found = guard.findings()
     baseline = state.item.config.stash.get(BASELINE, None)
@@ -118,18 +118,18 @@ def sorted_out(state: TestState, guard: BlockingGuard) -> list[Finding]:
         for item in found
         if item.severity == "error" and (baseline.keys is None or key_of(item) in baseline.keys)
     ]
-    state.known = sorted({key_of(item) for item in known})
+    state.baselined = sorted({key_of(item) for item in known})
     return [item for item in found if item not in known]
 
 
-def told(state: TestState) -> dict[str, Any]:
+def session_data(state: TestState) -> dict[str, Any]:
     """What this test has to say about the whole run; nothing where nobody would ask."""
     if state.guard is None:
         return {}
     if not (state.settings.allow_blocking or BASELINE in state.item.config.stash):
         return {}
     used = [rule.text for rule in state.guard._used_rules()]
-    return {"used": used, "known": [list(key) for key in state.known]}
+    return {"used": used, "known": [list(key) for key in state.baselined]}
 
 
 def open_baseline(config: pytest.Config, given: str) -> None:
@@ -148,7 +148,7 @@ def open_baseline(config: pytest.Config, given: str) -> None:
     config.stash[BASELINE] = Baseline(path, keys)
 
 
-def allowed_by_marks(item: pytest.Item) -> tuple[str, ...]:
+def rules_from_markers(item: pytest.Item) -> tuple[str, ...]:
     """The rules of `@pytest.mark.allow_blocking`, checked."""
     from .._blocking.allow import as_rule
 
@@ -171,9 +171,9 @@ def allowed_by_marks(item: pytest.Item) -> tuple[str, ...]:
     return tuple(rules)
 
 
-def unused_marks(item: pytest.Item, guard: BlockingGuard) -> Iterator[str]:
+def unused_markers(item: pytest.Item, guard: BlockingGuard) -> Iterator[str]:
     """An allow-list must age well: a mark that allows nothing any more is said."""
-    marked = allowed_by_marks(item)
+    marked = rules_from_markers(item)
     for rule in guard._unused_rules():
         if rule.text in marked:
             yield f"{item.nodeid}: allow_blocking({rule.text!r}) allowed nothing"

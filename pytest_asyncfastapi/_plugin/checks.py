@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .._core.findings import Finding
 
 
-def silence() -> None:
+def stop_monitoring() -> None:
     """Listen to no database; nothing if nobody did."""
     module = sys.modules.get("pytest_asyncfastapi._checks.sqlalchemy_events")
     if module is not None:
@@ -25,7 +25,7 @@ class Checks:
     def __init__(self, state: Any) -> None:
         self._state = state
         mode = state.settings.checks
-        self.mode = ("warn" if mode == "auto" else mode) if state.ours else "off"
+        self.mode = ("warn" if mode == "auto" else mode) if state.uses_plugin_fixtures else "off"
         self._database: DatabaseWatch | None = None
 
     @property
@@ -36,7 +36,7 @@ class Checks:
         settings = self._state.settings
         return Policy(
             self.mode,
-            settings.check if self._state.ours else (),
+            settings.check if self._state.uses_plugin_fixtures else (),
             settings.allow_checks,
             settings.fan_out,
             settings.equal_statements,
@@ -46,14 +46,16 @@ class Checks:
     @property
     def on(self) -> bool:
         """Is any check on?"""
-        return self.mode != "off" or bool(self._state.ours and self._state.settings.check)
+        return self.mode != "off" or bool(
+            self._state.uses_plugin_fixtures and self._state.settings.check
+        )
 
     def begin(self) -> None:
         """Before the fixtures are set up."""
         if self.on:
             self.refresh()
         else:
-            silence()
+            stop_monitoring()
 
     def refresh(self) -> None:
         """Hear SQLAlchemy, if it has been imported by now."""
@@ -65,7 +67,7 @@ class Checks:
         if self._database is None:
             from .._checks.database import DatabaseWatch
 
-            watching = self._state.watching
+            watching = self._state.concurrency
             self._database = DatabaseWatch(
                 self._state.user_code,
                 self.policy,
@@ -91,10 +93,10 @@ class Checks:
 
     def findings(self, *, ended: bool) -> list[Finding]:
         """What the app does that breaks under load or trouble; a sweep judges by itself."""
-        if not self.on or self._state.swept:
+        if not self.on or self._state.is_explored:
             return []
         found = [*self._of_calls()]
-        if self._database is not None and not self._state.lending.explored:
+        if self._database is not None and not self._state.inline_exploration.explored:
             found += self._database.findings(ended=ended)
         return self.policy.sorted_out(found) if found else []
 
@@ -108,7 +110,7 @@ class Checks:
         policy, user = self.policy, state.user_code
         found = [*upstream_calls.no_timeout(calls, policy)]
         found += upstream_calls.fan_out(calls, policy, user)
-        if not state.lending.explored:  # faults of a sweep inside the body
+        if not state.inline_exploration.explored:  # faults of a sweep inside the body
             found += failed_calls.unsafe_retries(calls, policy)
             found += failed_calls.swallowed(calls, policy, user)
         return found

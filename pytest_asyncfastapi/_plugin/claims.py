@@ -15,7 +15,7 @@ import pytest
 
 from .._core.signatures import signature
 from . import pytest_asyncio
-from .loop_scopes import why_narrow, words
+from .loop_scopes import describe_loop, scope_mismatch
 from .neutral_fixtures import is_neutral
 
 _NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads queries"
@@ -51,7 +51,9 @@ def is_async_test(item: pytest.Item) -> bool:
 # Orphans: coroutine tests that nobody runs
 
 
-def adopt(collector: pytest.Module | pytest.Class, name: str, obj: object, mode: str) -> None:
+def claim_for_anyio(
+    collector: pytest.Module | pytest.Class, name: str, obj: object, mode: str
+) -> None:
     """Give a coroutine test that no runner claims to anyio's runner."""
     config = collector.config
     if mode == "off" or not config.pluginmanager.has_plugin("anyio"):
@@ -129,19 +131,19 @@ def runner_of(item: pytest.Item) -> str:
     return "unittest" if _runs_itself(item) else ""
 
 
-def home(item: pytest.Item) -> str:
+def loop_description(item: pytest.Item) -> str:
     """The event loop of this test in words, for messages."""
-    return words(item, runner_of(item))
+    return describe_loop(item, runner_of(item))
 
 
-def why_not(item: pytest.Item, app_scope: str = "function") -> str:
+def unsupported_reason(item: pytest.Item, app_scope: str = "function") -> str:
     """One sentence if this test cannot work with our fixtures, else an empty text."""
     return (
         _double_claim(item)
         or _sync_test(item)
         or _not_run(item)
         or (pytest_asyncio.why_unknown(item) if runner_of(item) == "pytest-asyncio" else "")
-        or why_narrow(item, runner_of(item), app_scope)
+        or scope_mismatch(item, runner_of(item), app_scope)
     )
 
 

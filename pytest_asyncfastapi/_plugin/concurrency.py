@@ -19,34 +19,34 @@ from . import configured_faults
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from .._concurrency import ConcurrencyWatch
+    from .._concurrency import LeakDetector
     from .._concurrency.load import Load
     from .._concurrency.thread_pool import Threads
     from .._connections.network_policy import Refusing
     from .._connections.scope import Connections
     from .._core.findings import Finding
-    from .._upstream.call_log import Recorder
+    from .._upstream.call_log import CallRecorder
     from .state import TestState
 
 _C_LOOPS = ("uvloop", "winloop")
 _USERS = frozenset({"load", "threads"})
 
 
-def silence() -> None:
+def stop_monitoring() -> None:
     """Nobody is to watch for now, not even between two tests; nothing if nobody did."""
     hub = sys.modules.get("pytest_asyncfastapi._concurrency.instrumentation")
     if hub is not None:
-        hub.HUB.silence()
+        hub.INSTRUMENTATION.stop()
 
 
-class Watching:
+class ConcurrencyFeature:
     """`_concurrency`, for one test."""
 
     def __init__(self, state: TestState) -> None:
         self._state = state
-        self.watch: ConcurrencyWatch | None = None
+        self.watch: LeakDetector | None = None
         self.connections: Connections | None = None
-        self.round_trips: Recorder | None = None
+        self.round_trips: CallRecorder | None = None
         self.refused = FindingLog()
         self._refusing: Refusing | None = None
         self.wide = False  # what is made now lasts longer than the test
@@ -56,14 +56,16 @@ class Watching:
         """What `auto` means for this test."""
         from .claims import is_async_test
 
-        if self._state.ours:
+        if self._state.uses_plugin_fixtures:
             return "warn" if given == "auto" else given
         return "off" if given == "auto" or not is_async_test(self._state.item) else given
 
     def begin(self) -> None:
         """Watch, if anybody will look at what is seen."""
         self._refusing = configured_faults.refuse_network(self._state)
-        if self._state.ours and (self._state.recording or "load" in self._state.fixtures):
+        if self._state.uses_plugin_fixtures and (
+            self._state.recording or "load" in self._state.fixtures
+        ):
             self.record_round_trips()
         settings = self._state.settings
         names = _USERS & set(getattr(self._state.item, "fixturenames", ()))
@@ -71,22 +73,22 @@ class Watching:
         wanted = any(self._mode(mode) != "off" for mode in asked)
         if wanted or names or settings.timeout:
             self.open()
-        elif self._state.guard_mode != "off" or configured_faults.asks(self._state):
+        elif self._state.guard_mode != "off" or configured_faults.needs_scope(self._state):
             self.open(tasks_only=True)  # a call is placed by who created its task
         else:
-            silence()  # a test that nobody watches is not slowed by what the last one needed
+            stop_monitoring()  # an unobserved test is not slowed by the last one
 
-    def open(self, *, tasks_only: bool = False) -> ConcurrencyWatch:
+    def open(self, *, tasks_only: bool = False) -> LeakDetector:
         """The watch; begun if it was not, or only for the creators of tasks."""
         if self.watch is not None and self.watch.tasks_only and not tasks_only:
             self.watch.stop()
             self.watch = None
         if self.watch is None:
-            from .._concurrency import ConcurrencyWatch
+            from .._concurrency import LeakDetector
 
             settings = self._state.settings
             leaks: Any = self._mode(settings.leaks)
-            self.watch = ConcurrencyWatch(
+            self.watch = LeakDetector(
                 self._state.user_code,
                 test=self._state.test,
                 leaks=leaks,
@@ -98,12 +100,12 @@ class Watching:
             self.watch.start()
         return self.watch
 
-    def record_round_trips(self) -> Recorder:
+    def record_round_trips(self) -> CallRecorder:
         """Record every exchange with a database or cache from now on, in this recorder."""
-        from .._upstream.call_log import Recorder
+        from .._upstream.call_log import CallRecorder
 
         if self.round_trips is None:
-            self.round_trips = Recorder(self._state.user_code)
+            self.round_trips = CallRecorder(self._state.user_code)
             configured_faults.open_connections(self._state, self._state._scope)
         return self.round_trips
 
@@ -117,7 +119,7 @@ class Watching:
             self.watch.on_loop()
         self._state.checks.refresh()
 
-    def exempt(self, wide: bool) -> bool:
+    def set_exempt(self, wide: bool) -> bool:
         """What is made from now on lasts longer than the test, or not; returns what held before."""
         if self._refusing is not None:
             self._refusing.paused = wide
@@ -156,7 +158,7 @@ class Watching:
 
     # The deadline
 
-    async def bounded(self, body: Awaitable[Any], seconds: float) -> Any:
+    async def run_with_deadline(self, body: Awaitable[Any], seconds: float) -> Any:
         """Await the body of the test, within its deadline."""
         import pytest
 
@@ -217,4 +219,4 @@ class Watching:
         return None if lag is None else asdict(lag)
 
     def __repr__(self) -> str:
-        return f"<Watching {self._state.test}: {self.watch!r}>"
+        return f"<ConcurrencyFeature {self._state.test}: {self.watch!r}>"

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
     from .state import TestState
 
 
-def asks(state: TestState) -> bool:
+def needs_scope(state: TestState) -> bool:
     """Does a test ask for routes or faults before it begins?"""
     asked = bool(state.fixtures & {"upstream", "faults"}) or bool(state.settings.fault)
-    asked = asked or (state.ours and state.settings.app_scope != "function")
+    asked = asked or (state.uses_plugin_fixtures and state.settings.app_scope != "function")
     return asked or state.item.get_closest_marker("faults") is not None
 
 
@@ -41,7 +41,7 @@ def begin(state: TestState) -> None:
     """
     _ = state.scope
     if "upstream" in state.fixtures:
-        state.watching.record_round_trips()
+        state.concurrency.record_round_trips()
 
 
 def open_scope(state: TestState) -> UpstreamScope:
@@ -51,7 +51,7 @@ def open_scope(state: TestState) -> UpstreamScope:
 
     settings = state.settings
     faults = Faults(settings.seed, state.test, user_code=state.user_code)
-    faults.needs_clock = state.want_clock
+    faults.needs_clock = state.request_virtual_time
     scope = UpstreamScope(
         user_code=state.user_code,
         faults=faults,
@@ -60,13 +60,13 @@ def open_scope(state: TestState) -> UpstreamScope:
         test=state.test,
     )
     scope.tapes = settings.tapes
-    scope.on_serve = state.stay_real
+    scope.on_serve = state.disable_virtual_time
     if state.recording is not None:
-        scope.recorder.count_from(state.recording.zeros)
-    faults.dependencies._on_change = state.place_gates
+        scope.recorder.set_clock_origins(state.recording.clock_origins)
+    faults.dependencies._on_change = state.install_dependency_faults
     wide = state.settings.app_scope != "function"  # what is opened now is there in later tests
     # Or they are recorded already.
-    if wide or "faults" in state.fixtures or state.watching.connections is not None:
+    if wide or "faults" in state.fixtures or state.concurrency.connections is not None:
         open_connections(state, scope)
     else:
         faults.connections._on_change = lambda: open_connections(state, scope)
@@ -80,22 +80,22 @@ def open_connections(state: TestState, scope: UpstreamScope | None) -> None:
     """
     from .._connections.scope import Connections
     from .._faults import Faults
-    from .._upstream.call_log import Recorder
+    from .._upstream.call_log import CallRecorder
 
-    earlier = state.watching.connections
+    earlier = state.concurrency.connections
     if earlier is not None:
         earlier.deactivate()
-    recorder = state.watching.round_trips or Recorder(state.user_code)
+    recorder = state.concurrency.round_trips or CallRecorder(state.user_code)
     if state.recording is not None:
-        recorder.count_from(state.recording.zeros)
+        recorder.set_clock_origins(state.recording.clock_origins)
     faults = Faults() if scope is None else scope.faults
-    connections = state.watching.connections = Connections(
+    connections = state.concurrency.connections = Connections(
         faults.connections,
         where=recorder.where,
         patience=lambda: 0.0 if scope is None else scope.patience(),
-        log=state.watching.refused.add if scope is None else scope.judge.log.add,
+        log=state.concurrency.refused.add if scope is None else scope.call_policy.log.add,
         test=state.test,
-        records=state.watching.round_trips,
+        records=state.concurrency.round_trips,
     )
     connections.activate()
     connections.refresh()
@@ -104,7 +104,7 @@ def open_connections(state: TestState, scope: UpstreamScope | None) -> None:
 def exchanges(state: TestState) -> tuple[Exchange, ...]:
     """Every upstream call, and every round trip that was recorded."""
     made = () if state._scope is None else state._scope.recorder.exchanges
-    round_trips = state.watching.round_trips
+    round_trips = state.concurrency.round_trips
     if round_trips is None or not round_trips.count:
         return made
     return tuple(sorted((*made, *round_trips.exchanges), key=lambda call: call.started))
@@ -114,14 +114,14 @@ def refuse_network(state: TestState) -> Refusing | None:
     """Refuse connections to the public network; None where the test wants some."""
     settings = state.settings
     lets_out = settings.unrouted != "fail" or settings.tapes == "record"
-    if not state.ours or settings.network == "allow" or lets_out:
+    if not state.uses_plugin_fixtures or settings.network == "allow" or lets_out:
         return None
     from .._connections.network_policy import Refusing
 
     def where(frame: FrameType) -> Location | None:
-        from .._upstream.call_log import Recorder
+        from .._upstream.call_log import CallRecorder
 
-        return Recorder(state.user_code).where(frame)
+        return CallRecorder(state.user_code).where(frame)
 
     def goes_out() -> bool:
         peer = sys.modules.get("pytest_asyncfastapi._upstream.peer")
@@ -129,7 +129,7 @@ def refuse_network(state: TestState) -> Refusing | None:
 
     refusing = Refusing(
         where=where,
-        log=state.watching.refused.add,
+        log=state.concurrency.refused.add,
         allowed=settings.passthrough,
         goes_out=goes_out,
         warn=settings.network == "warn",
@@ -161,14 +161,14 @@ def add(faults: Faults, settings: Settings, item: pytest.Item) -> dict[str, Faul
     return of_the_run
 
 
-def told(state: TestState) -> dict[str, Any]:
+def session_data(state: TestState) -> dict[str, Any]:
     """What became of the faults of the run in this test; nothing where there are none."""
-    if not state.given_rules:
+    if not state.configured_rules:
         return {}
     calls = () if state._scope is None else state._scope.recorder.exchanges
     faults = {
         spec: {"hits": rule.hits, "seen": rule.seen, "powerless": rule.powerless}
-        for spec, rule in state.given_rules.items()
+        for spec, rule in state.configured_rules.items()
     }
     hosts = [*dict.fromkeys(urlsplit(call.url).netloc for call in calls)]
     unseen = [] if calls else [*in_users_code(state.user_code)]

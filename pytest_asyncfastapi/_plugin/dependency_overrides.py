@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _SEEN = pytest.StashKey["weakref.WeakSet[Any]"]()
 
 
-class Watched:
+class OverrideWatch:
     """The tables of the apps as they are before the test's own fixtures."""
 
     def __init__(self, config: pytest.Config) -> None:
@@ -36,7 +36,7 @@ class Watched:
             for app in self._seen:
                 self._note(app)
 
-    def meets(self, app: Any) -> None:
+    def add_app(self, app: Any) -> None:
         """The test has this app."""
         from .._app.overrides import apps_below
 

@@ -148,7 +148,7 @@ def _settings(config: pytest.Config) -> list[str]:
 
 def _not_watched(config: pytest.Config) -> list[str]:
     told = []
-    if sentence := platforms.not_watched(config.stash[SETTINGS].blocking):
+    if sentence := platforms.limitations(config.stash[SETTINGS].blocking):
         told.append(sentence.removeprefix("asyncfastapi: "))
     if sys.version_info < (3, 12):
         told.append("Python 3.11 does not show a call's arguments: fewer blocking calls are found")

@@ -2,7 +2,7 @@
 
 The markers and options say what is wanted; `explore/` does it, before pytest reports the
 test's own run (the first, clean one), with the verdict. A new way to explore is one more row
-of `_WAYS`: a function of the test and the settings that gives an `Exploration`, or
+of `_EXPLORATIONS`: a function of the test and the settings that gives an `Exploration`, or
 None where the test is not meant.
 """
 
@@ -35,7 +35,7 @@ _TOGETHER = "together"
 
 
 def _faults(item: pytest.Item, settings: Settings) -> Exploration | None:
-    marker_arguments = _asked(item, settings, "faults", "fault_sweep")
+    marker_arguments = _options_for(item, settings, "faults", "fault_sweep")
     if marker_arguments is None:
         return None
     from .._explore.fault_sweep import FaultSweep
@@ -44,7 +44,7 @@ def _faults(item: pytest.Item, settings: Settings) -> Exploration | None:
 
 
 def _disconnect(item: pytest.Item, settings: Settings) -> Exploration | None:
-    marker_arguments = _asked(item, settings, "disconnect", "disconnect_sweep")
+    marker_arguments = _options_for(item, settings, "disconnect", "disconnect_sweep")
     if marker_arguments is None:
         return None
     from .._explore.disconnect_sweep import DisconnectSweep
@@ -55,7 +55,7 @@ def _disconnect(item: pytest.Item, settings: Settings) -> Exploration | None:
 
 
 def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
-    asked = _asked(item, settings, "schedules", "schedules")
+    asked = _options_for(item, settings, "schedules", "schedules")
     if asked is None:
         return None
     if _has_together(item):
@@ -68,7 +68,7 @@ def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
 
 
 # Every way to explore: what its tokens begin with, the marker, and what makes it.
-_WAYS: dict[str, tuple[str, Callable[[pytest.Item, Settings], Exploration | None]]] = {
+_EXPLORATIONS: dict[str, tuple[str, Callable[[pytest.Item, Settings], Exploration | None]]] = {
     "faults": ("fault_sweep", _faults),
     "disconnect": ("disconnect_sweep", _disconnect),
     "schedules": ("schedules", _schedules),
@@ -87,7 +87,7 @@ def _has_together(item: Any) -> bool:
     return bool(definitions) and definitions[-1].func.__module__.startswith(__package__)
 
 
-def _asked(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any:
+def _options_for(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any:
     """What a sweep of this kind is to do in this test; None where it is not meant."""
     from .._explore import marker_arguments
 
@@ -95,7 +95,7 @@ def _asked(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any
     together = kind == "schedules" and _has_together(item)
     if mark is None and not (together or _by_flag(settings, kind)):
         return None
-    if why := _why_not(item, kind):
+    if why := _unsupported_reason(item, kind):
         if mark is None:
             return None
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {why}")
@@ -117,7 +117,7 @@ def _by_flag(settings: Settings, kind: str) -> bool:
     return by_number or kind in (settings.sweep, settings.replay.partition(":")[0])
 
 
-def _why_not(item: pytest.Item, kind: str) -> str:
+def _unsupported_reason(item: pytest.Item, kind: str) -> str:
     if not claims.is_async_test(item):
         return "a sweep needs an `async def` test"
     names = getattr(item, "fixturenames", ())
@@ -146,20 +146,20 @@ def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] |
 # The hooks
 
 
-def is_wanted(item: Any, settings: Settings) -> bool:
+def is_enabled(item: Any, settings: Settings) -> bool:
     """May there be anything to explore? Asked for every test, so without any import."""
     if settings.sweep != "off" or settings.replay or settings.schedules:
         return True
-    return any(_marked(item, marker) for marker, _ in _WAYS.values()) or _has_together(item)
+    return any(_marked(item, marker) for marker, _ in _EXPLORATIONS.values()) or _has_together(item)
 
 
 def explore(item: pytest.Item) -> None:
     """Run the clean run of this test, and its points."""
     settings = item.config.stash[SETTINGS]
-    if not is_wanted(item, settings) or item.config.getoption("setuponly", False):
+    if not is_enabled(item, settings) or item.config.getoption("setuponly", False):
         return
     try:
-        ways = _ways(item, settings)
+        ways = _explorations_for(item, settings)
     except pytest.UsageError as error:
         item.stash[_REFUSED] = str(error)
         return
@@ -169,9 +169,9 @@ def explore(item: pytest.Item) -> None:
         item.stash[OWN] = first
 
 
-def _ways(item: pytest.Item, settings: Settings) -> list[Exploration]:
+def _explorations_for(item: pytest.Item, settings: Settings) -> list[Exploration]:
     kind = settings.replay.partition(":")[0]
-    made = [make(item, settings) for name, (_, make) in _WAYS.items() if kind in ("", name)]
+    made = [make(item, settings) for name, (_, make) in _EXPLORATIONS.items() if kind in ("", name)]
     return [way for way in made if way is not None]
 
 
@@ -207,7 +207,7 @@ def _can_be_reported(own: OwnRun, item: pytest.Item, settings: Settings) -> bool
 
     A debugger, the end of a wider app, and a body that explores need one more, a live one.
     """
-    if own.run.state is None or own.run.state.lending.postponed:
+    if own.run.state is None or own.run.state.inline_exploration.postponed:
         return False
     return settings.app_scope == "function" and not item.config.getoption("usepdb", False)
 
@@ -252,11 +252,11 @@ def _share(item: Any, settings: Settings) -> tuple[int, int]:
     return ((number - 1) * settings.shards + mine, count * settings.shards)
 
 
-def split(metafunc: pytest.Metafunc) -> None:
+def parametrize_shards(metafunc: pytest.Metafunc) -> None:
     """`--asyncfastapi-shards`: one item for each share of a test that is explored."""
     settings = metafunc.config.stash[SETTINGS]
     item: Any = metafunc.definition
-    if settings.shards < 2 or settings.replay or not is_wanted(item, settings):
+    if settings.shards < 2 or settings.replay or not is_enabled(item, settings):
         return
     if not claims.is_async_test(item):
         return
@@ -279,13 +279,13 @@ def begin(item: pytest.Item, state: TestState) -> None:
     else:
         state.explored = item.stash.get(EXPLORED, [])
         if any(explored.kind != "schedules" for explored in state.explored):
-            state.want_clock()  # the same test as in the runs before
+            state.request_virtual_time()  # the same test as in the runs before
 
 
-def verdict(state: TestState, *, passed: bool, failed: bool = False) -> list[Finding]:
+def exploration_findings(state: TestState, *, passed: bool, failed: bool = False) -> list[Finding]:
     """What the runs before this one came to; that they stopped early is news if it passed."""
     found = [_second_run(one) for one in state.explored if failed and one.results][:1]
-    found += list(state.lending.listed)
+    found += list(state.inline_exploration.warnings)
     found += [finding for explored in state.explored for finding in explored.findings]
     for number, explored in enumerate(state.explored if passed else ()):
         # The error of the clean run is reported as the test's own.

@@ -14,7 +14,7 @@ _APP = "asgi_running"
 _ROUTES = ("upstream", "faults")
 
 
-def settle(item: pytest.Item) -> None:
+def reorder(item: pytest.Item) -> None:
     """Move what needs `upstream` or `faults`, and not the app, before what needs the app."""
     info: Any = getattr(item, "_fixtureinfo", None)
     names = list(getattr(item, "fixturenames", ()))

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from . import app_selection, coverage
-from .claims import home
+from .claims import loop_description
 from .config_advice import in_syntax
-from .neutral_fixtures import neutral_fixture
+from .neutral_fixtures import runner_agnostic_fixture
 from .settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -57,13 +57,13 @@ def asgi_app(request: pytest.FixtureRequest) -> Callable[..., Any]:
         return find_app(given, request.config.rootpath)
     except AppNotFound as error:
         sentence = in_syntax(request.config, str(error))
-        told = app_selection.told_once(request._pyfuncitem, sentence)
+        told = app_selection.report_once(request._pyfuncitem, sentence)
         if told == sentence and error.__cause__ is not None:
             raise
         raise pytest.fail.Exception(told, pytrace=False) from None
 
 
-@neutral_fixture(scope=_app_scope)
+@runner_agnostic_fixture(scope=_app_scope)
 async def asgi_running(
     asgi_app: Callable[..., Any], request: pytest.FixtureRequest
 ) -> AsyncIterator[RunningApp]:
@@ -72,36 +72,38 @@ async def asgi_running(
 
     state = _state(request)
     if state.settings.app_scope == "function":
-        state.watching.on_loop()
+        state.concurrency.on_loop()
         state.start_clock()  # or else the start-up takes no part in virtual time
     async with running_app(
         asgi_app,
         startup_timeout=state.settings.startup_timeout,
         shutdown_timeout=state.settings.shutdown_timeout,
         asked=state.settings.app,
-        home=home(state.item),
+        home=loop_description(state.item),
     ) as running:
         yield running
 
 
-@neutral_fixture()
+@runner_agnostic_fixture()
 async def asgi_client(
     asgi_running: RunningApp, request: pytest.FixtureRequest
 ) -> AsyncIterator[AsgiClient]:
     """An `httpx.AsyncClient` (or `httpx2`) bound to the app, whose lifespan is running."""
-    from .open_app import client_of
+    from .open_app import create_client
 
     state = _state(request)
     settings = state.settings
-    if sentence := asgi_running.why_not(home(state.item), settings.app, settings.app_scope):
+    if sentence := asgi_running.incompatibility(
+        loop_description(state.item), settings.app, settings.app_scope
+    ):
         told = in_syntax(request.config, f"{state.test}: {sentence}")
         raise pytest.fail.Exception(told, pytrace=False)
-    state.overridden.meets(asgi_running.app)
-    state.watching.on_loop()
+    state.override_watch.add_app(asgi_running.app)
+    state.concurrency.on_loop()
     state.start_clock()
     state.find_app = lambda: asgi_running.app
     try:
-        state.place_gates()
+        state.install_dependency_faults()
     except (TypeError, ValueError) as error:  # a marker that names no dependency
         state.faults.dependencies.clear()
         raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
@@ -109,17 +111,17 @@ async def asgi_client(
     if state.probe is not None:
         asgi_running = replace(asgi_running, app=state.probe.tapped(asgi_running.app))
     if state.recording is not None:
-        asgi_running = replace(asgi_running, app=state.recording.watched(asgi_running.app))
-    async with client_of(
+        asgi_running = replace(asgi_running, app=state.recording.wrap_app(asgi_running.app))
+    async with create_client(
         asgi_running,
         client=settings.client,
         timeout=settings.client_timeout,
         unguarded=lambda: state.on_virtual_time,
         note=state.note,
-        way_in=state.way_in,
+        way_in=state.client_fault_for,
         outside=partial(_is_routed, state),
     ) as client:
-        state.lending.client = client
+        state.inline_exploration.client = client
         if state.probe is not None:
             state.probe.client = client
         yield client
@@ -137,7 +139,7 @@ def upstream(request: pytest.FixtureRequest) -> Upstream:
 
     state = _state(request)
     router = state.scope.open_router()
-    router._round_trips = state.watching.record_round_trips()
+    router._round_trips = state.concurrency.record_round_trips()
     router.open_app = open_app
     return router
 
@@ -151,7 +153,7 @@ def faults(request: pytest.FixtureRequest) -> Faults:
     return state.faults
 
 
-@neutral_fixture()
+@runner_agnostic_fixture()
 async def clock(request: pytest.FixtureRequest) -> AsyncIterator[VirtualClock]:
     """Virtual time: sleeps and timeouts take no real time, `clock.elapsed` counts them."""
     state = _state(request)
@@ -168,7 +170,7 @@ def blocking(request: pytest.FixtureRequest) -> BlockingGuard:
 @pytest.fixture
 def threads(request: pytest.FixtureRequest) -> Threads:
     """How much of the thread pools this test used: `.peak`, `.queued`, `.longest_wait`."""
-    return _state(request).watching.threads
+    return _state(request).concurrency.threads
 
 
 @pytest.fixture
@@ -188,7 +190,7 @@ def queries(request: pytest.FixtureRequest) -> Queries:
 @pytest.fixture
 def load(request: pytest.FixtureRequest) -> Load:
     """`report = await load(lambda: asgi_client.get("/items"), n=100, concurrency=10)`."""
-    return _state(request).watching.load
+    return _state(request).concurrency.load
 
 
 @pytest.fixture

@@ -21,27 +21,27 @@ if TYPE_CHECKING:
     from .state import TestState
 
 
-class Lending:
+class InlineExploration:
     """What a test has for who explores inside its body.
 
-    `client` is the one whose requests are watched, `busy` says that somebody explores,
-    `explored` is what came of it, `listed` what does not fail. `postponed`: somebody wanted
+    `client` is the one whose requests are watched, `active` says that somebody explores,
+    `explored` is what came of it, `warnings` what does not fail. `postponed`: somebody wanted
     to explore, in a run of a test that is being explored itself.
     """
 
     def __init__(self, state: TestState) -> None:
         self._state = state
         self.client: Any = None
-        self.busy = False
+        self.active = False
         self.explored: list[Explored] = []
-        self.listed: list[Finding] = []
+        self.warnings: list[Finding] = []
         self.postponed = False
 
-    def lend(self) -> Lent:
+    def new_run(self) -> RunState:
         """For one run."""
-        return Lent(self._state)
+        return RunState(self._state)
 
-    def told(self, explored: Explored) -> str:
+    def add_result(self, explored: Explored) -> str:
         """What came of it, in the words of the reports: a headline, the matrix, the findings."""
         from .._report import sweeps, text
 
@@ -52,10 +52,10 @@ class Lending:
         return "\n".join(lines)
 
     def __repr__(self) -> str:
-        return f"<Lending of {self._state.test}>"
+        return f"<InlineExploration of {self._state.test}>"
 
 
-class Lent:
+class RunState:
     """A test's state as one run inside its body sees it; `findings` are those of the run."""
 
     def __init__(self, state: TestState) -> None:
@@ -63,8 +63,8 @@ class Lent:
         self.test = state.test
         self.item = state.item
         self.user_code = state.user_code
-        self.want_clock = state.want_clock
-        self.watching = state.watching
+        self.request_virtual_time = state.request_virtual_time
+        self.concurrency = state.concurrency
         self.probe: Probe | None = None
         self.deadlock = ""
         self.findings: list[Finding] = []
@@ -92,57 +92,60 @@ class Lent:
 
         Afterwards the fault is gone; `forget` says that so is what was wrong with calls.
         """
-        from .._upstream.moment import instant
-        from .._upstream.suppressed import quietly
+        from .._upstream.moment import now_with_clock
+        from .._upstream.suppressed import suppress_findings
 
         state = self._state
-        state.reseed(None, instant()[0])
+        state.reseed(None, now_with_clock()[0])
 
         def on_deadlock(report: str) -> None:
             self.deadlock = report
             end()
 
         before = state.on_deadlock
-        with state.faults._lent(), quietly(state.scope) if forget else nullcontext():
+        with (
+            state.faults._temporary_rules(),
+            suppress_findings(state.scope) if forget else nullcontext(),
+        ):
             prepare(self)
             assert self.probe is not None
-            self.probe.join(state.lending.client)
-            earlier = self._seen()
+            self.probe.join(state.inline_exploration.client)
+            earlier = self._snapshot()
             state.probe, state.on_deadlock = self.probe, on_deadlock
             try:
                 yield
             finally:
                 self.probe.end()
                 state.probe, state.on_deadlock = None, before
-                self.findings = self._news(earlier)
+                self.findings = self._new_findings(earlier)
 
-    def _seen(self) -> list[Any]:
+    def _snapshot(self) -> list[Any]:
         """What is known already; kept alive, so that no other object takes its `id`."""
-        return [what for what, _ in self._rooms()]
+        return [what for what, _ in self._features()]
 
-    def _rooms(self) -> list[tuple[Any, Finding]]:
-        from .blocking import sorted_out
+    def _features(self) -> list[tuple[Any, Finding]]:
+        from .blocking import split_by_baseline
 
         state = self._state
         found: list[tuple[Any, Finding]] = []
         if state.guard is not None:
-            found += [(item.place, item) for item in sorted_out(state, state.guard)]
-        watch = state.watching.watch
+            found += [(item.place, item) for item in split_by_baseline(state, state.guard)]
+        watch = state.concurrency.watch
         if watch is not None:
             found += watch.left_now()
             found += [(item.place, item) for item in watch.findings()]
         return found
 
-    def _news(self, earlier: list[Any]) -> list[Finding]:
+    def _new_findings(self, earlier: list[Any]) -> list[Finding]:
         known = {id(what) for what in earlier}
         places = {what for what in earlier if isinstance(what, tuple)}
         log = FindingLog()
         for item in self._state.scope.findings(passed=False):
             log.add(item)
-        for what, item in self._rooms():
+        for what, item in self._features():
             if id(what) not in known and not (isinstance(what, tuple) and what in places):
                 log.add(item)
         return list(log)
 
     def __repr__(self) -> str:
-        return f"<Lent {self._state!r}>"
+        return f"<RunState {self._state!r}>"

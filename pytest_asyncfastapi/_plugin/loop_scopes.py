@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _ORDER = ("function", "class", "module", "package", "session")
 
 
-def why_narrow(item: pytest.Item, runner: str, app_scope: str) -> str:
+def scope_mismatch(item: pytest.Item, runner: str, app_scope: str) -> str:
     """One sentence if the app is to live longer than the loop or the fixture `asgi_app`."""
     if app_scope == "function" or "asgi_running" not in getattr(item, "fixturenames", ()):
         return ""
@@ -57,7 +57,7 @@ def loop_scope(item: pytest.Item, runner: str) -> str:
     return _fixture_scope(item, "anyio_backend") if runner == "anyio" else "function"
 
 
-def words(item: pytest.Item, runner: str) -> str:
+def describe_loop(item: pytest.Item, runner: str) -> str:
     """The loop of this test, for messages: `the module loop of pytest-asyncio`."""
     backend = getattr(item, "callspec", None)
     name = backend.params.get("anyio_backend", "") if backend is not None else ""

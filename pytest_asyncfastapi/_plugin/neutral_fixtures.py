@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 NEUTRAL: list[Any] = []
 
 
-def neutral_fixture(scope: Any = "function") -> Callable[[Callable[..., Any]], Any]:
+def runner_agnostic_fixture(scope: Any = "function") -> Callable[[Callable[..., Any]], Any]:
     """An async generator fixture that every runner can run; `scope` as in `pytest.fixture`."""
 
     def declare(function: Callable[..., Any]) -> Any:
@@ -23,5 +23,5 @@ def neutral_fixture(scope: Any = "function") -> Callable[[Callable[..., Any]], A
 
 
 def is_neutral(function: Any) -> bool:
-    """Was this fixture function declared by `neutral_fixture`?"""
+    """Was this fixture function declared by `runner_agnostic_fixture`?"""
     return any(function is known for known in NEUTRAL)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
     from .._app.lifespan import Lifespan
-    from .._client.protocols import Impairment
+    from .._client.protocols import ClientFaultEffects
     from .._client.with_httpx import AsgiClient
     from .._client.with_httpx2 import AsgiClient as AsgiClient2
     from .._core.http_library import LibraryName
@@ -56,25 +56,25 @@ class RunningApp:
     app: Callable[..., Any]
     run: Lifespan | None
     loop: object  # the one in which it was started
-    home: str = ""  # the same in words
-    asked: Any = None  # the app's name, where it was found by one
+    loop_name: str = ""  # the same in words
+    import_string: Any = None  # the app's name, where it was found by one
 
-    def why_not(self, home: str, asked: Any, scope: str = "module") -> str:
-        """One sentence if a test in the loop `home` that asks for `asked` cannot use this run."""
-        if asked != self.asked:
+    def incompatibility(self, loop_name: str, import_string: Any, scope: str = "module") -> str:
+        """One sentence if a test in this loop that asks for this app cannot use the run."""
+        if import_string != self.import_string:
             move = "move this test to a module of its own, " if scope == "module" else ""
             return (
-                f"this test asks for the app {asked!r}, but {self.asked!r} runs for the whole "
-                f"{scope} (asyncfastapi_app_scope = {scope}). Fix: {move}set "
+                f"this test asks for the app {import_string!r}, but {self.import_string!r} runs "
+                f"for the whole {scope} (asyncfastapi_app_scope = {scope}). Fix: {move}set "
                 "asyncfastapi_app_scope = function, or open it in the test: "
                 "async with pytest_asyncfastapi.open_app(app) as client."
             )
         if self.loop is loop_identity():
             return ""
         return (
-            f"this test runs in {home}, but the app was started in {self.home}: connections and "
-            "locks of the app belong to that loop. Fix: give all tests that share the app the "
-            "same loop scope, or set asyncfastapi_app_scope = function."
+            f"this test runs in {loop_name}, but the app was started in {self.loop_name}: "
+            "connections and locks of the app belong to that loop. Fix: give all tests that share "
+            "the app the same loop scope, or set asyncfastapi_app_scope = function."
         )
 
 
@@ -106,7 +106,7 @@ async def running_app(
 
 
 @asynccontextmanager
-async def client_of(
+async def create_client(
     running: RunningApp,
     *,
     client: LibraryName = "httpx",
@@ -120,7 +120,7 @@ async def client_of(
     timeout: float = DEFAULT_READ_TIMEOUT,
     unguarded: Callable[[], bool] = is_explored,
     note: Callable[[str], None] | None = None,
-    way_in: Callable[[Any], Impairment | None] | None = None,
+    way_in: Callable[[Any], ClientFaultEffects | None] | None = None,
     outside: Callable[[Any], bool] | None = None,
     **client_options: Any,
 ) -> AsyncIterator[Any]:
@@ -132,7 +132,7 @@ async def client_of(
     """
     from .._client.asgi_extensions import OFFERED
     from .._client.scope import ScopeBuilder
-    from .._client.transport import Core
+    from .._client.transport import AsgiTransportCore
 
     make, run = client_class(client), running.run
     scopes = ScopeBuilder(
@@ -142,16 +142,16 @@ async def client_of(
         state=run.state if run else None,
         extensions=(*OFFERED, *extensions),
     )
-    core = Core(
+    core = AsgiTransportCore(
         running.app,
         scopes=scopes,
         raise_app_exceptions=raise_app_exceptions,
         background=background,
         check=run.check if run else None,
-        guard=timeout,
-        unguarded=unguarded,
-        note=note,
-        way_in=way_in,
+        default_timeout=timeout,
+        timeout_disabled=unguarded,
+        warn=note,
+        fault_for_request=way_in,
         outside=outside,
     )
     opened = make(core, base_url=base_url, timeout=timeout, **client_options)
@@ -161,7 +161,7 @@ async def client_of(
         await opened.aclose()
 
 
-def _of_the_test(request: Any) -> Impairment | None:
+def _of_the_test(request: Any) -> ClientFaultEffects | None:
     """What `faults.client` of the running test has for this request."""
     test = current_test()
     return None if test is None else test.client_fault(request)
@@ -193,7 +193,7 @@ def open_app(
     default_encoding: Any = ...,
     unguarded: Callable[[], bool] = ...,
     note: Callable[[str], None] | None = ...,
-    way_in: Callable[[Any], Impairment | None] | None = ...,
+    way_in: Callable[[Any], ClientFaultEffects | None] | None = ...,
 ) -> AbstractAsyncContextManager[AsgiClient]: ...
 @overload
 def open_app(
@@ -221,7 +221,7 @@ def open_app(
     default_encoding: Any = ...,
     unguarded: Callable[[], bool] = ...,
     note: Callable[[str], None] | None = ...,
-    way_in: Callable[[Any], Impairment | None] | None = ...,
+    way_in: Callable[[Any], ClientFaultEffects | None] | None = ...,
 ) -> AbstractAsyncContextManager[AsgiClient2]: ...
 @asynccontextmanager
 async def open_app(
@@ -249,7 +249,7 @@ async def open_app(
     default_encoding: Any = "utf-8",
     unguarded: Callable[[], bool] = is_explored,
     note: Callable[[str], None] | None = None,
-    way_in: Callable[[Any], Impairment | None] | None = None,
+    way_in: Callable[[Any], ClientFaultEffects | None] | None = None,
 ) -> AsyncIterator[Any]:
     """Start `app` (its lifespan runs to its `yield`) and give a client for it.
 
@@ -286,7 +286,7 @@ async def open_app(
         startup_timeout=startup_timeout,
         shutdown_timeout=shutdown_timeout,
     ) as running:
-        async with client_of(
+        async with create_client(
             running,
             client=client,
             base_url=base_url,

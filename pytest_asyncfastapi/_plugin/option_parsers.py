@@ -22,7 +22,7 @@ def one_of(*words: str) -> Callable[[Any], str]:
     return parse
 
 
-def text(value: Any) -> str:
+def non_empty_str(value: Any) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{value!r} is not a text")
@@ -45,16 +45,16 @@ def app(value: Any) -> Any:
     raise ValueError(f"{value!r} is neither a text such as 'pkg.mod:app' nor an app")
 
 
-def whole(value: Any) -> int:
+def integer(value: Any) -> int:
     """A whole number."""
     if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
         raise ValueError(f"{value!r} is not a whole number")
     return int(value)
 
 
-def count(value: Any) -> int:
+def non_negative_int(value: Any) -> int:
     """A whole number, 0 or more."""
-    if whole(value) < 0:
+    if integer(value) < 0:
         raise ValueError(f"{value!r} is less than 0")
     return int(value)
 
@@ -62,21 +62,21 @@ def count(value: Any) -> int:
 def hosts(value: Any) -> tuple[str, ...]:
     """Names of hosts, separated by commas."""
     parts = value.split(",") if isinstance(value, str) else value
-    return tuple(text(part).lower() for part in parts)
+    return tuple(non_empty_str(part).lower() for part in parts)
 
 
 def allow(value: Any) -> str:
     """A rule of the blocking guard."""
     from .._blocking.allow import as_rule
 
-    return as_rule(text(value)).text
+    return as_rule(non_empty_str(value)).text
 
 
 def category(value: Any) -> tuple[str, str]:
     """A category of the blocking guard, and what it does."""
     from .._blocking.catalog import CATEGORIES
 
-    name, _, word = (part.strip() for part in text(value).partition("="))
+    name, _, word = (part.strip() for part in non_empty_str(value).partition("="))
     if name not in CATEGORIES or word not in ("fail", "warn", "off"):
         raise ValueError(
             f"{value!r} is not CATEGORY=WORD with one of {', '.join(sorted(CATEGORIES))} and "
@@ -87,59 +87,59 @@ def category(value: Any) -> tuple[str, str]:
 
 def leak(value: Any) -> str:
     """A rule of the leaks."""
-    from .._concurrency.leak_findings import as_rule
+    from .._concurrency.leak_findings import parse_rule
 
-    as_rule(text(value))
-    return text(value)
+    parse_rule(non_empty_str(value))
+    return non_empty_str(value)
 
 
 def check(value: Any) -> tuple[str, str]:
     """One of the checks, and what it does."""
     from .._checks.rules import as_word
 
-    return as_word(text(value))
+    return as_word(non_empty_str(value))
 
 
 def check_rule(value: Any) -> str:
     """A rule of the checks."""
     from .._checks.rules import as_rule
 
-    as_rule(text(value))
-    return text(value)
+    as_rule(non_empty_str(value))
+    return non_empty_str(value)
 
 
 def fault(value: Any) -> str:
     """A fault, in words."""
     from .._faults.grammar import parse
 
-    given = text(value)
+    given = non_empty_str(value)
     parse(given)
     return given
 
 
-def some(value: Any) -> int:
+def positive_int(value: Any) -> int:
     """A whole number, 1 or more."""
-    if whole(value) < 1:
+    if integer(value) < 1:
         raise ValueError(f"{value!r} is less than 1")
     return int(value)
 
 
 def percent(value: Any) -> int:
     """A whole number, 0 to 100."""
-    if not 0 <= whole(value) <= 100:
+    if not 0 <= integer(value) <= 100:
         raise ValueError(f"{value!r} must be 0 to 100")
     return int(value)
 
 
 def coverage(value: Any) -> str:
     """`terminal`, or a file whose name says how it is written."""
-    given = text(value)
+    given = non_empty_str(value)
     if given != "terminal" and not given.endswith((".html", ".json")):
         raise ValueError(f"{value!r} must be terminal, or a file named *.html or *.json")
     return given
 
 
-def share(value: Any) -> tuple[int, int]:
+def shard(value: Any) -> tuple[int, int]:
     """One share of several: `"2/4"`."""
     number, slash, total = str(value).partition("/")
     if not (slash and number.strip().isdigit() and total.strip().isdigit()):
@@ -153,6 +153,6 @@ def token(value: Any) -> str:
     """The name of one point of a sweep: `"faults:3:reset"`."""
     from .._explore.marker_arguments import check_token
 
-    given = text(value)
+    given = non_empty_str(value)
     check_token(given)
     return given

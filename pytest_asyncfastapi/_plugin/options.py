@@ -12,16 +12,16 @@ from .option_parsers import app as _app
 from .option_parsers import category as _category
 from .option_parsers import check as _check
 from .option_parsers import check_rule as _check_rule
-from .option_parsers import count as _count
 from .option_parsers import fault as _fault
 from .option_parsers import hosts as _hosts
+from .option_parsers import integer as _whole
 from .option_parsers import leak as _leak
+from .option_parsers import non_empty_str as _text
+from .option_parsers import non_negative_int as _count
 from .option_parsers import one_of as _one_of
-from .option_parsers import share as _share
-from .option_parsers import some as _some
-from .option_parsers import text as _text
+from .option_parsers import positive_int as _some
+from .option_parsers import shard as _share
 from .option_parsers import token as _token
-from .option_parsers import whole as _whole
 from .report_options import REPORT_OPTIONS
 
 OPTIONS = (

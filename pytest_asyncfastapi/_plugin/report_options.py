@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from .option import Option
 from .option_parsers import coverage as _coverage
+from .option_parsers import non_empty_str as _text
 from .option_parsers import one_of as _one_of
 from .option_parsers import percent as _percent
-from .option_parsers import text as _text
 from .option_parsers import web_address as _web_address
 
 REPORT_OPTIONS = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Carried:
+class ReportData:
     """What the next reports of a test carry; goes with its state, as pytest keeps the items."""
 
     findings: dict[str, list[Finding]] = field(default_factory=dict)
@@ -37,47 +37,47 @@ def attach(
     """Take what the packages saw in this phase, which `error` has ended; fail it if none has."""
     passed = error is None
     if error is not None:
-        tell_deadlock(state, error)
+        note_reported_deadlock(state, error)
     # What never happened (a route, a fault) is no news about a test that failed half-way.
     state.passed = state.passed and passed
     state.collect(passed=state.passed, ended=phase == "teardown")
-    fresh = state.news()
+    fresh = state.unreported_findings()
     if state.carried is None:
-        state.carried = Carried()
+        state.carried = ReportData()
         junit.forget(item)
     carried = state.carried
     carried.findings[phase] = fresh
-    explored = (*state.explored, *state.lending.explored)
+    explored = (*state.explored, *state.inline_exploration.explored)
     carried.sweeps = [one.to_json() for one in explored]
     if phase == "teardown":
-        carried.lag = state.watching.lag() if state.settings.loop_lag else None
-        facts = None if state.recording is None else state.recording.facts(state)
+        carried.lag = state.concurrency.lag() if state.settings.loop_lag else None
+        facts = None if state.recording is None else state.recording.to_data(state)
         carried.record = json.dumps(facts) if facts else ""
-        carried.run = state.told_run()
+        carried.run = state.session_data()
     junit.add(item, fresh)
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
-        told = redacted(text.failure(errors, phase=phase, seed=state.seed_text()))
+        told = redacted(text.failure(errors, phase=phase, seed=state.replay_hint()))
         failure = pytest.fail.Exception(told, pytrace=False)
         setattr(failure, FOUND, True)
         raise failure
 
 
-def tell_deadlock(state: TestState, error: BaseException) -> None:
+def note_reported_deadlock(state: TestState, error: BaseException) -> None:
     """Where an error says that nothing could ever happen again, no finding has to."""
     if not state.deadlock:
         return
     head = state.deadlock.strip().partition("\n")[0]
     if head in "".join(traceback.format_exception(error)):
-        state.deadlock_told = True
+        state.deadlock_reported = True
 
 
-def carry(state: TestState, report: pytest.TestReport) -> None:
+def add_to_report(state: TestState, report: pytest.TestReport) -> None:
     """Put the findings of this phase on its report, and what replays a failure."""
     carried = state.carried
     if carried is None:
         return
-    seed = state.seed_text()
+    seed = state.replay_hint()
     if seed and report.failed and seed not in str(report.longrepr):
         report.sections.append(("pytest-asyncfastapi: faults were drawn at random", seed))
     fresh = carried.findings.pop(str(report.when), [])

@@ -32,7 +32,7 @@ def keep_fixtures(session: pytest.Session) -> None:
     pytest_asyncio.keep_from_old(session, NEUTRAL)
 
 
-def lend_fixtures(item: pytest.Item) -> None:
+def bind_fixtures_to_runner(item: pytest.Item) -> None:
     """Mark our fixtures as pytest-asyncio's own, for its tests, in the test's loop scope."""
     theirs = runner_of(item) == "pytest-asyncio"
     for function in NEUTRAL:
@@ -53,7 +53,7 @@ def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def why_not_now(definition: Any, state: TestState) -> str:
+def unavailable_reason(definition: Any, state: TestState) -> str:
     """One sentence if this fixture of ours is asked for where none can be set up."""
     if not (state.in_body and is_neutral(definition.func) and _in_loop()):
         return ""
@@ -97,7 +97,7 @@ def _in_loop() -> bool:
     return in_trio()
 
 
-def end_with_backend(definition: Any, request: Any) -> None:
+def finalize_before_backend(definition: Any, request: Any) -> None:
     """Tear a wide neutral fixture down before anyio's backend changes below it.
 
     anyio joins the two only after pytest has noted who depends on whom: without
@@ -134,26 +134,28 @@ def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
 
 
 def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
-    from .._core.activity import ACTIVITY, BODY, border
-    from .._core.current_test import TEST
+    from .._core.activity import ACTIVITY, BODY, activity_changed
+    from .._core.current_test import CURRENT_TEST
 
     @functools.wraps(body)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        token, test = ACTIVITY.set(BODY), TEST.set(state)
-        border()
+        token, test = ACTIVITY.set(BODY), CURRENT_TEST.set(state)
+        activity_changed()
         try:
             state.start_clock()
-            state.watching.on_loop()
+            state.concurrency.on_loop()
             with _deadlock_fails(state):
                 called = body if state.probe is None else state.probe.around(body)
                 if timeout := state.settings.timeout:
-                    return await state.watching.bounded(called(*args, **kwargs), timeout)
+                    return await state.concurrency.run_with_deadline(
+                        called(*args, **kwargs), timeout
+                    )
                 return await called(*args, **kwargs)
         finally:
-            border()  # the body's last step is still the body's
+            activity_changed()  # the body's last step is still the body's
             ACTIVITY.reset(token)
-            TEST.reset(test)
+            CURRENT_TEST.reset(test)
 
     return wrapper
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MOST = 10  # stale entries that are shown
 
 
-def notes(terminal: TerminalReporter, config: pytest.Config) -> list[str]:
+def session_notes(terminal: TerminalReporter, config: pytest.Config) -> list[str]:
     """The lines for the end of the run; writes the baseline if it is to be written."""
     rules = config.stash[SETTINGS].allow_blocking
     if not rules and BASELINE not in config.stash:
@@ -29,7 +29,7 @@ def notes(terminal: TerminalReporter, config: pytest.Config) -> list[str]:
     from .reporting import runs
 
     said = [item for item in runs(terminal) if "used" in item]
-    whole = is_whole(terminal, config)
+    whole = is_full_run(terminal, config)
     found: list[str] = []
     if said and whole:
         used = {text for item in said for text in item["used"]}
@@ -77,7 +77,7 @@ def _of_baseline(config: pytest.Config, seen: set[Any], whole: bool) -> list[str
     return lines
 
 
-def is_whole(terminal: TerminalReporter, config: pytest.Config) -> bool:
+def is_full_run(terminal: TerminalReporter, config: pytest.Config) -> bool:
     """Did every test of the project run, as far as pytest lets us know?"""
     option, stats = config.option, terminal.stats
     chosen = ("keyword", "markexpr", "lf", "stepwise", "deselect", "maxfail")

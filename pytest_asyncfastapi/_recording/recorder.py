@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
 from .._core.real_time import monotonic
-from .task_recorder import Tasks
+from .task_recorder import TaskRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .._upstream.call_log import Exchange
 
 
-class Serving(str):
+class RequestLabel(str):
     """The label of a request (`"GET /items"`) that knows which one it is.
 
     It is what `ACTIVITY` says inside of the app, so whatever is seen there can be told
@@ -63,11 +63,11 @@ class Request:
     status: int | None = None
     error: str = ""
 
-    def plain(self) -> dict[str, Any]:
+    def to_data(self) -> dict[str, Any]:
         """As it goes into a report."""
         return {name: getattr(self, name) for name in self.__slots__}
 
-    def sends(self, message: dict[str, Any], now: float) -> None:
+    def on_send(self, message: dict[str, Any], now: float) -> None:
         """The app sends a message."""
         kind = message.get("type")
         if kind == "http.response.start":
@@ -83,21 +83,21 @@ class Request:
                 self.complete = now
 
 
-class Recording:
-    """Listens in one test; `facts()` says at its end what there was, as plain data."""
+class TimelineRecorder:
+    """Listens in one test; `to_data()` says at its end what there was, as plain data."""
 
     def __init__(self, user_code: UserCode) -> None:
         self.requests: list[Request] = []
-        self.tasks = Tasks(user_code)
+        self.tasks = TaskRecorder(user_code)
         self._began = monotonic()
         # When the test began, on each clock that does not start where the process's does.
-        self.zeros: dict[str, float] = {}
+        self.clock_origins: dict[str, float] = {}
 
     def on_loop(self) -> None:
         """The test has a loop: whose time may be ahead, if an earlier test was on virtual time."""
         now, clock = _instant()
         if clock != "thread":
-            self.zeros.setdefault(clock, now - (monotonic() - self._began))
+            self.clock_origins.setdefault(clock, now - (monotonic() - self._began))
         if clock == "trio":
             self.tasks.on_trio()
 
@@ -112,21 +112,21 @@ class Recording:
     def now(self) -> float:
         """Seconds since the test began, on the clock in force."""
         now, clock = _instant()
-        return max(0.0, now - self.zeros.get(clock, self._began))
+        return max(0.0, now - self.clock_origins.get(clock, self._began))
 
-    def watched(self, app: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_app(self, app: Callable[..., Any]) -> Callable[..., Any]:
         """The same app, heard."""
 
         async def observed(scope: Any, receive: Any, send: Any) -> Any:
             __tracebackhide__ = True
             request = self._begun(scope)
-            label = Serving(ACTIVITY.get() or f"{request.method} {request.path}")
+            label = RequestLabel(ACTIVITY.get() or f"{request.method} {request.path}")
             label.number = request.number
             ACTIVITY.set(label)  # in the context of this request's own task
-            self.tasks.serves(label)
+            self.tasks.on_request(label)
 
             async def heard(message: dict[str, Any]) -> None:
-                request.sends(message, self.now())
+                request.on_send(message, self.now())
                 await send(message)
 
             try:
@@ -149,35 +149,35 @@ class Recording:
 
     # At the end
 
-    def facts(self, state: TestState) -> dict[str, Any]:
+    def to_data(self, state: TestState) -> dict[str, Any]:
         """Everything that is known of the test, as it goes into a report; empty for nothing."""
         clock = state._clock
         virtual = clock is not None and clock.used
-        seeded = bool(state.seed_text())
-        lag = state.watching.lag()
+        seeded = bool(state.replay_hint())
+        lag = state.concurrency.lag()
         facts: dict[str, Any] = {
             "clock": {"virtual": virtual, "elapsed": 0.0 if clock is None else clock.elapsed},
             "seed": state.settings.seed if seeded else None,
-            "requests": [request.plain() for request in self.requests],
+            "requests": [request.to_data() for request in self.requests],
             "upstream": [self._call(call) for call in state.exchanges()],
             "blocking": self._blocking(state, virtual=virtual),
             "threads": self._threads(state),
-            "tasks": self.tasks.facts(self._serving, self.zeros, self._began),
+            "tasks": self.tasks.to_data(self._request_number, self.clock_origins, self._began),
             "loop_lag": lag,
         }
         lists = ("requests", "upstream", "blocking", "threads", "tasks")
         return facts if virtual or lag or any(facts[name] for name in lists) else {}
 
-    def _serving(self, activity: str) -> int | None:
+    def _request_number(self, activity: str) -> int | None:
         """Which request that was; by its label where that names only one."""
-        if isinstance(activity, Serving):
+        if isinstance(activity, RequestLabel):
             return activity.number
         named = [r.number for r in self.requests if f"{r.method} {r.path}" == activity]
         return named[0] if len(named) == 1 else None
 
     def _call(self, call: Exchange) -> dict[str, Any]:
         return {
-            "request": self._serving(call.activity),
+            "request": self._request_number(call.activity),
             "method": call.method,
             "url": call.url,
             "library": call.library,
@@ -204,7 +204,7 @@ class Recording:
 
     def _blocked(self, call: BlockingCall, ago: float) -> dict[str, Any]:
         return {
-            "request": self._serving(call.activity),
+            "request": self._request_number(call.activity),
             "name": call.name,
             "args": call.args,
             "category": call.category,
@@ -215,10 +215,10 @@ class Recording:
         }
 
     def _threads(self, state: TestState) -> list[dict[str, Any]]:
-        watch = state.watching.watch
+        watch = state.concurrency.watch
         if watch is None:
             return []
-        zero = self.zeros.get("", self.zeros.get("trio", self._began))
+        zero = self.clock_origins.get("", self.clock_origins.get("trio", self._began))
         return [
             {
                 "pool": pool.name,
@@ -229,7 +229,7 @@ class Recording:
                 "longest_wait": pool.longest_wait,
                 "waits": [
                     {
-                        "request": self._serving(wait.activity),
+                        "request": self._request_number(wait.activity),
                         "at": wait.since - zero,
                         "seconds": wait.until - wait.since,
                     }
@@ -240,7 +240,7 @@ class Recording:
         ]
 
     def __repr__(self) -> str:
-        return f"<Recording: {len(self.requests)} requests>"
+        return f"<TimelineRecorder: {len(self.requests)} requests>"
 
 
 def _instant() -> tuple[float, str]:

@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
 from .._core.await_chains import frames_of
-from .._core.creation_site import birth_of
-from .._core.step_layers import put_on
+from .._core.creation_site import creation_site_of
+from .._core.step_layers import add_layer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
 
 _SHORTEST = 0.001  # seconds of a wait that is noted: shorter ones are only turns of the loop
@@ -31,7 +31,7 @@ _MOST = 2000  # waits of one test that are noted, and tasks that are followed
 _ATTRIBUTE = "_asyncfastapi_life"
 
 
-class Life:
+class TaskRecord:
     """One task while it is followed; `since` is when it began to wait.
 
     Moments are its loop's. Until it has waited at a line of the user's, `name` is empty (then
@@ -40,11 +40,11 @@ class Life:
     looked at. Lean, since there is one for each task.
     """
 
-    __slots__ = ("activity", "awaits", "birth", "end", "inside", "name", "owner", "since", "start")
+    __slots__ = ("activity", "awaits", "end", "inside", "name", "owner", "since", "site", "start")
     awaits: list[tuple[float, float, CodeType, int]]
-    birth: Birth | None
+    site: CreationSite | None
 
-    def __init__(self, owner: Tasks, activity: str, start: float) -> None:
+    def __init__(self, owner: TaskRecorder, activity: str, start: float) -> None:
         self.owner = owner
         self.activity = activity
         self.start = self.since = start
@@ -53,22 +53,22 @@ class Life:
         self.inside: weakref.ref[CoroutineType[Any, Any, Any]] | None = None
 
 
-class Tasks:
+class TaskRecorder:
     """Follows the tasks in which the user's code runs, from `start()` to `stop()`."""
 
     def __init__(self, user_code: UserCode) -> None:
         self._users = user_code
-        self._of_trio: weakref.WeakKeyDictionary[Any, Life]  # made when there is a trio run
-        self._lives: list[Life] = []
+        self._of_trio: weakref.WeakKeyDictionary[Any, TaskRecord]  # made when there is a trio run
+        self._records: list[TaskRecord] = []
         self._noted = 0
         self._undo: Callable[[], None] | None = None
         self._live = True
-        self._trio: _TrioEars | None = None
+        self._trio: _TrioInstrument | None = None
 
     def start(self) -> None:
         """Hear asyncio."""
         if self._undo is None:
-            self._undo = put_on(self._around)
+            self._undo = add_layer(self._wrap_step)
 
     def on_trio(self) -> None:
         """Hear the trio run that the caller is in."""
@@ -77,7 +77,7 @@ class Tasks:
 
             # Trio's tasks take no attributes: none lives a moment longer for it.
             self._of_trio = weakref.WeakKeyDictionary()
-            self._trio = _TrioEars(self)
+            self._trio = _TrioInstrument(self)
             trio.lowlevel.add_instrument(self._trio)  # type: ignore[arg-type]
 
     def stop(self) -> None:
@@ -89,15 +89,15 @@ class Tasks:
         if self._trio is not None:
             self._trio.tasks = None
 
-    def serves(self, activity: str) -> None:
+    def on_request(self, activity: str) -> None:
         """The running task serves this request from now on; it may never have been seen."""
         task = _current()
         if task is not None:
-            life = self._life(task, activity, _now(task))
+            life = self._record_of(task, activity, _now(task))
             if life is not None:
                 life.activity = activity
 
-    def _around(self, original: Any) -> Any:
+    def _wrap_step(self, original: Any) -> Any:
         tasks = self
 
         # Each step of each task: what is not called here is what makes reports cheap.
@@ -108,7 +108,7 @@ class Tasks:
                 return
             life, clock = getattr(task, _ATTRIBUTE, None), self._loop.time
             if life is None or life.owner is not tasks:
-                life = tasks._life(task, self._context.get(ACTIVITY, ""), clock())
+                life = tasks._record_of(task, self._context.get(ACTIVITY, ""), clock())
             elif (now := clock()) - life.since >= _SHORTEST:
                 tasks._waited(task, life, now)
             try:
@@ -121,27 +121,29 @@ class Tasks:
 
         return _run
 
-    def goes_on(self, task: Any, context: Any) -> None:
+    def on_step_start(self, task: Any, context: Any) -> None:
         """A task of trio's is about to run: where, and for how long, has it waited?"""
         now, life = _now(task), self._found(task)
         if life is None:
-            self._life(task, context.get(ACTIVITY, ""), now)
+            self._record_of(task, context.get(ACTIVITY, ""), now)
         elif now - life.since >= _SHORTEST:
             self._waited(task, life, now)
 
-    def _waited(self, task: Any, life: Life, now: float) -> None:
+    def _waited(self, task: Any, life: TaskRecord, now: float) -> None:
         if self._noted >= _MOST:
             return
-        outer, inner = self._standing(task, life)
+        outer, inner = self._suspended_at(task, life)
         if outer is None or inner is None:
             return
         self._noted += 1
         if not life.name:
             # The user's outermost function says more than the library's that began the task.
-            life.name, life.awaits, life.birth = outer.f_code.co_qualname, [], birth_of(task)
+            life.name, life.awaits, life.site = outer.f_code.co_qualname, [], creation_site_of(task)
         life.awaits.append((life.since, now, inner.f_code, inner.f_lineno))
 
-    def _standing(self, task: Any, life: Life) -> tuple[FrameType | None, FrameType | None]:
+    def _suspended_at(
+        self, task: Any, life: TaskRecord
+    ) -> tuple[FrameType | None, FrameType | None]:
         """The user's outermost frame in which a task is suspended, and the innermost."""
         awaited: Any = None if life.inside is None else life.inside()
         # While it is suspended, what awaits it is as before: the framework, which is long.
@@ -164,41 +166,41 @@ class Tasks:
                     outer, inner = outer or frame, frame
         return outer, inner
 
-    def has_gone(self, task: Any) -> None:
+    def on_step_end(self, task: Any) -> None:
         """A task of trio's has run, and waits again or is done."""
         life = self._found(task)
         if life is not None:
             life.since = _now(task)
 
-    def has_ended(self, task: Any) -> None:
+    def on_task_exit(self, task: Any) -> None:
         """A task of trio's is over."""
         life = self._found(task)
         if life is not None:
             life.end = _now(task)
 
-    def _found(self, task: Any) -> Life | None:
-        life: Life | None = getattr(task, _ATTRIBUTE, None)
+    def _found(self, task: Any) -> TaskRecord | None:
+        life: TaskRecord | None = getattr(task, _ATTRIBUTE, None)
         if life is None:
             return self._of_trio.get(task) if self._trio is not None else None
         return life if life.owner is self else None
 
-    def _life(self, task: Any, activity: str, now: float) -> Life | None:
+    def _record_of(self, task: Any, activity: str, now: float) -> TaskRecord | None:
         life = self._found(task)
-        if life is None and len(self._lives) < _MOST:
-            life = Life(self, activity, now)
+        if life is None and len(self._records) < _MOST:
+            life = TaskRecord(self, activity, now)
             if isinstance(task, asyncio.Future):
                 setattr(task, _ATTRIBUTE, life)
             else:
                 self._of_trio[task] = life
-            self._lives.append(life)
+            self._records.append(life)
         return life
 
-    def facts(
+    def to_data(
         self, serving: Callable[[str], int | None], zeros: dict[str, float], began: float
     ) -> list[dict[str, Any]]:
         """The tasks that have waited at a line of the user's, as plain data.
 
-        `zeros` is when the test began on each clock that has a name (`Recording.zeros`).
+        `zeros` is when the test began on each clock that has a name (`TimelineRecorder.zeros`).
         """
         zero = zeros.get("" if self._trio is None else "trio", began)
         return [
@@ -217,38 +219,38 @@ class Tasks:
                     for since, until, code, line in life.awaits
                 ],
             }
-            for life in self._lives
+            for life in self._records
             if life.name
         ]
 
-    def _created(self, life: Life) -> dict[str, Any] | None:
-        where = None if life.birth is None else life.birth.where(self._users)
+    def _created(self, life: TaskRecord) -> dict[str, Any] | None:
+        where = None if life.site is None else life.site.where(self._users)
         return None if where is None else where.to_json()
 
     def __repr__(self) -> str:
-        return f"<Tasks: {len(self._lives)} followed, {self._noted} waits>"
+        return f"<TaskRecorder: {len(self._records)} followed, {self._noted} waits>"
 
 
-class _TrioEars:
+class _TrioInstrument:
     """An instrument of trio's; it stays with the run, and hears as long as it has `tasks`."""
 
-    def __init__(self, tasks: Tasks) -> None:
-        self.tasks: Tasks | None = tasks
+    def __init__(self, tasks: TaskRecorder) -> None:
+        self.tasks: TaskRecorder | None = tasks
 
     def before_task_step(self, task: Any) -> None:
         """A task is about to run."""
         if self.tasks is not None:
-            self.tasks.goes_on(task, task.context)
+            self.tasks.on_step_start(task, task.context)
 
     def after_task_step(self, task: Any) -> None:
         """A task has run."""
         if self.tasks is not None:
-            self.tasks.has_gone(task)
+            self.tasks.on_step_end(task)
 
     def task_exited(self, task: Any) -> None:
         """A task is over."""
         if self.tasks is not None:
-            self.tasks.has_ended(task)
+            self.tasks.on_task_exit(task)
 
 
 def _now(task: Any) -> float:

@@ -16,8 +16,8 @@ from . import other_libraries
 from .aiohttp_network import open_in, open_through_proxy_in, resolve_host_in
 from .asyncio_transport import MemoryTransport
 from .call_log import DEFAULT_TIMEOUT
-from .decision import Unbounded
-from .moment import instant
+from .decision import MissingTimeout
+from .moment import now_with_clock
 from .other_libraries import ForeignCall, Named
 from .peer import REAL, SCRIPT
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .decision import Decision
     from .scope import UpstreamScope
-    from .sent_calls import Sent
+    from .sent_calls import SentCall
 
 _AIOHTTP = Named("aiohttp")
 # The payloads that are in memory, and can be written more than once.
@@ -61,7 +61,9 @@ def _connect_in(scope_of: Callable[[], Any], original: Any) -> Any:
         if call.is_left_alone(scope):
             return await original(self, req, traces, timeout)
         way_out = _WayOut(scope, req, timeout, lambda: original(self, req, traces, timeout))
-        return await way_out.take(other_libraries.begin(scope, call, instant, sys._getframe()))
+        return await way_out.take(
+            other_libraries.begin(scope, call, now_with_clock, sys._getframe())
+        )
 
     return connect
 
@@ -81,7 +83,7 @@ class _WayOut:
         self._timeout = timeout
         self._connect = connect
 
-    async def take(self, sent: Sent) -> Any:
+    async def take(self, sent: SentCall) -> Any:
         """Give it the connection that it is to have."""
         __tracebackhide__ = True
         error: BaseException
@@ -90,16 +92,16 @@ class _WayOut:
             if other_libraries.goes_out(decision):
                 return await self._to_the_network(sent)
             return await self._in_memory(sent, decision)
-        except Unbounded as stalled:
+        except MissingTimeout as stalled:
             sent.out.fault = stalled.plan
             seen = sent.call.request
             error = await self._scope.stall(seen, stalled.phase, sent.out.where)
         except BaseException as raised:
             error = raised
-        sent.fails(error)
+        sent.on_failure(error)
         raise error
 
-    async def _to_the_network(self, sent: Sent) -> Any:
+    async def _to_the_network(self, sent: SentCall) -> Any:
         """Nobody looks at its answer."""
         self._close_unfit(sent, scripted=False)
         tokens = SCRIPT.set(None), REAL.set(True)
@@ -108,9 +110,9 @@ class _WayOut:
         finally:
             SCRIPT.reset(tokens[0])
             REAL.reset(tokens[1])
-            sent.over("")
+            sent.on_closed("")
 
-    async def _in_memory(self, sent: Sent, decision: Decision) -> Any:
+    async def _in_memory(self, sent: SentCall, decision: Decision) -> Any:
         if decision.way == "pool":
             from aiohttp.helpers import ceil_timeout
 
@@ -132,10 +134,10 @@ class _WayOut:
         if last is not None and isinstance(transport, MemoryTransport):
             transport.begin(last, sent)
         else:  # the next attempt has led to the real network
-            sent.over("")
+            sent.on_closed("")
         return connection
 
-    def _close_unfit(self, sent: Sent, *, scripted: bool, fresh: bool = False) -> None:
+    def _close_unfit(self, sent: SentCall, *, scripted: bool, fresh: bool = False) -> None:
         """Close the idle connections of the pool that lead elsewhere than this call is to go."""
         pools, key = sent.call.owner._conns, self._req.connection_key
         idle = pools.get(key)

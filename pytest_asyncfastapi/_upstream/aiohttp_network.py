@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .asyncio_transport import MemoryTransport
-from .handshake import Agreed
+from .handshake import FakeSSLObject
 from .moment import now
-from .network import Place, next_attempt
+from .network import Address, next_attempt
 from .peer import SCRIPT, Peer
 from .tls_alerts import tls_error
 
@@ -36,7 +36,7 @@ def resolve_host_in(original: Any) -> Any:
         if script.effect.dns:
             await anyio.sleep(script.effect.dns)
         if script.effect.ending == "dns_error":
-            raise Place(host, port).unknown(script.effect.detail)
+            raise Address(host, port).unknown_host_error(script.effect.detail)
         place = {"hostname": host, "host": _ADDRESS, "port": port}
         return [{**place, "family": socket.AF_INET, "proto": 0, "flags": 0}]
 
@@ -76,7 +76,10 @@ def open_in(original: Any) -> Any:
         peer = Peer(now() + effect.accept if effect.accept and not secure else 0.0)
         peer.secure = secure
         protocol = args[0]()
-        extra = {"peername": (_ADDRESS, req.port), "ssl_object": Agreed(False) if secure else None}
+        extra = {
+            "peername": (_ADDRESS, req.port),
+            "ssl_object": FakeSSLObject(False) if secure else None,
+        }
         transport = MemoryTransport(protocol, peer, extra)
         protocol.connection_made(transport)
         return transport, protocol
@@ -113,7 +116,7 @@ async def _reach(effect: Effect) -> None:
     elif effect.connect:
         await anyio.sleep(effect.connect)
     if effect.ending == "refused":
-        raise Place(_ADDRESS, 0).refusal("sync")
+        raise Address(_ADDRESS, 0).refused_error("sync")
 
 
 async def _shake_hands(effect: Effect, host: str | None) -> None:

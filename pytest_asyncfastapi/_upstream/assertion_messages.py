@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from .call_log import Exchange, Recorder
+    from .call_log import CallRecorder, Exchange
 
 
-class Calls:
+class CallAssertions:
     """The calls that an assertion is about, their places, and what it calls them."""
 
     def __init__(
@@ -26,7 +26,7 @@ class Calls:
         what: str,
         calls: Sequence[Any],
         others: Sequence[Any],
-        recorder: Recorder | None,
+        recorder: CallRecorder | None,
         covers: Callable[[httpx.Request], bool],
     ) -> None:
         self._what = what

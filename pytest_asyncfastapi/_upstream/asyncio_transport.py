@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .._core.tasks import spawn
-from .memory_stream import PushedEnd, reset_in_upload
-from .network import Wire
+from .memory_stream import PushedMemoryStream, reset_in_upload
+from .network import MemoryNetworkStream
 from .peer import SCRIPT
 from .tls_alerts import connection_reset
 
 if TYPE_CHECKING:
-    from .._core.tasks import Spawned
+    from .._core.tasks import SpawnedTask
     from .peer import Peer, Script
-    from .sent_calls import Sent
+    from .sent_calls import SentCall
 
 # What a client may write before it has to wait for a server that does not read, in bytes:
 # asyncio's own mark, and what the two sockets of a loopback connection hold.
@@ -38,11 +38,11 @@ class MemoryTransport(asyncio.Transport):
         super().__init__(extra)
         self._protocol = protocol
         self._peer = peer
-        self._end = PushedEnd(peer)
-        self._age = Wire.age
+        self._end = PushedMemoryStream(peer)
+        self._age = MemoryNetworkStream.age
         self._script: Script | None = None
-        self._sent: Sent | None = None
-        self._player: Spawned | None = None
+        self._sent: SentCall | None = None
+        self._player: SpawnedTask | None = None
         self._broken_off = False
         self._uploads: list[bytes] = []
         self._unread = 0
@@ -51,14 +51,14 @@ class MemoryTransport(asyncio.Transport):
         self._resumed.set()
         self._closing = self._lost = False
 
-    def begin(self, script: Script, sent: Sent) -> None:
+    def begin(self, script: Script, sent: SentCall) -> None:
         """The next request on this connection is this call's."""
         self._script, self._sent = script, sent
 
     @property
     def is_current(self) -> bool:
         """Was it made for the scopes that are active, and is it still open?"""
-        return self._age is Wire.age and not (self._closing or self._peer.ended)
+        return self._age is MemoryNetworkStream.age and not (self._closing or self._peer.ended)
 
     # What the client writes
 
@@ -81,17 +81,17 @@ class MemoryTransport(asyncio.Transport):
             self._is_not_read(0)
             self._play()
         else:
-            self._hear(bytes(data))
+            self._receive_data(bytes(data))
             self._play()
 
     def writelines(self, list_of_data: Any) -> None:
         """Give it to the server, in one piece."""
         self.write(b"".join(list_of_data))
 
-    def _hear(self, data: bytes) -> None:
+    def _receive_data(self, data: bytes) -> None:
         token = SCRIPT.set(self._script)
         try:
-            self._peer.hear(data)
+            self._peer.receive_data(data)
         finally:
             SCRIPT.reset(token)
 
@@ -160,7 +160,7 @@ class MemoryTransport(asyncio.Transport):
                     self._fail(None, "ServerDisconnectedError")
                     return
                 if self._sent is not None:
-                    self._sent.arrives(data, whole=self._peer.idle)
+                    self._sent.on_data(data, whole=self._peer.idle)
                 self._protocol.data_received(data)
             if self._broken_off:
                 raise connection_reset()
@@ -179,7 +179,7 @@ class MemoryTransport(asyncio.Transport):
         while self._uploads and script is not None:
             data = self._uploads.pop(0)
             await anyio.sleep(len(data) / script.effect.upload_rate)
-            self._hear(data)
+            self._receive_data(data)
         if not self._writing and not self._unread:
             self._writing = True
             self._protocol.resume_writing()
@@ -209,7 +209,7 @@ class MemoryTransport(asyncio.Transport):
 
     def _over(self, error: str) -> None:
         if self._sent is not None:
-            self._sent.over(error)
+            self._sent.on_closed(error)
 
     def _hang_up(self, error: BaseException | None) -> None:
         self._closing = self._peer.ended = True

@@ -1,8 +1,8 @@
 """Response bodies that can be read by every call that gets them.
 
-A body given as a generator runs once; `Replay` keeps what it yielded, so that
-the second call reads the same bytes, still chunk by chunk. `Body` and
-`AsyncBody` lend a stream to a library that wants its own stream classes.
+A body given as a generator runs once; `ReplayableStream` keeps what it yielded, so that
+the second call reads the same bytes, still chunk by chunk. `StreamAdapter` and
+`AsyncStreamAdapter` lend a stream to a library that wants its own stream classes.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _ASYNC_ONLY = (
 ONE_SHOT = ("IteratorByteStream", "AsyncIteratorByteStream")
 
 
-class Replay(httpx.SyncByteStream, httpx.AsyncByteStream):
+class ReplayableStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A one-shot stream that every reader sees from its start.
 
     Chunks are kept as the first reader pulls them, so an endless stream stays
@@ -94,7 +94,7 @@ class Replay(httpx.SyncByteStream, httpx.AsyncByteStream):
         return False
 
 
-class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
+class ChunkedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A body that arrives in these pieces, for sync and async clients.
 
     A piece is text, bytes, or something that becomes a line of JSON.
@@ -102,7 +102,7 @@ class Pieces(httpx.SyncByteStream, httpx.AsyncByteStream):
 
     def __init__(self, source: Any) -> None:
         once = hasattr(source, "__next__") or hasattr(source, "__anext__")
-        self._source = Replay(source) if once else source
+        self._source = ReplayableStream(source) if once else source
 
     def __iter__(self) -> Iterator[bytes]:
         if not hasattr(self._source, "__iter__"):
@@ -132,7 +132,7 @@ def as_stream(value: Any) -> Any:
         return value
     if isinstance(value, os.PathLike):
         content = Path(value).read_bytes()
-        return Pieces([content[at : at + _PIECE] for at in range(0, len(content), _PIECE)])
+        return ChunkedStream([content[at : at + _PIECE] for at in range(0, len(content), _PIECE)])
     if isinstance(value, (str, bytes)) or not (
         hasattr(value, "__iter__") or hasattr(value, "__aiter__")
     ):
@@ -140,10 +140,10 @@ def as_stream(value: Any) -> Any:
             f"respond(stream={value!r}): give the pieces of the body as a list or a generator, or "
             "the path of a file (pathlib.Path)"
         )
-    return Pieces(value)
+    return ChunkedStream(value)
 
 
-class Body:
+class StreamAdapter:
     """Lends a sync stream to a library with other stream classes."""
 
     def __init__(self, stream: Any) -> None:
@@ -157,7 +157,7 @@ class Body:
         self._stream.close()
 
 
-class AsyncBody:
+class AsyncStreamAdapter:
     """Lends a stream, async or not, to a library with other stream classes."""
 
     def __init__(self, stream: Any) -> None:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from .call_log import OpenExchange, Recorder
+    from .call_log import CallRecorder, OpenExchange
     from .httpx_libraries import Library
 
 
-class Watch:
+class BodyObserver:
     """What is noted of one body.
 
     `keep` is called with all of it, if it was read to its end; `closed` once
@@ -26,7 +26,7 @@ class Watch:
 
     def __init__(
         self,
-        recorder: Recorder,
+        recorder: CallRecorder,
         call: OpenExchange,
         clock: Callable[[], float],
         keep: Callable[[bytes], None] | None = None,
@@ -66,7 +66,7 @@ class Watch:
             closed()
 
 
-def at_once(recorder: Recorder, call: OpenExchange, response: Any, now: float) -> bool:
+def at_once(recorder: CallRecorder, call: OpenExchange, response: Any, now: float) -> bool:
     """Note a response whose body is in memory, and so here with its head; false for others."""
     stream = response.stream
     if type(stream).__name__ != "ByteStream":
@@ -78,15 +78,15 @@ def at_once(recorder: Recorder, call: OpenExchange, response: Any, now: float) -
     return True
 
 
-class _Watched:
-    def __init__(self, stream: Any, watch: Watch) -> None:
+class _ObservedStream:
+    def __init__(self, stream: Any, watch: BodyObserver) -> None:
         self._stream = stream
         self._watch = watch
         self._chunks: Any = None
         self._closed = False  # a read that fails closes the stream, as httpcore's own
 
 
-class _SyncWatched(_Watched):
+class _SyncObservedStream(_ObservedStream):
     def __iter__(self) -> Iterator[bytes]:
         try:
             for data in self._stream:
@@ -106,7 +106,7 @@ class _SyncWatched(_Watched):
         self._stream.close()
 
 
-class _AsyncWatched(_Watched):
+class _AsyncObservedStream(_ObservedStream):
     def __aiter__(self) -> AsyncIterator[bytes]:
         self._chunks = aiter(self._stream)
         return self
@@ -136,5 +136,9 @@ class _AsyncWatched(_Watched):
 @cache
 def _watched(library: Library, sync: bool) -> Any:
     """The class that this library takes for a stream of its own."""
-    ours, base = (_SyncWatched, "SyncByteStream") if sync else (_AsyncWatched, "AsyncByteStream")
+    ours, base = (
+        (_SyncObservedStream, "SyncByteStream")
+        if sync
+        else (_AsyncObservedStream, "AsyncByteStream")
+    )
     return type(ours.__name__, (ours, getattr(library.module, base)), {})

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from respx.router import Router
 
-from .._faults.rule import Where
-from .assertion_messages import Calls
+from .._faults.rule import RequestPattern
+from .assertion_messages import CallAssertions
 from .expected_request import Expected
 from .near_misses import show_route
 from .round_trips import peak_with
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from .call_log import Exchange, Recorder
+    from .call_log import CallRecorder, Exchange
 
 
 class AssertingRouter(Router):
@@ -29,8 +29,8 @@ class AssertingRouter(Router):
     in `faults.on(...)`; one without a query covers any.
     """
 
-    _recorder: Recorder
-    _round_trips: Recorder
+    _recorder: CallRecorder
+    _round_trips: CallRecorder
 
     def route(self, *patterns: Any, name: str | None = None, **lookups: Any) -> Route:
         """Add a route (respx)."""
@@ -72,13 +72,13 @@ class AssertingRouter(Router):
         """Add a route for OPTIONS (respx)."""
         return self.request("OPTIONS", url, **options)
 
-    def _selected(self, method: str | None, url: Any) -> Calls:
+    def _selected(self, method: str | None, url: Any) -> CallAssertions:
         if method is not None and not isinstance(method, str):
             raise TypeError(
                 f"{method!r} is not a method: write a method and a URL first, and what was sent by "
                 'name, as in upstream.assert_called_with("POST", url, json={...})'
             )
-        where = Where("*" if url is None else url)
+        where = RequestPattern("*" if url is None else url)
 
         def covers(request: httpx.Request) -> bool:
             return (method is None or request.method == method.upper()) and where.covers(request)
@@ -86,7 +86,7 @@ class AssertingRouter(Router):
         chosen = [call for call in self.calls if covers(call.request)]
         others = [call for call in self.calls if not covers(call.request)]
         words = [*([method.upper()] if method else []), *([where.text] if url is not None else [])]
-        return Calls(" ".join(words) or "upstream", chosen, others, self._recorder, covers)
+        return CallAssertions(" ".join(words) or "upstream", chosen, others, self._recorder, covers)
 
     @contextmanager
     def assert_calls(self, total: int | None = None, /, **of_route: int) -> Iterator[None]:
@@ -107,11 +107,13 @@ class AssertingRouter(Router):
         yield
         for name, wanted in of_route.items():
             route: Any = self.routes[name]
-            Calls(
+            CallAssertions(
                 show_route(route), route.calls[before[name] :], (), self._recorder, lambda _: False
             ).called(wanted)
         if total is not None:
-            Calls("upstream", self.calls[first:], (), self._recorder, lambda _: False).called(total)
+            CallAssertions(
+                "upstream", self.calls[first:], (), self._recorder, lambda _: False
+            ).called(total)
 
     def assert_called(self, method: str | None = None, url: Any = None) -> None:
         """Fail if no such call was answered."""

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY, SERVED
-from .._core.creation_site import current_birth
+from .._core.creation_site import current_creation_site
 from .._core.deadlines import has_deadline
 from .._core.real_time import monotonic
-from .._core.thread_callers import line_of, of_birth
+from .._core.thread_callers import line_of, line_of_creation
 from .._core.units import show
 from .._faults import NO_POOL, InFlight
 from .._faults.effect import DELAYS
@@ -24,7 +24,7 @@ from .._faults.effect import DELAYS
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
-    from .._core.creation_site import Birth
+    from .._core.creation_site import CreationSite
     from .._core.findings import Location
     from .._core.frames import UserCode
     from .._faults import Pool
@@ -95,12 +95,12 @@ class Exchange:
 
 @dataclass(slots=True, eq=False)
 class OpenExchange:
-    """A call while it is out: the same facts, on a clock that begins at `zero`."""
+    """A call while it is out: the same facts, on a clock that begins at `clock_origin`."""
 
     method: str
     url: Any
     library: str
-    zero: float
+    clock_origin: float
     started: float
     where: Location | None
     activity: str
@@ -117,16 +117,16 @@ class OpenExchange:
     # For the checks: the request that was being served, who created the task, how many calls
     # had been made when this one ended, and (where it failed) the user's lines that led to it.
     served: Any = None
-    birth: Birth | None = None
+    site: CreationSite | None = None
     until: int | None = None
     chain: tuple[tuple[CodeType, int], ...] = ()
     kinds: tuple[str, ...] = ()  # the classes of the error
     late: bool = False  # that request had been answered by then
     own_budget: bool = False  # a missing one of the client's is made up for by the app
 
-    def frozen(self) -> Exchange:
+    def snapshot(self) -> Exchange:
         """What is known by now."""
-        zero = self.zero
+        zero = self.clock_origin
         return Exchange(
             self.method,
             str(self.url),
@@ -153,7 +153,7 @@ def _injected(plan: Any) -> tuple[tuple[tuple[str, float], ...], str]:
     return delays, effect.ending
 
 
-class Recorder:
+class CallRecorder:
     """Collects the exchanges of one test, from any task and thread."""
 
     def __init__(self, user_code: UserCode | None = None) -> None:
@@ -166,16 +166,16 @@ class Recorder:
         self.peak = 0
         self.keeps_responses = False
         self._began = monotonic()
-        self._zeros: dict[str, float] = {}
+        self._clock_origins: dict[str, float] = {}
 
-    def count_from(self, zeros: dict[str, float]) -> None:
+    def set_clock_origins(self, origins: dict[str, float]) -> None:
         """Share when the test began on each clock (s, by its name) with somebody else."""
-        self._zeros = zeros
+        self._clock_origins = origins
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every call, in the order in which they were made."""
-        return tuple(call.frozen() for call in list(self._all))
+        return tuple(call.snapshot() for call in list(self._all))
 
     @property
     def count(self) -> int:
@@ -202,14 +202,14 @@ class Recorder:
         client's: what waits for one of its connections is not in flight.
         """
         where = None if frame is None else self.where(frame)
-        zero = self._zeros.get("", self._began)
+        zero = self._clock_origins.get("", self._began)
         if clock:
-            zero = self._zeros.setdefault(clock, now - (monotonic() - self._began))
+            zero = self._clock_origins.setdefault(clock, now - (monotonic() - self._began))
         activity = ACTIVITY.get()
         call = OpenExchange(
             request.method, request.url, library, zero, now, where, activity, request, pool=pool
         )
-        call.served, call.birth = SERVED.get(), current_birth()
+        call.served, call.site = SERVED.get(), current_creation_site()
         call.late = getattr(call.served, "complete", False)
         limits = request.extensions.get("timeout") or {}
         if None in limits.values() or DEFAULT_TIMEOUT in request.extensions:
@@ -249,7 +249,7 @@ class Recorder:
         mine = self._user_code.caller(frame)
         made = None
         if mine is None:
-            made = line_of(frame, self._user_code) or of_birth(current_birth())
+            made = line_of(frame, self._user_code) or line_of_creation(current_creation_site())
         if made is None:  # or whoever runs the loop: a plain test, with `asyncio.run(...)`
             mine = mine or self._user_code.innermost(frame)
             if mine is None:
@@ -270,4 +270,4 @@ class Recorder:
         ]
 
     def __repr__(self) -> str:
-        return f"<Recorder exchanges={len(self._all)} out={self._out.total} peak={self.peak}>"
+        return f"<CallRecorder exchanges={len(self._all)} out={self._out.total} peak={self.peak}>"

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from .._core.findings import Finding
-    from .cassettes import Recording
+    from .cassettes import CassetteRecording
     from .route import Route
     from .scope import UpstreamScope
 
 
-class Taping(Router):
+class CassetteRouter(Router):
     """The part of `upstream` that knows tapes."""
 
     scope: UpstreamScope | None
-    _tape: Recording | None
+    _tape: CassetteRecording | None
     _tape_findings: list[Finding]
     _reached: set[int]
 
@@ -51,19 +51,19 @@ class Taping(Router):
         *,
         hosts: Iterable[str] = (),
         secrets: Iterable[str] = (),
-    ) -> AbstractContextManager[Recording]:
-        from .cassettes import Recording
+    ) -> AbstractContextManager[CassetteRecording]:
+        from .cassettes import CassetteRecording
 
         if self._tape is not None:
             raise RuntimeError(
                 f"{self._tape!r} is still recording: end it (`with upstream.record(...)`) first"
             )
         scope = self._scope_for("record")
-        recording = self._tape = Recording(self._place(path), os.fspath(path), secrets)
-        undo = scope.judge.let_through(_names(hosts, "hosts"))
+        recording = self._tape = CassetteRecording(self._place(path), os.fspath(path), secrets)
+        undo = scope.call_policy.let_through(_names(hosts, "hosts"))
 
         @contextmanager
-        def block() -> Iterator[Recording]:
+        def block() -> Iterator[CassetteRecording]:
             try:
                 yield recording
             finally:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .router import Upstream
 
 
-class Recording:
+class CassetteRecording:
     """The calls of one tape while it is recorded; written at the end of the block or test."""
 
     def __init__(self, path: Path, shown: str, secrets: Iterable[str]) -> None:
@@ -78,10 +78,10 @@ class Recording:
         return Finding(kind="tape", title=title, why=why, remedy=remedy)
 
     def __repr__(self) -> str:
-        return f"<Recording to {self._shown} calls={len(self._calls)}>"
+        return f"<CassetteRecording to {self._shown} calls={len(self._calls)}>"
 
 
-class AsRecorded(Pattern):
+class RecordedRequest(Pattern):
     """A request that is the same as the one on the tape, secrets and headers aside."""
 
     def __init__(self, entry: dict[str, Any], secrets: Secrets) -> None:
@@ -109,7 +109,7 @@ class AsRecorded(Pattern):
         return "; ".join(parts)
 
     def __repr__(self) -> str:
-        return f"<AsRecorded {self.value}>"
+        return f"<RecordedRequest {self.value}>"
 
 
 def replay(router: Upstream, path: Path, shown: str, more: Iterable[str]) -> list[Route]:
@@ -124,7 +124,7 @@ def replay(router: Upstream, path: Path, shown: str, more: Iterable[str]) -> lis
     routes = []
     for request, answers in found.values():
         url = request["url"].partition("?")[0]
-        pattern = AsRecorded(request, secrets)
+        pattern = RecordedRequest(request, secrets)
         routes.append(
             router.route(pattern, method=request["method"], url=url).mock(side_effect=answers)
         )

@@ -13,7 +13,7 @@ import httpx
 
 from .._core.activity import ACTIVITY
 from .._core.findings import FindingLog, Location
-from .._faults import SOCKS, Effect, Faults, Hit, NoTimeoutSet, Plan, Setting
+from .._faults import SOCKS, CallProperties, Effect, FaultPlan, Faults, Hit, NoTimeoutSet
 from . import finding_messages, users_respx
 from .delivery import body_of, prepared_by
 from .dispatch import timeouts
@@ -67,7 +67,7 @@ class Outgoing(Protocol):
         ...
 
     @property
-    def goes_near(self) -> bool:
+    def is_private(self) -> bool:
         """May it go out without a route, since it does not leave the private network?"""
         ...
 
@@ -83,7 +83,7 @@ class Decision:
 
     way: Way
     source: Source
-    plan: Plan | None = None
+    plan: FaultPlan | None = None
     status: httpx.Response | None = None
     limit: float = 0.0
     match: Match | None = None
@@ -98,17 +98,19 @@ class Decision:
         effect = Effect() if self.plan is None else self.plan.effect
         return Script(answer, effect, again=again, ready=ready)
 
-    def settle(self, call: Outgoing, out: OpenExchange, outcome: Any) -> None:
+    def record_outcome(self, call: Outgoing, out: OpenExchange, outcome: Any) -> None:
         """Tell the rules that struck what came of it: a response or an error."""
         if self.plan is None:
             return
         if isinstance(outcome, BaseException):
             budget = _BUDGETS.get(type(outcome).__name__, "")
             limit = timeouts(call).get(budget)
-            self.plan.settle(Hit(out.method, str(out.url), budget, limit))
+            self.plan.record_outcome(Hit(out.method, str(out.url), budget, limit))
         else:
             hit = Hit(out.method, str(out.url))
-            self.plan.settle(hit, lambda: "none" if out.method == "HEAD" else body_of(outcome))
+            self.plan.record_outcome(
+                hit, lambda: "none" if out.method == "HEAD" else body_of(outcome)
+            )
 
 
 _BUDGETS = {
@@ -119,16 +121,16 @@ _BUDGETS = {
 }
 
 
-class Unbounded(Exception):
+class MissingTimeout(Exception):
     """Inside this package: the call is stalled, and has no budget of its own for `phase`."""
 
-    def __init__(self, phase: str, plan: Plan) -> None:
+    def __init__(self, phase: str, plan: FaultPlan) -> None:
         super().__init__(phase)
         self.phase = phase
         self.plan = plan
 
 
-class Judge:
+class CallPolicy:
     """Decides for every call of one test, and logs what must not be."""
 
     def __init__(
@@ -154,7 +156,7 @@ class Judge:
         where: Location | None,
         clock: Callable[[], tuple[float, str]],
     ) -> Decision:
-        """Decide; raises `UnroutedCall` where the call was made, `Unbounded` if nothing ends it.
+        """Decide; raises `UnroutedCall` at the call, `MissingTimeout` if nothing ends it.
 
         `clock()` is the time in force (s) and, where it is not the process's, its name.
         """
@@ -165,10 +167,10 @@ class Judge:
         match = None if router is None else router.reach(seen)
         plan = None
         if len(self._faults):
-            plan = self._faults.decide(seen, *clock(), self._setting(call, seen, match))
+            plan = self._faults.decide(seen, *clock(), self._properties(call, seen, match))
         if plan is None:
-            return self._unharmed(call, seen, router, where, match)
-        return self._harmed(call, seen, router, where, match=match, plan=plan)
+            return self._without_fault(call, seen, router, where, match)
+        return self._with_fault(call, seen, router, where, match=match, plan=plan)
 
     def _decide_again(
         self,
@@ -177,18 +179,20 @@ class Judge:
         router: Upstream | None,
         where: Location | None,
         *,
-        plan: Plan,
+        plan: FaultPlan,
         now: tuple[float, str],
     ) -> Decision:
         """Decide as the client connects once more for this call; raises as `decide` does."""
         router = _asked(router, seen)
         match = None if router is None else router.reach(seen)
-        plan = self._faults._decide_again(seen, plan, *now, self._setting(call, seen, match))
+        plan = self._faults._decide_again(seen, plan, *now, self._properties(call, seen, match))
         if not plan.struck:
-            return replace(self._unharmed(call, seen, router, where, match), plan=plan)
-        return self._harmed(call, seen, router, where, match=match, plan=plan)
+            return replace(self._without_fault(call, seen, router, where, match), plan=plan)
+        return self._with_fault(call, seen, router, where, match=match, plan=plan)
 
-    def _setting(self, call: Outgoing, seen: httpx.Request, match: Match | None) -> Setting:
+    def _properties(
+        self, call: Outgoing, seen: httpx.Request, match: Match | None
+    ) -> CallProperties:
         """What of this call decides whether a fault can have an effect on it."""
         body: Literal["", "none", "empty"] = ""
         if self._faults._in_bodies:
@@ -196,9 +200,9 @@ class Judge:
             body = "" if answer is None else body_of(answer)
             if seen.method == "HEAD":
                 body = "none"
-        return Setting(call.proxy, bool(seen.content), call.http2, body, call.pool)
+        return CallProperties(call.proxy, bool(seen.content), call.http2, body, call.pool)
 
-    def _harmed(
+    def _with_fault(
         self,
         call: Outgoing,
         seen: httpx.Request,
@@ -206,14 +210,14 @@ class Judge:
         where: Location | None,
         *,
         match: Match | None,
-        plan: Plan,
+        plan: FaultPlan,
     ) -> Decision:
         effect = plan.effect
         budget = effect.stalled_budget(http2=call.http2)
         if effect.ending == "proxy_error" and budget is not None and call.handshakes_unbounded:
-            raise Unbounded(SOCKS, plan)
+            raise MissingTimeout(SOCKS, plan)
         if budget is not None and timeouts(call).get(budget) is None:
-            raise Unbounded(budget, plan)
+            raise MissingTimeout(budget, plan)
         if effect.waits_for_pool:
             limit = timeouts(call).get("pool") or 0.0
             return Decision("pool", "router", plan, limit=limit)
@@ -225,7 +229,7 @@ class Judge:
             return Decision("play", "router", plan, match=match)
         return Decision("play", self._source(call, seen, router, where), plan)
 
-    def _unharmed(
+    def _without_fault(
         self,
         call: Outgoing,
         seen: httpx.Request,
@@ -249,7 +253,7 @@ class Judge:
             return "original"
         if users_respx.answers(call.library.name, seen):
             return "original"
-        if call.goes_near:
+        if call.is_private:
             return "original"
         if self._policy == "warn":
             self.log.add(self._finding(call, seen, router, where, "warning"))
@@ -313,7 +317,7 @@ def _asked(router: Upstream | None, seen: httpx.Request) -> Upstream | None:
     return router if router is not None and router.should_mock(seen) else None
 
 
-def _status(seen: httpx.Request, plan: Plan) -> httpx.Response:
+def _status(seen: httpx.Request, plan: FaultPlan) -> httpx.Response:
     effect = plan.effect
     after = [("Retry-After", effect.retry_after)] if effect.retry_after else []
     return httpx.Response(

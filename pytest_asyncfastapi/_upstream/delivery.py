@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import httpx
 
 from .._core.frames import identity
-from .dispatch import play, play_sync
+from .dispatch import send_over_memory, send_over_memory_sync
 from .peer import Script
 
 if TYPE_CHECKING:
     from respx.models import Route
 
     from .call_log import OpenExchange
-    from .decision import Judge
+    from .decision import CallPolicy
     from .intercept import Call
 
 _BODILESS = (204, 304)
@@ -88,7 +88,7 @@ def is_plain(route: Route, request: Any, kept: Kept) -> bool:
     return known[2]
 
 
-async def deliver(call: Call, out: OpenExchange, response: Any, judge: Judge) -> Any:
+async def deliver(call: Call, out: OpenExchange, response: Any, judge: CallPolicy) -> Any:
     """Give an async client its answer; what is wrong with it is logged."""
     why = changed(out.request, response)
     if why is None:
@@ -98,13 +98,13 @@ async def deliver(call: Call, out: OpenExchange, response: Any, judge: Judge) ->
     async def answer() -> Any:
         return response
 
-    return await play(call, Script(answer))
+    return await send_over_memory(call, Script(answer))
 
 
-def deliver_sync(call: Call, out: OpenExchange, response: Any, judge: Judge) -> Any:
+def deliver_sync(call: Call, out: OpenExchange, response: Any, judge: CallPolicy) -> Any:
     """Give a sync client its answer."""
     why = changed(out.request, response)
     if why is None:
         return call.library.as_own(response, call.request, sync=True, http2=call.http2)
     judge.undeliverable(out, why)
-    return play_sync(call, Script(lambda: response))
+    return send_over_memory_sync(call, Script(lambda: response))

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .intercept import INTERCEPTION, Call
-from .network import Place, Wire, dial, dial_sync
+from .network import Address, MemoryNetworkStream, connect_stream, connect_stream_sync
 from .peer import NUMBER, SCRIPT, SCRIPTS, Script
-from .pools import unfit
+from .pools import connections_to_close
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,19 +30,19 @@ if TYPE_CHECKING:
 _NUMBERS = count(1)
 
 
-async def play(call: Call, script: Script, *, beside: bool = False) -> Any:
+async def send_over_memory(call: Call, script: Script, *, bypass_pool: bool = False) -> Any:
     """Send an async call over the in-memory network; gives the library's response."""
     INTERCEPTION.open_network(call.library)
     failed: list[BaseException] = []
     call, script = _prepared(call, script)
-    script = _wrapped(script, partial(_apart_async, failed=failed))
-    token = _announce(script)
+    script = _wrapped(script, partial(_without_script_async, failed=failed))
+    token = _activate(script)
     error: BaseException
     try:
-        if beside or not _own_pool(call, "async"):
-            return await _beside(call, script)
+        if bypass_pool or not _uses_own_pool(call, "async"):
+            return await _send_without_pool(call, script)
         fresh = script.effect.before_request
-        for connection in unfit(call, scripted=True, fresh=fresh):
+        for connection in connections_to_close(call, scripted=True, fresh=fresh):
             await connection.aclose()
         return await call.forward()
     except Exception as raised:
@@ -53,19 +53,19 @@ async def play(call: Call, script: Script, *, beside: bool = False) -> Any:
     raise error
 
 
-def play_sync(call: Call, script: Script, *, beside: bool = False) -> Any:
+def send_over_memory_sync(call: Call, script: Script, *, bypass_pool: bool = False) -> Any:
     """Send a sync call over the in-memory network; gives the library's response."""
     INTERCEPTION.open_network(call.library)
     failed: list[BaseException] = []
     call, script = _prepared(call, script)
-    script = _wrapped(script, partial(_apart, failed=failed))
-    token = _announce(script)
+    script = _wrapped(script, partial(_without_script, failed=failed))
+    token = _activate(script)
     error: BaseException
     try:
-        if beside or not _own_pool(call, "sync"):
-            return _beside_sync(call, script)
+        if bypass_pool or not _uses_own_pool(call, "sync"):
+            return _send_without_pool_sync(call, script)
         fresh = script.effect.before_request
-        for connection in unfit(call, scripted=True, fresh=fresh):
+        for connection in connections_to_close(call, scripted=True, fresh=fresh):
             connection.close()
         return call.forward()
     except Exception as raised:
@@ -94,15 +94,15 @@ def _prepared(call: Call, script: Script) -> tuple[Call, Script]:
     return marked, replace(script, http2=True, number=number, context=copy_context())
 
 
-def _wrapped(script: Script, apart: Callable[[Any], Any]) -> Script:
+def _wrapped(script: Script, wrap: Callable[[Any], Any]) -> Script:
     """The same, with an answer that is made apart; on each attempt to connect."""
 
     def retry() -> Script | None:
         found = script.again() if script.again is not None else script
-        return None if found is None else _wrapped(found, apart)
+        return None if found is None else _wrapped(found, wrap)
 
     return Script(
-        apart(script.answer),
+        wrap(script.answer),
         script.effect,
         script.http2,
         script.number,
@@ -114,7 +114,7 @@ def _wrapped(script: Script, apart: Callable[[Any], Any]) -> Script:
     )
 
 
-def _announce(script: Script) -> Token[Script | None]:
+def _activate(script: Script) -> Token[Script | None]:
     if script.number:
         SCRIPTS[script.number] = script
     return SCRIPT.set(script)
@@ -137,7 +137,7 @@ def timeouts(call: Outgoing) -> dict[str, float | None]:
     return dict(call.request.extensions.get("timeout", {}))
 
 
-def _apart(answer: Callable[[], Any], failed: list[BaseException]) -> Callable[[], Any]:
+def _without_script(answer: Callable[[], Any], failed: list[BaseException]) -> Callable[[], Any]:
     # A side effect that calls out itself must not run on this call's script.
     def run() -> Any:
         token = SCRIPT.set(None)
@@ -152,7 +152,9 @@ def _apart(answer: Callable[[], Any], failed: list[BaseException]) -> Callable[[
     return run
 
 
-def _apart_async(answer: Callable[[], Any], failed: list[BaseException]) -> Callable[[], Any]:
+def _without_script_async(
+    answer: Callable[[], Any], failed: list[BaseException]
+) -> Callable[[], Any]:
     async def run() -> Any:
         token = SCRIPT.set(None)
         try:
@@ -167,7 +169,7 @@ def _apart_async(answer: Callable[[], Any], failed: list[BaseException]) -> Call
     return run
 
 
-def _own_pool(call: Call, mode: str) -> bool:
+def _uses_own_pool(call: Call, mode: str) -> bool:
     """Is the way from the transport down to `connect_tcp` the library's own code?"""
     pool = getattr(call.transport, "_pool", None)
     if pool is None:
@@ -202,13 +204,13 @@ def _core_request(call: Call) -> Any:
     )
 
 
-async def _beside(call: Call, script: Script) -> Any:
+async def _send_without_pool(call: Call, script: Script) -> Any:
     library, request = call.library, _core_request(call)
     origin = request.url.origin
     with library.transports.map_httpcore_exceptions():
         limit = timeouts(call).get("connect")
         host = origin.host.decode()
-        wire = await dial(library, script, Place(host, origin.port), limit)
+        wire = await connect_stream(library, script, Address(host, origin.port), limit)
         if origin.scheme in (b"https", b"wss"):
             wire = await wire.start_tls(None, host, limit)
         kind = "AsyncHTTP2Connection" if _speaks_http2(wire) else "AsyncHTTP11Connection"
@@ -217,12 +219,12 @@ async def _beside(call: Call, script: Script) -> Any:
     return _own_response(call, response, library.transports.AsyncResponseStream)
 
 
-def _beside_sync(call: Call, script: Script) -> Any:
+def _send_without_pool_sync(call: Call, script: Script) -> Any:
     library, request = call.library, _core_request(call)
     with library.transports.map_httpcore_exceptions():
         origin, limit = request.url.origin, timeouts(call).get("connect")
         host = origin.host.decode()
-        wire = dial_sync(library, script, Place(host, origin.port), limit)
+        wire = connect_stream_sync(library, script, Address(host, origin.port), limit)
         if origin.scheme in (b"https", b"wss"):
             wire = wire.start_tls(None, host, limit)
         kind = "HTTP2Connection" if _speaks_http2(wire) else "HTTP11Connection"
@@ -231,7 +233,7 @@ def _beside_sync(call: Call, script: Script) -> Any:
     return _own_response(call, response, library.transports.ResponseStream)
 
 
-def _speaks_http2(wire: Wire) -> bool:
+def _speaks_http2(wire: MemoryNetworkStream) -> bool:
     agreed = wire.get_extra_info("ssl_object")
     return agreed is not None and agreed.selected_alpn_protocol() == "h2"
 

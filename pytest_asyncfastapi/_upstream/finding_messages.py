@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from .._core.findings import Finding, Location
-from .._faults import SOCKS, budget_for, no_budget
+from .._faults import SOCKS, missing_timeout, timeout_remedy
 from .near_misses import nearest, show_route, show_url, suggestion
 
 if TYPE_CHECKING:
@@ -54,12 +54,12 @@ def no_timeout(
     request: httpx.Request, phase: str, where: Location | None, activity: str, test: str
 ) -> Finding:
     """A call that nothing would ever end."""
-    remedy = budget_for(phase)
+    remedy = timeout_remedy(phase)
     if phase != SOCKS and where is not None and "timeout=None" in where.source:
         remedy = "leave timeout=None out (the client's own holds), or write timeout=5"
     return Finding(
         kind="no-timeout",
-        title=no_budget(phase, show_request(request)),
+        title=missing_timeout(phase, show_request(request)),
         where=where,
         activity=activity,
         why="an upstream that stops answering holds the request and its connection without limit",

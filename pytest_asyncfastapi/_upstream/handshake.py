@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TIMED_OUT = "_ssl.c:1003: The handshake operation timed out"
 
 
-class Agreed:
+class FakeSSLObject:
     """What a handshake came to: the protocol of the connection, as httpcore asks for it."""
 
     def __init__(self, http2: bool) -> None:
@@ -35,7 +35,7 @@ class Agreed:
         return self._protocol
 
     def __repr__(self) -> str:
-        return f"<Agreed {self._protocol}>"
+        return f"<FakeSSLObject {self._protocol}>"
 
 
 async def handshake(library: Library, effect: Effect, host: str | None, limit: float | None) -> Any:

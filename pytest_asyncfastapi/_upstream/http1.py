@@ -37,7 +37,7 @@ class Http1:
     def __init__(self) -> None:
         self.method = b""
         self._h11: h11.Connection | None = None
-        self._heard: list[bytes] = []
+        self._received: list[bytes] = []
         self._missing = 0
         self._left = 0
 
@@ -48,15 +48,15 @@ class Http1:
             return self._h11.their_state is h11.SEND_BODY
         return self._missing > 0
 
-    def hear(self, data: bytes) -> tuple[bool, bool]:
+    def receive_data(self, data: bytes) -> tuple[bool, bool]:
         """Take what the client wrote; has a request begun in it, has one ended?"""
         if self._h11 is None:
             if self._missing:
-                self._heard.append(data)
+                self._received.append(data)
                 self._missing -= len(data)
                 return False, self._missing <= 0
-            if not self._heard and self._is_plain(data):
-                self._heard.append(data)
+            if not self._received and self._is_plain(data):
+                self._received.append(data)
                 return True, self._missing == 0
         return self._parse(data)
 
@@ -88,7 +88,7 @@ class Http1:
     def _parser(self) -> h11.Connection:
         if self._h11 is None:
             self._h11 = h11.Connection(h11.SERVER)
-            for data in self._heard:
+            for data in self._received:
                 self._parse(data)
         return self._h11
 
@@ -140,7 +140,7 @@ class Http1:
     def start_next(self) -> bool:
         """Be ready for the next request; False where the connection cannot be kept."""
         if self._h11 is None:
-            self._heard.clear()
+            self._received.clear()
             return self._missing <= 0 and not self._left
         if self._h11.our_state is h11.DONE and self._h11.their_state is h11.DONE:
             self._h11.start_next_cycle()

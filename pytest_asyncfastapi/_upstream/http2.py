@@ -16,7 +16,7 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
-from .http2_requests import Stream
+from .http2_requests import Http2Stream
 from .peer import NUMBER, SCRIPT, SCRIPTS
 from .tls_alerts import certificate_required, connection_reset
 
@@ -37,7 +37,7 @@ class Http2:
     def __init__(self, peer: Peer) -> None:
         self.peer = peer
         self.lock = threading.Condition()
-        self.streams: dict[int, Stream] = {}
+        self.streams: dict[int, Http2Stream] = {}
         self._leaving = False  # after a GOAWAY
         self._alert = False  # the connection is over by an alert of TLS
         # Headers are sent as they are: some faults are headers that h2 would not let through.
@@ -62,7 +62,7 @@ class Http2:
             for stream in self.streams.values()
         )
 
-    def hear(self, data: bytes) -> None:
+    def receive_data(self, data: bytes) -> None:
         """Take what the client wrote."""
         try:
             for event in self._h2.receive_data(data):
@@ -76,7 +76,7 @@ class Http2:
             headers = dict(event.headers)
             script = _script(headers.get(NUMBER))
             method = bytes(headers.get(b":method", b""))
-            self.streams[event.stream_id] = Stream(event.stream_id, script, method=method)
+            self.streams[event.stream_id] = Http2Stream(event.stream_id, script, method=method)
         elif isinstance(event, events.DataReceived):
             stream = self.streams.get(event.stream_id)
             # Where the server stops reading, its window is not opened again.
@@ -101,9 +101,9 @@ class Http2:
         """What a reader finds where the connection broke off."""
         return certificate_required() if self._alert else connection_reset()
 
-    def soonest(self, now: float) -> Stream | None:
+    def soonest(self, now: float) -> Http2Stream | None:
         """The stream that has something to do first; `due` says when."""
-        found: Stream | None = None
+        found: Http2Stream | None = None
         for stream in self.streams.values():
             if not stream.whole or stream.busy or stream.over:
                 continue
@@ -117,7 +117,7 @@ class Http2:
                 found = stream
         return found
 
-    def step(self, stream: Stream, now: float) -> str:
+    def step(self, stream: Http2Stream, now: float) -> str:
         """Make the stream's next move; what it then asks for: `ask`, `chunk` or nothing."""
         # It goes to the end of the row: of two that are due, each has its turn.
         self.streams[stream.number] = self.streams.pop(stream.number)
@@ -131,7 +131,7 @@ class Http2:
             # A call that nobody scripted cannot come here, unless its client outlives its test.
             self._end(stream, "reset stream")
             return ""
-        move = stream.move()
+        move = stream.next_event()
         if move is None:
             stream.over = True
             return ""
@@ -142,27 +142,27 @@ class Http2:
         if kind == "wait":
             stream.due = (stream.due or now) + value
         else:
-            self._make(stream, kind, value)
+            self._perform(stream, kind, value)
             self._flush()
         return ""
 
-    def give(self, stream: Stream, value: Any, now: float) -> None:
+    def supply(self, stream: Http2Stream, value: Any, now: float) -> None:
         """What a stream has asked for, which took until `now`."""
         stream.due = max(stream.due or 0.0, now)
-        stream.give(value)
+        stream.supply(value)
 
-    def fail(self, stream: Stream) -> None:
+    def fail(self, stream: Http2Stream) -> None:
         """The answer could not be made: the stream is reset, and the others go on."""
         stream.busy = False
         if not (stream.over or self.peer.ended or self.peer.broken):
             self._end(stream, "reset stream")
             self._flush()
 
-    def forget(self, stream: Stream) -> None:
+    def forget(self, stream: Http2Stream) -> None:
         """It is over, and what it held has been released."""
         self.streams.pop(stream.number, None)
 
-    def _make(self, stream: Stream, kind: str, value: Any) -> None:
+    def _perform(self, stream: Http2Stream, kind: str, value: Any) -> None:
         if kind == "say":
             stream.left = value
             self._send(stream)
@@ -180,15 +180,15 @@ class Http2:
         elif kind == "frame":
             body, sort, flags = value
             head = len(body).to_bytes(3, "big") + bytes((sort, flags))
-            self.peer.say(head + stream.number.to_bytes(4, "big") + body)
+            self.peer.queue_bytes(head + stream.number.to_bytes(4, "big") + body)
         elif kind == "raw":
-            self.peer.say(value)
+            self.peer.queue_bytes(value)
         elif kind == "end" and value in _OF_ALL:
             stream.ending = value
         elif kind == "end":
             self._end(stream, value)
 
-    def _end(self, stream: Stream, how: str) -> None:
+    def _end(self, stream: Http2Stream, how: str) -> None:
         if how == "stall":
             # Its course is over, its place is not: the client gets no more.
             stream.over = True
@@ -203,7 +203,7 @@ class Http2:
         else:
             self.peer.ended = True
 
-    def _go_away(self, stream: Stream) -> None:
+    def _go_away(self, stream: Http2Stream) -> None:
         """Say which streams are still served, this one not; end at once, or after those."""
         stream.over = True
         graceful = stream.effect.detail == "graceful"
@@ -212,17 +212,17 @@ class Http2:
         last = max((number for number in below if number < stream.number), default=0)
         # By hand: h2 sends nothing more once it has said GOAWAY itself.
         payload = last.to_bytes(4, "big") + code.to_bytes(4, "big")
-        self.peer.say(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + payload)
+        self.peer.queue_bytes(b"\x00\x00\x08\x07\x00\x00\x00\x00\x00" + payload)
         self._leaving = True
         if stream.script is not None:
             stream.script.attempted.append(True)  # the client may try once more
         self.peer.ended = not (graceful and last)
 
-    def _window(self, stream: Stream) -> int:
+    def _window(self, stream: Http2Stream) -> int:
         window: int = self._h2.local_flow_control_window(stream.number)
         return min(window, self._h2.max_outbound_frame_size)
 
-    def _send(self, stream: Stream) -> None:
+    def _send(self, stream: Http2Stream) -> None:
         if stream.bodiless:
             stream.left = b""
         while stream.left and (size := self._window(stream)):
@@ -231,7 +231,7 @@ class Http2:
         self._flush()
 
     def _flush(self) -> None:
-        self.peer.say(self._h2.data_to_send())
+        self.peer.queue_bytes(self._h2.data_to_send())
 
     def __repr__(self) -> str:
         return f"<Http2 {list(self.streams.values())}>"

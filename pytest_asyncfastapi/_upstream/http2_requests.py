@@ -10,13 +10,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._faults import Effect
-from .wire_events import ENDS, NOT_HTTP, Tape, headers_of, interim, tampered
+from .wire_events import ENDS, NOT_HTTP, ResponseEvents, corrupt, headers_of, interim
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from .peer import Script
-    from .wire_events import Move
+    from .wire_events import WireEvent
 
 # A frame of DATA that is all padding, and more than there is.
 _BAD_DATA = (b"\xff", 0x0, 0x8)
@@ -29,7 +29,7 @@ _FRAMES = {
 }
 # h2 reads no frame in these bytes, so that only the end of the connection is an error.
 _HTTP_1 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-_ENDINGS: dict[str, list[Move]] = {
+_ENDINGS: dict[str, list[WireEvent]] = {
     "reset_stream": [("end", "reset stream")],
     "refused_stream": [("end", "refused stream")],
     "goaway": [("end", "goaway")],
@@ -48,7 +48,7 @@ _INTERIM = ([(b":status", b"100")], False)
 _HOP = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
 
 
-class Stream:
+class Http2Stream:
     """One request and its answer.
 
     `due` is the time up to which it has been played, on the clock of the
@@ -71,21 +71,21 @@ class Stream:
         self.chunks: Any = None
         self.task: Any = None
         self._reply: Any = None
-        self._course = self._play()
+        self._events = self._play()
 
-    def move(self) -> Move | None:
-        """The next move; `ask` and `chunk` want an answer by `give`. None: there is none left."""
+    def next_event(self) -> WireEvent | None:
+        """The next move; `ask` and `chunk` want an answer by `supply`. None: there is none left."""
         reply, self._reply = self._reply, None
         try:
-            return self._course.send(reply)
+            return self._events.send(reply)
         except StopIteration:
             return None
 
-    def give(self, value: Any) -> None:
+    def supply(self, value: Any) -> None:
         """What the last move asked for; no chunk is the end of the body."""
         self._reply, self.busy = value, False
 
-    def _play(self) -> Generator[Move, Any, None]:
+    def _play(self) -> Generator[WireEvent, Any, None]:
         effect = self.effect
         if effect.delay:
             yield ("wait", effect.delay)
@@ -94,14 +94,14 @@ class Stream:
             yield from interim(effect, _INTERIM, "head")
             yield from moves
             return
-        self.response = response = tampered(effect, (yield ("ask", None)))
-        tape = Tape(effect, _length(response), lambda data: data or b"")
+        self.response = response = corrupt(effect, (yield ("ask", None)))
+        tape = ResponseEvents(effect, _length(response), lambda data: data or b"")
         yield from self._head(response)
         while not self.bodiless and (chunk := (yield ("chunk", None))):
             yield from map(self._own, tape.chunk(chunk))
         yield from self._end(tape)
 
-    def _instead(self) -> list[Move] | None:
+    def _instead(self) -> list[WireEvent] | None:
         effect = self.effect
         if effect.ending in _ENDINGS and not isinstance(effect.at, int):
             return _ENDINGS[effect.ending]
@@ -114,7 +114,7 @@ class Stream:
             return [("end", ENDS[effect.ending])]
         return None
 
-    def _head(self, response: Any) -> Generator[Move, Any, None]:
+    def _head(self, response: Any) -> Generator[WireEvent, Any, None]:
         effect, status = self.effect, response.status_code
         yield from interim(effect, _INTERIM, "head")
         if effect.head_dribble is not None:
@@ -132,12 +132,12 @@ class Stream:
         self.bodiless = self.bodiless or status in (204, 304)
         yield ("head", (headers, self.bodiless))
 
-    def _own(self, move: Move) -> Move:
+    def _own(self, move: WireEvent) -> WireEvent:
         if move[0] == "end" and self.effect.ending == "reset_stream":
             return ("end", "reset stream")
         return move
 
-    def _end(self, tape: Tape) -> Generator[Move, Any, None]:
+    def _end(self, tape: ResponseEvents) -> Generator[WireEvent, Any, None]:
         ending = self.effect.ending
         for move in map(self._own, tape.end()):
             if move == ("end", "close") and ending in ("idle_close", "until_close", *_FRAMES):
@@ -153,7 +153,7 @@ class Stream:
             yield ("end", "close")
 
     def __repr__(self) -> str:
-        return f"<Stream {self.number} {self.effect} due={self.due}>"
+        return f"<Http2Stream {self.number} {self.effect} due={self.due}>"
 
 
 def _length(response: Any) -> int | None:

@@ -23,7 +23,7 @@ from .memory_socket import timed_out
 
 if TYPE_CHECKING:
     from .http2 import Http2
-    from .http2_requests import Stream
+    from .http2_requests import Http2Stream
 
 
 class AsyncStreams:
@@ -31,17 +31,17 @@ class AsyncStreams:
 
     def __init__(self, http2: Http2) -> None:
         self._http2 = http2
-        self._news = Signal()
+        self._changed = Signal()
 
-    def heard(self) -> None:
+    def on_data(self) -> None:
         """The client has written: who reads looks again."""
-        self._news.fire()
+        self._changed.fire()
 
     async def next(self, limit: int) -> bytes:
         """The next bytes, empty at the end; raises `ConnectionResetError` on RST."""
         await anyio.lowlevel.checkpoint()
         peer = self._http2.peer
-        while not (self._http2.ended or peer.holds(limit)):
+        while not (self._http2.ended or peer.is_full(limit)):
             if peer.broken and not peer.waiting:
                 raise self._http2.error
             now = anyio.current_time()
@@ -51,7 +51,7 @@ class AsyncStreams:
                 if peer.waiting:
                     break
                 with anyio.move_on_after(None if due is None else due - now):
-                    await self._news.wait()
+                    await self._changed.wait()
                 continue
             wants = self._http2.step(stream, now)
             if wants:
@@ -59,17 +59,17 @@ class AsyncStreams:
             if stream.over:
                 await _release(stream)
                 self._http2.forget(stream)
-        return peer.take(limit)
+        return peer.read(limit)
 
-    def _begin(self, stream: Stream, wants: str) -> None:
+    def _begin(self, stream: Http2Stream, wants: str) -> None:
         if wants == "chunk" and _at_hand(stream):
-            self._http2.give(stream, next(stream.chunks, b""), anyio.current_time())
+            self._http2.supply(stream, next(stream.chunks, b""), anyio.current_time())
             return
         context = stream.script.context if stream.script is not None else None
         fetching = self._fetch(stream, wants)
         stream.task, _ = spawn(fetching, _fresh(context), "asyncfastapi upstream answer")
 
-    async def _fetch(self, stream: Stream, wants: str) -> None:
+    async def _fetch(self, stream: Http2Stream, wants: str) -> None:
         try:
             if wants == "ask" and stream.script is not None:
                 value = await stream.script.answer()
@@ -82,9 +82,9 @@ class AsyncStreams:
                 raise
             self._http2.fail(stream)  # the call itself raises what its answer raised
         else:
-            self._http2.give(stream, value, anyio.current_time())
+            self._http2.supply(stream, value, anyio.current_time())
         finally:
-            self._news.fire()
+            self._changed.fire()
 
     async def aclose(self) -> None:
         """The client hangs up: nothing is made for it any more."""
@@ -100,7 +100,7 @@ class SyncStreams:
     def __init__(self, http2: Http2) -> None:
         self._http2 = http2
 
-    def heard(self) -> None:
+    def on_data(self) -> None:
         """The client has written: who reads looks again. The lock is held."""
         self._http2.lock.notify_all()
 
@@ -109,8 +109,8 @@ class SyncStreams:
         peer, lock = self._http2.peer, self._http2.lock
         while True:
             with lock:
-                if self._http2.ended or peer.holds(limit):
-                    return peer.take(limit)
+                if self._http2.ended or peer.is_full(limit):
+                    return peer.read(limit)
                 if peer.broken and not peer.waiting:
                     raise self._http2.error
                 now = time.monotonic()
@@ -119,7 +119,7 @@ class SyncStreams:
                 stream = self._http2.soonest(now)
                 due = None if stream is None else stream.due or 0.0
                 if peer.waiting and (due is None or due > now):
-                    return peer.take(limit)
+                    return peer.read(limit)
                 if stream is None or due is None or due > now:
                     lock.wait(_least(due, deadline, now))
                     continue
@@ -132,7 +132,7 @@ class SyncStreams:
                 with lock:
                     self._http2.forget(stream)
 
-    def _fetch(self, stream: Stream, wants: str) -> None:
+    def _fetch(self, stream: Http2Stream, wants: str) -> None:
         try:
             if wants == "ask" and stream.script is not None:
                 value = _fresh(stream.script.context).run(stream.script.answer)
@@ -145,7 +145,7 @@ class SyncStreams:
                 self._http2.fail(stream)
         else:
             with self._http2.lock:
-                self._http2.give(stream, value, time.monotonic())
+                self._http2.supply(stream, value, time.monotonic())
 
     def close(self) -> None:
         """The client hangs up."""
@@ -155,7 +155,7 @@ class SyncStreams:
             _release_sync(stream)
 
 
-def _at_hand(stream: Stream) -> bool:
+def _at_hand(stream: Http2Stream) -> bool:
     """Is the body in memory? Then no task is needed."""
     body = stream.response.stream
     if stream.chunks is None and isinstance(body, httpx.ByteStream):
@@ -185,7 +185,7 @@ def _least(due: float | None, deadline: float | None, now: float) -> float | Non
     return max(0.0, min(times) - now) if times else None
 
 
-async def _release(stream: Stream) -> None:
+async def _release(stream: Http2Stream) -> None:
     chunks, stream.chunks = stream.chunks, None
     response, stream.response = stream.response, None
     # One that is being run closes itself as its task ends.
@@ -196,7 +196,7 @@ async def _release(stream: Stream) -> None:
         await response.aclose()
 
 
-def _release_sync(stream: Stream) -> None:
+def _release_sync(stream: Http2Stream) -> None:
     stream.chunks = None
     response, stream.response = stream.response, None
     if response is not None:

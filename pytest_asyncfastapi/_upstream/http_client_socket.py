@@ -13,26 +13,26 @@ import time
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from .handshake import TIMED_OUT, Agreed, fails_here
-from .memory_socket import SocketEnd, wait_or_time_out
-from .network import Place, Wire, next_attempt
+from .handshake import TIMED_OUT, FakeSSLObject, fails_here
+from .memory_socket import MemorySocket, wait_or_time_out
+from .network import Address, MemoryNetworkStream, next_attempt
 from .peer import SCRIPT, Peer
 from .tls_alerts import tls_error
 
 if TYPE_CHECKING:
-    from .sent_calls import Sent
+    from .sent_calls import SentCall
 
 # The call that is being sent in this context.
-SENT: ContextVar[Sent | None] = ContextVar("asyncfastapi_sent", default=None)
+SENT: ContextVar[SentCall | None] = ContextVar("asyncfastapi_sent", default=None)
 
 
-class MemorySocket:
+class HttpClientSocket:
     """A connected socket, as far as http.client and urllib3 use one; `sent` is its call."""
 
-    def __init__(self, peer: Peer, sent: Sent | None) -> None:
+    def __init__(self, peer: Peer, sent: SentCall | None) -> None:
         self._peer = peer
-        self._end = SocketEnd(peer)
-        self._age = Wire.age
+        self._end = MemorySocket(peer)
+        self._age = MemoryNetworkStream.age
         # What is looked at before a kept connection is used again: readable once it is closed.
         self._mine, self._theirs = socket.socketpair()
         self._timeout: float | None = None
@@ -43,7 +43,7 @@ class MemorySocket:
     @property
     def is_current(self) -> bool:
         """Was it made for the scopes that are active, and is it still open?"""
-        return self._age is Wire.age and not (self._closed or self._peer.ended)
+        return self._age is MemoryNetworkStream.age and not (self._closed or self._peer.ended)
 
     def fileno(self) -> int:
         """Of a socket that becomes readable when the other side hangs up."""
@@ -72,9 +72,9 @@ class MemorySocket:
         data = self._end.recv(limit)
         if self.sent is not None:
             if data:
-                self.sent.arrives(data, whole=self._peer.idle)
+                self.sent.on_data(data, whole=self._peer.idle)
             else:
-                self.sent.over("RemoteDisconnected")
+                self.sent.on_closed("RemoteDisconnected")
         if self._peer.ended:
             self._theirs.close()
         return data
@@ -99,7 +99,7 @@ class MemorySocket:
             return
         if self.sent is not None:
             error = sys.exception()  # what the client gives it up for
-            self.sent.over("" if error is None else type(error).__name__)
+            self.sent.on_closed("" if error is None else type(error).__name__)
         self._end.close()
         self._mine.close()
         self._theirs.close()
@@ -109,23 +109,23 @@ class MemorySocket:
 
     def selected_alpn_protocol(self) -> str:
         """What the handshake agreed on."""
-        return Agreed(http2=False).selected_alpn_protocol()
+        return FakeSSLObject(http2=False).selected_alpn_protocol()
 
     def version(self) -> str:
         """Of TLS."""
         return "TLSv1.3"
 
-    def wrapped(self) -> MemorySocket:
+    def wrapped(self) -> HttpClientSocket:
         """The same, after the handshake."""
         self._peer.secure = True
         return self
 
     def __repr__(self) -> str:
-        return f"<MemorySocket {self._peer!r}>"
+        return f"<HttpClientSocket {self._peer!r}>"
 
 
 class _File(io.RawIOBase):
-    def __init__(self, sock: MemorySocket) -> None:
+    def __init__(self, sock: HttpClientSocket) -> None:
         self._sock = sock
 
     def readable(self) -> bool:
@@ -149,22 +149,22 @@ def create_connection_in(original: Any) -> Any:
         script = next_attempt()
         if script is None:
             return original(address, timeout, *args, **given)
-        effect, place = script.effect, Place(address[0], address[1])
+        effect, place = script.effect, Address(address[0], address[1])
         limit = timeout if isinstance(timeout, (int, float)) else None
         # A sync client resolves names before its limit begins.
         if effect.dns:
             wait_or_time_out(effect.dns, None)
         if effect.ending == "dns_error":
-            raise place.unknown(effect.detail)
+            raise place.unknown_host_error(effect.detail)
         deadline = None if limit is None else time.monotonic() + limit
         if effect.ending == "connect_timeout":
             wait_or_time_out(None, deadline)
         elif effect.connect:
             wait_or_time_out(effect.connect, deadline)
         if effect.ending == "refused":
-            raise place.refusal("sync")
+            raise place.refused_error("sync")
         peer = Peer(time.monotonic() + effect.accept if effect.accept else 0.0)
-        made = MemorySocket(peer, SENT.get())
+        made = HttpClientSocket(peer, SENT.get())
         made.settimeout(limit)
         return made
 
@@ -175,7 +175,7 @@ def wrap_in(original: Any) -> Any:
     """The replacement for urllib3's `_ssl_wrap_socket_and_match_hostname`."""
 
     def wrap(sock: Any, *, server_hostname: str, **given: Any) -> Any:
-        if not isinstance(sock, MemorySocket):
+        if not isinstance(sock, HttpClientSocket):
             return original(sock, server_hostname=server_hostname, **given)
         from urllib3 import connection
 

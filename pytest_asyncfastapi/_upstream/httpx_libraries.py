@@ -15,8 +15,8 @@ from typing import Any
 
 import httpx
 
-from .bodies import AsyncBody, Body
-from .response_copy import Ready, fresh
+from .bodies import AsyncStreamAdapter, StreamAdapter
+from .response_copy import PreloadedResponse, copy_response
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,16 @@ class Library:
         stream = response.stream
         if isinstance(stream, httpx.ByteStream):
             if self.name == "httpx":
-                ready = fresh(response, request, Ready)
+                ready = copy_response(response, request, PreloadedResponse)
                 ready.extensions = _extensions(response, http2)
                 if not stream._stream:
                     _give_length(ready)
                 return ready
             stream = self.module.ByteStream(b"".join(stream))
         elif sync and not isinstance(stream, self.module.SyncByteStream):
-            stream = _bridge(self, "SyncByteStream", Body)(stream)
+            stream = _bridge(self, "SyncByteStream", StreamAdapter)(stream)
         elif not sync and not isinstance(stream, self.module.AsyncByteStream):
-            stream = _bridge(self, "AsyncByteStream", AsyncBody)(stream)
+            stream = _bridge(self, "AsyncByteStream", AsyncStreamAdapter)(stream)
         # Its own kind of headers is copied at less cost than raw ones are read.
         own = isinstance(response.headers, self.module.Headers)
         made = self.module.Response(

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.active_scopes import ActiveScopes
 from .._core.frames import identity
-from .._core.import_hook import LateImport
+from .._core.import_hook import PostImportHook
 from .._core.signatures import signature
 from .httpx_libraries import LIBRARIES, Library
-from .network import Wire, patched_connect
+from .network import MemoryNetworkStream, patched_connect
 from .peer import REAL
-from .pools import unfit
-from .shared_tls import SharedContexts
+from .pools import connections_to_close
+from .shared_tls import SharedSSLContexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class Call:
         return identity(self.transport), limit
 
     @property
-    def goes_near(self) -> bool:
+    def is_private(self) -> bool:
         """May it go out without a route, since it does not leave the private network?"""
         return False
 
@@ -90,7 +90,7 @@ class Call:
         """Send it the original way, and never over an in-memory connection."""
         token = REAL.set(True)
         try:
-            for connection in unfit(self, scripted=False):
+            for connection in connections_to_close(self, scripted=False):
                 await connection.aclose()
             return await self.forward()
         finally:
@@ -100,7 +100,7 @@ class Call:
         """Send it the original way, and never over an in-memory connection."""
         token = REAL.set(True)
         try:
-            for connection in unfit(self, scripted=False):
+            for connection in connections_to_close(self, scripted=False):
                 connection.close()
             return self.forward()
         finally:
@@ -132,8 +132,8 @@ class Interception(ActiveScopes[Handler]):
     def __init__(self) -> None:
         super().__init__("asyncfastapi_upstream_scope")
         # Kept between scopes: a suite pays for the CA bundle once.
-        self._contexts = SharedContexts()
-        self._watches: list[LateImport] = []
+        self._contexts = SharedSSLContexts()
+        self._watches: list[PostImportHook] = []
         self._networks: set[str] = set()
 
     def _install(self) -> None:
@@ -147,7 +147,7 @@ class Interception(ActiveScopes[Handler]):
         if module in sys.modules:
             patch()
         else:
-            watch = LateImport(module, patch)
+            watch = PostImportHook(module, patch)
             watch.install()
             self._watches.append(watch)
 
@@ -192,7 +192,7 @@ class Interception(ActiveScopes[Handler]):
         while self._watches:
             self._watches.pop().remove()
         self._networks.clear()
-        Wire.forget_all()
+        MemoryNetworkStream.forget_all()
 
     def __repr__(self) -> str:
         return f"<Interception scopes={len(self._active)} patches={len(self._undo)}>"

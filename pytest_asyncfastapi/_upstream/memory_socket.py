@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TICKS = 10
 
 
-class SocketEnd:
+class MemorySocket:
     """A socket, as far as httpcore's sync stream uses one."""
 
     def __init__(self, peer: Peer) -> None:
@@ -52,18 +52,18 @@ class SocketEnd:
             wait_or_time_out(len(data) / rate, self._deadline(), timed_out(self._peer, "write"))
         http2 = self._peer.http2
         with http2.lock if http2 is not None else nullcontext():
-            self._peer.hear(bytes(data))
+            self._peer.receive_data(bytes(data))
             if self._peer.http2 is not None:
-                self._heard(self._peer.http2)
+                self._on_data(self._peer.http2)
         return len(data)
 
-    def _heard(self, http2: Http2) -> None:
+    def _on_data(self, http2: Http2) -> None:
         if self._streams is None:
             from .http2_streams import SyncStreams
 
             self._streams = SyncStreams(http2)
             return
-        self._streams.heard()
+        self._streams.on_data()
 
     def _deadline(self) -> float | None:
         return None if self._timeout is None else time.monotonic() + self._timeout
@@ -77,27 +77,27 @@ class SocketEnd:
         while not peer.waiting and not peer.ended:
             if peer.broken:
                 raise connection_reset()
-            self._catch_up(deadline)
-            move = peer.move()
+            self._wait_until_due(deadline)
+            move = peer.next_event()
             if move is not None:
-                self._make(*move, deadline)
+                self._perform(*move, deadline)
             elif peer.chunks is not None:
                 self._body()
-            elif peer.asked:
+            elif peer.request_received:
                 self._head(deadline)
             else:
                 wait_or_time_out(None, deadline, timed_out(peer, "read"))
             if deadline is not None and time.monotonic() > deadline:
                 raise TimeoutError(timed_out(peer, "read"))
-        return peer.take(limit)
+        return peer.read(limit)
 
-    def _catch_up(self, deadline: float | None) -> None:
+    def _wait_until_due(self, deadline: float | None) -> None:
         if self._peer.due:
             left = self._peer.due - time.monotonic()
             if left > 0:
                 wait_or_time_out(left, deadline, timed_out(self._peer, "read"))
 
-    def _make(self, kind: str, value: Any, deadline: float | None) -> None:
+    def _perform(self, kind: str, value: Any, deadline: float | None) -> None:
         peer = self._peer
         if kind == "wait":
             peer.due = (peer.due or time.monotonic()) + value
@@ -117,9 +117,9 @@ class SocketEnd:
         if effect.is_paced and not peer.script_begun:
             peer.script_begun = True
             peer.due = max(peer.due, time.monotonic()) + effect.delay
-            self._catch_up(deadline)
-        if not peer.refuse(effect):
-            peer.begin(script.answer())
+            self._wait_until_due(deadline)
+        if not peer.start_without_answer(effect):
+            peer.start_response(script.answer())
             if effect.is_paced:
                 peer.due = max(peer.due, time.monotonic())
             peer.chunks = iter(peer.response.stream)
@@ -129,11 +129,11 @@ class SocketEnd:
         peer = self._peer
         try:
             while True:
-                peer.body(next(peer.chunks))
+                peer.send_chunk(next(peer.chunks))
                 if not peer.complete:
                     return
         except StopIteration:
-            peer.end()
+            peer.end_response()
             self._release()
 
     def _release(self) -> None:

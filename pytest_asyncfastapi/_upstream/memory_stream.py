@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .moment import now, suspend
+from .moment import now, yield_once
 from .peer import SCRIPT
 from .tls_alerts import certificate_required, connection_reset
 
@@ -37,10 +37,10 @@ def takes_at_once(peer: Peer, data: bytes) -> bool:
     script = SCRIPT.get()
     if script is not None and script.effect.writes_slowly:
         return False
-    return peer.hear_plain(data)
+    return peer.receive_plain(data)
 
 
-class _Async:
+class _AsyncMemoryStream:
     """What the two async ends share: producing the next bytes."""
 
     def __init__(self, peer: Peer) -> None:
@@ -51,31 +51,31 @@ class _Async:
         """The next bytes, empty at the end; raises `ConnectionResetError` on RST."""
         if self._streams is not None:
             return await self._streams.next(limit)
-        await suspend()
+        await yield_once()
         peer = self._peer
         while not peer.waiting and not peer.ended:
             if peer.broken:
                 raise connection_reset()
-            await self._catch_up()
-            move = peer.move()
+            await self._wait_until_due()
+            move = peer.next_event()
             if move is not None:
-                await self._make(*move)
+                await self._perform(*move)
             elif peer.chunks is not None:
                 await self._body()
-            elif peer.asked:
+            elif peer.request_received:
                 await self._head()
             else:
                 await anyio.sleep_forever()
-        return peer.take(limit)
+        return peer.read(limit)
 
-    async def _catch_up(self) -> None:
+    async def _wait_until_due(self) -> None:
         # Nothing is due in the usual case; the clock is read only where a fault set a time.
         if self._peer.due:
             left = self._peer.due - now()
             if left > 0:
                 await anyio.sleep(left)
 
-    async def _make(self, kind: str, value: Any) -> None:
+    async def _perform(self, kind: str, value: Any) -> None:
         peer = self._peer
         if kind == "wait":
             peer.due = (peer.due or now()) + value
@@ -95,9 +95,9 @@ class _Async:
         if effect.is_paced and not peer.script_begun:
             peer.script_begun = True
             peer.due = max(peer.due, now()) + effect.delay
-            await self._catch_up()
-        if not peer.refuse(effect):
-            peer.begin(await script.answer())
+            await self._wait_until_due()
+        if not peer.start_without_answer(effect):
+            peer.start_response(await script.answer())
             if effect.is_paced:
                 peer.due = max(peer.due, now())
             peer.chunks = aiter(peer.response.stream)
@@ -107,16 +107,16 @@ class _Async:
         peer = self._peer
         try:
             while True:
-                peer.body(await anext(peer.chunks))
+                peer.send_chunk(await anext(peer.chunks))
                 # The last chunk is not said before the source is exhausted, as
                 # the client does not read on once it has the whole body.
                 if not peer.complete:
                     return
         except StopAsyncIteration:
-            peer.end()
+            peer.end_response()
             await self._release()
 
-    async def _hear(self, data: bytes) -> None:
+    async def _receive_data(self, data: bytes) -> None:
         """Take what the client writes; raises `ConnectionResetError` on RST."""
         script = SCRIPT.get()
         stops_reading = script is not None and script.effect.ending == "write_timeout"
@@ -126,7 +126,7 @@ class _Async:
             raise connection_reset()
         if script is not None and script.effect.upload_rate and self._peer.in_request:
             await anyio.sleep(len(data) / script.effect.upload_rate)
-        self._peer.hear(data)
+        self._peer.receive_data(data)
         http2 = self._peer.http2
         if http2 is None:
             return
@@ -134,7 +134,7 @@ class _Async:
             from .http2_streams import AsyncStreams
 
             self._streams = AsyncStreams(http2)
-        self._streams.heard()
+        self._streams.on_data()
 
     async def _release(self) -> None:
         chunks, self._peer.chunks = self._peer.chunks, None
@@ -152,7 +152,7 @@ class _Async:
         await self._release()
 
 
-class PushedEnd(_Async):
+class PushedMemoryStream(_AsyncMemoryStream):
     """The end of a client that is pushed what arrives: by a task, as long as there is anything."""
 
     async def receive(self, limit: int) -> bytes:
@@ -161,12 +161,12 @@ class PushedEnd(_Async):
         What is said one after the other without a pause is read together, as over a socket.
         """
         data = await self._next(limit)
-        while 0 < len(data) < limit and self._peer.says_more:
+        while 0 < len(data) < limit and self._peer.has_more:
             data += await self._next(limit - len(data))
         return data
 
 
-class AnyioEnd(_Async):
+class AnyioMemoryStream(_AsyncMemoryStream):
     """An anyio byte stream, as far as httpcore uses one."""
 
     async def read_known(self, limit: int, timeout: float | None) -> bytes | None:
@@ -186,8 +186,8 @@ class AnyioEnd(_Async):
         response = script.ready()
         if response is None:
             return None
-        self._peer.say_whole(response)
-        return self._peer.take(limit)
+        self._peer.send_response(response)
+        return self._peer.read(limit)
 
     async def receive(self, max_bytes: int = 65536) -> bytes:
         """Receive; raises anyio's errors for RST and end."""
@@ -202,15 +202,15 @@ class AnyioEnd(_Async):
     async def send(self, item: bytes) -> None:
         """Send to the peer; raises anyio's error for RST."""
         try:
-            await self._hear(item)
+            await self._receive_data(item)
         except ConnectionResetError as error:
             # asyncio keeps the error, and gives it to the next reader, whatever has come before.
             self._peer.broken = True
-            self._peer.take(sys.maxsize)
+            self._peer.read(sys.maxsize)
             raise anyio.BrokenResourceError from error
 
 
-class TrioEnd(_Async):
+class TrioMemoryStream(_AsyncMemoryStream):
     """A trio stream, as far as httpcore uses one."""
 
     async def receive_some(self, max_bytes: int = 65536) -> bytes:
@@ -229,13 +229,13 @@ class TrioEnd(_Async):
         import trio
 
         try:
-            await self._hear(data)
+            await self._receive_data(data)
         except ConnectionResetError as error:
             # The system tells once: the next reader finds the end.
             self._peer.ended = True
             raise trio.BrokenResourceError(f"socket connection broken: {error}") from error
 
 
-def end_for(backend: str, peer: Peer) -> Any:
+def memory_stream_for(backend: str, peer: Peer) -> Any:
     """The end for httpcore's own stream of this backend."""
-    return TrioEnd(peer) if backend == "trio" else AnyioEnd(peer)
+    return TrioMemoryStream(peer) if backend == "trio" else AnyioMemoryStream(peer)

@@ -14,10 +14,10 @@ import anyio.lowlevel
 
 def now() -> float:
     """Seconds on the clock in force."""
-    return instant()[0]
+    return now_with_clock()[0]
 
 
-def instant() -> tuple[float, str]:
+def now_with_clock() -> tuple[float, str]:
     """Seconds on the clock in force, and its name where it does not start as the process's does."""
     try:
         return asyncio.get_running_loop().time(), ""
@@ -25,7 +25,7 @@ def instant() -> tuple[float, str]:
         return anyio.current_time(), "trio"
 
 
-async def suspend() -> None:
+async def yield_once() -> None:
     """Let the others run, as a real call always does.
 
     Without this, concurrent requests to the app would run one after the other

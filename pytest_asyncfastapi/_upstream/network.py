@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import anyio
 
 from .._core.signatures import signature
-from .handshake import Agreed, handshake, handshake_sync
-from .memory_socket import SocketEnd, wait_or_time_out
-from .memory_stream import AnyioEnd, end_for, takes_at_once
+from .handshake import FakeSSLObject, handshake, handshake_sync
+from .memory_socket import MemorySocket, wait_or_time_out
+from .memory_stream import AnyioMemoryStream, memory_stream_for, takes_at_once
 from .moment import now
 from .peer import REAL, SCRIPT, SCRIPTS, Peer, Script
 from .proxies import NO_EFFECT, at_proxy
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from .httpx_libraries import Library
 
 
-class Wire:
+class MemoryNetworkStream:
     """A network stream of httpcore over an in-memory peer; TLS is a formality."""
 
     age: ClassVar[object] = object()
@@ -40,22 +40,22 @@ class Wire:
         self._library = library
         self._guarded = guarded
         self._peer = peer
-        self._age = Wire.age
-        self._tls: Agreed | None = None
+        self._age = MemoryNetworkStream.age
+        self._tls: FakeSSLObject | None = None
 
     @staticmethod
     def forget_all() -> None:
         """No connection that exists now may be used again."""
-        Wire.age = object()
+        MemoryNetworkStream.age = object()
 
     @property
     def is_current(self) -> bool:
         """Was it made for the scopes that are active, and is it still open?"""
-        return self._age is Wire.age and not self._peer.ended
+        return self._age is MemoryNetworkStream.age and not self._peer.ended
 
     def _refuse_if_old(self) -> None:
         # A pool does not ask an HTTP/2 connection before it sends; told so, it opens another.
-        if self._peer.http2 is not None and self._age is not Wire.age:
+        if self._peer.http2 is not None and self._age is not MemoryNetworkStream.age:
             raise self._library.core_part("_exceptions").ConnectionNotAvailable
 
     def get_extra_info(self, info: str) -> Any:
@@ -79,21 +79,23 @@ class Wire:
         with_proxy = script is not None and script.proxy_tls and not self._peer.secure
         self._peer.secure = True
         if with_proxy:
-            self._tls = Agreed(http2=False)
+            self._tls = FakeSSLObject(http2=False)
             return at_proxy(script.effect)  # type: ignore[union-attr]
-        self._tls = Agreed(script is not None and script.http2 and not script.effect.no_http2)
+        self._tls = FakeSSLObject(
+            script is not None and script.http2 and not script.effect.no_http2
+        )
         return NO_EFFECT if script is None else script.effect
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._peer!r}>"
 
 
-class AsyncWire(Wire):
+class AsyncMemoryNetworkStream(MemoryNetworkStream):
     """The async stream."""
 
     def __init__(self, library: Library, guarded: Any, peer: Peer, end: Any = None) -> None:
         super().__init__(library, guarded, peer)
-        self._end: AnyioEnd | None = end if isinstance(end, AnyioEnd) else None
+        self._end: AnyioMemoryStream | None = end if isinstance(end, AnyioMemoryStream) else None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """As httpcore's own stream, over memory; no guard where the time of it all is known."""
@@ -115,7 +117,7 @@ class AsyncWire(Wire):
 
     async def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> AsyncWire:
+    ) -> AsyncMemoryNetworkStream:
         """No handshake takes place; it fails, or takes its time, as the script says."""
         effect = self._handshake()
         if effect.needs_tls or effect.accept:
@@ -123,7 +125,7 @@ class AsyncWire(Wire):
         return self
 
 
-class SyncWire(Wire):
+class SyncMemoryNetworkStream(MemoryNetworkStream):
     """The sync stream."""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
@@ -141,7 +143,7 @@ class SyncWire(Wire):
 
     def start_tls(
         self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None
-    ) -> SyncWire:
+    ) -> SyncMemoryNetworkStream:
         """No handshake takes place; it fails, or takes its time, as the script says."""
         effect = self._handshake()
         if effect.needs_tls or effect.accept:
@@ -159,7 +161,7 @@ def patched_connect(library: Library, original: Any) -> Any:
             if script is None:
                 return await original(self, *args, **kwargs)
             given = called.bind(self, *args, **kwargs).arguments
-            return await dial(library, script, Place.of(given), given.get("timeout"))
+            return await connect_stream(library, script, Address.of(given), given.get("timeout"))
 
         return connect
 
@@ -168,7 +170,7 @@ def patched_connect(library: Library, original: Any) -> Any:
         if script is None:
             return original(self, *args, **kwargs)
         given = called.bind(self, *args, **kwargs).arguments
-        return dial_sync(library, script, Place.of(given), given.get("timeout"))
+        return connect_stream_sync(library, script, Address.of(given), given.get("timeout"))
 
     return connect_sync
 
@@ -198,7 +200,7 @@ def next_attempt() -> Script | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Address:
     """Where a connection leads: a host and a port, or the path of a Unix socket."""
 
     host: str = ""
@@ -206,13 +208,13 @@ class Place:
     path: str = ""
 
     @classmethod
-    def of(cls, given: dict[str, Any]) -> Place:
+    def of(cls, given: dict[str, Any]) -> Address:
         """From the arguments of a backend's method."""
         if "path" in given:
             return cls(path=given["path"])
         return cls(given["host"], given["port"])
 
-    def refusal(self, backend: str) -> OSError:
+    def refused_error(self, backend: str) -> OSError:
         """The error where nothing listens, as the backend gives it."""
         if self.path or backend == "sync":
             return _refused()
@@ -220,7 +222,7 @@ class Place:
             return _trio_refusal(self.host, self.port)
         return _anyio_refusal()
 
-    def unknown(self, kind: str = "") -> OSError:
+    def unknown_host_error(self, kind: str = "") -> OSError:
         """The error where the name leads nowhere."""
         if self.path:
             return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
@@ -229,7 +231,9 @@ class Place:
         return socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-async def dial(library: Library, script: Script, place: Place, timeout: float | None) -> AsyncWire:
+async def connect_stream(
+    library: Library, script: Script, place: Address, timeout: float | None
+) -> AsyncMemoryNetworkStream:
     """Connect an async client, or fail as the script says."""
     core, effect = library.core, script.effect
     backend = library.core_part("_synchronization").current_async_library()
@@ -255,8 +259,8 @@ async def dial(library: Library, script: Script, place: Place, timeout: float | 
     peer = Peer(now() + effect.accept if effect.accept else 0.0)
     stream = "TrioStream" if backend == "trio" else "AnyIOStream"
     part = library.core_part("_backends.trio" if backend == "trio" else "_backends.anyio")
-    end = end_for(backend, peer)
-    return AsyncWire(library, getattr(part, stream)(end), peer, end)
+    end = memory_stream_for(backend, peer)
+    return AsyncMemoryNetworkStream(library, getattr(part, stream)(end), peer, end)
 
 
 async def _reach(effect: Effect) -> None:
@@ -267,7 +271,9 @@ async def _reach(effect: Effect) -> None:
         await anyio.sleep(effect.connect)
 
 
-def dial_sync(library: Library, script: Script, place: Place, timeout: float | None) -> SyncWire:
+def connect_stream_sync(
+    library: Library, script: Script, place: Address, timeout: float | None
+) -> SyncMemoryNetworkStream:
     """Connect a sync client, or fail as the script says."""
     core, effect = library.core, script.effect
     mapping = {TimeoutError: core.ConnectTimeout, OSError: core.ConnectError}
@@ -282,15 +288,15 @@ def dial_sync(library: Library, script: Script, place: Place, timeout: float | N
             wait_or_time_out(effect.connect, deadline)
         _fail_to_connect(effect, place, "sync")
     peer = Peer(time.monotonic() + effect.accept if effect.accept else 0.0)
-    stream = library.core_part("_backends.sync").SyncStream(SocketEnd(peer))
-    return SyncWire(library, stream, peer)
+    stream = library.core_part("_backends.sync").SyncStream(MemorySocket(peer))
+    return SyncMemoryNetworkStream(library, stream, peer)
 
 
-def _fail_to_connect(effect: Effect, place: Place, backend: str) -> None:
+def _fail_to_connect(effect: Effect, place: Address, backend: str) -> None:
     if effect.ending == "refused" or (effect.ending, effect.detail) == ("proxy_error", "refused"):
-        raise place.refusal(backend)
+        raise place.refused_error(backend)
     if effect.ending == "dns_error":
-        raise place.unknown(effect.detail)
+        raise place.unknown_host_error(effect.detail)
 
 
 def _refused() -> ConnectionRefusedError:

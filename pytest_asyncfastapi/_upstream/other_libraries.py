@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from .._core.frames import identity
-from .._core.hosts import is_near
+from .._core.hosts import is_private_host
 from .peer import REAL, Script
-from .sent_calls import Sent
+from .sent_calls import SentCall
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,13 +58,13 @@ class ForeignCall:
         return False
 
     @property
-    def goes_near(self) -> bool:
+    def is_private(self) -> bool:
         """May it go out without a route, since it does not leave the private network?"""
-        return is_near(self.request.url.host)
+        return is_private_host(self.request.url.host)
 
     def is_left_alone(self, scope: UpstreamScope) -> bool:
         """Does it go to a near server that nobody speaks of, or to one of the test's own?"""
-        if not self.goes_near:
+        if not self.is_private:
             return False
         seen, router = self.request, scope.router
         if router is not None and (seen.url.host, seen.url.port) in router._served_places:
@@ -80,20 +80,20 @@ def begin(
     frame: FrameType,
     *,
     in_thread: bool = False,
-) -> Sent:
+) -> SentCall:
     """The call goes out now, from the code above `frame`."""
     at, clock = instant()
     clock = "thread" if in_thread else clock
     name = call.library.name
     out = scope.recorder.begin(call.request, name, at, frame, clock, pool=call.pool)
     scope.recorder.failed(out, frame)  # it is not known beforehand, and not seen from here
-    return Sent(scope, call, out, instant)
+    return SentCall(scope, call, out, instant)
 
 
-def decide(scope: UpstreamScope, sent: Sent) -> Decision:
-    """What is to happen to it; raises as `Judge.decide` does."""
+def decide(scope: UpstreamScope, sent: SentCall) -> Decision:
+    """What is to happen to it; raises as `CallPolicy.decide` does."""
     call, out = sent.call, sent.out
-    decision = scope.judge.decide(call, call.request, scope.router, out.where, sent.instant)
+    decision = scope.call_policy.decide(call, call.request, scope.router, out.where, sent.instant)
     sent.decision = decision
     if decision.plan is not None:
         out.fault = decision.plan
@@ -106,14 +106,14 @@ def goes_out(decision: Decision) -> bool:
 
 
 def script(
-    scope: UpstreamScope, sent: Sent, decision: Decision, answer: Callable[[Decision], Any]
+    scope: UpstreamScope, sent: SentCall, decision: Decision, answer: Callable[[Decision], Any]
 ) -> Script:
     """What the network does to it; `answer` makes the answer, or an awaitable of it."""
 
     def again() -> Script | None:
         if decision.plan is None:
             return script(scope, sent, decision, answer)
-        renewed = scope.judge._decide_again(
+        renewed = scope.call_policy._decide_again(
             sent.call,
             sent.call.request,
             scope.router,
@@ -126,12 +126,12 @@ def script(
     return decision.script(lambda: answer(decision), again)
 
 
-async def answer_async(scope: UpstreamScope, sent: Sent, decision: Decision) -> Any:
+async def answer_async(scope: UpstreamScope, sent: SentCall, decision: Decision) -> Any:
     """The answer: of a fault, of a route, or of the real upstream, which is then played."""
     call, seen = sent.call, sent.call.request
     sent.response = decision.status
     if sent.response is None and decision.source == "router" and scope.router is not None:
-        answer = scope.answered(call, seen, await scope.router._answer_async(seen))
+        answer = scope.answer_of(call, seen, await scope.router._answer_async(seen))
         sent.response = answer.response
     if sent.response is None:
         token = REAL.set(True)
@@ -143,12 +143,12 @@ async def answer_async(scope: UpstreamScope, sent: Sent, decision: Decision) -> 
     return sent.response
 
 
-def answer_sync(scope: UpstreamScope, sent: Sent, decision: Decision) -> Any:
+def answer_sync(scope: UpstreamScope, sent: SentCall, decision: Decision) -> Any:
     """The same in a thread."""
     call, seen = sent.call, sent.call.request
     sent.response = decision.status
     if sent.response is None and decision.source == "router" and scope.router is not None:
-        sent.response = scope.answered(call, seen, scope.router.answer(seen)).response
+        sent.response = scope.answer_of(call, seen, scope.router.answer(seen)).response
     if sent.response is None:
         token = REAL.set(True)
         try:

@@ -1,7 +1,7 @@
 """The server's end of one in-memory connection, without any waiting.
 
 Hands what the client writes to `http1.py` (or to `http2.py`, where the client
-speaks HTTP/2), and turns a response into moves of a `Tape`. What is to
+speaks HTTP/2), and turns a response into moves of a `ResponseEvents`. What is to
 happen is told by a `Script`; when, and on which event loop, is decided by
 `memory_stream.py`. Knows no HTTP client library.
 """
@@ -18,14 +18,21 @@ from .._faults import Effect
 from .framing import RAW, raw_frame, raw_head, unframed
 from .http1 import BodyMismatch, Http1
 from .proxies import Socks, connected
-from .wire_events import Tape, early_head, headers_of, instead, length_of, tampered
+from .wire_events import (
+    ResponseEvents,
+    corrupt,
+    early_head,
+    headers_of,
+    length_of,
+    replacement_events,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from contextvars import Context
 
     from .http2 import Http2
-    from .wire_events import Move
+    from .wire_events import WireEvent
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
@@ -78,14 +85,14 @@ class Peer:
     def __init__(self, due: float = 0.0) -> None:
         self._http1 = Http1()
         self._out = bytearray()
-        self._moves: deque[Move] = deque()
-        self._tape: Tape | None = None
+        self._events: deque[WireEvent] = deque()
+        self._response_events: ResponseEvents | None = None
         self._raw: str = ""
         self._left: int | None = None
         self.due = due
         self.script: Script | None = None
         self.script_begun = False
-        self.asked = False
+        self.request_received = False
         self.secure = False
         self.ended = False
         self.broken = False
@@ -122,18 +129,18 @@ class Peer:
         head = bytes(data[: len(_PREFACE)])
         return not self._begun and (head == _PREFACE or Socks.begins(head))
 
-    def hear_plain(self, data: bytes) -> bool:
-        """Take what is HTTP/1.1; anything else is left for `hear`."""
+    def receive_plain(self, data: bytes) -> bool:
+        """Take what is HTTP/1.1; anything else is left for `receive_data`."""
         if not self._begun and (data.startswith(_PREFACE) or Socks.begins(data)):
             return False
         if self._socks is not None:
             return False
         if data:
-            self._listen(data)
+            self._parse(data)
         return True
 
-    def hear(self, data: bytes) -> None:
-        """Take what the client wrote; `asked` once a whole request has arrived."""
+    def receive_data(self, data: bytes) -> None:
+        """Take what the client wrote; `request_received` once a whole request has arrived."""
         if not self._begun and data.startswith(_PREFACE):
             from .http2 import Http2
 
@@ -141,17 +148,17 @@ class Peer:
         elif not self._begun and self._socks is None and Socks.begins(data):
             self._socks = Socks()
         if self.http2 is not None:
-            self.http2.hear(data)
+            self.http2.receive_data(data)
         elif self._socks is not None:
-            self._moves.extend(self._socks.hear(data, self._effect()))
+            self._events.extend(self._socks.receive_data(data, self._effect()))
             if self._socks.done:  # what follows is a new connection
                 self._socks = None
         else:
-            self._listen(data)
+            self._parse(data)
 
-    def _listen(self, data: bytes) -> None:
+    def _parse(self, data: bytes) -> None:
         self._begun = True
-        began, complete = self._http1.hear(data)
+        began, complete = self._http1.receive_data(data)
         if began:
             self.script, self.script_begun = SCRIPT.get(), False
         if complete:
@@ -159,10 +166,10 @@ class Peer:
 
     def _arrived(self) -> None:
         if self._http1.method != b"CONNECT":
-            self.asked = True
+            self.request_received = True
             return
         # A proxy: once the tunnel stands, what follows is a new connection.
-        self._moves.extend(connected(self._effect()))
+        self._events.extend(connected(self._effect()))
         self._http1, self._begun = Http1(), False
 
     def _effect(self) -> Effect:
@@ -171,17 +178,17 @@ class Peer:
 
     # What the client hears.
 
-    def say(self, data: bytes) -> None:
+    def queue_bytes(self, data: bytes) -> None:
         """These bytes wait for the client."""
         self._out += data
 
-    def take(self, limit: int) -> bytes:
+    def read(self, limit: int) -> bytes:
         """At most `limit` of the bytes that wait for the client."""
         data = bytes(self._out[:limit])
         del self._out[:limit]
         # A close that follows at once has happened before the client reads again.
-        if not self._out and self._moves and self._moves[0] == ("end", "close"):
-            self._moves.clear()
+        if not self._out and self._events and self._events[0] == ("end", "close"):
+            self._events.clear()
             self.ended = True
         return data
 
@@ -193,24 +200,24 @@ class Peer:
     @property
     def idle(self) -> bool:
         """Is there nothing left to say?"""
-        busy = self._out or self._moves or self.asked or self.chunks is not None
+        busy = self._out or self._events or self.request_received or self.chunks is not None
         return not busy and not self.broken
 
     @property
-    def says_more(self) -> bool:
+    def has_more(self) -> bool:
         """Does something follow at once?"""
-        if self.waiting or self._moves:
-            return self.waiting or self._moves[0][0] == "say"
+        if self.waiting or self._events:
+            return self.waiting or self._events[0][0] == "say"
         stream = getattr(self.response, "stream", None)
         return self.chunks is not None and type(stream).__name__ == "ByteStream"
 
-    def holds(self, limit: int) -> bool:
+    def is_full(self, limit: int) -> bool:
         """Do as many bytes wait as the client takes at once?"""
         return len(self._out) >= limit
 
-    def move(self) -> Move | None:
+    def next_event(self) -> WireEvent | None:
         """The next move, if one is on the tape; what is said at once is taken together."""
-        moves = self._moves
+        moves = self._events
         if not moves:
             return None
         kind, value = moves.popleft()
@@ -222,22 +229,22 @@ class Peer:
             self.ended = True
         return (kind, value)
 
-    def refuse(self, effect: Effect) -> bool:
+    def start_without_answer(self, effect: Effect) -> bool:
         """Put a tape on that needs no answer; False where the answer is needed."""
-        moves = instead(effect)
+        moves = replacement_events(effect)
         if moves is None:
             return False
-        self.asked = False
-        self._moves.extend(moves)
+        self.request_received = False
+        self._events.extend(moves)
         if moves[-1][0] != "end" and not self._http1.start_next():
-            self._moves.append(("end", "close"))
+            self._events.append(("end", "close"))
         return True
 
-    def begin(self, response: Any) -> None:
+    def start_response(self, response: Any) -> None:
         """Say the response head; the body's chunks follow."""
         effect = self.script.effect if self.script is not None else Effect()
-        self.asked = False
-        self.response = response = tampered(effect, response)
+        self.request_received = False
+        self.response = response = corrupt(effect, response)
         status = response.status_code
         reason = response.reason_phrase.encode("ascii", "ignore")
         bodiless = self._http1.method == b"HEAD" or status in (204, 304)
@@ -257,8 +264,8 @@ class Peer:
                 # No server's library would write it: the connection ends after it, as it is.
                 self._raw, self._left = "plain", None
                 head = raw_head(status, reason, headers)
-        self._tape = Tape(effect, self._left, self._frame)
-        self._put(self._tape.head(head))
+        self._response_events = ResponseEvents(effect, self._left, self._frame)
+        self._add_events(self._response_events.head(head))
 
     def due_answer(self, at: float) -> Script | None:
         """Start the answer to a request that has arrived at `at`, and is only to be delayed.
@@ -268,47 +275,53 @@ class Peer:
         script = self.script
         if script is None or script.ready is None or not script.effect.only_delays:
             return None
-        if not self.asked or self.broken or self.ended or self.waiting or self.http2 is not None:
+        if (
+            not self.request_received
+            or self.broken
+            or self.ended
+            or self.waiting
+            or self.http2 is not None
+        ):
             return None
         if not self.script_begun:
             self.script_begun = True
             self.due = max(self.due, at) + script.effect.delay
         return script
 
-    def say_whole(self, response: Any) -> None:
+    def send_response(self, response: Any) -> None:
         """Say a response whose body is there."""
-        self.begin(response)
-        self.body(response.content)
-        self.end()
-        self.move()
+        self.start_response(response)
+        self.send_chunk(response.content)
+        self.end_response()
+        self.next_event()
 
     @property
     def complete(self) -> bool:
         """Has the whole body been said, so that the client will not ask for more?"""
         return self._left is not None and self._left <= 0
 
-    def body(self, chunk: bytes) -> None:
+    def send_chunk(self, chunk: bytes) -> None:
         """Say a piece of the body."""
-        if chunk and self._tape is not None:
+        if chunk and self._response_events is not None:
             nothing = self._left == 0 and self._http1.method == b"HEAD"
             if not nothing:
-                self._put(self._tape.chunk(chunk))
+                self._add_events(self._response_events.chunk(chunk))
             if self._left is not None:
                 self._left -= len(chunk)
 
-    def end(self) -> None:
+    def end_response(self) -> None:
         """Say that the body is complete, and be ready for the next request."""
-        if self._tape is None:
+        if self._response_events is None:
             return
-        self._put(self._tape.end())
-        self._tape = None
+        self._add_events(self._response_events.end())
+        self._response_events = None
         kept = not self._raw and self._http1.start_next()
-        if not kept and not any(kind == "end" for kind, _ in self._moves):
-            self._moves.append(("end", "close"))
+        if not kept and not any(kind == "end" for kind, _ in self._events):
+            self._events.append(("end", "close"))
 
-    def _put(self, moves: Iterable[Move]) -> None:
+    def _add_events(self, moves: Iterable[WireEvent]) -> None:
         for move in moves:
-            self._moves.append(move)
+            self._events.append(move)
 
     def _frame(self, data: bytes | None) -> bytes:
         """The bytes of a piece of the body, or of its end."""
@@ -319,7 +332,7 @@ class Peer:
         except BodyMismatch:
             # The body does not keep what the head promised: a real server's
             # connection ends here too.
-            self._moves.append(("end", "close"))
+            self._events.append(("end", "close"))
             return b""
 
     def __repr__(self) -> str:

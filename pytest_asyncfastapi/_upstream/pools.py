@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .network import Wire
+from .network import MemoryNetworkStream
 
 if TYPE_CHECKING:
     from .intercept import Call
 
 
-def unfit(call: Call, *, scripted: bool, fresh: bool = False) -> list[Any]:
+def connections_to_close(call: Call, *, scripted: bool, fresh: bool = False) -> list[Any]:
     """The idle connections to close before this call; busy ones take no more streams.
 
     `fresh` says that the call needs a connection of its own making.
@@ -29,7 +29,7 @@ def unfit(call: Call, *, scripted: bool, fresh: bool = False) -> list[Any]:
         stream = getattr(inner, "_network_stream", None)
         if stream is None:
             continue
-        in_memory = isinstance(stream, Wire)
+        in_memory = isinstance(stream, MemoryNetworkStream)
         multiplexed = hasattr(inner, "_used_all_stream_ids")
         if in_memory == scripted and not (multiplexed and (fresh or not _current(stream))):
             continue
@@ -44,7 +44,7 @@ def unfit(call: Call, *, scripted: bool, fresh: bool = False) -> list[Any]:
 
 
 def _current(stream: Any) -> bool:
-    return not isinstance(stream, Wire) or stream.is_current
+    return not isinstance(stream, MemoryNetworkStream) or stream.is_current
 
 
 def core_origin(call: Call) -> Any:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .._faults import Effect
 
 if TYPE_CHECKING:
-    from .wire_events import Move
+    from .wire_events import WireEvent
 
 _PHRASES = {
     "407": b"Proxy Authentication Required",
@@ -36,7 +36,7 @@ def at_proxy(effect: Effect) -> Effect:
     return NO_EFFECT
 
 
-def refusal(effect: Effect) -> list[Move]:
+def refusal(effect: Effect) -> list[WireEvent]:
     """What an HTTP proxy does instead of what it is asked for."""
     phrase = _PHRASES.get(effect.detail)
     if phrase is not None:
@@ -45,7 +45,7 @@ def refusal(effect: Effect) -> list[Move]:
     return [("end", "stall" if effect.detail == "stall" else "close")]
 
 
-def connected(effect: Effect) -> list[Move]:
+def connected(effect: Effect) -> list[WireEvent]:
     """The answer to a CONNECT."""
     if effect.ending == "proxy_error":
         return refusal(effect)
@@ -64,7 +64,7 @@ class Socks:
         """Is this the first message of one?"""
         return data[:1] == b"\x05"
 
-    def hear(self, data: bytes, effect: Effect) -> list[Move]:
+    def receive_data(self, data: bytes, effect: Effect) -> list[WireEvent]:
         """The next message of the client, each of which comes in one piece; what it gets."""
         fails = effect.detail if effect.ending == "proxy_error" else ""
         if fails in ("eof", "stall"):
@@ -80,7 +80,7 @@ class Socks:
             return [("say", b"\x01\x01" if fails == "407" else b"\x01\x00")]
         code = _CODES.get(fails, 0)
         self.done = not code
-        moves: list[Move] = [("say", bytes((_VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0)))]
+        moves: list[WireEvent] = [("say", bytes((_VERSION, code, 0, 1, 0, 0, 0, 0, 0, 0)))]
         return [*moves, ("end", "close")] if code else moves
 
     def __repr__(self) -> str:

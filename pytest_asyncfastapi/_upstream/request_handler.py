@@ -25,7 +25,7 @@ from .peer import Script
 if TYPE_CHECKING:
     import h11
 
-    from .._faults import Plan
+    from .._faults import FaultPlan
     from .call_log import OpenExchange
     from .scope import UpstreamScope
 
@@ -45,11 +45,11 @@ _NOT_SERVED = {
 }
 
 
-class Refused(Exception):
+class CannotServe(Exception):
     """Inside this package: this request gets a status and a text, and the test fails."""
 
 
-class Turn:
+class ServedCall:
     """One call that is out: its script, and what is to be noted when it is done."""
 
     def __init__(
@@ -57,7 +57,7 @@ class Turn:
         scope: UpstreamScope,
         out: OpenExchange,
         script: Script,
-        plan: Plan | None = None,
+        plan: FaultPlan | None = None,
         failed: str = "",
     ) -> None:
         self.script = script
@@ -75,13 +75,13 @@ class Turn:
         self._scope.faults.finished(self._out.request)
         self._scope.recorder.end(self._out, time.monotonic(), error=self._failed or error)
         if self._plan is not None:
-            self._plan.settle(Hit(self._out.method, str(self._out.url)))
+            self._plan.record_outcome(Hit(self._out.method, str(self._out.url)))
 
     def __repr__(self) -> str:
-        return f"<Turn {self._out.method} {self._out.url}>"
+        return f"<ServedCall {self._out.method} {self._out.url}>"
 
 
-class Desk:
+class RequestHandler:
     """Answers for one base URL of one test."""
 
     def __init__(self, scope: UpstreamScope, base: str | None) -> None:
@@ -89,7 +89,7 @@ class Desk:
         # The URL that requests are routed as if sent to.
         self.base = "" if base is None else _checked(base)
 
-    def settle(self) -> None:
+    def bind(self) -> None:
         """Begin: where no base was given, it is the only origin of the routes, or `ValueError`."""
         self._scope.on_serve()
         self.base = self.base or self._only_origin()
@@ -125,19 +125,19 @@ class Desk:
         request.read()
         return request
 
-    def take(self, request: httpx.Request) -> Turn:
+    def handle(self, request: httpx.Request) -> ServedCall:
         """One call, which is out until its `done()`."""
         out = self._scope.recorder.begin(request, "served", time.monotonic(), None)
         try:
             return self._decide(request, out)
-        except (UnroutedCall, Refused) as refused:
+        except (UnroutedCall, CannotServe) as refused:
             text = str(refused)
             script = Script(lambda: httpx.Response(501, text=text))
-            return Turn(self._scope, out, script, failed=type(refused).__name__)
+            return ServedCall(self._scope, out, script, failed=type(refused).__name__)
 
-    def _decide(self, request: httpx.Request, out: OpenExchange) -> Turn:
+    def _decide(self, request: httpx.Request, out: OpenExchange) -> ServedCall:
         call = Call(_SERVED, None, request, lambda *_: None)
-        judge = self._scope.judge
+        judge = self._scope.call_policy
         decision = judge.decide(
             call, request, self._scope.open_router(), None, lambda: (out.started, "")
         )
@@ -160,10 +160,10 @@ class Desk:
             self._scope.recorder.answered(out, response, time.monotonic())
             return response
 
-        return Turn(self._scope, out, Script(answer, effect), plan)
+        return ServedCall(self._scope, out, Script(answer, effect), plan)
 
     def _refuse(self, request: httpx.Request, title: str, remedy: str) -> None:
-        self._scope.judge.log.add(
+        self._scope.call_policy.log.add(
             Finding(
                 kind="not-served",
                 title=f"{title}: {show_request(request)}",
@@ -172,7 +172,7 @@ class Desk:
                 test=self._scope.test,
             )
         )
-        raise Refused(f"pytest-asyncfastapi: {title}; {remedy}")
+        raise CannotServe(f"pytest-asyncfastapi: {title}; {remedy}")
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
         router = self._scope.open_router()
@@ -183,19 +183,19 @@ class Desk:
             answer = router.answer(request)
         if answer is None or answer.response is None:
             call = Call(_SERVED, None, request, lambda *_: None)
-            raise self._scope.judge.unrouted(call, request, router, None)
+            raise self._scope.call_policy.unrouted(call, request, router, None)
         return answer.response
 
-    def refusal(self, error: Exception) -> tuple[int, str]:
+    def error_response(self, error: Exception) -> tuple[int, str]:
         """Status and text where a side effect has raised."""
         if isinstance(error, (UnroutedCall, UpstreamExhausted)):
             return 501, str(error)
-        self.broken(error)
+        self.record_error(error)
         return 500, f"pytest-asyncfastapi: {type(error).__name__}: {error}"
 
-    def broken(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Something raised in a thread of the server, where nobody would see it."""
-        self._scope.judge.log.add(
+        self._scope.call_policy.log.add(
             Finding(
                 kind="serve-error",
                 title=f"a served call failed: {type(error).__name__}: {error}",
@@ -206,7 +206,7 @@ class Desk:
         )
 
     def __repr__(self) -> str:
-        return f"<Desk {self.base or 'for the only origin'}>"
+        return f"<RequestHandler {self.base or 'for the only origin'}>"
 
 
 def _checked(base: str) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 
 
-class Ready(httpx.Response):
+class PreloadedResponse(httpx.Response):
     """A response whose body is there: `aread()` does what httpx's does, less two generators."""
 
     async def aread(self) -> bytes:
@@ -45,7 +45,7 @@ R = TypeVar("R", bound=httpx.Response)
 _BLANK = vars(httpx.Response(200, stream=httpx.ByteStream(b"")))
 
 
-def fresh(model: httpx.Response, request: httpx.Request, kind: type[R]) -> R:
+def copy_response(model: httpx.Response, request: httpx.Request, kind: type[R]) -> R:
     """An unread response like `model`, sharing its stream, as the answer to `request`."""
     response = kind.__new__(kind)
     state = response.__dict__
@@ -59,12 +59,12 @@ def fresh(model: httpx.Response, request: httpx.Request, kind: type[R]) -> R:
     return response
 
 
-def loaded(model: httpx.Response, request: httpx.Request) -> httpx.Response:
+def copy_with_content(model: httpx.Response, request: httpx.Request) -> httpx.Response:
     """A response like `model` whose `.content` can be read at once.
 
     The stream of `model` must be an `httpx.ByteStream`.
     """
-    response = fresh(model, request, httpx.Response)
+    response = copy_response(model, request, httpx.Response)
     headers: Any = response.headers
     if b"content-encoding" in [name for _, name, _ in headers._list]:
         response.read()  # to be decoded

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import respx
 
-from .assertion_messages import Calls
+from .assertion_messages import CallAssertions
 from .bodies import as_stream
 from .call_list import CallList
 from .differences import UNSET
@@ -23,7 +23,7 @@ from .patterns import check_lookups, own_patterns
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .call_log import Recorder
+    from .call_log import CallRecorder
 
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/|\Z)")
 
@@ -31,7 +31,7 @@ _HOST = re.compile(r"[\w-]+(\.[\w-]+)+(:\d+)?(/|\Z)")
 class Route(respx.Route):
     """respx's route, with the assertions of `unittest.mock` about its calls."""
 
-    _recorder: Recorder | None = None
+    _recorder: CallRecorder | None = None
     is_optional = False
 
     def __init__(self, *patterns: Any, **lookups: Any) -> None:
@@ -103,10 +103,10 @@ class Route(respx.Route):
         self.is_optional = True
         return self
 
-    def _calls(self) -> Calls:
+    def _calls(self) -> CallAssertions:
         pattern = self.pattern
         covers = lambda request: bool(pattern.match(request)) if pattern else True  # noqa: E731
-        return Calls(show_route(self), self.calls, (), self._recorder, covers)
+        return CallAssertions(show_route(self), self.calls, (), self._recorder, covers)
 
     def assert_called(self) -> None:
         """Fail if no call reached this route."""

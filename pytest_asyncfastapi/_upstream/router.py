@@ -16,17 +16,17 @@ import httpx
 from respx.models import Route, SideEffectError
 
 from .._core.findings import Finding, Location
-from .bodies import Replay
+from .bodies import ReplayableStream
 from .call_assertions import AssertingRouter
 from .call_list import CallList
-from .call_log import Recorder
-from .cassette_methods import Taping
+from .call_log import CallRecorder
+from .cassette_methods import CassetteRouter
 from .delivery import prepared_by
 from .errors import UpstreamExhausted
 from .httpx_libraries import library_of
 from .mounts import Mounting
 from .near_misses import show_route
-from .response_copy import fresh, loaded
+from .response_copy import copy_response, copy_with_content
 from .route_index import Match, RouteTable
 from .route_list import Routes
 
@@ -34,20 +34,20 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from .._core.frames import UserCode
-    from .cassettes import Recording
+    from .cassettes import CassetteRecording
     from .scope import UpstreamScope
     from .serve import Serving
 
 
 @dataclass(slots=True, eq=False)
-class Answer:
+class RouteAnswer:
     """What a route says to a request; no response means: let it pass through."""
 
     route: Route
     response: httpx.Response | None
 
 
-class Upstream(Mounting, Taping, AssertingRouter):
+class Upstream(Mounting, CassetteRouter, AssertingRouter):
     """The routes of one test.
 
     `allow_unused_routes` switches off the failure for routes never called.
@@ -61,23 +61,23 @@ class Upstream(Mounting, Taping, AssertingRouter):
         self,
         *,
         user_code: UserCode | None = None,
-        recorder: Recorder | None = None,
+        recorder: CallRecorder | None = None,
         assert_all_called: bool = True,
         base_url: str | None = None,
     ) -> None:
         self._table: RouteTable | None = None
         self._user_code = user_code
-        self._recorder = recorder or Recorder(user_code)
-        self._round_trips = Recorder(user_code)
+        self._recorder = recorder or CallRecorder(user_code)
+        self._round_trips = CallRecorder(user_code)
         self._added: dict[int, Location | None] = {}
         self._reached: set[int] = set()
-        self._replays: dict[int, tuple[Any, Replay]] = {}
+        self._replays: dict[int, tuple[Any, ReplayableStream]] = {}
         self.allow_unused_routes = not assert_all_called
         self.through_network = False
         self.should_mock: Callable[[httpx.Request], bool] = lambda request: True
         self.scope: UpstreamScope | None = None
         self._servings: list[Serving] = []
-        self._tape: Recording | None = None
+        self._tape: CassetteRecording | None = None
         self._tape_findings: list[Finding] = []
         self.exhausted: list[tuple[UpstreamExhausted, Route, Location | None]] = []
         super().__init__(assert_all_called=assert_all_called, base_url=base_url)
@@ -141,12 +141,12 @@ class Upstream(Mounting, Taping, AssertingRouter):
         response = prepared_by(route)
         if response is None or type(response.stream) is not httpx.ByteStream:
             return None
-        response = loaded(response, request)
+        response = copy_with_content(response, request)
         # As `record()` does, which first asks whether it is given a path.
         route.calls.append(self.calls.record(request, response))
         return response
 
-    def answer(self, request: httpx.Request) -> Answer | None:
+    def answer(self, request: httpx.Request) -> RouteAnswer | None:
         """What a sync client gets; None where every matching route declined."""
         for route, found in self._prospects(request):
             wait: Any = getattr(route.side_effect, "wait_in_thread", None)  # of a mounted app
@@ -161,7 +161,7 @@ class Upstream(Mounting, Taping, AssertingRouter):
                 return self._settle(request, route, prospect)
         return None
 
-    async def _answer_async(self, request: httpx.Request) -> Answer | None:
+    async def _answer_async(self, request: httpx.Request) -> RouteAnswer | None:
         """What an async client gets; None where every matching route declined."""
         for route, prospect in self._prospects(request):
             result = prospect
@@ -204,24 +204,26 @@ class Upstream(Mounting, Taping, AssertingRouter):
             error = failed.origin
         raise error
 
-    def _settle(self, request: httpx.Request, route: Route, result: Any) -> Answer:
+    def _settle(self, request: httpx.Request, route: Route, result: Any) -> RouteAnswer:
         if result is request or isinstance(result, httpx.Request):
             self.record(request, response=None, route=route)
-            return Answer(route, None)
+            return RouteAnswer(route, None)
         if not isinstance(result, httpx.Response):  # the other library's
             result = httpx.Response(
                 result.status_code, headers=result.headers.raw, content=result.content
             )
         if isinstance(result.stream, httpx.ByteStream):
-            result = loaded(result, request)
+            result = copy_with_content(result, request)
         else:
             if result._request is None:
-                result = fresh(result, request, httpx.Response)
-            if Replay.needed(result.stream):
+                result = copy_response(result, request, httpx.Response)
+            if ReplayableStream.needed(result.stream):
                 stream = result.stream
-                result.stream = self._replays.setdefault(id(stream), (stream, Replay(stream)))[1]
+                result.stream = self._replays.setdefault(
+                    id(stream), (stream, ReplayableStream(stream))
+                )[1]
         self.record(request, response=result, route=route)
-        return Answer(route, result)
+        return RouteAnswer(route, result)
 
     def _exhaust(self, route: Route, request: httpx.Request) -> UpstreamExhausted:
         had = route.call_count
@@ -246,12 +248,12 @@ class Upstream(Mounting, Taping, AssertingRouter):
         answers a request to `server.url` + path as if it were sent to the base URL;
         without one the only origin of the routes is meant. Times are real.
         """
-        from .request_handler import Desk
+        from .request_handler import RequestHandler
         from .serve import Serving
 
         if self.scope is None:
             raise RuntimeError("only the `upstream` of a test can be served: this one has no test")
-        serving = Serving(Desk(self.scope, base_url))
+        serving = Serving(RequestHandler(self.scope, base_url))
         self._servings.append(serving)
         return serving
 

@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from . import moment
-from .body_observer import Watch, at_once
-from .call_log import OpenExchange, Recorder
-from .decision import Decision, Judge, Outgoing, Unbounded
+from .body_observer import BodyObserver, at_once
+from .call_log import CallRecorder, OpenExchange
+from .decision import CallPolicy, Decision, MissingTimeout, Outgoing
 from .delivery import Kept, deliver, deliver_sync, is_plain
-from .dispatch import play, play_sync, wait_for_pool, wait_for_pool_sync
+from .dispatch import send_over_memory, send_over_memory_sync, wait_for_pool, wait_for_pool_sync
 from .errors import UnroutedCall
 from .finding_messages import exhausted
 from .intercept import INTERCEPTION, Call
-from .router import Answer, Upstream
+from .router import RouteAnswer, Upstream
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .._core.findings import Finding, Location
     from .._core.frames import UserCode
     from .._faults import Faults
-    from .cassettes import Recording
+    from .cassettes import CassetteRecording
     from .peer import Script
     from .route_index import Match
 
@@ -60,9 +60,9 @@ class UpstreamScope:
         self.user_code = user_code
         self.faults = faults
         self.test = test
-        self.recorder = Recorder(user_code)
+        self.recorder = CallRecorder(user_code)
         self.router: Upstream | None = None
-        self.judge = Judge(user_code, faults, unrouted, passthrough, test)
+        self.call_policy = CallPolicy(user_code, faults, unrouted, passthrough, test)
         # How long (in seconds) a stalled call without a budget of its own waits for one of
         # the app's, such as asyncio.timeout() around it; virtual time makes that free.
         self.patience: Callable[[], float] = lambda: 0.0
@@ -94,7 +94,7 @@ class UpstreamScope:
 
     def findings(self, *, passed: bool = True) -> list[Finding]:
         """What was wrong; what never happened counts only if the test passed."""
-        found = list(self.judge.log)
+        found = list(self.call_policy.log)
         found += self.router._tape_findings if self.router is not None else []
         if self.router is not None:
             found += [exhausted(*item, self.test) for item in self.router.exhausted]
@@ -111,7 +111,7 @@ class UpstreamScope:
         if not hasattr(call.request, "_content"):
             await call.request.aread()
         seen = call.library.as_httpx(call.request)
-        now, clock = moment.instant()
+        now, clock = moment.now_with_clock()
         out = self.recorder.begin(
             seen, call.library.name, now, sys._getframe(), clock, pool=call.pool
         )
@@ -119,14 +119,16 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self.judge.decide(call, seen, self.router, out.where, lambda: (now, clock))
+            decision = self.call_policy.decide(
+                call, seen, self.router, out.where, lambda: (now, clock)
+            )
             if decision.plan is not None:
                 out.fault = decision.plan
             if decision.match is not None and decision.way == "answer":
                 response = await self._prepared(call, out, decision.match)
             if response is None:
                 response = await self._carry_out(call, out, decision)
-        except Unbounded as stalled:
+        except MissingTimeout as stalled:
             out.fault = stalled.plan
             error = await self.stall(seen, stalled.phase, out.where)
         except BaseException as raised:
@@ -149,15 +151,15 @@ class UpstreamScope:
         error: BaseException | None = None
         response: Any = None
         try:
-            decision = self.judge.decide(
+            decision = self.call_policy.decide(
                 call, seen, self.router, out.where, lambda: (out.started, "")
             )
             if decision.plan is not None:
                 out.fault = decision.plan
             response = self._carry_out_sync(call, out, decision)
-        except Unbounded as stalled:
+        except MissingTimeout as stalled:
             out.fault = stalled.plan
-            error = self.judge.no_timeout(seen, stalled.phase, out.where)
+            error = self.call_policy.no_timeout(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, time.monotonic)
@@ -171,7 +173,7 @@ class UpstreamScope:
             await anyio.sleep(self.patience())
         except BaseException as ended:  # a budget of the app's own: not ours to judge
             return ended
-        return self.judge.no_timeout(seen, phase, where)
+        return self.call_policy.no_timeout(seen, phase, where)
 
     @property
     def is_idle(self) -> bool:
@@ -193,18 +195,18 @@ class UpstreamScope:
             self.recorder.end(out, clock(), error=name)
             self.faults.finished(out.request)
         else:
-            tape = self._taped(decision)
+            tape = self._recorded(decision)
             keep = None if tape is None else tape.keep(out.request, outcome)
-            self._watch(call, out, outcome, clock, keep)
+            self._observe_body(call, out, outcome, clock, keep)
         if decision is not None:
-            decision.settle(call, out, outcome)
+            decision.record_outcome(call, out, outcome)
 
-    def _taped(self, decision: Decision | None) -> Recording | None:
+    def _recorded(self, decision: Decision | None) -> CassetteRecording | None:
         if self.router is None or decision is None or decision.source != "original":
             return None
         return self.router._tape
 
-    def _watch(
+    def _observe_body(
         self,
         call: Call,
         out: OpenExchange,
@@ -220,18 +222,18 @@ class UpstreamScope:
             self.faults.finished(seen)
             if keep is None and at_once(self.recorder, out, response, now):
                 return
-        watch = Watch(self.recorder, out, clock, keep, closed)
+        watch = BodyObserver(self.recorder, out, clock, keep, closed)
         watch.begin(call.library, response, now, sync=clock is time.monotonic)
 
     async def _prepared(self, call: Call, out: OpenExchange, match: Match) -> Any:
         """The short way of most calls: a response that is ready; None where it is not."""
-        await moment.suspend()
+        await moment.yield_once()
         response = None if self.router is None else self.router._prepared(out.request, match)
         if response is None:
             return None
         if is_plain(match[0], out.request, self._plain):
             return call.library.as_own(response, call.request, sync=False, http2=call.http2)
-        return await deliver(call, out, response, self.judge)
+        return await deliver(call, out, response, self.call_policy)
 
     def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
         if decided.status is not None:
@@ -249,19 +251,21 @@ class UpstreamScope:
                     return decided.status or await self._answer_async(call, seen, decided)
 
                 def again() -> Script | None:
-                    return self._again(call, seen, decided, script, moment.instant())
+                    return self._again(call, seen, decided, script, moment.now_with_clock())
 
                 return decided.script(answer, again, self._ready(seen, decided))
 
-            return await play(call, script(decision), beside=decision.source == "original")
+            return await send_over_memory(
+                call, script(decision), bypass_pool=decision.source == "original"
+            )
         if decision.way == "pool":
             return await wait_for_pool(call, decision.limit)
         if decision.match is None and (decision.source == "router" or decision.status is not None):
-            await moment.suspend()
+            await moment.yield_once()
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return await deliver(call, out, response, self.judge)
+        return await deliver(call, out, response, self.call_policy)
 
     def _carry_out_sync(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
         seen = out.request
@@ -276,13 +280,15 @@ class UpstreamScope:
 
                 return decided.script(answer, again)
 
-            return play_sync(call, script(decision), beside=decision.source == "original")
+            return send_over_memory_sync(
+                call, script(decision), bypass_pool=decision.source == "original"
+            )
         if decision.way == "pool":
             return wait_for_pool_sync(call, decision.limit)
         response = decision.status or self._answer(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return deliver_sync(call, out, response, self.judge)
+        return deliver_sync(call, out, response, self.call_policy)
 
     def _again(
         self,
@@ -296,7 +302,7 @@ class UpstreamScope:
         if earlier.plan is None:
             return script(earlier)
         where = self.recorder.where(sys._getframe())
-        decision = self.judge._decide_again(
+        decision = self.call_policy._decide_again(
             call, seen, self.router, where, plan=earlier.plan, now=now
         )
         real = (decision.way, decision.source) == ("answer", "original")
@@ -305,22 +311,24 @@ class UpstreamScope:
 
     async def _answer_async(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.source == "router" and self.router is not None:
-            answer = self.answered(call, seen, await self.router._answer_async(seen))
+            answer = self.answer_of(call, seen, await self.router._answer_async(seen))
             if answer.response is not None:
                 return answer.response
         return await call.real_async()
 
     def _answer(self, call: Call, seen: httpx.Request, decision: Decision) -> Any:
         if decision.source == "router" and self.router is not None:
-            answer = self.answered(call, seen, self.router.answer(seen))
+            answer = self.answer_of(call, seen, self.router.answer(seen))
             if answer.response is not None:
                 return answer.response
         return call.real()
 
-    def answered(self, call: Outgoing, seen: httpx.Request, answer: Answer | None) -> Answer:
+    def answer_of(
+        self, call: Outgoing, seen: httpx.Request, answer: RouteAnswer | None
+    ) -> RouteAnswer:
         """The answer of a route; raises `UnroutedCall` where there is none."""
         if answer is None and self.router is not None:
-            raise self.judge.unrouted(call, seen, self.router, None)
+            raise self.call_policy.unrouted(call, seen, self.router, None)
         if answer is None:
             raise UnroutedCall(f"no route answers {seen.method} {seen.url}")
         return answer

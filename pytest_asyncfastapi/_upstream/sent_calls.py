@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .scope import UpstreamScope
 
 
-class Sent:
+class SentCall:
     """One call on its way. `instant` is the clock in force: its time (s), and its name.
 
     `response` is the answer, once it has been made.
@@ -37,7 +37,7 @@ class Sent:
         self.response: Any = None
         self._ended = False
 
-    def arrives(self, data: bytes, *, whole: bool) -> None:
+    def on_data(self, data: bytes, *, whole: bool) -> None:
         """These bytes of the answer are here; `whole` when they are the last."""
         response = self.response
         if response is None or self._ended:
@@ -52,11 +52,11 @@ class Sent:
         if whole:
             self._end("", response)
 
-    def over(self, error: str) -> None:
+    def on_closed(self, error: str) -> None:
         """The connection is gone; `error` is the name of what ended it."""
         self._end(error, None)
 
-    def fails(self, error: BaseException) -> None:
+    def on_failure(self, error: BaseException) -> None:
         """It has not come to a connection."""
         self.out.kinds = tuple(each.__name__ for each in type(error).__mro__)
         self._end(type(error).__name__, error)
@@ -69,10 +69,12 @@ class Sent:
         self._scope.faults.finished(self.out.request)
         if self.decision is not None:
             known = outcome if outcome is not None else self.response
-            self.decision.settle(self.call, self.out, _Unknown() if known is None else known)
+            self.decision.record_outcome(
+                self.call, self.out, _Unknown() if known is None else known
+            )
 
     def __repr__(self) -> str:
-        return f"<Sent {self.out!r}>"
+        return f"<SentCall {self.out!r}>"
 
 
 class _Unknown(Exception):

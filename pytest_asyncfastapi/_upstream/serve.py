@@ -19,20 +19,20 @@ import anyio.to_thread
 import h11
 import httpx
 
-from .memory_socket import SocketEnd
+from .memory_socket import MemorySocket
 from .peer import SCRIPT, Peer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .request_handler import Desk, Turn
+    from .request_handler import RequestHandler, ServedCall
 
 _TICK = 0.02  # how often (s) a waiting thread looks whether it is still wanted
 _LONG = 30.0  # no move of a tape takes longer without a wait of its own (s)
 _RESET = struct.pack("ii", 1, 0)
 
 
-class _Gone(Exception):
+class _ConnectionClosed(Exception):
     """The client has hung up, or the server stops."""
 
 
@@ -42,8 +42,8 @@ class Serving:
     A request to `url` + path is routed as if it had been sent to the base URL.
     """
 
-    def __init__(self, desk: Desk) -> None:
-        self._desk = desk
+    def __init__(self, desk: RequestHandler) -> None:
+        self._handler = desk
         self._port = 0
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
@@ -69,7 +69,7 @@ class Serving:
     def start(self) -> Serving:
         """Listen. The end of the test stops what nobody has stopped."""
         if self._listener is None:
-            self._desk.settle()
+            self._handler.bind()
             self._stopped.clear()
             self._listen()
         return self
@@ -145,11 +145,11 @@ class Serving:
         with self._lock:
             self._connections[threading.current_thread()] = connection
         try:
-            _Connection(connection, self._desk, self._stopped).run()
-        except (_Gone, OSError):
+            _Connection(connection, self._handler, self._stopped).run()
+        except (_ConnectionClosed, OSError):
             pass  # whoever called has gone, or we have
         except Exception as error:
-            self._desk.broken(error)
+            self._handler.record_error(error)
         finally:
             connection.close()
             with self._lock:
@@ -157,10 +157,10 @@ class Serving:
 
     def __repr__(self) -> str:
         where = f"http://127.0.0.1:{self._port}" if self._listener is not None else "not running"
-        return f"<Serving {self._desk.base} at {where}>"
+        return f"<Serving {self._handler.base} at {where}>"
 
 
-class _End(SocketEnd):
+class _ServerSocket(MemorySocket):
     """The in-memory end, whose waits end when nobody needs them any more."""
 
     def __init__(self, peer: Peer, pause: Any) -> None:
@@ -168,13 +168,13 @@ class _End(SocketEnd):
         self._pause = pause
         self.settimeout(_LONG)
 
-    def _catch_up(self, deadline: float | None) -> None:
+    def _wait_until_due(self, deadline: float | None) -> None:
         self._pause(self._peer.due - time.monotonic())
 
-    def _make(self, kind: str, value: Any, deadline: float | None) -> None:
+    def _perform(self, kind: str, value: Any, deadline: float | None) -> None:
         if (kind, value) == ("end", "stall"):
             self._pause(None)
-        super()._make(kind, value, deadline)
+        super()._perform(kind, value, deadline)
 
     def recv(self, limit: int) -> bytes:
         self.settimeout(_LONG + max(0.0, self._peer.due - time.monotonic()))
@@ -184,24 +184,26 @@ class _End(SocketEnd):
 class _Connection:
     """One connection: read a request, play its answer, and again."""
 
-    def __init__(self, connection: socket.socket, desk: Desk, stopped: threading.Event) -> None:
+    def __init__(
+        self, connection: socket.socket, desk: RequestHandler, stopped: threading.Event
+    ) -> None:
         self._socket = connection
-        self._desk = desk
+        self._handler = desk
         self._stopped = stopped
         self._left = b""
 
     def run(self) -> None:
         """Serve until either side has enough."""
         peer = Peer()
-        end = _End(peer, self._pause)
+        end = _ServerSocket(peer, self._pause)
         while not self._stopped.is_set() and not peer.ended:
             request, line = self._read()
             if request is None:
                 return
-            turn = self._desk.take(request)
+            turn = self._handler.handle(request)
             token = SCRIPT.set(turn.script)
             try:
-                peer.hear(line)
+                peer.receive_data(line)
                 self._play(peer, end, turn)
             finally:
                 SCRIPT.reset(token)
@@ -231,14 +233,14 @@ class _Connection:
                     body += bytes(event.data)
                 elif isinstance(event, h11.EndOfMessage) and head is not None:
                     self._left = parser.trailing_data[0]
-                    return self._desk.request(head, body), _line(head)
+                    return self._handler.request(head, body), _line(head)
                 else:
                     return None, b""
             data = self._socket.recv(65536)
             if not data:
                 return None, b""
 
-    def _play(self, peer: Peer, end: _End, turn: Turn) -> None:
+    def _play(self, peer: Peer, end: _ServerSocket, turn: ServedCall) -> None:
         if turn.script.effect.at == "upload":
             self._reset(turn)
         while not peer.idle:
@@ -246,31 +248,31 @@ class _Connection:
                 data = end.recv(65536)
             except (ConnectionResetError, httpx.TransportError):
                 self._reset(turn)  # the fault, or a side effect that raises such an error
-            except _Gone:
+            except _ConnectionClosed:
                 raise
             except Exception as error:
                 turn.done(type(error).__name__)
-                self._socket.sendall(_worded(*self._desk.refusal(error)))
-                raise _Gone from None
+                self._socket.sendall(_worded(*self._handler.error_response(error)))
+                raise _ConnectionClosed from None
             else:
                 if peer.idle or not data:
                     turn.done()  # before the client can know, or it would overlap with its next
                 if not data:
-                    raise _Gone
+                    raise _ConnectionClosed
                 self._socket.sendall(data)
 
-    def _reset(self, turn: Turn) -> NoReturn:
+    def _reset(self, turn: ServedCall) -> NoReturn:
         turn.done("Reset")
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._socket.close()
-        raise _Gone
+        raise _ConnectionClosed
 
     def _pause(self, duration: float | None) -> None:
         """Wait (None: forever), but not for a client that has gone nor after the end."""
         until = math.inf if duration is None else time.monotonic() + duration
         while (left := until - time.monotonic()) > 0:
             if self._stopped.wait(min(_TICK, left)) or self._hung_up():
-                raise _Gone
+                raise _ConnectionClosed
 
     def _hung_up(self) -> bool:
         try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-class SharedContexts:
+class SharedSSLContexts:
     """The contexts of the process, by library and environment."""
 
     def __init__(self) -> None:
@@ -41,4 +41,4 @@ class SharedContexts:
         return create_ssl_context
 
     def __repr__(self) -> str:
-        return f"<SharedContexts {len(self._known)}>"
+        return f"<SharedSSLContexts {len(self._known)}>"

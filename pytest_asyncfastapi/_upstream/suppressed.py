@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def quietly(scope: UpstreamScope) -> Iterator[None]:
+def suppress_findings(scope: UpstreamScope) -> Iterator[None]:
     """Calls in this block are answered as before; what was wrong with them is forgotten."""
-    log, router = scope.judge.log, scope.router
+    log, router = scope.call_policy.log, scope.router
     exhausted = list(router.exhausted) if router is not None else []
-    scope.judge.log = FindingLog()
+    scope.call_policy.log = FindingLog()
     try:
         yield
     finally:
-        scope.judge.log = log
+        scope.call_policy.log = log
         if router is not None:
             router.exhausted[:] = exhausted

@@ -12,8 +12,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import other_libraries
-from .decision import Unbounded
-from .http_client_socket import SENT, MemorySocket, create_connection_in, wrap_in
+from .decision import MissingTimeout
+from .http_client_socket import SENT, HttpClientSocket, create_connection_in, wrap_in
 from .other_libraries import ForeignCall, Named
 from .peer import REAL, SCRIPT
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from .decision import Decision
     from .scope import UpstreamScope
-    from .sent_calls import Sent
+    from .sent_calls import SentCall
 
 _URLLIB3 = Named("urllib3")
 
@@ -65,7 +65,7 @@ def _make_request_in(scope_of: Callable[[], Any], original: Any) -> Any:
     return make_request
 
 
-def _take(scope: UpstreamScope, sent: Sent, conn: Any, send: Callable[[], Any]) -> Any:
+def _take(scope: UpstreamScope, sent: SentCall, conn: Any, send: Callable[[], Any]) -> Any:
     __tracebackhide__ = True
     error: BaseException
     try:
@@ -73,17 +73,17 @@ def _take(scope: UpstreamScope, sent: Sent, conn: Any, send: Callable[[], Any]) 
         if other_libraries.goes_out(decision):
             return _to_the_network(sent, conn, send)
         return _in_memory(scope, sent, conn, decision, send)
-    except Unbounded as stalled:
+    except MissingTimeout as stalled:
         sent.out.fault = stalled.plan
-        error = scope.judge.no_timeout(sent.call.request, stalled.phase, sent.out.where)
+        error = scope.call_policy.no_timeout(sent.call.request, stalled.phase, sent.out.where)
     except BaseException as raised:
         error = raised
-    sent.fails(error)
+    sent.on_failure(error)
     raise error
 
 
-def _to_the_network(sent: Sent, conn: Any, send: Callable[[], Any]) -> Any:
-    if isinstance(conn.sock, MemorySocket):
+def _to_the_network(sent: SentCall, conn: Any, send: Callable[[], Any]) -> Any:
+    if isinstance(conn.sock, HttpClientSocket):
         conn.close()
     tokens = SCRIPT.set(None), REAL.set(True)
     try:
@@ -91,11 +91,11 @@ def _to_the_network(sent: Sent, conn: Any, send: Callable[[], Any]) -> Any:
     finally:
         SCRIPT.reset(tokens[0])
         REAL.reset(tokens[1])
-        sent.over("")
+        sent.on_closed("")
 
 
 def _in_memory(
-    scope: UpstreamScope, sent: Sent, conn: Any, decision: Decision, send: Callable[[], Any]
+    scope: UpstreamScope, sent: SentCall, conn: Any, decision: Decision, send: Callable[[], Any]
 ) -> Any:
     if decision.way == "pool":
         from urllib3.exceptions import EmptyPoolError
@@ -105,10 +105,10 @@ def _in_memory(
         scope, sent, decision, lambda decided: other_libraries.answer_sync(scope, sent, decided)
     )
     kept = conn.sock
-    fits = isinstance(kept, MemorySocket) and kept.is_current
+    fits = isinstance(kept, HttpClientSocket) and kept.is_current
     if kept is not None and (script.effect.before_request or not fits):
         conn.close()
-    elif isinstance(kept, MemorySocket):
+    elif isinstance(kept, HttpClientSocket):
         kept.sent = sent
     tokens = SCRIPT.set(script), SENT.set(sent)
     try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 End = Literal["close", "reset", "stall", "alert"]
 # ("say", bytes), ("wait", seconds), ("end", how)
-Move = tuple[str, Any]
+WireEvent = tuple[str, Any]
 
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
 NOT_HTTP = {
@@ -56,10 +56,10 @@ _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 _TICKS = 10
 
 
-def instead(effect: Effect) -> list[Move] | None:
+def replacement_events(effect: Effect) -> list[WireEvent] | None:
     """The whole tape, where no answer is wanted; None where the answer is."""
     if effect.ending in NOT_HTTP:
-        moves: list[Move] = [("say", NOT_HTTP[effect.ending]), ("end", "close")]
+        moves: list[WireEvent] = [("say", NOT_HTTP[effect.ending]), ("end", "close")]
     elif effect.ending == "tls_error":  # one that the server has only after the handshake
         moves = [("end", "alert")]
     elif effect.ending == "early_answer":
@@ -80,7 +80,7 @@ def early_head(effect: Effect) -> bytes:
     return b"HTTP/1.1 %d %s\r\n%s\r\n\r\n" % (effect.status, reason, framing)
 
 
-def interim(effect: Effect, said: Any, kind: str = "say") -> Iterator[Move]:
+def interim(effect: Effect, said: Any, kind: str = "say") -> Iterator[WireEvent]:
     """Informational answers before what follows, as moves of this kind."""
     times, each = effect.interim or (0, 0.0)
     for _ in range(times):
@@ -88,7 +88,7 @@ def interim(effect: Effect, said: Any, kind: str = "say") -> Iterator[Move]:
         yield (kind, said)
 
 
-def tampered(effect: Effect, response: Any) -> Any:
+def corrupt(effect: Effect, response: Any) -> Any:
     """The response that is sent in place of this one, where its content is the fault."""
     if effect.ending not in _CONTENT:
         return response
@@ -143,7 +143,7 @@ def _content(response: Any) -> bytes:
     return b"".join(stream) if isinstance(stream, httpx.ByteStream) else b"streamed " * 8
 
 
-class Tape:
+class ResponseEvents:
     """The moves of one answer; `frame` turns an event's data into bytes (None: the end).
 
     `length` is the body's length where it is known.
@@ -169,7 +169,7 @@ class Tape:
         # Never the whole body: the client would be content, and the fault be none.
         return effect.at if length is None else min(effect.at, max(0, length - 1))
 
-    def head(self, data: bytes) -> Iterator[Move]:
+    def head(self, data: bytes) -> Iterator[WireEvent]:
         """The response head."""
         effect = self._effect
         yield from interim(effect, _INTERIM)
@@ -182,7 +182,7 @@ class Tape:
         else:
             yield ("say", data)
 
-    def chunk(self, data: bytes) -> Iterator[Move]:
+    def chunk(self, data: bytes) -> Iterator[WireEvent]:
         """A piece of the body, as the source gives it."""
         if self._over or not data:
             return
@@ -200,7 +200,7 @@ class Tape:
             yield from self._cut_off(data, self._cut)
         self._begun = True
 
-    def _cut_off(self, data: bytes, cut: int) -> Iterator[Move]:
+    def _cut_off(self, data: bytes, cut: int) -> Iterator[WireEvent]:
         """The pieces come as they would, until so many bytes of the body have been said."""
         pieces = self._pieces(data)
         while self._said < cut:
@@ -215,7 +215,7 @@ class Tape:
         self._over = True
         yield ("end", ENDS[self._effect.ending])
 
-    def _pieces(self, data: bytes) -> Iterator[Move]:
+    def _pieces(self, data: bytes) -> Iterator[WireEvent]:
         """The pieces of the data, unframed, and the times between them."""
         effect = self._effect
         last = self._length is not None and self._said + len(data) >= self._length
@@ -234,7 +234,7 @@ class Tape:
         if ending:
             yield from (("wait", effect.tail), ("say", ending))
 
-    def end(self) -> Iterator[Move]:
+    def end(self) -> Iterator[WireEvent]:
         """The end of the body."""
         if self._over:
             return
@@ -253,10 +253,10 @@ class Tape:
             yield ("end", "close")
 
     def __repr__(self) -> str:
-        return f"<Tape {self._effect} said={self._said}/{self._length}>"
+        return f"<ResponseEvents {self._effect} said={self._said}/{self._length}>"
 
 
-def _at_rate(data: bytes, rate: float) -> Iterator[Move]:
+def _at_rate(data: bytes, rate: float) -> Iterator[WireEvent]:
     size = max(1, int(rate / _TICKS))
     for begin in range(0, len(data), size):
         piece = data[begin : begin + size]
@@ -271,7 +271,7 @@ def _split(data: bytes, count: int) -> list[bytes]:
     return [data[begin:end] for begin, end in pairwise(bounds)]
 
 
-def _paced(pieces: Any, pace: tuple[int, float]) -> Iterator[Move]:
+def _paced(pieces: Any, pace: tuple[int, float]) -> Iterator[WireEvent]:
     """The first piece at once and the last one when the time is up."""
     number, over = pace
     for index, piece in enumerate(pieces):

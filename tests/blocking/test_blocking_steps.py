@@ -196,7 +196,7 @@ def test_borders_cut_a_step(watch):
 
     async def test_body():
         for _ in range(30):
-            activity.border()
+            activity.activity_changed()
             burn(0.003)
 
     assert watch(test_body, step_threshold=0.05, cpu_threshold=0.05).findings() == []
@@ -208,10 +208,10 @@ def test_a_stall_between_borders_has_its_activity(watch):
     async def test_body():
         for label, seconds in (("GET /quick", 0.001), ("GET /slow", 0.1), ("GET /last", 0.001)):
             token = activity.ACTIVITY.set(label)
-            activity.border()
+            activity.activity_changed()
             burn(seconds)
             activity.ACTIVITY.reset(token)
-            activity.border()
+            activity.activity_changed()
 
     guard = watch(test_body, **QUICK)
     assert [found.activity for found in guard.findings()] == ["GET /slow"]

@@ -14,7 +14,7 @@ from functools import partial
 import pytest
 
 from pytest_asyncfastapi._blocking import thread_stats
-from pytest_asyncfastapi._core.activity import border
+from pytest_asyncfastapi._core.activity import activity_changed
 from tests.blocking.conftest import needs_figures
 from tests.blocking.corpus.remainders import HAS_FIGURES
 from tests.blocking.corpus.world import waited_for
@@ -312,7 +312,7 @@ def test_what_comes_after_very_many_calls_is_heard(watch, calls, ends):
         if ends == "step":
             await asyncio.sleep(0)
         else:
-            border()
+            activity_changed()
         os.stat("/")
 
     guard = watch(endpoint, **STRICT)

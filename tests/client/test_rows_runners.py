@@ -11,7 +11,7 @@ from apps import answering
 
 from pytest_asyncfastapi import open_app
 from pytest_asyncfastapi._client.errors import LoopMismatch
-from pytest_asyncfastapi._client.transport import Core
+from pytest_asyncfastapi._client.transport import AsgiTransportCore
 from pytest_asyncfastapi._plugin.open_app import client_class
 
 APP = """
@@ -160,7 +160,7 @@ def test_N02_pytest_trio_has_no_wider_loop(pytester: pytest.Pytester) -> None:
 
 def test_N02_outside_of_fixtures() -> None:
     """A client that was used in one loop, a request in another."""
-    client = client_class("httpx")(Core(answering()), base_url="http://testserver")
+    client = client_class("httpx")(AsgiTransportCore(answering()), base_url="http://testserver")
 
     async def first() -> None:
         assert (await client.get("/x")).status_code == 200

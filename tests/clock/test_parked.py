@@ -171,19 +171,19 @@ def test_where_it_stands_is_not_enough(idle, monkeypatch):
     monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
     figures = iter(["1 2 3", "1 2 4", "1 2 4", "", "1 2 4", "1 2 4"])
     monkeypatch.setattr(idle_threads, "_figures", lambda tid: next(figures))
-    is_parked = idle_threads.Parked()
+    is_parked = idle_threads.IdleTracker()
     assert [is_parked(idle.thread) for _ in range(6)] == [False, False, True, False, False, True]
 
 
 def test_without_the_kernel_it_takes_longer(idle, monkeypatch):
     monkeypatch.setattr(idle_threads, "_figures", lambda tid: None)
     monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
-    is_parked = idle_threads.Parked()
+    is_parked = idle_threads.IdleTracker()
     assert not is_parked(idle.thread)
     assert not is_parked(idle.thread)
     monkeypatch.setattr(idle_threads, "_LONG_MOMENT", 0.0)
     assert is_parked(idle.thread)
-    is_parked.moved()  # the loop may have handed over a job, and got its answer
+    is_parked.on_loop_ran()  # the loop may have handed over a job, and got its answer
     assert not is_parked(idle.thread)
     assert is_parked(idle.thread)
 
@@ -193,7 +193,7 @@ def test_a_short_rest_costs_no_question(idle, monkeypatch):
     asked = []
     monkeypatch.setattr(idle_threads, "_figures", lambda tid: asked.append(tid) or "1 2 3")
     monkeypatch.setattr(idle_threads, "_GLANCE", 3600.0)
-    is_parked = idle_threads.Parked()
+    is_parked = idle_threads.IdleTracker()
     assert not any(is_parked(idle.thread) for _ in range(100))
     assert asked == []
     monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)

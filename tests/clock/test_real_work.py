@@ -334,11 +334,11 @@ def test_a_closed_transport_has_no_descriptor(virtually):
             _, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
             fd, kept = writer.get_extra_info("socket").fileno(), writer.transport
             sockets = Sockets(asyncio.get_running_loop())
-            assert fd in [one.fd for one in sockets.look()]
+            assert fd in [one.fd for one in sockets.descriptors()]
             writer.close()
             await writer.wait_closed()
             assert kept.is_closing()
-            assert fd not in [one.fd for one in sockets.look()]
+            assert fd not in [one.fd for one in sockets.descriptors()]
             await asyncio.sleep(1)
 
     virtually(body)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi._concurrency import ConcurrencyWatch
-from pytest_asyncfastapi._core.creation_site import birth_of, current_birth
+from pytest_asyncfastapi._concurrency import LeakDetector
+from pytest_asyncfastapi._core.creation_site import creation_site_of, current_creation_site
 from pytest_asyncfastapi._core.frames import UserCode
 
 USER = UserCode(Path(__file__).parents[2])
@@ -71,7 +71,7 @@ def test_a_blocking_call_in_a_task_names_who_created_the_task(blocked, function,
 
 @pytest.fixture
 def watch():
-    made = ConcurrencyWatch(USER, leaks="off")
+    made = LeakDetector(USER, leaks="off")
     made.start()
     yield made
     made.stop()
@@ -79,7 +79,7 @@ def watch():
 
 @pytest.mark.parametrize("eager", [False, True])
 def test_any_task_factory_is_left_in_force(watch, eager):
-    """Eager tasks are eager, and have their birth afterwards."""
+    """Eager tasks are eager, and have their creation site afterwards."""
     factory = getattr(asyncio, "eager_task_factory", None) if eager else None
     if eager and factory is None:
         pytest.skip("eager tasks came with Python 3.12")
@@ -92,7 +92,7 @@ def test_any_task_factory_is_left_in_force(watch, eager):
         task = asyncio.create_task(nothing())
         assert task.done() is eager
         await task
-        return birth_of(task)
+        return creation_site_of(task)
 
     assert asyncio.run(main()).where(USER).source == "task = asyncio.create_task(nothing())"
 
@@ -104,9 +104,9 @@ def test_a_chain_of_tasks_is_bounded(watch):
         if left:
             await asyncio.create_task(next_one(left - 1))
             return
-        birth, length = current_birth(), 0
-        while birth is not None:
-            birth, length = birth.parent, length + 1
+        site, length = current_creation_site(), 0
+        while site is not None:
+            site, length = site.parent, length + 1
         assert 1 < length <= 14
 
     asyncio.run(next_one(50))
@@ -127,7 +127,7 @@ def test_everything_is_as_it_was_once_nobody_watches():
         parts = [dict(vars(kind)) for kind in kinds]
         return parts, sys.get_coroutine_origin_tracking_depth()
 
-    inner = ConcurrencyWatch(USER, leaks="fail")
+    inner = LeakDetector(USER, leaks="fail")
     before = now()
     inner.start()
     assert now()[1] >= 1

@@ -40,7 +40,7 @@ WORDS = {1: "a", 3: "three", 5: "five", 12: "twelve"}
             1024,
         ),
         ("docs/client.md", "has {} s to end, as under", "_client.background:PATIENCE", 1),
-        ("docs/clock.md", "After {:,} steps without a rest", "_clock.jump_policy:RESTLESS", 1),
+        ("docs/clock.md", "After {:,} steps without a rest", "_clock.jump_policy:BUSY_STEPS", 1),
         ("docs/concurrency.md", "up to {} generations", "_core.creation_site:_LONGEST", 1),
         (
             "docs/concurrency.md",

@@ -151,7 +151,7 @@ def test_what_did_not_run_in_its_order_is_not_followed():
 
 def test_thousands_of_orders_are_no_loop_that_polls(monkeypatch):
     """Virtual time stands still however many orders have been run without a rest."""
-    monkeypatch.setattr(selector, "RESTLESS", 60)
+    monkeypatch.setattr(selector, "BUSY_STEPS", 60)
     times = []
 
     async def scenario():

@@ -435,15 +435,25 @@ def test_everything_is_put_back():
         clock, loop = VirtualClock(), asyncio.get_running_loop()
         clock.install()
         select = loop._selector.select.__self__
-        before = (loop._ready, loop.run_in_executor, select.on_deadlock, select.pace.freeze_bound)
+        before = (
+            loop._ready,
+            loop.run_in_executor,
+            select.on_deadlock,
+            select.jump_policy.freeze_bound,
+        )
         names = set(vars(loop))
         with pytest.raises(ScheduleFailure):
             await explore_schedules(two_orders)
-        after = (loop._ready, loop.run_in_executor, select.on_deadlock, select.pace.freeze_bound)
+        after = (
+            loop._ready,
+            loop.run_in_executor,
+            select.on_deadlock,
+            select.jump_policy.freeze_bound,
+        )
         assert after == before
         assert type(loop._ready) is collections.deque
         assert set(vars(loop)) == names
-        assert select.steps is None
+        assert select.scheduler_hooks is None
         assert gc.isenabled()
         assert clock.installed
         clock.uninstall()

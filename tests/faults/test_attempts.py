@@ -76,7 +76,7 @@ def test_an_outage_ends_while_the_client_backs_off(scope, faults, library):
             async with library.AsyncClient(transport=transport) as client:
                 began = clock.elapsed
                 # What it took to get here does not count.
-                faults._renew(None, asyncio.get_running_loop().time())
+                faults._restart(None, asyncio.get_running_loop().time())
                 response = await client.get(URL)
                 return response.text, clock.elapsed - began
         finally:

@@ -9,10 +9,10 @@ import pytest
 from fastapi import Depends, FastAPI, HTTPException, Request
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi._app.dependency_faults import Gates
+from pytest_asyncfastapi._app.dependency_faults import DependencyFaultInjector
 from pytest_asyncfastapi._app.overrides import Overrides
 from pytest_asyncfastapi._faults import Faults, FaultSpecError, parse
-from pytest_asyncfastapi._faults.grammar import raised
+from pytest_asyncfastapi._faults.grammar import load_exception
 
 EVENTS: list[str] = []
 
@@ -98,7 +98,7 @@ def gated() -> Iterator[Callable[..., Faults]]:
 
     def make(app: Any) -> Faults:
         faults = Faults(seed=1, test="here")
-        gates = Gates(app, faults.dependencies)
+        gates = DependencyFaultInjector(app, faults.dependencies)
         faults.dependencies._on_change = gates.install
         made.append(gates)
         return faults
@@ -322,7 +322,7 @@ def test_an_app_that_is_no_fastapi_is_a_sentence(gated) -> None:
 def test_the_grammar_points_at_what_is_wrong(spec, sentence) -> None:
     """One grammar, with the words that a dependency has."""
     with pytest.raises(FaultSpecError, match=sentence):
-        raised(parse(spec))
+        load_exception(parse(spec))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from pytest_asyncfastapi import VirtualClock, open_app
-from pytest_asyncfastapi._app.dependency_faults import Gates
+from pytest_asyncfastapi._app.dependency_faults import DependencyFaultInjector
 from pytest_asyncfastapi._faults import Faults
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +46,7 @@ async def serve(client: Any, use: Any, plan: Any) -> tuple[Any, float]:
 
     faults = Faults(1, "test")
     plan(faults.dependency(get_client))
-    gates, clock = Gates(app, faults.dependencies), VirtualClock()
+    gates, clock = DependencyFaultInjector(app, faults.dependencies), VirtualClock()
     gates.install()
     clock.install()
     try:

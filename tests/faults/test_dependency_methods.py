@@ -8,7 +8,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi._app.dependency_faults import Gates
+from pytest_asyncfastapi._app.dependency_faults import DependencyFaultInjector
 from pytest_asyncfastapi._faults import Faults
 
 CALLED: list[str] = []
@@ -141,7 +141,7 @@ def serve(kind: Any, use: Any, plan: Any) -> tuple[Any, list[str], Faults]:
         outcome.append(anyio.current_time() - began)
 
     faults = Faults(seed=1, test="here")
-    gates = Gates(app, faults.dependencies)
+    gates = DependencyFaultInjector(app, faults.dependencies)
     faults.dependencies._on_change = gates.install
     plan(faults.dependency(get_client))
 

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_asyncfastapi._clock import VirtualClock
 from pytest_asyncfastapi._faults import Effect
-from pytest_asyncfastapi._upstream.memory_socket import SocketEnd
+from pytest_asyncfastapi._upstream.memory_socket import MemorySocket
 from pytest_asyncfastapi._upstream.peer import SCRIPT, Peer, Script
 
 URL = "https://pay.example/charge"
@@ -476,13 +476,13 @@ def test_a_graceful_goaway_serves_what_it_took(scope, faults):
         token = SCRIPT.set(script)
         head = [(":method", "GET"), (":scheme", "https"), (":authority", "a"), (":path", "/")]
         client.send_headers(number, head, end_stream=True)
-        peer.hear(client.data_to_send())
+        peer.receive_data(client.data_to_send())
         SCRIPT.reset(token)
 
     ask(1, Script(lambda: httpx.Response(200, text="ok"), Effect(delay=0.02)))
     ask(3, Script(lambda: httpx.Response(200), Effect(ending="goaway", detail="graceful")))
-    end = SocketEnd(peer)
-    end._heard(peer.http2)
+    end = MemorySocket(peer)
+    end._on_data(peer.http2)
     said = b""
     while data := end.recv(65536):
         said += data

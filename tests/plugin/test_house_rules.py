@@ -113,10 +113,10 @@ def test_who_imports_pytest() -> None:
 
 
 def test_files_stay_small_and_say_what_they_are_for() -> None:
-    """About 300 lines; a module docstring."""
+    """Under 400 lines; a module docstring."""
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text()
-        assert len(text.splitlines()) <= 330, path
+        assert len(text.splitlines()) <= 400, path
         assert ast.get_docstring(ast.parse(text)), path
 
 

@@ -6,7 +6,11 @@ import gzip
 import httpx
 import pytest
 
-from pytest_asyncfastapi._upstream.response_copy import Ready, fresh, loaded
+from pytest_asyncfastapi._upstream.response_copy import (
+    PreloadedResponse,
+    copy_response,
+    copy_with_content,
+)
 
 REQUEST = httpx.Request("GET", "https://pay.example/charge")
 MODELS = {
@@ -44,7 +48,7 @@ def shown(response):
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_fresh_response_holds_what_httpx_gives_it(model):
     """No field is missing, added or shared but the stream."""
-    ours, theirs = fresh(model, REQUEST, httpx.Response), built(model)
+    ours, theirs = copy_response(model, REQUEST, httpx.Response), built(model)
     assert shown(ours) == shown(theirs)
     assert list(vars(ours)) == list(vars(theirs))
     ours.headers["x-new"] = "1"
@@ -52,13 +56,13 @@ def test_a_fresh_response_holds_what_httpx_gives_it(model):
     ours.history.append(theirs)
     assert "x-new" not in model.headers
     assert "new" not in model.extensions
-    assert fresh(model, REQUEST, httpx.Response).history == []
+    assert copy_response(model, REQUEST, httpx.Response).history == []
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_a_loaded_response_is_as_after_read(model):
     """The recorded response is one that has been read."""
-    ours, theirs = loaded(model, REQUEST), built(model)
+    ours, theirs = copy_with_content(model, REQUEST), built(model)
     theirs.read()
     assert shown(ours) == shown(theirs)
 
@@ -67,7 +71,7 @@ def test_a_loaded_response_is_as_after_read(model):
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 async def test_a_ready_response_is_read_as_httpx_reads(model):
     """`aread()` leaves the response as httpx's own does."""
-    ours, theirs = fresh(model, REQUEST, Ready), built(model)
+    ours, theirs = copy_response(model, REQUEST, PreloadedResponse), built(model)
     assert await ours.aread() == await theirs.aread()
     assert shown(ours) == shown(theirs)
     with pytest.raises(httpx.StreamConsumed):
@@ -86,7 +90,7 @@ async def test_a_ready_response_reads_through_a_stream_that_was_put_over_it():
             async for chunk in self._stream:
                 yield chunk.upper()
 
-    response = fresh(httpx.Response(200, text="hello"), REQUEST, Ready)
+    response = copy_response(httpx.Response(200, text="hello"), REQUEST, PreloadedResponse)
     response.stream = Upper(response.stream)
     assert await response.aread() == b"HELLO"
 

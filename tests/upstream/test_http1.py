@@ -37,7 +37,7 @@ ANSWERS = {
 
 def exchange(server, request, answer):
     """One request and its answer; gives the bytes said and whether the connection is kept."""
-    heard = [server.hear(data) for data in request]
+    heard = [server.receive_data(data) for data in request]
     assert [ended for _, ended in heard] == [False] * (len(request) - 1) + [True]
     assert sum(began for began, _ in heard) == 1
     assert not server.in_request
@@ -86,7 +86,7 @@ def test_plain_messages_are_not_parsed():
 def test_a_body_that_breaks_the_promise(kind, body):
     """More, or less, than the head has promised."""
     server = kind()
-    server.hear(GET)
+    server.receive_data(GET)
     server.head(200, b"OK", [(b"Content-Length", b"5")])
     with pytest.raises(BodyMismatch):
         for data in body:
@@ -99,7 +99,7 @@ def test_a_bad_header_is_left_to_h11(header):
     outcomes = []
     for kind in (Http1, Parsed):
         server = kind()
-        server.hear(GET)
+        server.receive_data(GET)
         try:
             outcomes.append(server.head(200, b"OK", [header, (b"Content-Length", b"0")]))
         except h11.LocalProtocolError as error:

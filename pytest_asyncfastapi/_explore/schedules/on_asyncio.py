@@ -62,10 +62,10 @@ class OnLoop:
         lanes.wakeup = loop._selector.get_key(loop._ssock).data[0]
         self.jobs = Jobs(lanes, select.work, note)
         lanes.taken = self._taken
-        self._before = (select.on_deadlock, select.pace.freeze_bound)
+        self._before = (select.on_deadlock, select.jump_policy.freeze_bound)
         # Many runs without a rest between them are no loop that polls.
-        select.pace.rests()
-        select.pace.freeze_bound = min(select.pace.freeze_bound, _STUCK)
+        select.jump_policy.on_idle()
+        select.jump_policy.freeze_bound = min(select.jump_policy.freeze_bound, _STUCK)
         select.on_deadlock = self._deadlock
         self._executor = vars(loop)["run_in_executor"]
         loop.run_in_executor = self.jobs.watch_run_in_executor(self._executor)
@@ -73,19 +73,19 @@ class OnLoop:
         while self._stock:
             lanes.add(self._stock.popleft())
         loop._ready = lanes
-        select.steps = self
+        select.scheduler_hooks = self
 
     def begin(self, policy: Policy) -> None:
         """From the next step on, `policy` chooses."""
         self._marks = isinstance(policy, Fifo)  # others change all the time
         self.lanes.policy = policy
 
-    def before(self) -> None:
+    def before_poll(self) -> None:
         """A step is over."""
         self.jobs.settle()
         self.jobs.admit()
 
-    def after(self) -> None:
+    def after_poll(self) -> None:
         """The selector has answered."""
         self.jobs.settle()
         self.jobs.admit()
@@ -119,12 +119,12 @@ class OnLoop:
 
     def end(self) -> None:
         """Put everything back; what is ready runs in the ordinary order."""
-        if self._select.steps is not self:
+        if self._select.scheduler_hooks is not self:
             return
         self.rest()
         self.jobs.end()
-        self._select.steps = None
-        self._select.on_deadlock, self._select.pace.freeze_bound = self._before
+        self._select.scheduler_hooks = None
+        self._select.on_deadlock, self._select.jump_policy.freeze_bound = self._before
         self._loop.run_in_executor = self._executor
         delattr(self._loop, NOT_EAGER)
         self.lanes.hand_over(self._stock)

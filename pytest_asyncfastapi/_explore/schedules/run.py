@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..._clock import VirtualClock
 from ..._core.base_error import AsyncFastAPIError
-from ..._core.current_test import TEST
+from ..._core.current_test import CURRENT_TEST
 from ..._core.frames import UserCode
 from .on_asyncio import OnLoop, virtual_select
 from .trace import Row, Watch
@@ -95,7 +95,7 @@ class Runner:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             raise RuntimeError(_NOT_ASYNCIO) from None
-        self._test: RunningTest | None = TEST.get()
+        self._test: RunningTest | None = CURRENT_TEST.get()
         self._users = UserCode(os.getcwd()) if self._test is None else self._test.user_code
         if virtual_select(self._loop) is None:
             if self._test is not None:

@@ -108,7 +108,7 @@ class ScheduleSweep:
         if schedule.seed:
             seed = state.settings.seed + 1_000_003 * schedule.seed
             state.settings = replace(state.settings, seed=seed)
-        state.want_clock()
+        state.request_virtual_time()
         state.probe = ScheduleProbe(state, schedule, watched=watched, waits=self.waits)
 
     def prepare(self, state: Any) -> None:

@@ -19,7 +19,7 @@ from ..._core.real_time import perf_counter
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ..._clock.pending_work import RealWork
+    from ..._clock.pending_work import PendingWork
     from .ready_queue import Lanes
 
 # A thread that waits for what only a later step brings is left to itself after so
@@ -31,7 +31,7 @@ _SLICE = 0.001
 class Jobs:
     """Waits between two steps until every job is done, or blocked on the loop itself."""
 
-    def __init__(self, lanes: Lanes, work: RealWork, note: Callable[[str], None]) -> None:
+    def __init__(self, lanes: Lanes, work: PendingWork, note: Callable[[str], None]) -> None:
         self._lanes = lanes
         self._work = work
         self._note = note
