@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import opcode
 import operator
+import os
 import threading
 from collections import deque
 from types import (
@@ -207,6 +208,7 @@ class CallSites:
 
 _ENTER = frozenset(lock.__enter__ for lock in LOCK_TYPES)
 _THREADING = threading.Condition.wait.__code__.co_filename
+_COOKIES = os.path.join("http", "cookiejar.py")
 
 
 def _is_method(function: Any) -> bool:
@@ -226,7 +228,10 @@ def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
         return False
     if callee in _ENTER and enters_with(code, offset):
         return True
-    return code.co_name in ("__enter__", "_is_owned") and code.co_filename == _THREADING
+    if code.co_name in ("__enter__", "_is_owned"):
+        return code.co_filename == _THREADING
+    # httpx and requests take the lock of their cookies with each response.
+    return code.co_filename.endswith(_COOKIES)
 
 
 def called_names(code: CodeType) -> dict[int, str]:

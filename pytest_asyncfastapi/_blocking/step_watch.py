@@ -76,6 +76,7 @@ class StepWatch:
         self.off_thread: Callable[[], None] = lambda: None  # and detaches here
         self._live = False
         self._switch: Callable[[bool], None] | None = None  # of what is in the loop's step
+        self._forget_loop: Callable[[], None] = lambda: None
         self._trio = TrioSteps(hub, self)
         self._undo: list[Callable[[], None]] = []
         self._watchdog: threading.Thread | None = None
@@ -90,7 +91,7 @@ class StepWatch:
             self.stop()
         if self._switch is None:
             self._undo.append(add_layer(self._around))
-            self._undo += [activity.on_activity_change(self.cut), make_room(self.off_thread)]
+            self._undo += [activity.on_activity_change(self.cut), make_room(self._loop_ended)]
             self._undo += [mind_collections(self._hub)]
         self._trio.install()
         self._turn(True)
@@ -138,7 +139,7 @@ class StepWatch:
             return
         now = thread_stats.perf_counter()
         took = now - cell.start
-        cell.add_step(took)
+        cell.steps.append(took)
         if took > self.threshold:
             self.close(cell, now, copy_context(), None)
             now = thread_stats.perf_counter()
@@ -153,33 +154,44 @@ class StepWatch:
         cell.start = now
 
     def _around(self, original: Any) -> Any:
-        hub, clock, watch = self._hub, thread_stats.perf_counter, self
+        hub, watch = self._hub, self
+        # In a closure, where nothing that replaces clocks can find it.
+        clock = thread_stats.perf_counter.func
         live = False
         kinds, entries = hub.catalog.kinds, hub.catalog.entries
+        # The loop whose step was the last one, and the cell of its thread: a tuple, as the
+        # loops of several threads may take turns.
+        latest: tuple[Any, Any] = (None, None)
+        plain: type = type(None)  # of callbacks, most often: the catalog has none of this type
 
         # Some microseconds between two awaits are all that a step takes: what is not done
         # for each of them is what makes the guard cheap.
         def _run(self: Any) -> None:
-            if not live:
-                original(self)
-                return
-            try:
-                cell = hub.local.cell
-            except AttributeError:
+            nonlocal latest, plain
+            loop, cell = latest
+            if self._loop is not loop:
+                if not live:
+                    original(self)
+                    return
                 cell = hub.cell()
-            if cell.start:
+                latest = (self._loop, cell)
+            if cell.start > 0.0:
                 watch._run_inside(cell, self)
                 return
             cell.start = now = clock()
             if now > cell.stale:
                 watch.late(cell)
-            if type(self._callback) in kinds and self._callback in entries:
-                watch._no_frame_calls(self)
+            if (kind := type(self._callback)) is not plain:
+                if kind not in kinds:
+                    plain = kind
+                elif self._callback in entries:
+                    watch._no_frame_calls(self)
             try:
                 original(self)
             finally:
-                took = (now := clock()) - cell.start
-                cell.add_step(took)
+                now = clock()
+                took = now - cell.start
+                cell.steps.append(took)
                 if took > watch.threshold and live:
                     watch.close(cell, now, self._context, self)
                 cell.start = 0.0
@@ -189,9 +201,19 @@ class StepWatch:
         def switch(on: bool) -> None:
             nonlocal live
             live = on  # for whoever wrapped it after us, too
+            forget_loop()
 
-        self._switch = switch
+        def forget_loop() -> None:
+            nonlocal latest, plain
+            latest, plain = (None, None), type(None)
+
+        self._switch, self._forget_loop = switch, forget_loop
         return _run
+
+    def _loop_ended(self) -> None:
+        """A loop has stopped, on its own thread: it may run on another one next."""
+        self._forget_loop()
+        self.off_thread()
 
     def _run_inside(self, cell: Cell, handle: Any) -> None:
         """A step of a loop that runs inside a step of another one: each has its own start."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .._core.frames import identity
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from .catalog import Entry
     from .dispatcher import Hub, Seen
 
-# So many of a test's last steps are kept, for its loop lag.
+# About so many of a test's last steps are kept, for its loop lag.
 MOST_STEPS = 1 << 17
 _NEAR = 8  # frames between a call and the user's line above it
 
@@ -108,14 +107,15 @@ class Cell:
         self.pages = 0  # that the thread has had to wait for, when last asked
         self.repeats = Repeats()
         self.dirty = False  # something is to be cleaned up after the step
-        self.steps: deque[float] = deque(maxlen=MOST_STEPS)  # what each slice took, in seconds
-        self.add_step = self.steps.append
+        self.steps: list[float] = []  # what each of the last slices took, in seconds
 
     def note(self, figures: thread_stats.Snapshot | None) -> None:
         """Keep the thread's newest figures, if there are any."""
         if figures is not None:
             self.last = figures
             self.stale = figures.at + self.hub.threshold / (2 if figures.proven else 5)
+            if len(self.steps) > MOST_STEPS:
+                del self.steps[:-MOST_STEPS]
 
     def refresh(self) -> None:
         """Read the figures, on the thread itself."""

@@ -67,7 +67,7 @@ class TrioSteps:
         if not cell.start:
             return
         now = thread_stats.perf_counter()
-        cell.add_step(now - cell.start)
+        cell.steps.append(now - cell.start)
         if self.live and now - cell.start > self._watch.threshold:
             self._watch.close(cell, now, task.context, task)
         cell.start = 0.0
