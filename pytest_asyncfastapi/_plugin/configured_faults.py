@@ -63,6 +63,7 @@ def open_scope(state: TestState) -> UpstreamScope:
     scope.on_serve = state.disable_virtual_time
     if state.recording is not None:
         scope.recorder.set_clock_origins(state.recording.clock_origins)
+        scope.recorder.keeps_responses = True  # for their heads and bodies
     faults.dependencies._on_change = state.install_dependency_faults
     wide = state.settings.app_scope != "function"  # what is opened now is there in later tests
     # Or they are recorded already.

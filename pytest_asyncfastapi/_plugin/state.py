@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .._faults.client import ClientFaultPlan
     from .._faults.rule import FaultRule
     from .._recording.recorder import TimelineRecorder
-    from .._upstream.call_log import Exchange
+    from .._upstream.call_log import Exchange, OpenExchange
     from .._upstream.scope import UpstreamScope
     from .chosen import Mode
     from .reporting import ReportData
@@ -161,6 +161,10 @@ class TestState:
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every upstream call of this test, and its round trips, in the order of their begin."""
         return configured_faults.exchanges(self)
+
+    def open_exchanges(self) -> list[OpenExchange]:
+        """The same calls with what a report wants of them beside."""
+        return [] if self._scope is None else self._scope.recorder.calls_from(0)
 
     # Virtual time
 

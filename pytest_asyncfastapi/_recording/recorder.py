@@ -13,11 +13,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
 from .._core.real_time import monotonic
+from .._core.shown_messages import KEPT, message
 from .task_recorder import TaskRecorder
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from .._blocking.models import BlockingCall
     from .._core.frames import UserCode
     from .._plugin.state import TestState
-    from .._upstream.call_log import Exchange
+    from .._upstream.call_log import Exchange, OpenExchange
 
 
 class RequestLabel(str):
@@ -41,6 +42,30 @@ class RequestLabel(str):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return str, (str(self),)
+
+
+@dataclass(slots=True, eq=False)
+class Body:
+    """A head, and the beginning of its body."""
+
+    headers: Any = None
+    begin: bytes = b""
+    size: int = 0
+
+    def add(self, data: Any) -> None:
+        """The next piece of the body."""
+        self.size += len(data)
+        if len(self.begin) < KEPT:
+            self.begin += bytes(data[:KEPT])
+
+    def plain(self) -> dict[str, Any] | None:
+        """As it goes into a report; None where no head came."""
+        if self.headers is None:
+            return None
+        try:
+            return message(self.headers, self.begin, self.size)
+        except (AttributeError, TypeError, ValueError):  # an app's headers may be anything
+            return None
 
 
 @dataclass(slots=True, eq=False)
@@ -62,16 +87,20 @@ class Request:
     end: float | None = None
     status: int | None = None
     error: str = ""
+    sent: Body = field(default_factory=lambda: Body())
+    received: Body = field(default_factory=lambda: Body())
 
     def to_data(self) -> dict[str, Any]:
         """As it goes into a report."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        found = {name: getattr(self, name) for name in self.__slots__}
+        return {**found, "sent": self.sent.plain(), "received": self.received.plain()}
 
     def on_send(self, message: dict[str, Any], now: float) -> None:
         """The app sends a message."""
         kind = message.get("type")
         if kind == "http.response.start":
             self.head, self.status = now, message.get("status")
+            self.received.headers = message.get("headers") or ()
         elif kind == "websocket.accept":
             self.head, self.status = now, 101
         elif kind == "websocket.close":
@@ -79,8 +108,10 @@ class Request:
         elif kind in ("http.response.body", "websocket.send"):
             if self.first_byte is None and (message.get("body") or kind == "websocket.send"):
                 self.first_byte = now
-            if kind == "http.response.body" and not message.get("more_body"):
-                self.complete = now
+            if kind == "http.response.body":
+                self.received.add(message.get("body") or b"")
+                if not message.get("more_body"):
+                    self.complete = now
 
 
 class TimelineRecorder:
@@ -129,8 +160,14 @@ class TimelineRecorder:
                 request.on_send(message, self.now())
                 await send(message)
 
+            async def taken() -> Any:
+                message = await receive()
+                if message.get("type") == "http.request":
+                    request.sent.add(message.get("body") or b"")
+                return message
+
             try:
-                return await app(scope, receive, heard)
+                return await app(scope, taken, heard)
             except BaseException as error:
                 request.error = type(error).__name__
                 raise
@@ -144,6 +181,7 @@ class TimelineRecorder:
         method = scope.get("method", "WS")
         number = len(self.requests) + 1
         request = Request(number, kind, method, scope.get("path", ""), self.now())
+        request.sent.headers = scope.get("headers") or ()
         self.requests.append(request)
         return request
 
@@ -158,6 +196,7 @@ class TimelineRecorder:
         facts: dict[str, Any] = {
             "clock": {"virtual": virtual, "elapsed": 0.0 if clock is None else clock.elapsed},
             "seed": state.settings.seed if seeded else None,
+from .._core.shown_messages import KEPT, message
             "requests": [request.to_data() for request in self.requests],
             "upstream": [self._call(call) for call in state.exchanges()],
             "blocking": self._blocking(state, virtual=virtual),
@@ -175,7 +214,7 @@ class TimelineRecorder:
         named = [r.number for r in self.requests if f"{r.method} {r.path}" == activity]
         return named[0] if len(named) == 1 else None
 
-    def _call(self, call: Exchange) -> dict[str, Any]:
+    def _call(self, call: Exchange, out: OpenExchange) -> dict[str, Any]:
         return {
             "request": self._request_number(call.activity),
             "method": call.method,
@@ -190,6 +229,8 @@ class TimelineRecorder:
             "fault": call.fault,
             "injected": [{"what": what, "seconds": took} for what, took in call.injected],
             "ending": call.ending,
+            "sent": upstream_message(out.request, b""),
+            "received": upstream_message(out.response, out.body),
             "where": None if call.where is None else call.where.to_json(),
         }
 
@@ -241,6 +282,18 @@ class TimelineRecorder:
 
     def __repr__(self) -> str:
         return f"<TimelineRecorder: {len(self.requests)} requests>"
+
+
+def upstream_message(found: Any, body: bytes) -> dict[str, Any] | None:
+    """A request or response of an HTTP library as it goes into a report; None where none came."""
+    headers = getattr(found, "headers", None)
+    if headers is None or not hasattr(headers, "multi_items"):
+        return None
+    stream = getattr(found, "stream", None)
+    for content in (body, getattr(found, "_content", None), getattr(stream, "_stream", None)):
+        if isinstance(content, bytes) and content:
+            return message(headers.multi_items(), content)
+    return message(headers.multi_items(), b"")
 
 
 def _instant() -> tuple[float, str]:

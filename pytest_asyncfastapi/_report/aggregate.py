@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _LONGEST = 4000  # characters of a failure's own text
+_OWN = "Failed: pytest-asyncfastapi:"  # a test that only its findings fail
 OUTCOMES: tuple[str, ...] = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 
 
@@ -100,6 +101,8 @@ class Aggregate:
             test["outcome"] = _worse(test["outcome"], _outcome(report))
             if report.failed and not test["message"]:
                 test["message"] = _message(report)
+                test["traceback"] = _traceback(report)
+            test["captured"] = _captured(report)
         payload: dict[str, Any] | None = getattr(report, "asyncfastapi", None)
         if payload is None:
             return
@@ -145,6 +148,8 @@ def _new(report: pytest.TestReport, worker: str) -> dict[str, Any]:
         "phases": {"setup": 0.0, "call": 0.0, "teardown": 0.0},
         "reruns": 0,
         "message": "",
+        "traceback": "",
+        "captured": [],
         "subtests": [],
         "findings": [],
         "sweeps": [],
@@ -195,6 +200,23 @@ def _message(report: Any) -> str:
     crash = getattr(report.longrepr, "reprcrash", None)
     text: str = redacted(str(crash.message if crash is not None else report.longrepr))
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+
+
+def _traceback(report: Any) -> str:
+    """The failure as pytest shows it, its end where it is long; a finding's own text is none."""
+    text: str = redacted(str(report.longrepr))
+    if _message(report).startswith(_OWN):
+        return ""
+    return text if len(text) <= 3 * _LONGEST else "... " + text[-3 * _LONGEST :]
+
+
+def _captured(report: Any) -> list[dict[str, str]]:
+    """Output and log of the phases so far, the end of each."""
+    return [
+        {"name": name.removeprefix("Captured "), "text": redacted(text[-_LONGEST:])}
+        for name, text in report.sections
+        if name.startswith("Captured ") and text.strip()
+    ]
 
 
 def _microseconds(number: str) -> float:

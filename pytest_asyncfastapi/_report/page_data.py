@@ -101,16 +101,25 @@ _TEXTS = (
 
 
 def _test(test: dict[str, Any], places: Places) -> dict[str, Any]:
-    kept = ("id", "file", "line", "worker", "outcome", "reruns", "message", "subtests")
+    kept = (
+        *("id", "file", "line", "worker", "outcome", "reruns", "message", "subtests"),
+        *("traceback", "captured"),
+    )
     told = {name: test[name] for name in kept}
     told["duration"] = round(test["duration"], 4)
-    told["record"] = None if test["record"] is None else _record(test["record"], places)
+    telling = test["outcome"] != "passed" or bool(test["findings"])
+    record = test["record"]
+    told["record"] = None if record is None else _record(record, places, messages=telling)
     told["reruns"] = told["reruns"] or None
     return _full(told)
 
 
-def _record(record: dict[str, Any], places: Places) -> dict[str, Any]:
-    """What a waterfall shows; the loop's silent calls (imports, say) are not part of it."""
+def _record(record: dict[str, Any], places: Places, *, messages: bool) -> dict[str, Any]:
+    """What a waterfall shows; the loop's silent calls (imports, say) are not part of it.
+
+    `messages` says whether heads and bodies are shown: of all tests they would be too many.
+    """
+    left = () if messages else ("sent", "received")
     clock, end = record["clock"], last_moment(record)
     blocking = [call for call in record["blocking"] if call["severity"] != "silent"]
     return _full(
@@ -118,14 +127,18 @@ def _record(record: dict[str, Any], places: Places) -> dict[str, Any]:
             "virtual": clock["virtual"] or None,
             "elapsed": clock["elapsed"] or None,
             "seed": record["seed"],
-            "requests": [_full(request) for request in record["requests"]],
-            "upstream": [_call(call, end, places) for call in record["upstream"]],
+            "requests": [_full(_without(request, left)) for request in record["requests"]],
+            "upstream": [_call(_without(call, left), end, places) for call in record["upstream"]],
             "blocking": [_full({**call, "where": places.of(call["where"])}) for call in blocking],
             "threads": [_pool(pool) for pool in record["threads"] if pool["waits"]],
             "tasks": [_task(task, places) for task in record["tasks"]],
             "lag": record["loop_lag"] and round(record["loop_lag"]["longest"], 6),
         }
     )
+
+
+def _without(data: dict[str, Any], names: Iterable[str]) -> dict[str, Any]:
+    return {name: value for name, value in data.items() if name not in names}
 
 
 def _call(call: dict[str, Any], end: float, places: Places) -> dict[str, Any]:
@@ -179,5 +192,5 @@ def _point(point: dict[str, Any], places: Places) -> dict[str, Any]:
         for who, line, what, changed in lanes
     ]
     record = point.get("record")
-    told["record"] = None if not record else _record(record, places)
+    told["record"] = None if not record else _record(record, places, messages=bool(point["bad"]))
     return _full(told)

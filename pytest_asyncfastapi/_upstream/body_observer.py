@@ -10,6 +10,8 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from .._core.shown_messages import KEPT
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -48,6 +50,8 @@ class BodyObserver:
         """A piece of the body has been read."""
         if self._call.first_byte is None and data:
             self._call.first_byte = self._clock()
+        if self._recorder.keeps_responses and len(self._call.body) < KEPT:
+            self._call.body += data[:KEPT]
         if self._keep is not None:
             self._chunks.append(data)
 

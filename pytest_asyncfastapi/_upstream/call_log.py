@@ -113,6 +113,7 @@ class OpenExchange:
     status: int | None = None
     error: str = ""
     response: Any = None  # where the recorder `keeps_responses`
+    body: bytes = b""  # the beginning of what was read, there
     pool: Pool = NO_POOL
     # For the checks: the request that was being served, who created the task, how many calls
     # had been made when this one ended, and (where it failed) the user's lines that led to it.
