@@ -72,6 +72,6 @@ def _body(body: bytes, kind: str, size: int) -> str:
     text = _PART.sub(rf"\1{SECRET}", _JSON.sub(rf'\1"{SECRET}"', text))
     if "form-urlencoded" in kind:
         text = _FORM.sub(rf"\1{SECRET}", text)
-    text = redacted(text)
+    text = str(redacted(text))
     cut = len(text) > LONGEST or size > KEPT
     return text[:LONGEST] + (" ..." if cut else "")

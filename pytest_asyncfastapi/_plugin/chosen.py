@@ -61,6 +61,7 @@ class Settings:
     trace: str = ""
     sarif: str = ""
     github: Literal["auto", "off"] = "auto"
+    compare: str = ""
     docs_url: str = ""
     # Not options: where `app` was given, for the errors about it.
     app_origin: str = ""

@@ -37,6 +37,14 @@ REPORT_OPTIONS = (
         marker=False,
     ),
     Option(
+        "compare",
+        "the JSON report of an earlier run: the HTML page says which findings are new, gone or "
+        "still there",
+        _text,
+        metavar="FILE",
+        marker=False,
+    ),
+    Option(
         "docs_url",
         "where the documentation is published: reports link the pages of findings below it "
         "(default: the path of the page in the source tree)",

@@ -87,8 +87,8 @@ class Request:
     end: float | None = None
     status: int | None = None
     error: str = ""
-    sent: Body = field(default_factory=lambda: Body())
-    received: Body = field(default_factory=lambda: Body())
+    sent: Body = field(default_factory=Body)
+    received: Body = field(default_factory=Body)
 
     def to_data(self) -> dict[str, Any]:
         """As it goes into a report."""
@@ -196,9 +196,11 @@ class TimelineRecorder:
         facts: dict[str, Any] = {
             "clock": {"virtual": virtual, "elapsed": 0.0 if clock is None else clock.elapsed},
             "seed": state.settings.seed if seeded else None,
-from .._core.shown_messages import KEPT, message
             "requests": [request.to_data() for request in self.requests],
-            "upstream": [self._call(call) for call in state.exchanges()],
+            "upstream": [
+                self._call(call, out)
+                for call, out in zip(state.exchanges(), state.open_exchanges(), strict=False)
+            ],
             "blocking": self._blocking(state, virtual=virtual),
             "threads": self._threads(state),
             "tasks": self.tasks.to_data(self._request_number, self.clock_origins, self._began),

@@ -41,6 +41,7 @@ class Run:
     exit_status: int = 0
     seed: int = 0
     site: str = ""  # where the documentation is published
+    before: dict[str, Any] | None = None  # the JSON report of an earlier run
     tests: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     collection_errors: list[dict[str, str]] = field(default_factory=list)
@@ -73,8 +74,10 @@ class Run:
 class Aggregate:
     """Hears pytest's reports on the controller; a plugin of its own, made for writers only."""
 
-    def __init__(self, root: str, seed: int, site: str = "") -> None:
-        self._run = Run(root, seed=seed, site=site)
+    def __init__(
+        self, root: str, seed: int, site: str = "", before: dict[str, Any] | None = None
+    ) -> None:
+        self._run = Run(root, seed=seed, site=site, before=before)
         self._tests: dict[tuple[str, str], dict[str, Any]] = {}
         self._at, self._began = now(), perf_counter()
 

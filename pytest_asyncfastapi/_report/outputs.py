@@ -11,7 +11,7 @@ import os
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -63,7 +63,8 @@ class Outputs(Aggregate):
         *,
         annotate: bool,
     ) -> None:
-        super().__init__(str(config.rootpath), settings.seed, settings.docs_url)
+        before = _before(config.invocation_params.dir, settings.compare)
+        super().__init__(str(config.rootpath), settings.seed, settings.docs_url, before)
         self._files = tuple(files)
         self._annotate = annotate
         self._told: list[tuple[str, bool]] = []
@@ -112,6 +113,18 @@ def _without_collector() -> Iterator[None]:
         if before:
             gc.collect(1)  # or else a full one is due at once, which takes longer than all of this
             gc.enable()
+
+
+def _before(here: Path, given: str) -> dict[str, Any] | None:
+    """The report of an earlier run that this one is compared with."""
+    if not given:
+        return None
+    from .merge import MergeError, read
+
+    try:
+        return read(str(here / Path(os.path.expandvars(given)).expanduser()))
+    except MergeError as error:
+        raise pytest.UsageError(f"--asyncfastapi-compare: {error}") from None
 
 
 def _checked(flag: str, here: Path, given: str) -> Path:

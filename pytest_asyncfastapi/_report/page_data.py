@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from .._core.rules import page_of
 from .aggregate import made_with
+from .compare import compared
+from .source_lines import Sources
 from .sweeps import merged
 from .timeline import call_slices, last_moment
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 def document(run: Run) -> dict[str, Any]:
     """Everything that the page shows, as plain data."""
-    places = Places()
+    places, sources = Places(), Sources(run.root)
     numbers = {id(test): number for number, test in enumerate(run.tests)}
     folded = run.places()
     found_at = {finding.place: number for number, (finding, _) in enumerate(folded)}
@@ -31,9 +34,10 @@ def document(run: Run) -> dict[str, Any]:
         if found_at[finding.place] not in mine:
             mine.append(found_at[finding.place])
     findings = [
-        _finding(finding, [numbers[id(test)] for test in seen_in], places)
+        _finding(finding, [numbers[id(test)] for test in seen_in], places, sources, run.site)
         for finding, seen_in in folded
     ]
+    more = {} if run.before is None else {"compared": compared(run, run.before)}
     return {
         "made_with": made_with(),
         "started": run.started,
@@ -47,6 +51,7 @@ def document(run: Run) -> dict[str, Any]:
         "tests": tests,
         "sweeps": _sweeps(run, places),
         "places": places.rows,  # at last: all are known now
+        **more,
     }
 
 
@@ -78,7 +83,9 @@ def _full(data: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if value not in (None, "", [], {})}
 
 
-def _finding(finding: Finding, tests: list[int], places: Places) -> dict[str, Any]:
+def _finding(
+    finding: Finding, tests: list[int], places: Places, sources: Sources, site: str
+) -> dict[str, Any]:
     steps = ((one.path, one.line, one.function, one.source) for one in finding.chain)
     where = finding.where
     return _full(
@@ -88,6 +95,8 @@ def _finding(finding: Finding, tests: list[int], places: Places) -> dict[str, An
             if where is None
             else places.number(where.path, where.line, where.function, where.source),
             "chain": [places.number(*step) for step in steps],
+            "context": None if where is None else sources.around(where),
+            "page": page_of(finding.kind, site),
             "count": finding.count if finding.count > 1 else None,
             "tests": tests,
         }

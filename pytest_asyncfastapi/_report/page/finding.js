@@ -12,16 +12,25 @@ const runOf = (f) => {
   return null;
 };
 
+// The rule, and its page where the documentation is published.
+const ruleLink = (f) => f.page && f.page.startsWith("http")
+  ? h("a", { class: "mono", href: f.page, rel: "noreferrer" }, f.kind) : h("span", { class: "mono", title: f.page }, f.kind);
+const COMPARED = RUN.compared, CHANGES = { new: "new", still: "still there" };
+const changeOf = (number) => {
+  const change = COMPARED && Object.keys(CHANGES).find((name) => COMPARED[name].includes(number));
+  return change ? h("span", { class: `pill ${change === "new" ? "warn" : ""}` }, CHANGES[change]) : null;
+};
+
 const findingView = (number) => {
   const f = RUN.findings[number], place = placeOf(f.where);
   const tests = (f.tests || []).map((n) => [n, RUN.tests[n]]);
   const run = runOf(f), shown = !run && tests.find(([, test]) => test.record);
   return [
-    h("div", { class: "eyebrow" }, h("span", { class: `pill ${f.severity}` }, KIND_WORDS[f.severity]), h("span", {}, f.kind.replace(/[._]/g, " ")),
+    h("div", { class: "eyebrow" }, h("span", { class: `pill ${f.severity}` }, KIND_WORDS[f.severity]), ruleLink(f), changeOf(number),
       f.count ? h("span", {}, `${f.count} times in one test`) : null),
     h("h2", { id: "title", class: "sentence" }, f.title),
     place && placeLine(place),
-    place && codeLine(place, f.severity),
+    place && codeLine(place, f.severity, f.context),
     f.remedy && h("section", { class: "fix", "aria-label": "What to write instead" }, h("h3", {}, "Fix"), h("p", {}, f.remedy)),
     facts(
       ["In", f.activity],
@@ -31,6 +40,7 @@ const findingView = (number) => {
       [f.kind === "blocking" ? "Seen by" : "Detail", f.evidence, (f.evidence || "").includes("\n") ? "pre" : ""],
       ["Replay", f.replay && copyable(f.replay)],
       ["Intended?", f.allow && copyable(f.allow)],
+      ["About the rule", f.page && !f.page.startsWith("http") && h("span", { class: "mono" }, f.page)],
     ),
     h("h3", {}, `Seen in ${count(tests.length, "test")}`),
     h("ul", { class: "seen" }, tests.slice(0, 50).map(([n, test]) => h("li", {}, mark(test.outcome), h("a", { href: `#/test/${n}` }, breakable(test.id))))),

@@ -1,12 +1,20 @@
 // The cells of a sweep: one for each run. Arrow keys go from cell to cell.
-const LISTED = { masked: "~", "cleanup cut off": "~", "cancel swallowed": "~", "not reached": "–" };
+// Each verdict has a mark of its own, beside its colour; the key below a matrix names them.
+const LISTED = new Set(["masked", "lost background task", "unexpected data", "unsafe retry", "cleanup cut off", "cancel swallowed", "database gone"]);
+const MARKS = {
+  ok: "", handled: "", "not reached": "\u2013", masked: "~", unhandled: "!", "broken body": "\u00bd", "caller blamed": "4", "undeclared status": "?",
+  "no timeout": "\u221e", "side effect": "\u2260", "cached failure": "\u21ba", "start-up aborted": "\u2191", "lost background task": "\u2026",
+  "unsafe retry": "\u00d72", "unexpected data": "{}", "cleanup not run": "\u2283", "cleanup cut off": "\u2282", leak: "\u2234", stuck: "\u25a0", hung: "\u29d6",
+  "lock held": "\u2297", "not given back": "\u2212", "broken afterwards": "\u2192", failed: "\u00d7", "cancel swallowed": "\u2205", "database gone": "\u2300",
+  assertion: "a", teardown: "t", "set-up": "s", race: "\u21c4", "not judged": "\u203d",
+};
 
 const toneOf = (point) => {
   if (point.bad) return "bad";
-  if (LISTED[point.verdict] === "~") return "warn";
+  if (LISTED.has(point.verdict)) return "warn";
   return point.verdict === "ok" || point.verdict === "handled" ? "ok" : "";
 };
-const signOf = (point) => (point.bad ? "!" : LISTED[point.verdict] || "");
+const signOf = (point) => MARKS[point.verdict] ?? (point.bad ? "!" : "");
 
 const matrix = (sweep, chosen, choose) => {
   const points = sweep.points || [], about = sweep.about || {};

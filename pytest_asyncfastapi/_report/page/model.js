@@ -29,5 +29,11 @@ const mark = (kind, words) => [
 ];
 
 const placeLine = (place) => h("p", { class: "place" }, h("strong", {}, place.text), place.fn ? `, in ${place.fn}` : "");
-const codeLine = (place, severity) => place.source && h("div", { class: `code line ${severity || ""}` },
-  h("span", { class: "n" }, String(place.line)), h("span", {}, place.source));
+const codeLine = (place, severity, context) => {
+  if (!place.source && !context) return null;
+  const [first, lines] = context || [place.line, [place.source]];
+  return h("div", { class: `code line ${severity || ""}` }, lines.map((text, n) => [
+    h("span", { class: first + n === place.line ? "n here" : "n" }, String(first + n)),
+    h("span", { class: first + n === place.line ? "here" : "around" }, text || " ", first + n === place.line && context ? heard(" (the line of the finding)") : null),
+  ]));
+};

@@ -21,8 +21,9 @@ const overview = () => {
       tile("Upstream calls", calls, struck ? `${struck} met by a fault` : "none met by a fault"),
       virtual ? tile("Virtual time", time(virtual), `in ${time(RUN.duration)} of real time`) : null,
       injected ? tile("Injected latency", time(injected), "in upstream calls") : null),
-    RUN.findings.length ? [h("h3", {}, "What to change"), briefs(RUN.findings.map((_, n) => n).slice(0, 30)),
-      RUN.findings.length > 30 ? h("p", { class: "muted" }, `and ${RUN.findings.length - 30} more in the list`) : null] : null,
+    comparison(),
+    RUN.findings.length ? [h("h3", {}, "By rule"), byRule()] : null,
+    RUN.findings.length > 3 ? [h("h3", {}, "By file"), byFile()] : null,
     broken.length ? [h("h3", {}, errors ? "Failed without a finding" : "Failed"), testLinks(broken)] : null,
     RUN.sweeps.length ? [h("h3", {}, "Sweeps"), h("ul", { class: "brief" }, RUN.sweeps.map((sweep, n) => h("li", {}, h("a", { href: `#/sweep/${n}` },
       h("span", { class: `mark ${(sweep.points || []).some((p) => p.bad) ? "failed" : "ok"}`, "aria-hidden": "true" }),
@@ -35,6 +36,31 @@ const overview = () => {
     h("p", { class: "muted" }, Object.entries(RUN.made_with).map(([name, version]) => `${name} ${version}`).join(", "), `; seed ${RUN.seed}`),
   ];
 };
+// How many of each rule, and where they are: the findings themselves are in the list.
+const tally = (pick) => {
+  const found = new Map();
+  for (const f of RUN.findings) {
+    const name = pick(f);
+    if (!name) continue;
+    if (!found.has(name)) found.set(name, { errors: 0, warnings: 0, first: f });
+    found.get(name)[f.severity === "error" ? "errors" : "warnings"] += 1;
+  }
+  return [...found].sort((a, b) => b[1].errors - a[1].errors || b[1].warnings - a[1].warnings).slice(0, 20);
+};
+const tallyTable = (title, rows, show) => h("table", { class: "tally" },
+  h("thead", {}, h("tr", {}, [title, "errors", "warnings"].map((name) => h("th", { scope: "col" }, name)))),
+  h("tbody", {}, rows.map(([name, one]) => h("tr", {}, h("th", { scope: "row" }, show(name, one.first)), h("td", { class: "num" }, String(one.errors)), h("td", { class: "num" }, String(one.warnings))))));
+const byRule = () => tallyTable("rule", tally((f) => f.kind), (name, f) => ruleLink(f));
+const byFile = () => tallyTable("file", tally((f) => (placeOf(f.where) || {}).path), (name) => h("span", { class: "mono" }, breakable(name)));
+
+const comparison = () => COMPARED && [
+  h("h3", {}, `Since the run of ${when(COMPARED.started)}`),
+  h("dl", { class: "tiles" }, tile("New", COMPARED.new.length, "not in the earlier run"), tile("Gone", COMPARED.gone.length, "their tests were run again"),
+    tile("Still there", COMPARED.still.length, "in both runs"),
+    COMPARED.not_run.length ? tile("Not run", COMPARED.not_run.length, "their tests were not run this time") : null),
+  COMPARED.new.length ? [h("h3", {}, "New"), briefs(COMPARED.new)] : null,
+  COMPARED.gone.length ? [h("h3", {}, "Gone"), h("ul", { class: "seen" }, COMPARED.gone.slice(0, 30).map((f) => h("li", {}, h("s", {}, f.title), h("span", { class: "place" }, f.place && ` ${f.place}`))))] : null,
+];
 const longest = (title, tests, pick, words) => {
   const found = tests.map((test, n) => [pick(test), test, n]).filter(([seconds]) => seconds > 0).sort((a, b) => b[0] - a[0]).slice(0, 5);
   return found.length > 2 ? [h("h3", {}, title), h("ol", { class: "ranks" }, found.map(([seconds, test, n]) => h("li", {},

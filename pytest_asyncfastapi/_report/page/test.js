@@ -8,8 +8,10 @@ const testView = (number) => {
     h("h2", { id: "title" }, breakable(nameOf(test))),
     h("p", { class: "place" }, h("strong", {}, `${test.file}:${test.line}`)),
     test.findings.length ? [h("h3", {}, count(test.findings.length, "finding")), briefs(test.findings)] : null,
-    test.message && !test.message.startsWith("Failed: pytest-asyncfastapi:")
+    test.message && !test.traceback && !test.message.startsWith("Failed: pytest-asyncfastapi:")
       ? [h("h3", {}, test.outcome === "skipped" ? "Skipped because" : "Failed with"), h("pre", { class: "code message", tabindex: "0", "aria-label": "The failure's own text" }, test.message)] : null,
+    test.traceback ? [h("h3", {}, "Traceback"), h("pre", { class: "code message", tabindex: "0", "aria-label": "The traceback" }, test.traceback)] : null,
+    (test.captured || []).map((part) => [h("h3", {}, `Captured ${part.name}`), h("pre", { class: "code message", tabindex: "0", "aria-label": `Captured ${part.name}` }, part.text)]),
     test.subtests ? [h("h3", {}, count(test.subtests.length, "subtest")), h("ul", { class: "seen" }, test.subtests.map((part) =>
       h("li", {}, mark(part.outcome), part.name || "(no name)", part.message ? h("pre", { class: "code" }, part.message) : null)))] : null,
     test.sweeps.map((n) => [h("h3", {}, KINDS[RUN.sweeps[n].kind] || RUN.sweeps[n].kind), h("p", {}, h("a", { href: `#/sweep/${n}` }, sweepWords(RUN.sweeps[n])))]),

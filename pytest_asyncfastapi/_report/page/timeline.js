@@ -41,6 +41,12 @@ const lastOf = (record) => {
   return last;
 };
 
+// A head and the beginning of a body; secrets have been taken out before they came here.
+const messageView = (message) => message && (message.headers || message.body) && h("div", { class: "message-view" },
+  (message.headers || []).length ? h("pre", { class: "code" }, message.headers.map(([name, value]) => `${name}: ${value}`).join("\n")) : null,
+  message.body ? h("pre", { class: "code", tabindex: "0", "aria-label": "Body" }, message.body) : null,
+  message.size ? h("small", { class: "muted" }, `${count(message.size, "byte")} of body`) : null);
+
 const requestRow = (r, waits, tasks, end) => {
   const over = r.end === undefined ? end : r.end;
   const head = r.head === undefined ? over : r.head, complete = r.complete === undefined ? over : r.complete;
@@ -56,6 +62,8 @@ const requestRow = (r, waits, tasks, end) => {
     rows: [
       ["answered", r.status === undefined ? "nothing" : `${r.status}, head after ${time(head - r.start)}`],
       ["raised", r.error],
+      ["sent", messageView(r.sent)],
+      ["received", messageView(r.received)],
       ["body", r.head !== undefined && complete > head ? `${time(complete - head)} from head to end` : ""],
       ["afterwards", r.complete !== undefined && over > complete ? `the app ran on for ${time(over - complete)} (background tasks)` : ""],
       ["for a thread", waits.length ? `waited ${time(waits.reduce((sum, w) => sum + w.seconds, 0))}` : ""],
@@ -79,6 +87,8 @@ const callRow = (c, end) => {
       ["call", `${c.method} ${c.url}`, "pre"],
       ["answered", c.status === undefined ? "" : `${c.status}, head after ${time(head - c.started)}` + (over > head ? `, body ${time(over - head)}` : "")],
       ["raised", c.error],
+      ["sent", messageView(c.sent)],
+      ["received", messageView(c.received)],
       ["injected", (c.injected || []).map(([what, , s]) => `${what.replace("injected ", "")}: ${time(s)}`).join("\n")],
       ["fault", c.fault, "pre"],
       ["by", c.library],
