@@ -13,6 +13,7 @@ import pytest_asyncfastapi
 from pytest_asyncfastapi._checks import rules as check_rules
 from pytest_asyncfastapi._concurrency import leak_findings
 from pytest_asyncfastapi._core.rules import RULES, page_of, rule_of
+from pytest_asyncfastapi._explore import disconnect_messages, fault_findings
 from tests import pages
 
 FOLDER = pages.ROOT / "docs/findings"
@@ -48,7 +49,7 @@ def test_every_check_and_leak_has_a_rule() -> None:
 
 def test_every_verdict_of_a_sweep_has_a_rule() -> None:
     """Those that are written as `Problem("...")` or in a table of reasons."""
-    found: set[str] = set()
+    found = {*fault_findings._WHY, *disconnect_messages.WHY}
     for path in (Path(pytest_asyncfastapi.__file__).parent / "_explore").glob("*.py"):
         found |= set(re.findall(r'\bProblem\(\s*"([a-z -]+)"', path.read_text("utf-8")))
     verdicts = {f"sweep.{name.replace(' ', '-')}" for name in found - {"ok"}}

@@ -5,7 +5,7 @@ const MARKS = {
   ok: "", handled: "", "not reached": "\u2013", masked: "~", unhandled: "!", "broken body": "\u00bd", "caller blamed": "4", "undeclared status": "?",
   "no timeout": "\u221e", "side effect": "\u2260", "cached failure": "\u21ba", "start-up aborted": "\u2191", "lost background task": "\u2026",
   "unsafe retry": "\u00d72", "unexpected data": "{}", "cleanup not run": "\u2283", "cleanup cut off": "\u2282", leak: "\u2234", stuck: "\u25a0", hung: "\u29d6",
-  "lock held": "\u2297", "not given back": "\u2212", "broken afterwards": "\u2192", failed: "\u00d7", "cancel swallowed": "\u2205", "database gone": "\u2300",
+  "lock held": "\u2297", "not given back": "\u2212", "broken afterwards": "\u2192", "connection lost": "\u21af", "pool connection lost": "\u2212c", failed: "\u00d7", "cancel swallowed": "\u2205", "database gone": "\u2300",
   assertion: "a", teardown: "t", "set-up": "s", race: "\u21c4", "not judged": "\u203d",
 };
 
