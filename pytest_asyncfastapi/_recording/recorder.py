@@ -58,7 +58,7 @@ class Body:
         if len(self.begin) < KEPT:
             self.begin += bytes(data[:KEPT])
 
-    def plain(self) -> dict[str, Any] | None:
+    def to_data(self) -> dict[str, Any] | None:
         """As it goes into a report; None where no head came."""
         if self.headers is None:
             return None
@@ -93,7 +93,7 @@ class Request:
     def to_data(self) -> dict[str, Any]:
         """As it goes into a report."""
         found = {name: getattr(self, name) for name in self.__slots__}
-        return {**found, "sent": self.sent.plain(), "received": self.received.plain()}
+        return {**found, "sent": self.sent.to_data(), "received": self.received.to_data()}
 
     def on_send(self, message: dict[str, Any], now: float) -> None:
         """The app sends a message."""
