@@ -136,3 +136,39 @@ async def test_it(asgi_client, upstream, faults):
 """
     )
     pytester.runpytest_subprocess("-q").assert_outcomes(passed=1)
+
+
+def test_a_test_that_explores_by_itself_does_so_under_the_flag_too(
+    pytester: pytest.Pytester,
+) -> None:
+    """It is not run in other orders: what it looks for is found, once."""
+    pytester.makepyfile(
+        APP
+        + """
+from pytest_asyncfastapi import explore_together
+
+runs = []
+
+
+async def test_it(asgi_client):
+    runs.append(1)
+
+    async def scenario():
+        box["apples"] = 0
+        await asyncio.gather(asgi_client.post("/short"), asgi_client.post("/long"))
+        assert box["apples"] == 2
+
+    with pytest.raises(ScheduleFailure):
+        await explore_schedules(scenario)
+    with pytest.raises(ScheduleFailure):
+        await explore_together(
+            lambda: asgi_client.post("/short"),
+            lambda: asgi_client.post("/long"),
+            observe=lambda: box["apples"],
+            reset=lambda: box.update(apples=0),
+        )
+    assert len(runs) == 1
+"""
+    )
+    result = pytester.runpytest_subprocess("-q", "-p", "no:asyncio", "--asyncfastapi-schedules=3")
+    result.assert_outcomes(passed=1)

@@ -37,7 +37,7 @@ class Body:
     `decisions` is the length that `pct-SEEDxLENGTH` wants. `stuck` says who waits for
     what, if the body could never have ended; it was cancelled then. `repeats` is False where
     the machine has decided too. `begin` lets a schedule begin that waits for it, after `rest`
-    everything is in the ordinary order again.
+    everything is in the ordinary order again, after `end` the loop is as it was.
     """
 
     trace: str = ""
@@ -49,6 +49,7 @@ class Body:
     repeats: bool = True
     begin: Callable[[], None] = _nothing
     rest: Callable[[], None] = _nothing
+    end: Callable[[], None] = _nothing
 
 
 @contextmanager
@@ -79,7 +80,7 @@ def scheduled(
     state = random.getstate()
     random.seed(schedule.seed)
     on = OnLoop(loop, on_stuck=on_stuck, note=note, watch=watch)
-    body.begin, body.rest = partial(on.begin, schedule.policy()), on.rest
+    body.begin, body.rest, body.end = partial(on.begin, schedule.policy()), on.rest, on.end
     if not waits:
         body.begin()
     try:

@@ -33,11 +33,17 @@ class ScheduleProbe:
         self.client: Any = None
         self.body = Body()
         self.refused = ""
+        self.explores_itself = False
         # What `together()` is to do (None: all at once), and what came of it.
         self.order: tuple[int, ...] | None = None
         self.found: TogetherResult | None = None
         self.ignored: tuple[str, ...] = ()
         self.called_at: Location | None = None
+
+    def give_way(self) -> None:
+        """The test explores orders by itself: this is no run of a schedule any more."""
+        self.explores_itself = True
+        self.body.end()
 
     def plan(self, given: Any) -> Any:
         """Nothing of ours happens to a request on its way in."""
@@ -66,6 +72,13 @@ class ScheduleProbe:
                 return await body(*args, **kwargs)
 
         return run
+
+
+def give_way(test: Any) -> None:
+    """Who explores orders inside a test that is run in many orders itself goes first."""
+    probe = getattr(test, "probe", None)
+    if isinstance(probe, ScheduleProbe):
+        probe.give_way()
 
 
 class _ending:

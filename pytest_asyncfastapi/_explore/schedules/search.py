@@ -10,11 +10,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..._core.base_error import AsyncFastAPIError
+from ..._core.current_test import TEST
 from ..._core.order_claims import claim, smallest
 from ..._core.real_time import perf_counter
 from ..._core.units import show
 from .every_order import EveryOrder, most_changes
 from .policies import Schedule, parse, schedules
+from .probe import give_way
 from .run import Outcome, Runner
 from .sequential import NotAtomic
 from .shrink import minimise
@@ -112,6 +114,7 @@ async def searched(
 ) -> Explored:
     """Run them; `called` is what the user has called. Raises `ScheduleFailure`."""
     __tracebackhide__ = True
+    give_way(TEST.get())
     every = asked.every()
     with Runner(scenario, invariant) as runner:
         search = _Search(runner, every, asked.limit)

@@ -134,7 +134,7 @@ class ScheduleSweep:
     def points(self, clean: Run, done: Sequence[Result]) -> Iterator[Any]:
         """A schedule a seed; after the first that fails, what makes it small and shows it."""
         probe: ScheduleProbe = clean.state.probe
-        if not probe.refused:
+        if not (probe.refused or probe.explores_itself):
             every = self._every
             first = self._seeds(probe, done) if every is None else self._all(every, probe, done)
             found = yield from first
@@ -257,7 +257,9 @@ class ScheduleSweep:
         told["decisions"] = probe.body.decisions
         if self._every is not None:
             told["most_changes"] = self._every.most
-        if probe.refused or not probe.body.decisions:
+        if probe.explores_itself:
+            told["nothing"] = "the test explores orders itself"
+        elif probe.refused or not probe.body.decisions:
             told["nothing"] = probe.refused or "no two tasks were ready at the same time"
         return told
 

@@ -13,10 +13,11 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from ..._core.current_test import TEST
 from ..._core.units import seconds
 from ..marker_arguments import function
 from .policies import Schedule
-from .probe import ScheduleProbe
+from .probe import ScheduleProbe, give_way
 from .run import Runner, Stuck
 from .search import Asked, Explored, ScheduleFailure, searched
 from .sequential import MOST, NotAtomic, Sequential, TogetherResult, in_words
@@ -67,6 +68,7 @@ async def explore_together(
     _check(_CALLED, requests, observe=observe, reset=reset)
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     asked = Asked(seeds, policy, start, changes, seconds(budget), replay, shrink)
+    give_way(TEST.get())
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
     return await trial.explored(asked)
 
