@@ -31,6 +31,7 @@ RULES: dict[str, str] = {
     "repeated-statement": "A loop sends the same SQL statement again and again.",
     "schedules.race": "The test fails when its tasks run in another order.",
     "schedules.refused": "No other order of the tasks could be tried.",
+    "schedules.together": "Requests together come to what no order of them gives.",
     "serve-error": "A side effect raised while a served upstream answered.",
     "swallowed": "An upstream call failed, and the app answered a success without a word.",
     "sweep.assertion": "The test's own assertions fail under a fault, and were asked to hold.",

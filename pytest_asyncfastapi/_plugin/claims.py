@@ -18,7 +18,9 @@ from . import pytest_asyncio
 from .loop_scopes import describe_loop, scope_mismatch
 from .neutral_fixtures import is_neutral
 
-_NAMES = "asgi_app asgi_client upstream faults clock blocking overrides load threads queries"
+_NAMES = (
+    "asgi_app asgi_client upstream faults clock blocking overrides load threads together queries"
+)
 OUR_FIXTURES = frozenset(_NAMES.split())
 # Marks by which async tests are claimed, and the plugin that then runs them.
 _CLAIMS = {

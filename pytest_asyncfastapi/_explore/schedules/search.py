@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..._core.base_error import AsyncFastAPIError
-from ..._core.current_test import TEST
+from ..._core.current_test import CURRENT_TEST
 from ..._core.order_claims import claim, smallest
 from ..._core.real_time import perf_counter
 from ..._core.units import show
@@ -114,7 +114,7 @@ async def searched(
 ) -> Explored:
     """Run them; `called` is what the user has called. Raises `ScheduleFailure`."""
     __tracebackhide__ = True
-    give_way(TEST.get())
+    give_way(CURRENT_TEST.get())
     every = asked.every()
     with Runner(scenario, invariant) as runner:
         search = _Search(runner, every, asked.limit)

@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..._core.current_test import TEST
+from ..._core.current_test import CURRENT_TEST
 from ..._core.units import seconds
 from ..marker_arguments import function
 from .policies import Schedule
@@ -68,7 +68,7 @@ async def explore_together(
     _check(_CALLED, requests, observe=observe, reset=reset)
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     asked = Asked(seeds, policy, start, changes, seconds(budget), replay, shrink)
-    give_way(TEST.get())
+    give_way(CURRENT_TEST.get())
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
     return await trial.explored(asked)
 
