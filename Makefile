@@ -35,6 +35,7 @@ lint: $(BIN)/.installed
 	$(MAKE) prose
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pyright --ignoreexternal --verifytypes pytest_asyncfastapi
 
 # Spelling, and the words and forms that tests/prose.py names.
 prose: $(BIN)/.installed

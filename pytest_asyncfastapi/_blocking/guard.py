@@ -53,11 +53,11 @@ class BlockingGuard:
         self.policy = policy
         self.user_code = user_code
         self.test = test
-        self.thread = 0
+        self.thread: int = 0
         self.alone = False  # a run of pytest inside of a test: its calls are not that test's
         self.lingers = False  # one of many, a test after the other
-        self.file = test.partition("::")[0]
-        self.not_watched = ""
+        self.file: str = test.partition("::")[0]
+        self.not_watched: str = ""
         self.preparing = False  # the test's fixtures run, and not yet (or no more) the test
         self.now: Callable[[], float] | None = None  # told with each call, if it is given
         self._rules = tuple(as_rule(rule) for rule in policy.allow)

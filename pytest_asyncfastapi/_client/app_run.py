@@ -43,14 +43,15 @@ class AppRun:
     )
 
     def __init__(self, scope: dict[str, Any], *, label: str) -> None:
-        self.scope = scope
-        self.label = label
-        self.finished = self.disconnected = False
+        self.scope: dict[str, Any] = scope
+        self.label: str = label
+        self.finished: bool = False
+        self.disconnected: bool = False
         self.error: BaseException | None = None
         self.violation: ProtocolViolation | None = None
         self.task: SpawnedTask | None = None
         self.now: Callable[[], float] = float  # 0.0, while the app has not suspended yet
-        self.last_progress = 0.0
+        self.last_progress: float = 0.0
         self._calls_since_left = 0
         self._changed = Signal()  # the app did something: wakes the caller
         self._freed = Signal()  # the caller did something: wakes the app

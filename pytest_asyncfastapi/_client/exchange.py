@@ -76,17 +76,18 @@ class Exchange(AppRun):
         streaming: bool,
     ) -> None:
         super().__init__(scope, label=label)
-        self.streaming = streaming
-        self.status = 0
+        self.streaming: bool = streaming
+        self.status: int = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self.chunks: deque[bytes] = deque()
-        self.started = self.complete = False
+        self.started: bool = False
+        self.complete: bool = False
         self.request_error: BaseException | None = None
-        self.raises = True  # the app's exception reaches the caller as itself
-        self.cut = ""  # why the client has left before the end, if it was made to
+        self.raises: bool = True  # the app's exception reaches the caller as itself
+        self.cut: str = ""  # why the client has left before the end, if it was made to
         self.warn: Callable[[str], None] | None = None
         self.extensions: dict[str, Any] | None = None  # of the response
-        self.trailers_missing = False  # the body is over, and trailers were promised
+        self.trailers_missing: bool = False  # the body is over, and trailers were promised
         self._trailing = self._bodiless = False
         self._flows = False  # somebody reads while the body comes
         self._body = body if isinstance(body, bytes) else b""
@@ -243,7 +244,7 @@ class Exchange(AppRun):
         if self.streaming:
             self._changed.fire()  # whoever waits takes the time
         else:
-            self.last_progress = self.now()
+            self.last_progress: float = self.now()
 
     # What the transport does with it
 

@@ -35,7 +35,7 @@ class ScopeBuilder:
         state: dict[str, Any] | None = None,
         extensions: tuple[str, ...] = OFFERED,
     ) -> None:
-        self.root_path = root_path.rstrip("/")
+        self.root_path: str = root_path.rstrip("/")
         self.client = client
         self.spec_version = spec_version
         self.state = state

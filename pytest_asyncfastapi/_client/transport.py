@@ -72,7 +72,7 @@ class AsgiTransportCore:
         outside: Callable[[Any], bool] | None = None,
     ) -> None:
         self.app = app
-        self.scopes = scopes or ScopeBuilder()
+        self.scopes: ScopeBuilder = scopes or ScopeBuilder()
         self.raise_app_exceptions = raise_app_exceptions
         self.background = background
         self.grace = grace

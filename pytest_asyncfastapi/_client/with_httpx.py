@@ -10,26 +10,28 @@ from .app_client import AppClient
 from .mixins import Body, Transport
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from .transport import AsgiTransportCore
 
 
 class BodyStream(Body, httpx.AsyncByteStream):
     """The body of a streamed response."""
 
-    library = httpx
+    library: ModuleType = httpx
 
 
 class AppTransport(Transport, httpx.AsyncBaseTransport):
     """An ASGI app as a transport for any `httpx.AsyncClient`."""
 
-    library = httpx
+    library: ModuleType = httpx
     body = BodyStream
 
 
 class AsgiClient(AppClient, httpx.AsyncClient):
     """An `httpx.AsyncClient` bound to an ASGI app in this process."""
 
-    library = httpx
+    library: ModuleType = httpx
     body = BodyStream
 
     def __init__(self, core: AsgiTransportCore, **options: Any) -> None:

@@ -10,19 +10,21 @@ from .app_client import AppClient
 from .mixins import Body, Transport
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from .transport import AsgiTransportCore
 
 
 class BodyStream(Body, httpx2.AsyncByteStream):
     """The body of a streamed response."""
 
-    library = httpx2
+    library: ModuleType = httpx2
 
 
 class AppTransport(Transport, httpx2.AsyncBaseTransport):
     """An ASGI app as a transport for any `httpx2.AsyncClient`."""
 
-    library = httpx2
+    library: ModuleType = httpx2
     body = BodyStream
 
 
@@ -30,7 +32,7 @@ class AppTransport(Transport, httpx2.AsyncBaseTransport):
 class AsgiClient(AppClient, httpx2.AsyncClient):  # type: ignore[misc]
     """An `httpx2.AsyncClient` bound to an ASGI app in this process."""
 
-    library = httpx2
+    library: ModuleType = httpx2
     body = BodyStream
 
     def __init__(self, core: AsgiTransportCore, **options: Any) -> None:

@@ -72,9 +72,9 @@ class Timeline(ABC):
     """Virtual time of one loop, and the goals of `advance()`; each kind of loop adds timers."""
 
     def __init__(self, now: float) -> None:
-        self.now = now
-        self.ticks = 0
-        self.orders = count(1)
+        self.now: float = now
+        self.ticks: int = 0
+        self.orders: count[int] = count(1)
         self.on_move: Callable[[int], None] | None = None  # told by how many ticks
         self._waiters: list[tuple[int, int, float, ClockWaiter]] = []
 

@@ -56,7 +56,7 @@ class VirtualClock:
         self.policy: Policy = policy
         self.on_deadlock: Callable[[str], None] | None = None
         self.notes: list[str] = []
-        self.used = False  # has it ever been installed?
+        self.used: bool = False  # has it ever been installed?
         self._installation: _Installation | None = None
         self._patched: PatchedTime | None = None
         self._waited = 0.0

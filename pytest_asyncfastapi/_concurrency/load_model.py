@@ -32,10 +32,10 @@ class Operation:
     def __init__(
         self, request: Awaitable[Any], name: str, *args: Any, key: Hashable = None
     ) -> None:
-        self.request = request
-        self.name = name
-        self.args = args
-        self.key = key
+        self.request: Awaitable[Any] = request
+        self.name: str = name
+        self.args: tuple[Any, ...] = args
+        self.key: Hashable = key
 
     def __repr__(self) -> str:
         return f"Operation({self.name!r}, *{self.args!r}, key={self.key!r})"

@@ -38,9 +38,9 @@ class Job:
     __slots__ = ("future", "ran", "rank")
 
     def __init__(self) -> None:
-        self.ran = False
+        self.ran: bool = False
         self.future: Any = None
-        self.rank = 0
+        self.rank: int = 0
 
     @property
     def over(self) -> bool:
@@ -53,9 +53,12 @@ class PoolUse:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.size = 0.0
-        self.calls = self.peak = self.queued = self.longest_queue = 0
-        self.longest_wait = 0.0
+        self.size: float = 0.0
+        self.calls: int = 0
+        self.peak: int = 0
+        self.queued: int = 0
+        self.longest_queue: int = 0
+        self.longest_wait: float = 0.0
         self.waiters: Counter[str] = Counter()
         self.waits: list[Wait] = []
         self.where: Location | None = None

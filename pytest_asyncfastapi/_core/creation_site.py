@@ -59,11 +59,11 @@ class CreationSite:
     def __init__(
         self, code: CodeType | None, line: int, module: str, direct: bool, owner: object
     ) -> None:
-        self.code = code
-        self.line = line
-        self.module = module
-        self.direct = direct
-        self.activity = ACTIVITY.get()
+        self.code: CodeType | None = code
+        self.line: int = line
+        self.module: str = module
+        self.direct: bool = direct
+        self.activity: str = ACTIVITY.get()
         parent = current_creation_site()
         maker: CreationSite | None = parent
         while maker is not None and maker.code is None:

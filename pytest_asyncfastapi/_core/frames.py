@@ -85,7 +85,7 @@ class UserCode:
     """Tells the user's frames from everybody else's, relative to the project's root."""
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
-        self.root = os.path.realpath(root) + os.sep
+        self.root: str = os.path.realpath(root) + os.sep
         self.owned: dict[str, bool] = {}  # by file; what `owns()` remembers
         self._shown: dict[str, str] = {}
         self.plumbing: dict[str, bool] = {}  # of `creation_site`, which asks as often

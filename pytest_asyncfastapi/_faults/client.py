@@ -77,7 +77,7 @@ class ClientRule(FaultRule):
             RequestPattern(path), Effect(), stream=stream, optional=optional, added=added
         )
         self.client = client
-        self.struck = 0
+        self.struck: int = 0
 
     @property
     def _counts_in_flight(self) -> bool:
@@ -96,7 +96,7 @@ class ClientRule(FaultRule):
         """Take note of one more request; is it to get the fault?"""
         struck = super()._strikes(now)
         if struck is not None:
-            self.hits -= 1  # counted when it happens: a response may be faster
+            self._take_back_hit()  # counted when it happens: a response may be faster
             self.struck += 1
         return struck
 
@@ -151,12 +151,12 @@ class ClientFaultPlan:
         self._strikes = bool(rules)
         self.around: Any = None  # a sweep's, which makes the client leave where no rule can
         self._happened: set[str] = set()
-        self.leave_at = effect.leave_at
-        self.leave_after = effect.leave_after
-        self.leave_after_bytes = effect.leave_after_bytes
-        self.upload_chunks = effect.upload_chunks
-        self.upload_over = effect.upload_over
-        self.read_delay = effect.read_delay
+        self.leave_at: str = effect.leave_at
+        self.leave_after: float | None = effect.leave_after
+        self.leave_after_bytes: int | None = effect.leave_after_bytes
+        self.upload_chunks: int = effect.upload_chunks
+        self.upload_over: float = effect.upload_over
+        self.read_delay: float = effect.read_delay
 
     def record(self, what: str) -> str:
         """Take note that a fault of this kind took place; returns how it was written."""

@@ -56,7 +56,7 @@ class DependencyRule(FaultRule):
         self.error = error
         self.method = method
         self.at = at
-        self.spared = 0
+        self.spared: int = 0
 
     def _spare(self) -> bool:
         """Leave a call alone that it would only delay, in the loop's own thread; did it?"""

@@ -52,7 +52,7 @@ class RequestPattern:
         self._glob: re.Pattern[str] | None = None
         self._query = False
         if isinstance(pattern, str):
-            self.text = pattern
+            self.text: str = pattern
             self._query = "?" in pattern
             self._glob = re.compile(_glob(pattern), re.DOTALL)
             return
@@ -105,10 +105,10 @@ class FaultRule:
         self.effect = effect
         self.origin = origin
         self.added = added
-        self.is_optional = optional
-        self.seen = 0
-        self.hits = 0
-        self.powerless = ""  # why it could have no effect on a call that it covers
+        self.is_optional: bool = optional
+        self.seen: int = 0
+        self.hits: int = 0
+        self.powerless: str = ""  # why it could have no effect on a call that it covers
         self.fired: list[Hit] = []
         self._stream = stream
         self._schedules: list[Schedule] = []
@@ -222,6 +222,10 @@ class FaultRule:
         with self._lock:
             self.hits -= 1
             self.powerless = why
+
+    def _take_back_hit(self) -> None:
+        """The hit is counted later, when the fault takes place."""
+        self.hits -= 1
 
     def leave(self, pool: Pool = NO_POOL) -> None:
         """A covered request is no longer in flight."""

@@ -164,7 +164,7 @@ class CallRecorder:
         # By the code's id, as its own hash reads all of its bytes; the code is kept with it.
         self._known: dict[tuple[int, int], tuple[Any, Location]] = {}
         self._out = InFlight()
-        self.peak = 0
+        self.peak: int = 0
         self.keeps_responses = False
         self._began = monotonic()
         self._clock_origins: dict[str, float] = {}

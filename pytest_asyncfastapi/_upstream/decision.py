@@ -146,7 +146,7 @@ class CallPolicy:
         self._policy = policy
         self._passthrough = frozenset(host.strip().lower() for host in passthrough)
         self._test = test
-        self.log = FindingLog()
+        self.log: FindingLog = FindingLog()
 
     def decide(
         self,

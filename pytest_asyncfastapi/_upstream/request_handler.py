@@ -87,7 +87,7 @@ class RequestHandler:
     def __init__(self, scope: UpstreamScope, base: str | None) -> None:
         self._scope = scope
         # The URL that requests are routed as if sent to.
-        self.base = "" if base is None else _checked(base)
+        self.base: str = "" if base is None else _checked(base)
 
     def bind(self) -> None:
         """Begin: where no base was given, it is the only origin of the routes, or `ValueError`."""

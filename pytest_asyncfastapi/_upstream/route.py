@@ -32,7 +32,7 @@ class Route(respx.Route):
     """respx's route, with the assertions of `unittest.mock` about its calls."""
 
     _recorder: CallRecorder | None = None
-    is_optional = False
+    is_optional: bool = False
 
     def __init__(self, *patterns: Any, **lookups: Any) -> None:
         check_lookups(lookups)

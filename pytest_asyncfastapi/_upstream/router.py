@@ -72,7 +72,7 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
         self._added: dict[int, Location | None] = {}
         self._reached: set[int] = set()
         self._replays: dict[int, tuple[Any, ReplayableStream]] = {}
-        self.allow_unused_routes = not assert_all_called
+        self.allow_unused_routes: bool = not assert_all_called
         self.through_network = False
         self.should_mock: Callable[[httpx.Request], bool] = lambda request: True
         self.scope: UpstreamScope | None = None

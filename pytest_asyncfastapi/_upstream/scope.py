@@ -60,9 +60,9 @@ class UpstreamScope:
         self.user_code = user_code
         self.faults = faults
         self.test = test
-        self.recorder = CallRecorder(user_code)
+        self.recorder: CallRecorder = CallRecorder(user_code)
         self.router: Upstream | None = None
-        self.call_policy = CallPolicy(user_code, faults, unrouted, passthrough, test)
+        self.call_policy: CallPolicy = CallPolicy(user_code, faults, unrouted, passthrough, test)
         # How long (in seconds) a stalled call without a budget of its own waits for one of
         # the app's, such as asyncio.timeout() around it; virtual time makes that free.
         self.patience: Callable[[], float] = lambda: 0.0
