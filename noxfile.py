@@ -161,12 +161,15 @@ def postgres(session: nox.Session) -> None:
     with ExitStack() as running:
         url, names = running.enter_context(server.postgresql()), ("SHOP_", "NOTES_", "")
         env = {f"{name}POSTGRESQL_URL": url for name in names}
+        env["RATES_POSTGRESQL_URL"] = url
         if redis_server.program() is None:
             session.warn(redis_server.MISSING)
         else:
-            env["REDIS_PORT"] = str(running.enter_context(redis_server.redis()))
+            env["REDIS_PORT"] = port = str(running.enter_context(redis_server.redis()))
+            env["RATES_REDIS_URL"] = f"redis://127.0.0.1:{port}"
         tests = (
             "tests/examples/test_postgresql.py",
+            "tests/examples/test_exchange_office.py",
             "tests/examples/test_slow_postgresql.py",
             "tests/connections/test_postgresql_connections.py",
             "tests/checks/test_docs_of_checks.py",

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._core.await_chains import frames_of
+from .._core.held_bytes import AT_REST
 from .sockets import Descriptor, Sockets, waiting_owner, waits_outside
 from .threads import ASYNCIO, EXECUTOR, STDLIB, TOOLING, USER, WORKER, Threads, owner_of
 
@@ -149,8 +150,10 @@ class PendingWork:
         """Is there a thread or a descriptor which could complete this future?"""
         if creator == TOOLING:
             return False
-        if any(one.owner == creator or creator != USER for one in outside):
-            return True
+        for one in outside:
+            # A database of which nothing is asked does not answer another package's question.
+            if one.owner == creator or (creator != USER and one.fd not in AT_REST):
+                return True
         for thread, owner in threads:
             if owner in (EXECUTOR, WORKER, ASYNCIO) or self._is_passive(thread):
                 continue

@@ -102,8 +102,8 @@ def test_the_peers_of_the_guard() -> None:
 def test_how_many_examples_there_are() -> None:
     """Projects in all, and suites of other tools."""
     examples = [path for path in (pages.ROOT / "examples").iterdir() if path.is_dir()]
-    assert len(examples) == 5
-    assert "Five small projects" in said("docs/index.md")
+    assert len(examples) == 6
+    assert "Six small projects" in said("docs/index.md")
     suites = list((pages.ROOT / "examples/migrate/before").glob("test_*.py"))
     assert len(suites) == 8
     assert "eight suites as they are written today" in said("examples/migrate/README.md")

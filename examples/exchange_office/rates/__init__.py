@@ -1,0 +1,1 @@
+"""Money of one country for that of another."""
