@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Many tests start a Python of their own: compiled once, it starts in half the time.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo test lint prose matrix bench clean
+.PHONY: help demo test lint types prose matrix bench clean
 
 help:
 	@echo "make demo    the plugin on examples/shop: a green suite, then real findings"
@@ -35,6 +35,9 @@ lint: $(BIN)/.installed
 	$(MAKE) prose
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+
+# Is what the package exports typed completely? CI runs it beside lint.
+types: $(BIN)/.installed
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/pyright --ignoreexternal --verifytypes pytest_asyncfastapi
 
 # Spelling, and the words and forms that tests/prose.py names.

@@ -6,13 +6,15 @@ its tests the docstrings, comments and messages.
 
 from __future__ import annotations
 
+import io
 import re
 import sys
+import tokenize
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parent.parent
 READ = ("*.md", "docs/*.md", ".github/**/*.md", "pytest_asyncfastapi/**/*.py", "tests/**/*.py")
@@ -31,18 +33,45 @@ BANNED = {
     r"\bhas a look\b": "looks, checks",
 }
 
+# Of the package's comments and docstrings only: elsewhere these words may be somebody else's.
+PACKAGE = "pytest_asyncfastapi/**/*.py"
+BANNED_THERE = {
+    r"\bhears?\b": "records, receives, observes",
+    r"\bheard\b": "recorded, received, observed",
+    r"\b(is|are|be|been|was) told\b": "is called with, gets, is notified",
+    r"\btold (apart|by|from)\b": "distinguished",
+    r"(?<!there )\b(is|was|are) no (?!longer\b)": "is not a",
+    r"\brooms?\b": "space, package",
+    r"\b(lends?|lent) (to|a)\b": "gives, provides",
+}
+
+
+def comments(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of the comments and docstrings of a module, with their numbers."""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        is_docstring = token.type == tokenize.STRING and token.string.startswith('"""')
+        if token.type == tokenize.COMMENT or is_docstring:
+            yield from enumerate(token.string.splitlines(), token.start[0])
+
 
 def mistakes() -> Iterator[str]:
     """Each banned form that is found: file, line, the words, and what to write."""
-    patterns = {re.compile(form, re.IGNORECASE): better for form, better in BANNED.items()}
-    for path in sorted({path for each in READ for path in ROOT.glob(each)}):
-        if path == Path(__file__):
-            continue
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            for pattern, better in patterns.items():
-                if found := pattern.search(line):
-                    place = path.relative_to(ROOT).as_posix()
-                    yield f"{place}:{number}: {found[0]!r}: write {better}"
+    for path in sorted({path for each in READ for path in ROOT.glob(each)} - {Path(__file__)}):
+        lines = enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        yield from _mistakes_in(path, lines, BANNED)
+    for path in sorted(ROOT.glob(PACKAGE)):
+        yield from _mistakes_in(path, comments(path.read_text(encoding="utf-8")), BANNED_THERE)
+
+
+def _mistakes_in(
+    path: Path, lines: Iterable[tuple[int, str]], banned: dict[str, str]
+) -> Iterator[str]:
+    patterns = {re.compile(form, re.IGNORECASE): better for form, better in banned.items()}
+    for number, line in lines:
+        for pattern, better in patterns.items():
+            if found := pattern.search(line):
+                place = path.relative_to(ROOT).as_posix()
+                yield f"{place}:{number}: {found[0]!r}: write {better}"
 
 
 if __name__ == "__main__":

@@ -153,7 +153,7 @@ class DependencyFaultInjector:
         return f"<DependencyFaultInjector: {len(self._faults)} faults, {len(self._apps)} apps>"
 
 
-# One wrapper a kind; `lent(value)` surrounds the time in which the value is used. Where
+# One wrapper a kind; `lent(value)` is entered while the value is used. Where
 # nobody says when that ends, it is kept until the test does.
 
 

@@ -28,7 +28,7 @@ _ASYNC = ("__aenter__", "__aiter__", "__anext__", "__await__")
 class MethodFaults:
     """The faults of one method. `strike(spared)` says what happens to a call of it now.
 
-    With `spared` the rules that let time pass are left out, and told that they could not.
+    With `spared` the rules that let time pass are left out, and marked as having had no effect.
     """
 
     def __init__(self, strike: Callable[..., Any], original: Callable[..., Any]) -> None:

@@ -1,4 +1,4 @@
-"""The second ear: audit events (PEP 578), heard also where C calls C.
+"""The second source: audit events (PEP 578), raised also where C calls C.
 
 An audit hook cannot be taken back, so there is one per process, added when
 the first guard starts; with no active guard it returns at once.
@@ -46,12 +46,12 @@ def add_hook() -> None:
     if not _added:
         _added = True
         sys.addaudithook(_make_hook())
-        # A guard that nobody stopped hears no more at the end.
+        # A guard that was not stopped records nothing during interpreter shutdown.
         atexit.register(setattr, HUB, "listeners", ())
 
 
 def probe() -> bool:
-    """Does the hook hear?"""
+    """Does the hook receive events?"""
     HUB.probed.discard("audit")
     sys.audit(_PROBE)
     return "audit" in HUB.probed

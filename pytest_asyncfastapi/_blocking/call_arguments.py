@@ -59,7 +59,7 @@ def _socket_blocks(entry: Entry, sock: Any) -> Entry | None:
     except TypeError:
         return None
     if _socket_kind.__get__(sock) == _DATAGRAM and entry.name.endswith(_SENDS):
-        # It is handed to the kernel, and that is all, unless the kernel has no room for it.
+        # It is handed to the kernel, and that is all, unless the kernel's buffer is full.
         return None if _has_room(sock) else replace(entry, judge="wait")
     return entry
 
@@ -121,7 +121,7 @@ def _fd_blocks(entry: Entry, number: Any) -> Entry | None:
 
 
 def _stream_blocks(entry: Entry, number: Any, mode: int) -> Entry | None:
-    """What is no regular file: standard input, a socket, a pipe; a terminal is none of these."""
+    """What is not a regular file: standard input, a socket, a pipe; a terminal is none of these."""
     verb = entry.name.rpartition(".")[2]
     if verb not in _READERS or (_get_blocking is not None and not _get_blocking(number)):
         return None
@@ -151,7 +151,7 @@ def _waits(entry: Entry, arg0: Any) -> Entry | None:
 
 
 def state_is_known(arg0: Any) -> bool:
-    """Can what is waited for be asked whether it is ready? Then it was not, in an open call."""
+    """Can what is waited for be polled for readiness? Then it was not, in an open call."""
     return type(arg0) in _READY
 
 

@@ -221,7 +221,7 @@ def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
     """Is it a lock that is never held for long, or `with` of a lock in a library?
 
     `Condition.__enter__` is most of the calls of whoever hands work to another thread. What
-    waits for the work itself is `Condition.wait`; a `with` of the user's is heard. A `with` of
+    waits for the work itself is `Condition.wait`; a `with` of the user's is reported. A `with` of
     a library is a call from Python 3.14 on; if it takes long, the step watch sees it.
     """
     if entry.category != "lock":
@@ -235,7 +235,7 @@ def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
 
 
 def called_names(code: CodeType) -> dict[int, str]:
-    """The offset of each call, and the name of what it calls; "" where that is no fixed name.
+    """The offset of each call, and the name of what it calls; "" where that is not a fixed name.
 
     A global or an attribute has one; a variable, an item or the result of another call has not.
     The callee is loaded by the last instructions before the call that begin at the same place

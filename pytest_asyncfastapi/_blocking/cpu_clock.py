@@ -69,5 +69,5 @@ def _mach() -> Mach | None:
     return None
 
 
-# Made at once: in a thread's first step the guard would hear the import.
+# Made at once: in a thread's first step the guard would report the import.
 _MACH = _mach() if sys.platform == "darwin" else None

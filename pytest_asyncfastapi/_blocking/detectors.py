@@ -107,13 +107,13 @@ class Witnesses:
             self._tap.stop()
 
     def check(self) -> str:
-        """Prove that each witness hears; returns what does not, or ""."""
+        """Check that each detector receives events; returns what does not, or ""."""
         hub = self._hub
         if self._trouble or hub.broken:
             return self._trouble or hub.broken
         hub.probed.clear()
         cell = hub.cell()
-        was, cell.busy = cell.busy, True  # on a running loop, the audit hook hears it as a call
+        was, cell.busy = cell.busy, True  # on a running loop, the audit hook sees it as a call
         hub.probe = threading.get_ident()
         if self.steps.on_thread is not None:
             self.steps.on_thread()

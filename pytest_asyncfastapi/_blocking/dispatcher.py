@@ -69,12 +69,12 @@ class Listener(Protocol):
 
     thread: int
     user_code: UserCode
-    alone: bool  # guards that started on this thread before it hear nothing meanwhile
+    alone: bool  # guards that started on this thread before it receive nothing meanwhile
     lingers: bool  # another one starts soon: the call tap may stay on when this one stops
     file: str  # of the test
 
     def _ignores(self, entry: Entry, frame: FrameType) -> bool:
-        """Is a call in this frame surely of no interest? Asked before the stack is read."""
+        """Is a call in this frame certainly irrelevant? Checked before the stack is read."""
         ...
 
     def _saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
@@ -125,7 +125,7 @@ class Hub:
         except AttributeError:
             cell = self.local.cell = Cell(self)
             self.cells[cell.ident] = cell
-            # Reading the figures opens files, which the audit hook hears.
+            # Reading the figures opens files, which raises audit events.
             cell.refresh()
             cell.base = cell.last
             cell.stale = 0.0  # so that its first step is noticed

@@ -1,7 +1,7 @@
 """The blocking guard: starts the witnesses, and records what they saw for one test.
 
 The witnesses (call tap, audit hook, step watch) are process-wide and shared
-by all active guards; a guard keeps what it was told.
+by all active guards; a guard keeps what was reported to it.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class BlockingGuard:
         self.file: str = test.partition("::")[0]
         self.not_watched: str = ""
         self.preparing = False  # the test's fixtures run, and not yet (or no more) the test
-        self.now: Callable[[], float] | None = None  # told with each call, if it is given
+        self.now: Callable[[], float] | None = None  # called with each call, if it is given
         self._rules = tuple(as_rule(rule) for rule in policy.allow)
         self._used: set[AllowRule] = set()
         self._given: list[AllowRule] = []

@@ -29,7 +29,7 @@ class BlockingPolicy:
     step_threshold: float = 0.05
     cpu_threshold: float = 0.25
     categories: tuple[tuple[str, str], ...] = ()  # (category, "fail", "warn" or "off")
-    shipped: tuple[AllowRule, ...] = ()  # of libraries; nobody is told if they allow nothing
+    shipped: tuple[AllowRule, ...] = ()  # of libraries; nothing is reported if they allow nothing
 
 
 @dataclass(frozen=True, slots=True)

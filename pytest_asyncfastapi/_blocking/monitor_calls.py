@@ -5,7 +5,7 @@ what is left costs next to nothing; `call_sites.py` decides which sites stay on.
 Calls that the loop's libraries, pytest and this plugin make are never reported, so
 their sites are switched off whatever they call.
 
-To hear every site again costs more than a small test does. So the tap stays on
+Enabling every site again costs more than a small test does. So the tap stays on
 between tests, and begins anew with some files of tests (`detectors.py`). In each test it begins
 anew in the user's own code only, which has a tool of its own (`monitor_user_code.py`).
 """
@@ -55,12 +55,12 @@ class MonitoringTap:
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
         self._own = OwnCode()
-        self._worn = False  # a library's site was switched off for having told too often
+        self._worn = False  # a library's site was disabled after too many reports
         self._deaf_to_polls = False
         self._owned: dict[str, bool] = {}  # by file: is it the user's?
 
     def start(self, user: UserCode, *, anew: bool) -> str:
-        """Hear the user's call sites again, or `anew` every one; returns why not, or ""."""
+        """Enable the user's call sites again, or `anew` every one; returns why not, or ""."""
         if self._user is None or self._user.root != user.root:
             self.stop()
             self._sites.clear()
@@ -298,7 +298,7 @@ class MonitoringTap:
         return _monitoring().DISABLE
 
     def _hand_over(self, code: CodeType) -> bool:
-        """Leave a function of the user's to the other tool, if there is one that hears it."""
+        """Leave a function of the user's to the other tool, if there is one that observes it."""
         if self._own.tool is None:
             return False
         if self._is_own(code) or not on_loop():

@@ -1,4 +1,4 @@
-"""What the call tap hears by lines, on Python 3.12+: `with lock:` and `for line in file:`.
+"""What the call tap observes by lines, on Python 3.12+: `with lock:` and `for line in file:`.
 
 They make no call event. In the user's functions that have such lines, and only there, line
 events say when one of them begins; the lock or the file is looked up by its name. From Python
@@ -42,13 +42,13 @@ class LineTap:
         self._hub = hub
         self._known: dict[int, tuple[CodeType, Lines | None]] = {}
         self._told: dict[tuple[int, int], int] = {}
-        self._often: dict[tuple[int, int], int] = {}  # events of a line that has told nothing
+        self._often: dict[tuple[int, int], int] = {}  # events of a line that reported nothing
         self._active: dict[int, CodeType] = {}
         self._entered: int | None = None  # the tool that listens to `Condition.__enter__`
         self._deaf: dict[int, CodeType] = {}  # of these, with a line that was switched off
 
     def look_into(self, code: CodeType, tool: int) -> None:
-        """Listen to this function's lines, if there is anything to hear."""
+        """Enable line events for this function, if any are needed."""
         if identity(code) in self._active:
             return
         known = self._known.get(identity(code))
@@ -63,7 +63,7 @@ class LineTap:
             monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
     def forget(self) -> None:
-        """Another test: nothing has been told yet."""
+        """Another test: nothing has been reported yet."""
         self._told.clear()
         self._often.clear()
 
@@ -149,7 +149,7 @@ class LineTap:
 
     def _lock(self, value: Any) -> Entry | None:
         if type(value) not in LOCK_TYPES:
-            return None  # others have an __enter__ in Python, whose calls are heard
+            return None  # others have an __enter__ in Python, whose calls are observed
         return self._hub.catalog.find(getattr(type(value), "__enter__", None))
 
     def __repr__(self) -> str:

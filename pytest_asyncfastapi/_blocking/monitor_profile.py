@@ -1,6 +1,6 @@
 """The call tap on Python 3.11: a profile function on each thread that runs a loop.
 
-It hears every call, so it costs more than `sys.monitoring` does; the answers
+It receives every call, so it costs more than `sys.monitoring` does; the answers
 are the same. So it is taken off wherever a loop of asyncio's ends, until the next one begins.
 A profile function that was there before goes on being called.
 
@@ -118,7 +118,7 @@ class ProfileTap:
                 if entry is not None:
                     self._begins(entry, frame, arg)
             elif event == "call":
-                # To ask for the code of a frame is an audit event, which we hear as well.
+                # Reading the code of a frame raises an audit event, which arrives here too.
                 module = frame.f_globals.get("__name__")
                 if module in modules and frame.f_code.co_name in last:
                     self._python_call(frame)

@@ -1,7 +1,7 @@
-"""The call tap's second tool on Python 3.12+, for the functions that it has to hear by themselves.
+"""The call tap's second tool on Python 3.12+, for the functions that it observes individually.
 
-A tool's events are switched on again for one function only where the tool hears it alone. So
-what a test has patched, or the test before it, is heard, and it costs what the user's code costs.
+A tool's events can be enabled again for one function only if they are local to it. So
+what a test has patched, or the test before it, is observed, at the cost of the user's own code.
 
 Beside the user's functions that is `Condition.wait`, in which threads without a loop spend their
 lives: its calls are switched off there, until it begins on a thread that runs a loop.
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 WAIT = Condition.wait.__code__
 # So often a function may begin without a loop before it is listened to there, too: from then on
-# that costs less than to hear each time that it begins.
+# that costs less than an event for each of its starts.
 _STARTS = 8
 
 
 class OwnCode:
     """The user's functions that are listened to; none without a `tool`.
 
-    `codes` are these, `deaf` those of them with a call site that was switched off since; both
+    `codes` are these, `deaf` those with a call site that was disabled since; both
     by id, as a code object's own hash reads all of its bytes.
     """
 

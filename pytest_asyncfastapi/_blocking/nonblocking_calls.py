@@ -1,4 +1,4 @@
-"""A wait that is told not to wait: `select(..., 0)`, `poll(0)`, `waitpid(pid, os.WNOHANG)`.
+"""A wait with a timeout of zero: `select(..., 0)`, `poll(0)`, `waitpid(pid, os.WNOHANG)`.
 
 The witnesses are shown a call's first argument only; the last one is looked up by the code
 around the call. Knows bytecode by `operands.py`; nothing of who asks.
@@ -34,12 +34,12 @@ _SITES: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
 
 
 def may_only_poll(name: str) -> bool:
-    """Is this a function that can be told not to wait?"""
+    """Can this function be called without waiting?"""
     return name in _TIMEOUTS or name in _FLAGS
 
 
 def only_polls(name: str, frame: FrameType) -> bool:
-    """Is it told so by the call that `frame` makes now?"""
+    """Does the call that `frame` makes now say so?"""
     site = (identity(frame.f_code), frame.f_lasti)
     known = _SITES.get(site)
     if known is None:

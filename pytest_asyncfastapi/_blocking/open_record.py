@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Below these names, the C function that waits says nothing more.
 _WHOLE = frozenset({"subprocess", "queue", "join", "lock", "import", "file", "file_metadata"})
-# The same part of a call may come again and again: so many names are told apart.
+# The same part of a call may come again and again: so many names are distinguished.
 _MOST_PARTS = 50
 
 

@@ -194,7 +194,7 @@ def _ending_before(
 
 
 def _constant(code: CodeType, name: str, arg: int) -> Any:
-    """What an instruction of this name loads, or MISSING where that is no constant."""
+    """What an instruction of this name loads, or MISSING where that is not a constant."""
     if name == "LOAD_CONST":
         return code.co_consts[arg]
     if name == "LOAD_SMALL_INT":

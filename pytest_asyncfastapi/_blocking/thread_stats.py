@@ -60,7 +60,7 @@ _YOUNG = 0.01  # seconds of CPU time that a thread has used which has only just 
 
 
 class Overhead:
-    """What the call tap costs: how many events it has heard, and the CPU seconds of each."""
+    """What the call tap costs: how many events it has received, and the CPU seconds of each."""
 
     __slots__ = ("each", "events")
 
@@ -114,7 +114,7 @@ class Snapshot:
     """A thread's figures at one moment, in seconds.
 
     `delay` is what it waited for a processor, `switches` the times it went to
-    sleep; `proven` says that these two are known. `events` is what the call tap had heard.
+    sleep; `proven` says that these two are known. `events` is how many the call tap had received.
     """
 
     at: float

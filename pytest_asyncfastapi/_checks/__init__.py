@@ -1,4 +1,4 @@
-"""What a plain test reports without being asked: habits that break under load or trouble.
+"""What a plain test reports by default: habits that break under load or trouble.
 
 Judged after the test, from the calls, statements and connections that were seen anyway.
 """

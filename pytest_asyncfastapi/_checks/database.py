@@ -1,6 +1,6 @@
 """What a test's requests do with a database: connections, sessions and statements.
 
-Hears SQLAlchemy's events (`sqlalchemy_events.py`), records, and judges after the test.
+Records SQLAlchemy's events (`sqlalchemy_events.py`), and judges them after the test.
 """
 
 from __future__ import annotations
@@ -74,14 +74,14 @@ class DatabaseWatch:
         self.listeners: list[Callable[[str, Location | None], None]] = []
 
     def start(self) -> None:
-        """Hear, as soon as SQLAlchemy is there."""
+        """Start to record, as soon as SQLAlchemy is imported."""
         sqlalchemy_events.hear(self)
 
     def stop(self) -> None:
-        """Hear nothing more."""
+        """Stop recording."""
         sqlalchemy_events.leave(self)
 
-    # What is heard
+    # The events
 
     def takes(self, record: Any) -> None:
         """A connection is taken from its pool."""

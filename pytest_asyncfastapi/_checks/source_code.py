@@ -158,7 +158,7 @@ def _name(node: ast.expr) -> str:
 
 
 def looks_at_status(code: CodeType, line: int) -> bool:
-    """May this function see that the answer got on this line was no success?
+    """May this function see that the answer got on this line was a failure?
 
     Also if it hands the answer to some other function. True without source.
     """

@@ -1,4 +1,4 @@
-"""SQLAlchemy's own events, and which watch hears them.
+"""SQLAlchemy's own events, and which watch receives them.
 
 Process-wide as the classes are that they belong to. Listened to only while a test is watched, and
 only if somebody else has imported SQLAlchemy (2.0 or later). Knows nothing of what is judged.
@@ -21,7 +21,7 @@ _IN_GREENLET = "__sqlalchemy_greenlet_provider__"
 
 
 class Watch(Protocol):
-    """What hears: of one test."""
+    """Receives the events of one test."""
 
     def takes(self, record: Any) -> None:
         """A connection is taken from its pool."""
@@ -39,7 +39,7 @@ class Watch(Protocol):
         """A relationship of an object of this class is loaded, while the event loop waits."""
 
 
-# The one that hears, and what is to be undone when nobody does any more.
+# The receiver, and what is to be undone when there is none any more.
 _watches: list[Watch] = []
 _listening: list[tuple[Any, str, Callable[..., None]]] = []
 _undo: list[Callable[[], None]] = []
@@ -48,7 +48,7 @@ _made_in: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDicti
 
 
 def hear(watch: Watch) -> None:
-    """Let a watch hear, from now on or as soon as SQLAlchemy is there and this is called again."""
+    """Attach a watch, now or as soon as SQLAlchemy is imported and this is called again."""
     if watch not in _watches:
         _watches.append(watch)
     if not _listening and "sqlalchemy.pool" in sys.modules:
@@ -58,13 +58,13 @@ def hear(watch: Watch) -> None:
 
 
 def leave(watch: Watch) -> None:
-    """This watch hears no more; what is listened to stays so until `silence()`."""
+    """Detach this watch; the listeners stay until `silence()`."""
     if watch in _watches:
         _watches.remove(watch)
 
 
 def silence() -> None:
-    """Listen to nothing, unless somebody hears."""
+    """Remove the listeners, unless a watch is attached."""
     if _watches or not _listening:
         return
     from sqlalchemy import event

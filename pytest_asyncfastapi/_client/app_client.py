@@ -76,7 +76,7 @@ class AppClient:
 
         It begins with this client's headers, cookies, `auth` and options, changed by what is
         given here, and shares nothing with it from then on: a cookie that one gets, the other
-        does not. `auth=None` is no auth. It is closed with this client.
+        does not. `auth=None` sends none. It is closed with this client.
         """
         parent: Any = self
         if parent.is_closed:

@@ -138,7 +138,7 @@ class AppRun:
                 return
             if self.task is not None:
                 await terminate(self.task)
-            self.finished, self.error = True, None  # how it was ended is no news
+            self.finished, self.error = True, None  # how it was ended is not an error
         raise AppStillRunning(
             f"{self.label}: the app still runs after the client had left and after it was "
             f"cancelled {_PATIENCE} times; it would leak in production. Fix: let "

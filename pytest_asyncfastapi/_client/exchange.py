@@ -249,7 +249,7 @@ class Exchange(AppRun):
     # What the transport does with it
 
     def take(self) -> bytes:
-        """The next of what is buffered; makes room for the app to send more."""
+        """The next of what is buffered; lets the app send more."""
         chunk = self.chunks.popleft()
         if len(self.chunks) >= CROWD:
             chunk = self._joined(chunk)

@@ -46,7 +46,7 @@ class Body:
         return chunk
 
     async def aclose(self) -> None:
-        """Leave: an app that still streams is told, cancelled and waited for."""
+        """Leave: an app that still streams gets `http.disconnect`, is cancelled and awaited."""
         if self.response is not None and self._began is not None:
             spent = perf_counter() - self._began
             self.response.elapsed = datetime.timedelta(seconds=spent)

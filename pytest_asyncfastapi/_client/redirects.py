@@ -41,7 +41,7 @@ def is_other_host(request: Any, first: Any) -> bool:
 async def send_outside(
     request: Any, outside: Callable[[Any], bool] | None, transport: Callable[[], Any]
 ) -> Any:
-    """The answer of somebody else; None where the app is to be asked.
+    """The answer of somebody else; None where the app answers.
 
     `outside` says whether there is one; it gets the request with its body.
     """

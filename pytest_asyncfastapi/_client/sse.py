@@ -105,7 +105,7 @@ class EventStream:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave: an app that still streams is told, given its grace, cancelled, waited for."""
+        """Leave: an app that still streams gets `http.disconnect`, its grace, then is cancelled."""
         await self._chunks.aclose()
         await self._opening.__aexit__(kind, error, traceback)
 

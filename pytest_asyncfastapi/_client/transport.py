@@ -6,7 +6,7 @@ returns at `http.response.start`, which is right for both.
 
 Timeouts: `read` bounds the wait for the response to start and for each chunk
 (per read, as on a socket), in the clock in force. A disconnected or timed-out
-request is told so, given a grace period, cancelled and waited for.
+request gets `http.disconnect` and a grace period, then is cancelled and awaited.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class AsgiTransportCore:
     between telling the app that the client has left and cancelling it.
     `check` is called before each request: the lifespan may have died meanwhile.
     `default_timeout` is the client's default timeout; it does not hold while `timeout_disabled()`.
-    `warn` is told what is not quite right in a response but harms nobody.
+    `warn` is called with what is not quite right in a response but harms nobody.
     `fault_for_request` says what goes wrong with a request on its way in, see `impaired`; `outside`
     whether somebody else answers a redirect to another origin, see `redirects`.
     """

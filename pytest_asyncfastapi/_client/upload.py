@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Upload:
-    """Pulls `source` as it is asked to; `context` is the caller's."""
+    """Pulls `source` on demand; `context` is the caller's."""
 
     def __init__(self, source: AsyncIterator[bytes], context: Context, label: str) -> None:
         self._source = source

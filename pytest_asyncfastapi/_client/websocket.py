@@ -103,7 +103,7 @@ class WebSocket:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Leave with 1000: the app is told, given its grace, cancelled and waited for.
+        """Leave with 1000: the app gets the disconnect and its grace, then is cancelled.
 
         Raises the app's own exception, unless the test's is on its way already.
         """
@@ -222,7 +222,7 @@ class WebSocket:
         await self._let_it_end()
 
     async def abort(self) -> None:
-        """Lose the connection without a close: the app is told 1005, as by uvicorn."""
+        """Lose the connection without a close: the app receives 1005, as from uvicorn."""
         if not self._exchange.over:
             self._exchange.disconnect()
         await self._let_it_end()

@@ -27,7 +27,7 @@ class WebSocketRejected(AsyncFastAPIError):
 
 
 class WebSocketClosed(AsyncFastAPIError):
-    """There is no more to receive, and nobody to send to: `code` and `reason` say why."""
+    """Nothing more can be received or sent: `code` and `reason` say why."""
 
     def __init__(self, label: str, code: int, reason: str, by: str) -> None:
         self.code = code

@@ -68,7 +68,7 @@ class SocketExchange(Exchange):
         return False
 
     async def run(self, app: Callable[..., Any]) -> None:
-        """Call the app to its end; to notice that the WebSocket is over is no error."""
+        """Call the app to its end; noticing that the WebSocket is over is not an error."""
         await super().run(app)
         if self.closed is not None and echoes_disconnect(self.error):
             self.error = None
@@ -195,7 +195,7 @@ class SocketExchange(Exchange):
         return self._waiting_for_app > HIGH_WATER
 
     def take_message(self) -> str | bytes:
-        """The next message of the app; makes room for it to send more."""
+        """The next message of the app; lets it send more."""
         payload = self._from_app.popleft()
         self._waiting_for_client -= _size(payload)
         self._freed.fire()

@@ -29,7 +29,7 @@ def upgraded(scopes: ScopeBuilder, request: Any, plan: ClientFaultEffects | None
 
 
 class FrameStream:
-    """The server's end of the wire. It never raises: errors of the app are told on leaving."""
+    """The server's end of the wire. It never raises: errors of the app are raised on leaving."""
 
     def __init__(self, exchange: SocketExchange) -> None:
         from wsproto import ConnectionType
@@ -99,5 +99,5 @@ class FrameStream:
             self._exchange.disconnect()
 
     def get_extra_info(self, info: str) -> Any:
-        """There is no socket to tell of."""
+        """No socket is available."""
         return None

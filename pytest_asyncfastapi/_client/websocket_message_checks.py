@@ -1,4 +1,4 @@
-"""Checks of the WebSocket messages that an app sends, and which ends are no errors.
+"""Checks of the WebSocket messages that an app sends, and which ends are expected.
 
 Source: the ASGI specification, "WebSocket"; codes of a close: RFC 6455, 7.4.
 """
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 # 1004, 1005, 1006 and 1015 are reserved: no endpoint may send them.
 _SENDABLE = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
-_LONGEST_REASON = 123  # bytes: what a control frame has room for beside the code
+_LONGEST_REASON = 123  # bytes: what fits into a control frame beside the code
 
 
 def sendable(code: object) -> bool:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # Real seconds. A thread that has a job but not the GIL is run every 5 ms to ask for it.
 _MOMENT = 0.05
-# Between two jobs a busy one rests for less: the kernel need not be asked.
+# Between two jobs a busy one rests for less: no need to read the kernel's figures.
 _GLANCE = 0.005
 # Where the kernel does not say whether it was run: so long without a step of the loop.
 _LONG_MOMENT = 0.12
@@ -76,7 +76,7 @@ def _figures(tid: int | None) -> str | None:
 
 
 def _read(path: str) -> bytes:
-    """A short file; asked for at every look, and `Path.read_bytes()` takes five times as long."""
+    """A short file; read at every look, and `Path.read_bytes()` takes five times as long."""
     file = os.open(path, os.O_RDONLY)
     try:
         return os.read(file, 4096)

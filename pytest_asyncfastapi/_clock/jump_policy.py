@@ -94,7 +94,7 @@ class JumpPolicy:
             self._notes.append(note)
 
     def on_busy_loop(self, who: Callable[[], str]) -> None:
-        """The loop has taken `BUSY_STEPS` steps without a rest; asked again after some more."""
+        """The loop has taken `BUSY_STEPS` steps without a rest; checked again after some more."""
         self.steps -= _PER_LOOK
         now = thread_time()
         if self._spun is None:

@@ -109,7 +109,7 @@ class VirtualTrioClock(trio.abc.Clock):
             waited, self._since = perf_counter() - self._since, None
             self._account(waited)
         pace = self._jump_policy
-        pace.steps += 1  # asked at each step of the run, and now and then besides
+        pace.steps += 1  # called at each step of the run, and sometimes in between
         if pace.steps > BUSY_STEPS:
             pace.on_busy_loop(self._who)
         return self._timeline.now
@@ -243,7 +243,7 @@ def _owner_of(task: Any) -> str:
 
 
 def _waits_for_orders(runner: Any) -> bool:
-    """Has anyio's runner done what pytest asked for? Then nothing is to happen by itself."""
+    """Has anyio's runner done what pytest requested? Then nothing happens by itself."""
     if not runner.is_guest or runner.main_task is None:
         return False
     frames = frames_of(TrioTask(runner.main_task))
@@ -267,7 +267,7 @@ def _raise_in_main(runner: Any, error: Exception) -> None:
 
 
 def _ready_check(runner: Any) -> Callable[[], bool]:
-    """Is there an event for the run? Asked without taking it away from trio."""
+    """Is there an event for the run? Checked without consuming it."""
     manager = runner.io_manager
     poller = getattr(manager, "_epoll", None) or getattr(manager, "_kqueue", None)
     if poller is None or not hasattr(selectors, "PollSelector"):

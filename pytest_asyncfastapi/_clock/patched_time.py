@@ -68,7 +68,7 @@ class PatchedTime:
                 "pip install time-machine, or leave datetime=True out (time.time() and "
                 "time.monotonic() are patched without it)"
             ) from None
-        # A float has no room for nanoseconds at this distance from 1970: round to microseconds.
+        # A float cannot hold nanoseconds this far from 1970: round to microseconds.
         self._travel = time_machine.travel(round(time.time(), 6), tick=False)
         traveller = self._travel.start()
 

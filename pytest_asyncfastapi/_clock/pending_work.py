@@ -199,7 +199,7 @@ class PendingWork:
     def thread_jobs(self) -> list[tuple[Any, str]]:
         """Every job that a thread has not delivered yet: its future or its worker, and its name.
 
-        In the order of submission within each kind. Asked after every step of a loop
+        In the order of submission within each kind. Called after every step of a loop
         that explores, so it looks at no thread's frames.
         """
         jobs: list[tuple[Any, str]] = []

@@ -25,10 +25,10 @@ SETTLE = 0.001
 
 
 class SchedulerHooks(Protocol):
-    """Who chooses the order of the loop's steps is told between any two of them."""
+    """Called between any two steps of the loop, by whoever chooses their order."""
 
     def before_poll(self) -> None:
-        """A step is over; the selector is about to be asked."""
+        """A step is over; the selector is about to be polled."""
 
     def after_poll(self) -> None:
         """The selector has answered."""
@@ -120,7 +120,7 @@ class VirtualSelect:
         self.jump_policy.deadlock_reported = True
         self.on_deadlock()
         if self._loop._ready:
-            # What it has woken runs before we are asked again, and may wait forever once more.
+            # What it has woken runs before the next poll, and may wait forever once more.
             self.jump_policy.on_event()
         return []
 

@@ -93,7 +93,7 @@ def _owner_of_target(module: str) -> str:
 
 
 class Threads:
-    """The threads beside the loop's own, told apart by who owns their code."""
+    """The threads beside the loop's own, by who owns their code."""
 
     def __init__(self, loop: Any) -> None:
         self._loop = loop

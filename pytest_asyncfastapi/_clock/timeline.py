@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TICKS = 10_000_000
-# A deadline at infinity is no deadline.
+# A deadline at infinity means none.
 NEVER = 1 << 62
 
 
@@ -41,7 +41,7 @@ class OrderedTimer(asyncio.TimerHandle):
         )
 
     def __gt__(self, other: object) -> bool:
-        # Asked as the reflection of `stock timer < self`; the stock one is older.
+        # Called as the reflection of `stock timer < self`; the stock one is older.
         if isinstance(other, OrderedTimer):
             return (self.due, self.order) > (other.due, other.order)
         return (
@@ -75,7 +75,7 @@ class Timeline(ABC):
         self.now: float = now
         self.ticks: int = 0
         self.orders: count[int] = count(1)
-        self.on_move: Callable[[int], None] | None = None  # told by how many ticks
+        self.on_move: Callable[[int], None] | None = None  # called with the number of ticks
         self._waiters: list[tuple[int, int, float, ClockWaiter]] = []
 
     @abstractmethod

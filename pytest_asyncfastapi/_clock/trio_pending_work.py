@@ -44,7 +44,7 @@ class TrioTask:
 
 
 class TrioThreads(Threads):
-    """Threads beside a trio run, told apart by the token of the run that they work for."""
+    """Threads beside a trio run, by the token of the run that they work for."""
 
     def __init__(self, token: Any) -> None:
         super().__init__(None)
@@ -54,7 +54,7 @@ class TrioThreads(Threads):
     def waits_for_loop(self, thread: threading.Thread) -> bool:
         """Is it blocked in `from_thread.run`, its message being worked on by a task?
 
-        Asked of the tasks: what the thread itself looks like says nothing in the
+        Read from the tasks: what the thread itself looks like says nothing in the
         moments before it has sent its message and after it got its answer.
         """
         if not self.messages:

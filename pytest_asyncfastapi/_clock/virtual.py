@@ -140,7 +140,7 @@ class VirtualClock:
 
         Returns at exactly start + duration, once the loop is idle there. Raises
         `ClockError` when the clock is not installed on the running loop, and
-        `ValueError` for something that is no duration.
+        `ValueError` for something that is not a duration.
         """
         length = seconds(duration)
         await self._here("clock.advance()").timeline.waiter_for(length)

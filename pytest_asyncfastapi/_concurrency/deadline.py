@@ -147,7 +147,7 @@ class Deadline:
         return self._tries >= 100 * _PATIENCE
 
     def _on_deadline(self, describe: Callable[[], str]) -> None:
-        """The loop has heard of the deadline: write down who waits, once."""
+        """The deadline has reached the loop: write down who waits, once."""
         self._reached.set()
         if self.report:
             return

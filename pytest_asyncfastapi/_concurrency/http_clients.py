@@ -1,7 +1,7 @@
 """Clients and streamed responses of httpx and httpx2 that nobody closes.
 
 The only place of this package that knows their names. A client that never sent
-anything holds nothing, and is no leak.
+anything holds nothing, and is not a leak.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def wrap(patches: Patches, hub: Instrumentation, library: Any) -> None:
-    """Hear the clients of one library."""
+    """Track the clients of one library."""
     for name, close in (("AsyncClient", "aclose"), ("Client", "close")):
         kind = getattr(library, name)
         shown = f"{library.__name__}.{name}"

@@ -1,8 +1,8 @@
-"""Where tasks, generators, coroutines and pools are heard, for the watch that is active.
+"""Where tasks, generators, coroutines and pools are recorded, for the active observer.
 
 Process-wide like the functions that it wraps: there is one `INSTRUMENTATION`, and while no
 test is watched nothing is wrapped. Of several watches (a pytest inside a
-pytest) the youngest hears.
+pytest) the youngest is notified.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Instrumentation:
 
     @property
     def observer(self) -> Observer | None:
-        """Who hears."""
+        """The observer that is notified."""
         return self.observers[-1] if self.observers else None
 
     def attach(self, watch: Observer) -> None:
@@ -205,7 +205,7 @@ INSTRUMENTATION = Instrumentation()
 
 
 class TrioInstrument:
-    """Hears trio's tasks; one for each run, which it stays with."""
+    """Records trio's tasks; one for each run, which it stays with."""
 
     def __init__(self, hub: Instrumentation, main: Any, run: Any) -> None:
         self._hub = hub
@@ -230,7 +230,7 @@ class TrioInstrument:
 
 
 def instrument_trio() -> None:
-    """Hear the tasks and generators of the trio run that the caller is in."""
+    """Record the tasks and generators of the trio run that the caller is in."""
     import trio
 
     root: Any = trio.lowlevel.current_root_task()

@@ -45,7 +45,7 @@ _PATIENCE = 1.0  # seconds that threads have to end, once somebody closed what o
 
 
 class LeakDetector:
-    """Hears what is created between `start()` and `stop()`, and judges what is left.
+    """Records what is created between `start()` and `stop()`, and judges what is left.
 
     `lasting` says that the app outlives the test: what its lifespan made, and what
     libraries keep for it, is judged when its loop closes and not after the test.
@@ -79,7 +79,7 @@ class LeakDetector:
         self._depth = 0
 
     def start(self) -> None:
-        """Begin to hear.
+        """Begin to record.
 
         In mode "fail" Python also notes where each coroutine is created, which costs a
         plain request 8 %; else a coroutine that is lost is placed where it was dropped.
@@ -90,7 +90,7 @@ class LeakDetector:
             sys.set_coroutine_origin_tracking_depth(max(1, self._depth))
 
     def on_loop(self) -> None:
-        """The test has a running loop now; hear what can only be heard from inside it."""
+        """The test has a running loop now; record what can only be seen from inside it."""
         if self not in INSTRUMENTATION.observers:
             return
         INSTRUMENTATION.refresh()
@@ -101,7 +101,7 @@ class LeakDetector:
             instrument_trio()
 
     def stop(self) -> None:
-        """Judge what is left after the test's fixtures are gone; hear nothing more."""
+        """Judge what is left after the test's fixtures are gone; record nothing more."""
         if self not in INSTRUMENTATION.observers:
             return
         try:

@@ -1,7 +1,7 @@
 """`load`: many requests at once, a bounded number at a time, on asyncio and trio.
 
 Knows nothing of HTTP but that a response may have a `status_code`. What the
-pools, the loop and the upstream did meanwhile it is told by `Meters`.
+pools, the loop and the upstream did meanwhile comes from `Meters`.
 """
 
 from __future__ import annotations

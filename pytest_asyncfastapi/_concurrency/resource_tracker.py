@@ -108,7 +108,7 @@ def register(
 
 
 def wrap(patches: Patches, hub: Instrumentation) -> None:
-    """Hear threads and sockets."""
+    """Track threads and sockets."""
 
     def starting(original: Any) -> Any:
         def start(thread: Any) -> None:

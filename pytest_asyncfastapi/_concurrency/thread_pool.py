@@ -49,7 +49,7 @@ class Job:
 
 
 class PoolUse:
-    """The same while the test runs; told from the loop and from the pool's own threads."""
+    """The same while the test runs; updated from the loop and from the pool's own threads."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -201,11 +201,11 @@ def _article(name: str) -> str:
     return name if name == EXECUTOR else f"the {name}"
 
 
-# Where the pools are heard
+# Where the pools are instrumented
 
 
 def wrap(patches: Patches, hub: Instrumentation) -> None:
-    """Hear the limiters that are imported, and the executors of loops."""
+    """Instrument the limiters that are imported, and the executors of loops."""
     patches.wrap(asyncio.BaseEventLoop, "run_in_executor", lambda o: _submitting(o, hub))
     backend: Any = sys.modules.get("anyio._backends._asyncio")
     if backend is not None:

@@ -1,6 +1,6 @@
 """Which line of the user's needs a thread: the function that is to run there, or who asks for it.
 
-Asked only for a call that has to wait. Knows where anyio and trio keep the
+Used only for a call that has to wait. Knows where anyio and trio keep the
 function while they wait for its thread; it must not change anything.
 """
 
@@ -25,7 +25,7 @@ _WAITING = {"run_sync_in_worker_thread": "func", "to_thread_run_sync": "sync_fn"
 
 
 def place_of(frame: FrameType | None, user: UserCode, function: Any = None) -> Location | None:
-    """The user's function that waits for a thread, else the line of theirs that asked for one."""
+    """The user's function that waits for a thread, else their line that requested one."""
     above: list[FrameType] = []
     while frame is not None:
         name = _WAITING.get(frame.f_code.co_name)

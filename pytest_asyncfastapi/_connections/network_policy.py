@@ -149,7 +149,7 @@ def _hook(event: str, args: tuple[Any, ...]) -> None:
 
 
 def _lookup(name: str) -> tuple[str, ...]:
-    """The addresses of a name; asked once, and given up after a time."""
+    """The addresses of a name; resolved once, and given up after a time."""
     if name not in _resolved:
         found: Queue[tuple[str, ...]] = Queue()
 

@@ -1,7 +1,7 @@
 """Who made this task, thread, client or generator: one frame, and the activity it was in.
 
 A whole stack at each `create_task` would cost nine times the call, one frame
-half of it. Rooms that name a place ask here; who records is the concurrency
+half of it. Packages that name a place look it up here; the recorder is the concurrency
 package. Knows neither pytest nor why anybody asks.
 """
 
@@ -101,7 +101,7 @@ def capture(frame: FrameType | None, user: UserCode, owner: object) -> CreationS
     for _ in range(_DEEPEST):
         if frame is None:
             break
-        # The module is asked first: `f_code` is an audit event, and most frames are libraries'.
+        # The module is checked first: `f_code` is an audit event, and most frames are libraries'.
         filename = frame.f_globals.get("__file__") or frame.f_code.co_filename
         kind = kinds.get(filename) or _kind(filename, user)
         if kind == "user" and user.owns_frame(frame):

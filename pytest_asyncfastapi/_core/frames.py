@@ -101,7 +101,7 @@ class UserCode:
     def owns_frame(self, frame: FrameType) -> bool:
         """Does this frame run code of the user's own?
 
-        Its module is asked first: `f_code` is an audit event, and under the blocking guard a
+        Its module is checked first: `f_code` is an audit event, and under the blocking guard a
         call of Python's; nearly all frames of a stack are libraries'.
         """
         if self.owned.get(frame.f_globals.get("__file__", "")) is False:
@@ -150,7 +150,7 @@ class UserCode:
         return None if mine is None else self.location(mine.f_code, mine.f_lineno)
 
     def innermost(self, frame: FrameType | None) -> FrameType | None:
-        """The first of the user's frames; asked at every upstream call, so without a generator."""
+        """The first of the user's frames; called at every upstream call, so without a generator."""
         known = self.owned
         while frame is not None:
             # As `owns_frame()` does.

@@ -1,7 +1,7 @@
 """Bytes that a fault holds back: the clock and the connections share it.
 
 A descriptor in `HELD` has nothing to bring but what a timer of ours brings, so time
-does not stand still for it; nor, meanwhile, for one in `AT_REST`, of which nothing is asked.
+does not stand still for it; nor, meanwhile, for one in `AT_REST`, from which nothing is expected.
 `unwrap_protocol()` finds a protocol that another one stands in for.
 """
 

@@ -1,4 +1,4 @@
-"""Be told when a module is imported later, without importing it now.
+"""Run a hook when a module is imported later, without importing it now.
 
 The app may import its HTTP library inside a function, after the test began.
 """

@@ -1,6 +1,6 @@
 """What may be said after every order of a test's tasks, up to a number of changes, was tried.
 
-The claim is no more than what was run: an order that was left out, or did not repeat, is
+The claim covers only what was run: an order that was left out, or did not repeat, is
 named. Must not know how orders are made.
 """
 

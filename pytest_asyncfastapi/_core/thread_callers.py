@@ -2,7 +2,7 @@
 
 Where a library's function was handed to a thread (`asyncio.to_thread(client.get, url)`) or to
 Starlette (`BackgroundTasks.add_task(client.post, url)`), no line of the user's is on the stack.
-Asked only then. Changes nothing, and knows neither HTTP nor why anybody asks.
+Called only then. Changes nothing, and knows neither HTTP nor its callers.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ _NOTED = hasattr(asyncio.Future, "_asyncio_awaited_by")
 
 
 def tasks_awaiting(future: Any) -> list[asyncio.Task[Any]]:
-    """The tasks that wait for this future; none if it is no future of asyncio's."""
+    """The tasks that wait for this future; none if it is not a future of asyncio's."""
     if not asyncio.isfuture(future):
         return []
     if _NOTED:

@@ -31,7 +31,7 @@ _WITH_DIGITS = re.compile(r"(?<=/)[^/]*\d[^/]*(?=/|$)")
 
 @dataclass(frozen=True, slots=True)
 class CallId:
-    """One upstream call, told from all others of its run, and the same one in another run.
+    """One upstream call, distinct from all others of its run, and its counterpart in another run.
 
     `url` is without its query, and with `*` for what is made anew in each run; `line`
     is the app's, `number` the how-many-eth of these in the run (from 1).

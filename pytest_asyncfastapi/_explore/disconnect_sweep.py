@@ -68,7 +68,7 @@ class DisconnectPoint:
         if answer is None:
             return self._result("not reached")
         found = [*self._problems(run, clean, answer)]
-        if answer.cut_off:  # one cause, whatever follows from it: told apart
+        if answer.cut_off:  # one cause, whatever follows from it: distinguished
             found = [problem for problem in found if problem.verdict not in _FOLLOWS]
         if found:
             detail = "; ".join(dict.fromkeys(problem.detail for problem in found))

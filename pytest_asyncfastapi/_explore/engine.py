@@ -44,7 +44,7 @@ class Engine:
 
     `state_of` gives the state of the run that has just ended. `prepare` is given,
     for each run, what to do with its new state before the fixtures are set up; None
-    ends it. `told` is called after each point, for a line of progress.
+    ends it. `told` is called after each point, for the progress line.
     """
 
     def __init__(
@@ -190,7 +190,7 @@ class Engine:
         return Run(state, errors, findings, perf_counter() - began)
 
     def _phase(self, errors: dict[str, BaseException], when: Any, **given: Any) -> None:
-        """As pytest's own `call_and_report`, but its report goes nowhere, and --pdb is not told."""
+        """As pytest's own `call_and_report`, without a report, and without --pdb."""
         hook = getattr(self.item.ihook, f"pytest_runtest_{when}")
         call = pytest.CallInfo.from_call(
             lambda: hook(item=self.item, **given), when=when, reraise=_ENDS_ALL
@@ -252,7 +252,7 @@ def _let_go(run: Run) -> None:
 
 
 def _unheard(unraisable: object) -> None:
-    """Nobody is to hear of it."""
+    """The report is discarded."""
 
 
 def _only_blocks(clean: Run) -> bool:

@@ -2,7 +2,7 @@
 
 "500 is a bug" is not enough. An exception, one after the response has started, a
 status that nobody declared, the caller blamed, a side effect left, a failure cached,
-no timeout: each is told apart. A 200 although the call failed (a *masked* fault) may
+no timeout: each is distinguished. A 200 although the call failed (a *masked* fault) may
 be right, and is listed.
 """
 
@@ -38,7 +38,7 @@ _STRENGTH = (
         "leak",
     ),
 )
-# An answer that is well-formed, and not the agreed one: that much is no outage.
+# An answer that is well-formed, and not the agreed one: that is not an outage.
 _UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
 _LISTED = ("unsafe retry", "lost background task", "unexpected data", "masked")
 # Raised by the plugin for what has a finding of its own.

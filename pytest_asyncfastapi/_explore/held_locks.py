@@ -1,6 +1,6 @@
 """Which locks, semaphores and pooled things the app has taken in a run and not given back.
 
-Hears `acquire` and `release` of asyncio's classes (and anyio's semaphore on asyncio), and
+Wraps `acquire` and `release` of asyncio's classes (and anyio's semaphore on asyncio), and
 what is taken from an `asyncio.Queue` and put back, while a probe listens. The locks of
 anyio and trio are known to nobody but themselves: the request that is sent once more
 finds those.
@@ -137,7 +137,7 @@ class HeldLocks:
 
 
 def _locks() -> Iterator[Any]:
-    """The classes that are heard."""
+    """The classes that are wrapped."""
     yield from (asyncio.Lock, asyncio.Semaphore)
     backend: Any = sys.modules.get("anyio._backends._asyncio")
     if hasattr(backend, "Semaphore"):

@@ -1,7 +1,7 @@
 """The engine of a sweep inside one test: a scenario again and again, in the same fixtures.
 
 The clean run records; then there is one run for each point, judged as those of the
-markers are. What the test lends (its client, its faults, its words) comes by `TEST`;
+markers are. What the test provides (its client, its faults) comes from `CURRENT_TEST`;
 must not know pytest.
 """
 
@@ -242,7 +242,7 @@ class Within:
                 phase = "call"
                 await run_state.probe.around(self._called)()
             except BaseException as error:
-                # `pytest.fail()` is no Exception, and calls itself Failed.
+                # `pytest.fail()` raises a BaseException named Failed.
                 if not (isinstance(error, Exception) or type(error).__name__ == "Failed"):
                     raise
                 errors[phase] = error

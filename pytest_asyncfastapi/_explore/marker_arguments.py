@@ -72,7 +72,7 @@ class FaultSweepAsked:
 class DisconnectSweepAsked:
     """`@pytest.mark.disconnect_sweep(...)`.
 
-    `modes`: the client goes (`"leave"`: the app is told, and cancelled after a grace
+    `modes`: the client goes (`"leave"`: the app gets the disconnect, and is cancelled after a grace
     period), the handler is cancelled once (`"cancel"`) or at every await from then on
     (`"cancel_always"`). `again` sends the request once more, to see that it is still
     served. `setup` cuts the requests of the fixtures before the body too. `invariant` as

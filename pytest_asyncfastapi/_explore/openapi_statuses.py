@@ -1,4 +1,4 @@
-"""Which statuses an endpoint declares: what its callers have been told to expect.
+"""Which statuses an endpoint declares: what its callers are to expect.
 
 Read from the route that FastAPI has put into the request's scope; other frameworks
 declare nothing. Imports no framework.

@@ -131,7 +131,7 @@ def afterwards(clean: Run) -> dict[int, Answer]:
 def of_teardown(run: Run, clean: Run) -> Iterator[Problem]:
     """The app does not shut down any more, say."""
     error = run.errors.get("teardown")
-    # Findings after the body are told as what they are.
+    # Findings after the body are reported as they are.
     if error is not None and not run.new_findings(clean, without=_NO_NEWS):
         yield Problem("teardown", f"after the test: {told(error)}")
 

@@ -2,7 +2,7 @@
 
 A task that fails where nobody awaits it, or asks for its exception, has lost its work. An
 async generator that is left at a `yield` inside of `try: ... finally:` or `async with` has
-not cleaned up. Both are heard while a probe listens. Knows asyncio and trio; not what is
+not cleaned up. Both are recorded while a probe listens. Knows asyncio and trio; not what is
 injected.
 """
 
@@ -118,7 +118,7 @@ class Left:
                 yield Unclosed(generator.__qualname__, where, begun)
 
     def __repr__(self) -> str:
-        return f"<Left: {len(self._tasks)} tasks, {len(self._generators)} generators heard>"
+        return f"<Left: {len(self._tasks)} tasks, {len(self._generators)} generators>"
 
 
 def forget_frames(error: BaseException) -> None:

@@ -285,7 +285,7 @@ class FaultPoint:
         return self._end("until_close", optional)
 
     def garbage(self, *, optional: bool = False) -> FaultRule:
-        """Answer with bytes that are no HTTP."""
+        """Answer with bytes that are not HTTP."""
         return self._end("garbage", optional)
 
     def bad_status_line(self, *, optional: bool = False) -> FaultRule:
@@ -305,7 +305,7 @@ class FaultPoint:
         return self._end("tls_on_plain", optional)
 
     def bad_chunk(self, *, in_end: bool = False, optional: bool = False) -> FaultRule:
-        """Send the body, then a chunk size that is no number, or a chunk that does not end."""
+        """Send the body, then a chunk size that is not a number, or a chunk that does not end."""
         return self._end("bad_chunk_end" if in_end else "bad_chunk", optional)
 
     def too_long(self, *, optional: bool = False) -> FaultRule:

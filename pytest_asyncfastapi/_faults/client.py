@@ -130,7 +130,7 @@ def _now() -> tuple[float, str]:
 
 
 class ClientFaultPlan:
-    """What happens to one request, from all the rules that strike it; `asked` cover it."""
+    """What happens to one request, from the rules that strike it; `asked` are all that cover it."""
 
     def __init__(self, rules: list[ClientRule], asked: list[ClientRule]) -> None:
         self._asked = asked

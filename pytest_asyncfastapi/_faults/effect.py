@@ -185,7 +185,7 @@ class Effect:
 
     @property
     def waits_for_pool(self) -> bool:
-        """Is it over before a connection is asked for?"""
+        """Is it over before a connection is requested?"""
         return self.ending in ("pool_timeout", "pool_exhausted")
 
     @cached_property

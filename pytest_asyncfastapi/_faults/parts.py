@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FaultGroups(ABC):
-    """Made when they are first asked for. `needs_clock` is called when a rule waits."""
+    """Created on first use. `needs_clock` is called when a rule waits."""
 
     def __init__(self, seed: int, test: str, user_code: UserCode | None) -> None:
         self.seed = seed

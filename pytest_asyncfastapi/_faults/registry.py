@@ -287,7 +287,7 @@ class Faults(FaultGroups):
 
     def findings(self) -> list[Finding]:
         """The rules that should have struck and never did."""
-        # A draw that spared every call is luck, not a mistake: the rule was asked.
+        # A draw that spared every call is luck, not a mistake: the rule was evaluated.
         return [
             *self._forgotten.findings(self.test),
             *(finding for part in self._groups.values() for finding in part.findings()),

@@ -27,7 +27,7 @@ class ScheduleContext:
 
 
 class Schedule(Protocol):
-    """One condition; `passes` is asked once a call."""
+    """One condition; `passes` is called once a call."""
 
     def passes(self, moment: ScheduleContext) -> bool:
         """Does this call go on to the next schedule, or to the fault?"""

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-_TOLD = pytest.StashKey[dict[str, str]]()  # of the configuration: what was told, at which test
+_TOLD = pytest.StashKey[dict[str, str]]()  # of the configuration: what was reported, at which test
 
 
 def choose_app_fixture(item: pytest.Item) -> None:
@@ -29,7 +29,7 @@ def choose_app_fixture(item: pytest.Item) -> None:
 
 
 def report_once(item: pytest.Item, sentence: str) -> str:
-    """The sentence; where an earlier test has told it, only where that was."""
+    """The sentence; if an earlier test has reported it, only where that was."""
     told = item.config.stash.setdefault(_TOLD, {})
     first = told.setdefault(sentence, item.nodeid)
     if first == item.nodeid:

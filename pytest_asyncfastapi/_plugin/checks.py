@@ -58,7 +58,7 @@ class Checks:
             stop_monitoring()
 
     def refresh(self) -> None:
-        """Hear SQLAlchemy, if it has been imported by now."""
+        """Record SQLAlchemy's events, if it has been imported by now."""
         if "sqlalchemy.pool" in sys.modules and (self.on or self._database is not None):
             self.open_database().start()
 

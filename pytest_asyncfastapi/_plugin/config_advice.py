@@ -45,7 +45,7 @@ def _written(config: pytest.Config, key: str, value: str) -> str:
 
 
 def _is_toml(config: pytest.Config) -> bool:
-    """Is it pyproject.toml or pytest.toml? Without any, what the project has is asked."""
+    """Is it pyproject.toml or pytest.toml? Without any, the files of the project decide."""
     if config.inipath is not None:
         return config.inipath.suffix == ".toml"
     return (config.rootpath / "pyproject.toml").is_file()

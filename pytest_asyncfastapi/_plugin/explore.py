@@ -147,7 +147,7 @@ def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] |
 
 
 def is_enabled(item: Any, settings: Settings) -> bool:
-    """May there be anything to explore? Asked for every test, so without any import."""
+    """May there be anything to explore? Called for every test, so without any import."""
     if settings.sweep != "off" or settings.replay or settings.schedules:
         return True
     return any(_marked(item, marker) for marker, _ in _EXPLORATIONS.values()) or _has_together(item)

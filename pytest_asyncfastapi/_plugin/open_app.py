@@ -126,7 +126,7 @@ async def create_client(
 ) -> AsyncIterator[Any]:
     """A client for an app that runs already; see `open_app` for the options.
 
-    `note` is called with what a response has that harms nobody; `way_in` is asked for each
+    `note` is called with what a response has that harms nobody; `way_in` is called for each
     request whether anything goes wrong with it, `outside` for a redirect to another
     origin whether somebody else answers it.
     """
@@ -264,12 +264,12 @@ async def open_app(
       each wait for the app, as httpx's `read`. `unguarded` says when that guard is to
       stand back (under virtual time, where waiting costs nothing); a `timeout=` of a
       request's own always holds.
-    - `note` is called with what a response has that harms nobody; `way_in` is asked for each
+    - `note` is called with what a response has that harms nobody; `way_in` is called for each
       request whether anything goes wrong with it.
     - `raise_app_exceptions=False` gives what a server would send instead of the app's
       own exception; also for one request, in its `extensions`.
     - `background=False` returns the response before background tasks have run.
-    - `spec_version` is the ASGI version that the app is told: "2.3" as uvicorn does,
+    - `spec_version` is the ASGI version in the app's scope: "2.3" as uvicorn does,
       "2.4" for servers whose `send()` raises once the client has gone.
     - `extensions` of ASGI to offer beside debug, trailers and early_hint:
       "http.response.pathsend", "http.response.zerocopysend", "http.response.push".

@@ -38,7 +38,7 @@ def attach(
     passed = error is None
     if error is not None:
         note_reported_deadlock(state, error)
-    # What never happened (a route, a fault) is no news about a test that failed half-way.
+    # What never happened (a route, a fault) says nothing about a test that failed half-way.
     state.passed = state.passed and passed
     state.collect(passed=state.passed, ended=phase == "teardown")
     fresh = state.unreported_findings()

@@ -54,7 +54,7 @@ def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
 
 
 def unavailable_reason(definition: Any, state: TestState) -> str:
-    """One sentence if this fixture of ours is asked for where none can be set up."""
+    """One sentence if this fixture of ours is requested where none can be set up."""
     if not (state.in_body and is_neutral(definition.func) and _in_loop()):
         return ""
     name = definition.argname.replace("asgi_running", "asgi_client")  # what that one is for

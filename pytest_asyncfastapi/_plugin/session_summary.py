@@ -44,7 +44,7 @@ def session_notes(terminal: TerminalReporter, config: pytest.Config) -> list[str
 
 
 def findings(terminal: TerminalReporter, config: pytest.Config) -> list[Finding]:
-    """What was asked for the whole run and struck nothing."""
+    """What was configured for the whole run and struck nothing."""
     chosen = config.stash[SETTINGS]
     if not (chosen.sweep != "off" or chosen.schedules or chosen.fault or chosen.replay):
         return []

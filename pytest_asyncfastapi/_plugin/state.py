@@ -48,7 +48,7 @@ RUNNING = pytest.StashKey["TestState"]()  # of the configuration: of the test th
 
 
 class TestState:
-    """One test while it runs. Rooms appear when they are first asked for."""
+    """One test while it runs. Features are created on first use."""
 
     __test__ = False  # not a test class, whatever its name says
 

@@ -1,4 +1,4 @@
-"""What was asked for the whole run and never happened: a sweep, other orders, a fault, a replay.
+"""What was configured for the run and never happened: a sweep, other orders, a fault, a replay.
 
 Reads what the reports of all tests (and workers) carry. A run that is green since nothing
 was tried says so, with the reason.
@@ -40,7 +40,7 @@ def findings(
 
 
 def is_replay_without_test(settings: Settings, sweeps: Sequence[dict[str, Any]]) -> bool:
-    """Is a point to be replayed, and was no test run that such a sweep can be made of?"""
+    """Is a point to be replayed, and did no test run that such a sweep can be made of?"""
     kind = settings.replay.partition(":")[0]
     return bool(kind) and not any(sweep["kind"] == kind for sweep in sweeps)
 

@@ -1,4 +1,4 @@
-"""What one test did, moment by moment, for a report that somebody has asked for.
+"""What one test did, moment by moment, for the reports that are written.
 
 Made only where a writer needs it (JSON, trace, HTML); without it nothing in here
 runs. It listens to the app's requests from around the app and asks the packages for
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 class RequestLabel(str):
     """The label of a request (`"GET /items"`) that knows which one it is.
 
-    It is what `ACTIVITY` says inside of the app, so whatever is seen there can be told
+    It is what `ACTIVITY` says inside of the app, so whatever is seen there can be attributed
     from what is seen in another request with the same label.
     """
 
@@ -133,11 +133,11 @@ class TimelineRecorder:
             self.tasks.on_trio()
 
     def start(self) -> None:
-        """Hear the tasks of asyncio, above whoever has timed its steps since another test."""
+        """Record the tasks of asyncio, above whoever has timed its steps since another test."""
         self.tasks.start()
 
     def stop(self) -> None:
-        """The test is over: hear nothing more."""
+        """The test is over: record nothing more."""
         self.tasks.stop()
 
     def now(self) -> float:
@@ -146,7 +146,7 @@ class TimelineRecorder:
         return max(0.0, now - self.clock_origins.get(clock, self._began))
 
     def wrap_app(self, app: Callable[..., Any]) -> Callable[..., Any]:
-        """The same app, heard."""
+        """The same app, recorded."""
 
         async def observed(scope: Any, receive: Any, send: Any) -> Any:
             __tracebackhide__ = True

@@ -1,8 +1,8 @@
 """The tasks of one recorded test: when each lived, and what it awaited for how long.
 
 Looked at where a task goes on: it still stands at the line that it has waited at.
-So only a wait that took time costs a look at its frames. Hears asyncio by its
-handles, and trio as an instrument; on a loop that has neither (uvloop) it hears
+So only a wait that took time costs a look at its frames. Observes asyncio by its
+handles, and trio as an instrument; on a loop that has neither (uvloop) it sees
 nothing. Knows no format.
 """
 
@@ -66,12 +66,12 @@ class TaskRecorder:
         self._trio: _TrioInstrument | None = None
 
     def start(self) -> None:
-        """Hear asyncio."""
+        """Record asyncio's tasks."""
         if self._undo is None:
             self._undo = add_layer(self._wrap_step)
 
     def on_trio(self) -> None:
-        """Hear the trio run that the caller is in."""
+        """Record the trio run that the caller is in."""
         if self._trio is None:
             import trio
 
@@ -232,7 +232,7 @@ class TaskRecorder:
 
 
 class _TrioInstrument:
-    """An instrument of trio's; it stays with the run, and hears as long as it has `tasks`."""
+    """An instrument of trio's; it stays with the run, and records as long as it has `tasks`."""
 
     def __init__(self, tasks: TaskRecorder) -> None:
         self.tasks: TaskRecorder | None = tasks

@@ -72,7 +72,7 @@ class Run:
 
 
 class Aggregate:
-    """Hears pytest's reports on the controller; a plugin of its own, made for writers only."""
+    """Collects pytest's reports on the controller; a plugin of its own, for writers only."""
 
     def __init__(
         self, root: str, seed: int, site: str = "", before: dict[str, Any] | None = None

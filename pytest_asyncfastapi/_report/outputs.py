@@ -1,4 +1,4 @@
-"""The reports that were asked for: where they go, checked at the start, written at the end.
+"""The reports that are written: where they go, checked at the start, written at the end.
 
 One table of formats; each has a file of its own, imported when its report is written.
 On the controller only. A report that cannot be written does not change what the run says.
@@ -36,7 +36,7 @@ FORMATS = (
 
 
 def install(config: pytest.Config, settings: Settings) -> None:
-    """Hear the reports, if anybody wants them. Raises `pytest.UsageError` for a bad path."""
+    """Collect the reports, if one is to be written. Raises `pytest.UsageError` for a bad path."""
     if hasattr(config, "workerinput"):
         return
     wanted = [(name, module, word) for name, module, word in FORMATS if getattr(settings, name)]

@@ -1,7 +1,7 @@
 """aiohttp's calls: decided as those of httpx are, answered over a transport in memory.
 
 Four methods of aiohttp's connectors are replaced while a scope is active: `connect`, which is
-asked for a connection once for each request; and those that look a name up and open a
+called for a connection once for each request; and those that look a name up and open a
 connection (`aiohttp_network.py`). Knows no routes.
 """
 

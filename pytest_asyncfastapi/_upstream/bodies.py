@@ -2,7 +2,7 @@
 
 A body given as a generator runs once; `ReplayableStream` keeps what it yielded, so that
 the second call reads the same bytes, still chunk by chunk. `StreamAdapter` and
-`AsyncStreamAdapter` lend a stream to a library that wants its own stream classes.
+`AsyncStreamAdapter` pass a stream to a library that wants its own stream classes.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def as_stream(value: Any) -> Any:
 
 
 class StreamAdapter:
-    """Lends a sync stream to a library with other stream classes."""
+    """Adapts a sync stream to a library with other stream classes."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -153,12 +153,12 @@ class StreamAdapter:
         yield from self._stream
 
     def close(self) -> None:
-        """Close the lent stream."""
+        """Close the adapted stream."""
         self._stream.close()
 
 
 class AsyncStreamAdapter:
-    """Lends a stream, async or not, to a library with other stream classes."""
+    """Adapts a stream, async or not, to a library with other stream classes."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream
@@ -177,6 +177,6 @@ class AsyncStreamAdapter:
                 yield chunk
 
     async def aclose(self) -> None:
-        """Close the lent stream."""
+        """Close the adapted stream."""
         if hasattr(self._stream, "aclose"):
             await self._stream.aclose()

@@ -72,7 +72,7 @@ def changed(request: Any, response: Any) -> str | None:
 
 
 def is_plain(route: Route, request: Any, kept: Kept) -> bool:
-    """Does a prepared answer arrive as it is? Asked for each call that it answers.
+    """Does a prepared answer arrive as it is? Checked for each call that it answers.
 
     `kept` has what was found out before.
     """

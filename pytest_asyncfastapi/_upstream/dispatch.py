@@ -133,7 +133,7 @@ def wait_for_pool_sync(call: Call, limit: float) -> Any:
 
 
 def timeouts(call: Outgoing) -> dict[str, float | None]:
-    """The call's four budgets in seconds; a missing one is no budget."""
+    """The call's four budgets in seconds; a missing one means no limit."""
     return dict(call.request.extensions.get("timeout", {}))
 
 

@@ -2,7 +2,7 @@
 
 Nearly every request and answer is plain: a head in one piece, a body with a
 length, the connection kept. Those are counted instead of parsed; at the first
-message that is anything else, h11 is told what was said and takes over. What
+message that is anything else, h11 gets what was sent so far and takes over. What
 is written is the same, byte for byte (a test compares). Knows no script.
 """
 

@@ -87,7 +87,7 @@ class Http2:
         elif isinstance(event, events.StreamReset) and event.stream_id in self.streams:
             self.streams[event.stream_id].over = True
 
-    # What the client hears.
+    # What the client receives.
 
     @property
     def ended(self) -> bool:
@@ -147,7 +147,7 @@ class Http2:
         return ""
 
     def supply(self, stream: Http2Stream, value: Any, now: float) -> None:
-        """What a stream has asked for, which took until `now`."""
+        """What a stream has requested, which took until `now`."""
         stream.due = max(stream.due or 0.0, now)
         stream.supply(value)
 

@@ -39,7 +39,7 @@ _ENDINGS: dict[str, list[WireEvent]] = {
     "bad_header": [("frame", _FRAMES["bad_header"]), ("end", "close")],
     "bad_status_line": [("head", ([(b":status", b"abc")], True))],
     "head_too_long": [
-        # One header fifty times: compression makes it cheap to say, and to hear.
+        # One header fifty times: compression makes it cheap to send, and to receive.
         ("head", ([(b":status", b"200"), *[(b"x-pad", b"a" * 3900)] * 52], True)),
     ],
 }
@@ -82,7 +82,7 @@ class Http2Stream:
             return None
 
     def supply(self, value: Any) -> None:
-        """What the last move asked for; no chunk is the end of the body."""
+        """What the last event requested; no chunk is the end of the body."""
         self._reply, self.busy = value, False
 
     def _play(self) -> Generator[WireEvent, Any, None]:
@@ -109,7 +109,7 @@ class Http2Stream:
             return [("end", "alert")]
         if effect.ending == "early_answer":
             return [("head", ([(b":status", b"%d" % effect.status)], True))]
-        # Half a head is no event for the client, and neither is none.
+        # Half a head is not an event for the client, and neither is none.
         if effect.at == "head" or (effect.ending in ENDS and not effect.answered):
             return [("end", ENDS[effect.ending])]
         return None

@@ -134,7 +134,7 @@ def library_of(request: Any) -> Library:
 
 @cache
 def _module(name: str) -> Any:
-    # Asked several times a call, and importlib looks for the parents every time.
+    # Called several times a call, and importlib looks for the parents every time.
     return importlib.import_module(name)
 
 

@@ -1,6 +1,6 @@
-"""What time it is here, and a moment's rest: asked at every upstream call.
+"""The current time, and a checkpoint: used at every upstream call.
 
-anyio looks up its backend for every question; asyncio is asked first, and is
+anyio looks up its backend at every call; asyncio is tried first, and is
 mostly it.
 """
 

@@ -54,7 +54,7 @@ class MemoryNetworkStream:
         return self._age is MemoryNetworkStream.age and not self._peer.ended
 
     def _refuse_if_old(self) -> None:
-        # A pool does not ask an HTTP/2 connection before it sends; told so, it opens another.
+        # A pool does not check an HTTP/2 connection before it sends; if refused, it opens another.
         if self._peer.http2 is not None and self._age is not MemoryNetworkStream.age:
             raise self._library.core_part("_exceptions").ConnectionNotAvailable
 

@@ -2,7 +2,7 @@
 
 Hands what the client writes to `http1.py` (or to `http2.py`, where the client
 speaks HTTP/2), and turns a response into moves of a `ResponseEvents`. What is to
-happen is told by a `Script`; when, and on which event loop, is decided by
+happen is in a `Script`; when, and on which event loop, is decided by
 `memory_stream.py`. Knows no HTTP client library.
 """
 
@@ -176,7 +176,7 @@ class Peer:
         script = SCRIPT.get() if self.script is None else self.script
         return _NOTHING if script is None else script.effect
 
-    # What the client hears.
+    # What the client receives.
 
     def queue_bytes(self, data: bytes) -> None:
         """These bytes wait for the client."""

@@ -37,7 +37,7 @@ def at_proxy(effect: Effect) -> Effect:
 
 
 def refusal(effect: Effect) -> list[WireEvent]:
-    """What an HTTP proxy does instead of what it is asked for."""
+    """What an HTTP proxy does instead of what the client requests."""
     phrase = _PHRASES.get(effect.detail)
     if phrase is not None:
         head = b"HTTP/1.1 %s %s\r\nContent-Length: 0\r\n\r\n" % (effect.detail.encode(), phrase)

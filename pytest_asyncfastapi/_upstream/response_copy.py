@@ -79,5 +79,5 @@ def copy_with_content(model: httpx.Response, request: httpx.Request) -> httpx.Re
 def _headers(model: Any) -> httpx.Headers:
     headers = httpx.Headers.__new__(httpx.Headers)
     headers._list = list(model._list)
-    headers._encoding = model.encoding  # found out once: each copy is asked for it several times
+    headers._encoding = model.encoding  # found out once: each copy needs it several times
     return headers

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def peak_with(server: str, round_trips: Iterable[Exchange]) -> int:
     """How many exchanges with these servers were out at one time; connects do not count.
 
-    Raises `ValueError` for what is no address of a server.
+    Raises `ValueError` for what is not the address of a server.
     """
     where = Server(server)
     moments: list[tuple[float, int]] = []

@@ -53,7 +53,7 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
     `allow_unused_routes` switches off the failure for routes never called.
     `through_network` sends every routed call through the client's real pool, so
     that pool limits hold and a slow side effect meets the read timeout (a
-    coroutine side effect always goes that way). `should_mock` is asked for each request
+    coroutine side effect always goes that way). `should_mock` is called for each request
     whether it is to be mocked at all; the others really go out.
     """
 

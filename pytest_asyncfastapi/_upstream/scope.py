@@ -74,7 +74,7 @@ class UpstreamScope:
             faults.user_code = user_code
 
     def open_router(self, *, base_url: str | None = None) -> Upstream:
-        """The router of this test; made when it is first asked for."""
+        """The router of this test; created on first use."""
         if self.router is None:
             self.router = Upstream(
                 user_code=self.user_code, recorder=self.recorder, base_url=base_url

@@ -1,4 +1,4 @@
-"""A call of a client that is not asked for its response: what came of it, as the bytes say.
+"""A call whose response does not pass through us: its outcome, as the bytes say.
 
 Writes the exchange, and the account of the faults that struck.
 """

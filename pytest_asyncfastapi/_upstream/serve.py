@@ -37,7 +37,7 @@ class _ConnectionClosed(Exception):
 
 
 class Serving:
-    """A server for `with` or `async with`; `url` is what the app is told to call.
+    """A server for `with` or `async with`; `url` is what the app has to call.
 
     A request to `url` + path is routed as if it had been sent to the base URL.
     """

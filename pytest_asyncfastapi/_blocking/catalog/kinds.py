@@ -30,7 +30,7 @@ Judge = Literal[
     "hashes", "certificates",
 ]  # fmt: skip
 
-# How a blocking call is told from a harmless one, in the words of the documentation.
+# How a blocking call is distinguished from a harmless one, as documented.
 JUDGES: dict[str, str] = {
     "always": "whatever its arguments",
     "socket": "on a socket whose timeout is not 0; sending a datagram only if it waited",

@@ -1,7 +1,7 @@
 """A schedule on an asyncio loop that is already running, put on and taken off again.
 
 The loop's ready queue is exchanged for lanes, on the instance, so anyio's
-runner and pytest-asyncio work alike. Virtual time must be on: it is told
+runner and pytest-asyncio work alike. Virtual time must be on: it is notified
 between any two steps, and says when nothing can happen any more.
 """
 
@@ -63,7 +63,7 @@ class OnLoop:
         self.jobs = Jobs(lanes, select.work, note)
         lanes.taken = self._taken
         self._before = (select.on_deadlock, select.jump_policy.freeze_bound)
-        # Many runs without a rest between them are no loop that polls.
+        # Many runs without a rest between them are not a loop that polls.
         select.jump_policy.on_idle()
         select.jump_policy.freeze_bound = min(select.jump_policy.freeze_bound, _STUCK)
         select.on_deadlock = self._deadlock

@@ -41,7 +41,7 @@ class ScheduleProbe:
         self.called_at: Location | None = None
 
     def give_way(self) -> None:
-        """The test explores orders by itself: this is no run of a schedule any more."""
+        """The test explores orders by itself: this is not a run of a schedule any more."""
         self.explores_itself = True
         self.body.end()
 

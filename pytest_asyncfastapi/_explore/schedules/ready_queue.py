@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # How asyncio hands the result of a `concurrent.futures.Future` to its own.
 _CHAINED = "_chain_future.<locals>._set_state"
-REST = 0  # the number of the lane of all callbacks that are no step of a task
+REST = 0  # the number of the lane of all callbacks that are not steps of a task
 
 
 class Lane:

@@ -37,7 +37,7 @@ _NOT_ASYNCIO = (
 
 
 class RunningTest(Protocol):
-    """What the plugin lends to a scenario inside a test; see `context.TEST`."""
+    """What the plugin gives a scenario inside a test; see `CURRENT_TEST`."""
 
     user_code: UserCode
 
@@ -214,7 +214,7 @@ async def _reap(task: asyncio.Task[Any], left: set[asyncio.Task[Any]]) -> None:
 
 
 def _error_of(task: asyncio.Task[Any], stuck: list[str]) -> BaseException | None:
-    """How the scenario failed. Raises what is no failure: an exit, a skipped test."""
+    """How the scenario failed. Raises what is not a failure: an exit, a skipped test."""
     error = None if task.cancelled() or not task.done() else task.exception()
     if stuck:
         broken = Stuck(stuck[0])
@@ -222,7 +222,7 @@ def _error_of(task: asyncio.Task[Any], stuck: list[str]) -> BaseException | None
         return broken
     if task.cancelled() or not task.done():
         return asyncio.CancelledError("the scenario was cancelled")
-    # `pytest.fail()` is no Exception, and calls itself Failed.
+    # `pytest.fail()` raises a BaseException named Failed.
     if error is None or isinstance(error, Exception) or type(error).__name__ == "Failed":
         return error
     raise error

@@ -182,7 +182,7 @@ class _Search:
 
 
 async def _failure(called: str, runner: Runner, search: _Search, shrink: bool) -> ScheduleFailure:
-    """The error for a failing schedule: replayed, made small, told as an interleaving."""
+    """The error for a failing schedule: replayed, shrunk, shown as an interleaving."""
     found = search.last
     again = await runner.run(found.schedule)
     same = again.failed and again.trace == found.trace

@@ -56,7 +56,7 @@ class Jobs:
         self._arrived.set()
 
     def ran(self, handle: Any) -> None:
-        """This handle is about to run: it is no delivery on its way any more."""
+        """This handle is about to run: its delivery is not pending any more."""
         if self._landed:
             self._landed.pop(handle, None)
         if self._calls:
