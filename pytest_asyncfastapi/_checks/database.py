@@ -102,10 +102,19 @@ class DatabaseWatch:
             return
         if collected:
             taken.came = "collected"
-        elif taken.served is not None and taken.served.finished and not taken.task_runs:
-            taken.came = "late"
         else:
-            taken.came = "back"
+            taken.came = "late" if self._is_late(taken) else "back"
+
+    @staticmethod
+    def _is_late(taken: Taken) -> bool:
+        """Does somebody else end what a request has begun, after it?
+
+        A session that is closed as its request is cancelled goes on closing in a task of its own.
+        """
+        served = taken.served
+        if served is None or not served.finished or taken.task_runs:
+            return False
+        return SERVED.get() is not served
 
     def begins(self, session: Any, record: Any) -> None:
         """A session has begun a transaction on the connection with this record."""

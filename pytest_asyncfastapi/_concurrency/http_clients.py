@@ -26,7 +26,8 @@ def wrap(patches: Patches, hub: Instrumentation, library: Any) -> None:
         patches.wrap(kind, "__init__", _making(hub, shown, wires))
         patches.wrap(kind, close, _closing)
         patches.wrap(kind, "__aexit__" if close == "aclose" else "__exit__", _closing)
-        patches.wrap(kind, "send", _sending_async(hub) if close == "aclose" else _sending(hub))
+        sending = _sending_async if close == "aclose" else _sending
+        patches.wrap(kind, "send", sending(hub, wires))
     patches.wrap(library.Response, "aclose", _closing)
     patches.wrap(library.Response, "close", _closing)
 
@@ -62,10 +63,11 @@ def _closing(original: Any) -> Any:
     return close
 
 
-def _sending(hub: Instrumentation) -> Any:
+def _sending(hub: Instrumentation, wires: tuple[type, ...]) -> Any:
     def making(original: Any) -> Any:
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
             resource_tracker.mark_used(self)
+            _report_unbounded(hub, self, wires, args, kwargs)
             response = original(self, *args, **kwargs)
             if kwargs.get("stream"):
                 _streams(hub, hub.site(sys._getframe(1)), response)
@@ -76,7 +78,7 @@ def _sending(hub: Instrumentation) -> Any:
     return making
 
 
-def _sending_async(hub: Instrumentation) -> Any:
+def _sending_async(hub: Instrumentation, wires: tuple[type, ...]) -> Any:
     def making(original: Any) -> Any:
         async def streamed(self: Any, site: Any, args: Any, kwargs: Any) -> Any:
             response = await original(self, *args, **kwargs)
@@ -85,6 +87,7 @@ def _sending_async(hub: Instrumentation) -> Any:
 
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
             resource_tracker.mark_used(self)
+            _report_unbounded(hub, self, wires, args, kwargs)
             if kwargs.get("stream"):
                 return streamed(self, hub.site(sys._getframe(1)), args, kwargs)
             return original(self, *args, **kwargs)
@@ -92,6 +95,19 @@ def _sending_async(hub: Instrumentation) -> Any:
         return send
 
     return making
+
+
+def _report_unbounded(
+    hub: Instrumentation, client: Any, wires: tuple[type, ...], args: Any, kwargs: Any
+) -> None:
+    """Report a call that has a wait without a limit to whoever asked for them."""
+    report = hub.on_unbounded
+    if report is None or not isinstance(client._transport, wires):
+        return
+    request = args[0] if args else kwargs.get("request")
+    limits = getattr(request, "extensions", {}).get("timeout") or {}
+    if None in limits.values():
+        report(request, sys._getframe(2))
 
 
 def _streams(hub: Instrumentation, site: Any, response: Any) -> None:

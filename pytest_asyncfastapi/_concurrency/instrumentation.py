@@ -24,6 +24,8 @@ from .patches import Patches
 from .task_cleanup import close as close_loop
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
     from .resource_tracker import ResourceTracker
@@ -70,6 +72,8 @@ class Instrumentation:
         self._tasks = Patches()  # what says who created a task
         self._patches = Patches()  # everything else
         self._lock = threading.Lock()
+        # Called for a call of httpx or httpx2 that has a wait without a limit: request, frame.
+        self.on_unbounded: Callable[[Any, Any], None] | None = None
         self._collects = 0  # the thread in which the collector is at work
 
     @property

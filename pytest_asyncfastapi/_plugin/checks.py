@@ -27,6 +27,7 @@ class Checks:
         mode = state.settings.checks
         self.mode = ("warn" if mode == "auto" else mode) if state.uses_plugin_fixtures else "off"
         self._database: DatabaseWatch | None = None
+        self._unbounded: list[Any] = []
 
     @property
     def policy(self) -> Policy:
@@ -54,8 +55,22 @@ class Checks:
         """Before the fixtures are set up."""
         if self.on:
             self.refresh()
+            self._hear_calls(self._is_unbounded)
         else:
             stop_monitoring()
+
+    def _hear_calls(self, receiver: Any) -> None:
+        """Receive calls without a limit, whoever answers them: respx, pytest-httpx, a server."""
+        hub = sys.modules.get("pytest_asyncfastapi._concurrency.instrumentation")
+        if hub is not None:
+            hub.INSTRUMENTATION.on_unbounded = receiver
+
+    def _is_unbounded(self, request: Any, frame: Any) -> None:
+        from .._upstream.call_log import CallRecorder
+
+        library = type(request).__module__.partition(".")[0]
+        recorder = CallRecorder(self._state.user_code)
+        self._unbounded.append(recorder.begin(request, library, 0.0, frame))
 
     def refresh(self) -> None:
         """Record SQLAlchemy's events, if it has been imported by now."""
@@ -88,31 +103,32 @@ class Checks:
 
     def end(self) -> None:
         """After the fixtures are torn down."""
+        self._hear_calls(None)
         if self._database is not None:
             self._database.stop()
 
     def findings(self, *, ended: bool) -> list[Finding]:
         """What the app does that breaks under load or trouble; a sweep judges by itself."""
-        if not self.on or self._state.is_explored:
+        state = self._state
+        if not self.on or state.is_explored or state.inline_exploration.explored:
             return []
         found = [*self._of_calls()]
-        if self._database is not None and not self._state.inline_exploration.explored:
+        if self._database is not None:
             found += self._database.findings(ended=ended)
         return self.policy.sorted_out(found) if found else []
 
     def _of_calls(self) -> list[Finding]:
         state = self._state
-        calls = () if state._scope is None else state._scope.recorder.calls_from(0)
-        if not calls:
+        calls = [] if state._scope is None else state._scope.recorder.calls_from(0)
+        if not (calls or self._unbounded):
             return []
         from .._checks import failed_calls, upstream_calls
 
         policy, user = self.policy, state.user_code
-        found = [*upstream_calls.no_timeout(calls, policy)]
+        found = [*upstream_calls.no_timeout([*calls, *self._unbounded], policy)]
         found += upstream_calls.fan_out(calls, policy, user)
-        if not state.inline_exploration.explored:  # faults of a sweep inside the body
-            found += failed_calls.unsafe_retries(calls, policy)
-            found += failed_calls.swallowed(calls, policy, user)
+        found += failed_calls.unsafe_retries(calls, policy)
+        found += failed_calls.swallowed(calls, policy, user)
         return found
 
     def __repr__(self) -> str:

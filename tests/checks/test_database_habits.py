@@ -131,6 +131,12 @@ async def raises(session: AsyncSession = Depends(get_session)):
     await session.execute(text("SELECT 1"))
     raise RuntimeError("no")
 
+@app.get("/slow")
+async def slow(session: AsyncSession = Depends(get_session)):
+    await session.execute(text("SELECT 1"))
+    await asyncio.sleep(5)
+    return {}
+
 @app.get("/in-background")
 async def in_background():
     async def work():
@@ -275,12 +281,17 @@ async def test_the_task_ends_in_another_request(asgi_client):
     await asgi_client.get("/in-background")
     await asgi_client.get("/wait")
 
+async def test_a_client_that_leaves(asgi_client, faults):
+    faults.client.disconnect(after="10ms")
+    with pytest.raises(Exception):
+        await asgi_client.get("/slow")
+
 async def test_raises(asgi_client):
     with pytest.raises(RuntimeError):
         await asgi_client.get("/raises")
 """
     report = _run(projects, "--asyncfastapi-checks=fail", test=_tests(*paths) + more)
-    report.outcome(passed=8)
+    report.outcome(passed=9)
     assert "connection" not in report.output
 
 

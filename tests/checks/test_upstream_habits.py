@@ -324,3 +324,39 @@ def test_wrong_settings(projects: Projects, flag: str, sentence: str) -> None:
     """One sentence, before anything runs."""
     report = projects.run(flag, app=APP, test_it=_tests("/none"))
     assert sentence in report.output
+
+
+RESPX = """
+import httpx
+import pytest
+import respx
+
+@pytest.fixture
+def answered():
+    with respx.mock(assert_all_called=False) as router:
+        router.get("https://pay.example/charges").respond(200)
+        yield
+
+async def test_none(answered, asgi_client):
+    await asgi_client.get("/none")
+
+async def test_default(answered, asgi_client):
+    await asgi_client.get("/default")
+
+async def test_around(answered, asgi_client):
+    await asgi_client.get("/around")
+
+async def test_its_own(answered, asgi_client):
+    async with httpx.AsyncClient(timeout=None) as http:
+        await http.get("https://pay.example/charges")
+"""
+
+
+def test_a_call_that_another_mock_answers(projects: Projects) -> None:
+    """A test needs neither `upstream` nor `faults` for it."""
+    report = projects.run(app=APP, test_it=RESPX)
+    report.outcome(passed=4)
+    place = report.line("app.py", "await http.get(PAY)  # no timeout")
+    title = "no timeout: GET https://pay.example/charges waits without a limit"
+    assert f"{title}\n      {place}" in report.output
+    assert "1 warning" in report.output
