@@ -110,7 +110,9 @@ async def endpoint(name: str, sound: bool) -> Any:
         requests = [sent(*request) for request in case.requests]
         try:
             observe = sent(*case.observe)
-            return await explore_together(*requests, observe=observe, reset=case.reset)
+            return await explore_together(
+                *requests, observe=observe, reset=case.reset, changes=CHANGES
+            )
         except ScheduleFailure as failure:
             return failure
 

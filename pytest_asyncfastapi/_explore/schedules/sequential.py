@@ -152,7 +152,7 @@ class Sequential:
                 )
             for path in paths:
                 # A signed token, say, is the same within one second, and another in the next.
-                text = isinstance(one[path], str) and form(one[path]) != UNIQUE
+                text = isinstance(one[path], (str, float)) and form(one[path]) != UNIQUE
                 self.varying[anywhere(path)] = FREE if text else kind
 
     def verdict(self, found: TogetherResult) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from ..._core.current_test import CURRENT_TEST
 from ..._core.units import seconds
 from ..marker_arguments import function
+from .every_order import ALL
 from .policies import Schedule
 from .probe import ScheduleProbe, give_way
 from .run import Runner, Stuck
@@ -53,7 +54,7 @@ async def explore_together(
 
     First the requests are run one after the other, in each order and twice; then together, under
     the schedules of `seeds`, `policy`, `start`, `changes` and `budget`, as in
-    `explore_schedules()`; every order with at most two changes if nothing is said. An
+    `explore_schedules()`; every order with at most one change if nothing is said. An
     outcome is the status, body, `Location` and `ETag` of each answer (or the exception, or any
     other value) and what was observed. Times are not compared, nor what `ignore` names (keys of
     JSON), nor text that differs between two equal runs; of UUIDs and such numbers only which are
@@ -67,6 +68,8 @@ async def explore_together(
     __tracebackhide__ = True
     _check(_CALLED, requests, observe=observe, reset=reset)
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    if seeds == ALL and changes is None:
+        changes = 1  # the number of orders grows with the square, and so on, of the steps
     asked = Asked(seeds, policy, start, changes, seconds(budget), replay, shrink)
     give_way(CURRENT_TEST.get())
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
