@@ -73,6 +73,7 @@ class Facts:
             finally:
                 request.end()
 
+        setattr(called, "app", app)  # noqa: B010 - as middleware has it: whoever looks for the app
         return called
 
     def requested(self, method: str, path: str, what: str, test: str) -> None:

@@ -157,6 +157,33 @@ def test_all_of_it(projects: Projects) -> None:
     assert "not cut: GET /items/{number}" not in report.output
 
 
+def test_a_fault_of_a_dependency_finds_the_app(projects: Projects) -> None:
+    """What listens to the requests does not hide the app."""
+    app = """
+from fastapi import Depends, FastAPI
+
+app = FastAPI()
+
+def rates():
+    return {"EUR": 1}
+
+@app.get("/rates")
+async def all_rates(found: dict = Depends(rates)):
+    return found
+"""
+    test = """
+import pytest
+from app import rates
+
+async def test_it(asgi_client, faults):
+    faults.dependency(rates).raises(ConnectionError("no rates"))
+    with pytest.raises(ConnectionError):
+        await asgi_client.get("/rates")
+"""
+    report = projects.run("--asyncfastapi-coverage=terminal", app=app, test_it=test)
+    report.outcome(passed=1)
+
+
 def test_under_xdist_it_is_the_same(projects: Projects, plain: Report) -> None:
     """The facts of all workers meet."""
     flags = ("-n", "2", "--asyncfastapi-coverage=terminal")
