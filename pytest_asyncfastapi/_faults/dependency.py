@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from .._core.findings import Finding
 from .delay import delay
 from .effect import Effect
+from .keywords import PREFIX
 from .rule import FaultRule, RequestPattern
 from .rule_table import RuleTable
 
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .grammar import FaultSpec
 
 Place = Literal["enter", "exit"]
-PREFIX = "dependency:"
 
 
 class DependencyRule(FaultRule):

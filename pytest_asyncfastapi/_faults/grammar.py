@@ -16,10 +16,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .connections import Server, is_connection, wrong
-from .dependency import PREFIX
 from .effect import CHANGES, DELAYS, ENDINGS, Effect
 from .errors import FaultSpecError
-from .keywords import KNOWN, SCHEDULES, VALUES, WORDS
+from .keywords import KNOWN, PREFIX, SCHEDULES, VALUES, WORDS
 
 if TYPE_CHECKING:
     from .keywords import Keyword

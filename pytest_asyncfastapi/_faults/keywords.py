@@ -12,6 +12,9 @@ from .effect import CHANGES, ENDINGS, PLACED
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+# What the pattern of a fault in a dependency begins with.
+PREFIX = "dependency:"
+
 
 @dataclass(frozen=True, slots=True)
 class Keyword:

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 from .builder import FaultPoint
 from .call_properties import NO_POOL, UNKNOWN
 from .connections import Server, is_connection
-from .dependency import PREFIX, DependencyPoint
+from .dependency import DependencyPoint
 from .effect import Effect, combine
 from .grammar import FaultSpec, load_exception, parse
 from .incomplete import IncompleteFaults
+from .keywords import PREFIX
 from .parts import FaultGroups
 from .plan import FaultPlan, unused
 from .rule import FaultRule, RequestPattern

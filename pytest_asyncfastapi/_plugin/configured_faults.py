@@ -125,7 +125,7 @@ def refuse_network(state: TestState) -> Refusing | None:
         return CallRecorder(state.user_code).where(frame)
 
     def goes_out() -> bool:
-        peer = sys.modules.get("pytest_asyncfastapi._upstream.peer")
+        peer = sys.modules.get("pytest_asyncfastapi._upstream.script")
         return peer is not None and bool(peer.REAL.get())
 
     refusing = Refusing(

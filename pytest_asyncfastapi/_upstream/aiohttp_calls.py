@@ -19,7 +19,7 @@ from .call_log import DEFAULT_TIMEOUT
 from .decision import MissingTimeout
 from .moment import now_with_clock
 from .other_libraries import ForeignCall, Named
-from .peer import REAL, SCRIPT
+from .script import REAL, SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -17,7 +17,8 @@ from .asyncio_transport import MemoryTransport
 from .handshake import FakeSSLObject
 from .moment import now
 from .network import Address, next_attempt
-from .peer import SCRIPT, Peer
+from .peer import Peer
+from .script import SCRIPT
 from .tls_alerts import tls_error
 
 if TYPE_CHECKING:

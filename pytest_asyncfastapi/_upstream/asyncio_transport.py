@@ -17,12 +17,13 @@ import anyio
 from .._core.tasks import spawn
 from .memory_stream import PushedMemoryStream, reset_in_upload
 from .network import MemoryNetworkStream
-from .peer import SCRIPT
+from .script import SCRIPT
 from .tls_alerts import connection_reset
 
 if TYPE_CHECKING:
     from .._core.tasks import SpawnedTask
-    from .peer import Peer, Script
+    from .peer import Peer
+    from .script import Script
     from .sent_calls import SentCall
 
 # What a client may write before it has to wait for a server that does not read, in bytes:

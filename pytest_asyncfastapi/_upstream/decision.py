@@ -18,7 +18,7 @@ from . import finding_messages, users_respx
 from .delivery import body_of, prepared_by
 from .dispatch import timeouts
 from .errors import UnroutedCall
-from .peer import Script
+from .script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

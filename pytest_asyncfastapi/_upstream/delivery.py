@@ -13,14 +13,14 @@ import httpx
 
 from .._core.frames import identity
 from .dispatch import send_over_memory, send_over_memory_sync
-from .peer import Script
+from .script import Script
 
 if TYPE_CHECKING:
     from respx.models import Route
 
     from .call_log import OpenExchange
     from .decision import CallPolicy
-    from .intercept import Call
+    from .outgoing_call import Call
 
 _BODILESS = (204, 304)
 # Prepared answers by their route: each with its headers, and whether it arrives as it is.

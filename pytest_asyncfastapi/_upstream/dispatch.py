@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .intercept import INTERCEPTION, Call
+from .intercept import INTERCEPTION
 from .network import Address, MemoryNetworkStream, connect_stream, connect_stream_sync
-from .peer import NUMBER, SCRIPT, SCRIPTS, Script
-from .pools import connections_to_close
+from .outgoing_call import Call, connections_to_close
+from .script import NUMBER, SCRIPT, SCRIPTS, Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable

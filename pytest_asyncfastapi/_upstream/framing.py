@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+# ("say", bytes), ("wait", seconds), ("end", how)
+WireEvent = tuple[str, Any]
+
 # The endings whose framing h11 would refuse to write.
 RAW = {"until_close": "plain", "bad_chunk": "bad size", "bad_chunk_end": "bad end"}
 

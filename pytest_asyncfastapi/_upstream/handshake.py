@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.lowlevel
 
-from .memory_socket import wait_or_time_out
+from .real_waits import wait_or_time_out
 from .tls_alerts import LINE, tls_error
 
 if TYPE_CHECKING:

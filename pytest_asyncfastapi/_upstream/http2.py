@@ -8,7 +8,7 @@ connection ends them all. Knows no event loop (`http2_streams.py` does).
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from h2 import events
 from h2.config import H2Configuration
@@ -17,14 +17,36 @@ from h2.errors import ErrorCodes
 from h2.exceptions import ProtocolError
 
 from .http2_requests import Http2Stream
-from .peer import NUMBER, SCRIPT, SCRIPTS
+from .script import NUMBER, SCRIPT, SCRIPTS
 from .tls_alerts import certificate_required, connection_reset
 
 if TYPE_CHECKING:
-    from .peer import Peer, Script
+    from .script import Script
 
 # The ends of the connection, and so of every stream.
 _OF_ALL = ("reset", "close", "goaway", "alert")
+
+
+class Connection(Protocol):
+    """What the streams of a connection need of it; `Peer` is one."""
+
+    due: float
+    secure: bool
+    ended: bool
+    broken: bool
+
+    @property
+    def waiting(self) -> bool:
+        """Are there bytes that the client has not read yet?"""
+
+    def queue_bytes(self, data: bytes) -> None:
+        """These bytes wait for the client."""
+
+    def read(self, limit: int) -> bytes:
+        """At most `limit` of the bytes that wait for the client."""
+
+    def is_full(self, limit: int) -> bool:
+        """Do as many bytes wait as the client takes at once?"""
 
 
 class Http2:
@@ -34,7 +56,7 @@ class Http2:
     whoever calls.
     """
 
-    def __init__(self, peer: Peer) -> None:
+    def __init__(self, peer: Connection) -> None:
         self.peer = peer
         self.lock = threading.Condition()
         self.streams: dict[int, Http2Stream] = {}

@@ -15,8 +15,8 @@ from .wire_events import ENDS, NOT_HTTP, ResponseEvents, corrupt, headers_of, in
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from .peer import Script
-    from .wire_events import WireEvent
+    from .framing import WireEvent
+    from .script import Script
 
 # A frame of DATA that is all padding, and more than there is.
 _BAD_DATA = (b"\xff", 0x0, 0x8)

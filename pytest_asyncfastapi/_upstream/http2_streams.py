@@ -19,7 +19,7 @@ import anyio.lowlevel
 import httpx
 
 from .._core.tasks import Signal, spawn
-from .memory_socket import timed_out
+from .real_waits import timed_out
 
 if TYPE_CHECKING:
     from .http2 import Http2

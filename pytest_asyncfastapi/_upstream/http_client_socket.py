@@ -14,9 +14,11 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from .handshake import TIMED_OUT, FakeSSLObject, fails_here
-from .memory_socket import MemorySocket, wait_or_time_out
+from .memory_socket import MemorySocket
 from .network import Address, MemoryNetworkStream, next_attempt
-from .peer import SCRIPT, Peer
+from .peer import Peer
+from .real_waits import wait_or_time_out
+from .script import SCRIPT
 from .tls_alerts import tls_error
 
 if TYPE_CHECKING:

@@ -13,98 +13,19 @@ from __future__ import annotations
 
 import sys
 from contextvars import ContextVar
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.active_scopes import ActiveScopes
-from .._core.frames import identity
 from .._core.import_hook import PostImportHook
-from .._core.signatures import signature
 from .httpx_libraries import LIBRARIES, Library
 from .network import MemoryNetworkStream, patched_connect
-from .peer import REAL
-from .pools import connections_to_close
+from .outgoing_call import Call
 from .shared_tls import SharedSSLContexts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from .._faults import Pool
-
-
-@dataclass(slots=True, eq=False)
-class Call:
-    """One request on its way out, and how it would have gone without us.
-
-    Not changed once made, and not frozen: one is made for every call.
-    """
-
-    library: Library
-    transport: Any
-    request: Any
-    original: Callable[..., Any]
-
-    @property
-    def http2(self) -> bool:
-        """Would the client speak HTTP/2 to a server that does?"""
-        pool = getattr(self.transport, "_pool", None)
-        speaks: bool = getattr(pool, "_http2", False)
-        # Without TLS there is nothing to agree on: only a client that knows beforehand does.
-        return speaks and (self.request.url.scheme == "https" or not getattr(pool, "_http1", True))
-
-    @property
-    def pool(self) -> Pool:
-        """The client's pool, and how many calls it lets on the wire at one time."""
-        found = getattr(self.transport, "_pool", None)
-        limit = getattr(found, "_max_connections", sys.maxsize)
-        if getattr(found, "_http2", False) and self.http2:  # whose streams share a connection
-            limit = sys.maxsize
-        return identity(self.transport), limit
-
-    @property
-    def is_private(self) -> bool:
-        """May it go out without a route, since it does not leave the private network?"""
-        return False
-
-    @property
-    def proxy(self) -> str:
-        """The scheme of the client's proxy; empty where there is none."""
-        url = getattr(getattr(self.transport, "_pool", None), "_proxy_url", None)
-        return "" if url is None else str(url.scheme, "ascii")
-
-    @property
-    def handshakes_unbounded(self) -> bool:
-        """Does it wait for a SOCKS proxy's handshake without a timeout, as in httpcore 1.0?"""
-        if not self.proxy.startswith("socks"):
-            return False
-        begin = self.library.core_part("_async.socks_proxy")._init_socks5_connection
-        return not any("timeout" in name for name in signature(begin).parameters)
-
-    def forward(self) -> Any:
-        """Send it the original way (awaitable for an async transport)."""
-        return self.original(self.transport, self.request)
-
-    async def real_async(self) -> Any:
-        """Send it the original way, and never over an in-memory connection."""
-        token = REAL.set(True)
-        try:
-            for connection in connections_to_close(self, scripted=False):
-                await connection.aclose()
-            return await self.forward()
-        finally:
-            REAL.reset(token)
-
-    def real(self) -> Any:
-        """Send it the original way, and never over an in-memory connection."""
-        token = REAL.set(True)
-        try:
-            for connection in connections_to_close(self, scripted=False):
-                connection.close()
-            return self.forward()
-        finally:
-            REAL.reset(token)
 
 
 class Handler(Protocol):

@@ -6,13 +6,13 @@ Knows no HTTP client library.
 
 from __future__ import annotations
 
-import threading
 import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from .memory_stream import reset_in_upload
-from .peer import SCRIPT
+from .real_waits import timed_out, wait_or_time_out
+from .script import SCRIPT
 from .tls_alerts import certificate_required, connection_reset
 
 if TYPE_CHECKING:
@@ -148,20 +148,3 @@ class MemorySocket:
         if self._streams is not None:
             self._streams.close()
         self._release()
-
-
-def wait_or_time_out(
-    duration: float | None, deadline: float | None, message: str = "timed out"
-) -> None:
-    """Really wait (None: forever); `TimeoutError` when the deadline comes first."""
-    left = None if deadline is None else max(0.0, deadline - time.monotonic())
-    if duration is not None and (left is None or duration <= left):
-        threading.Event().wait(duration)
-        return
-    threading.Event().wait(left)
-    raise TimeoutError(message)
-
-
-def timed_out(peer: Peer, operation: str) -> str:
-    """The message of a socket's timeout; a TLS socket names the operation."""
-    return f"The {operation} operation timed out" if peer.secure else "timed out"

@@ -16,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .moment import now, yield_once
-from .peer import SCRIPT
+from .script import SCRIPT
 from .tls_alerts import certificate_required, connection_reset
 
 if TYPE_CHECKING:
     from .http2_streams import AsyncStreams
-    from .peer import Peer, Script
+    from .peer import Peer
+    from .script import Script
 
 
 def reset_in_upload(peer: Peer, script: Script | None) -> bool:

@@ -20,11 +20,13 @@ import anyio
 
 from .._core.signatures import signature
 from .handshake import FakeSSLObject, handshake, handshake_sync
-from .memory_socket import MemorySocket, wait_or_time_out
+from .memory_socket import MemorySocket
 from .memory_stream import AnyioMemoryStream, memory_stream_for, takes_at_once
 from .moment import now
-from .peer import REAL, SCRIPT, SCRIPTS, Peer, Script
+from .peer import Peer
 from .proxies import NO_EFFECT, at_proxy
+from .real_waits import wait_or_time_out
+from .script import REAL, SCRIPT, SCRIPTS, Script
 
 if TYPE_CHECKING:
     from .._faults import Effect

@@ -14,7 +14,7 @@ import httpx
 
 from .._core.frames import identity
 from .._core.hosts import is_private_host
-from .peer import REAL, Script
+from .script import REAL, Script
 from .sent_calls import SentCall
 
 if TYPE_CHECKING:

@@ -9,15 +9,13 @@ happen is in a `Script`; when, and on which event loop, is decided by
 from __future__ import annotations
 
 from collections import deque
-from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from weakref import WeakValueDictionary
 
 from .._faults import Effect
 from .framing import RAW, raw_frame, raw_head, unframed
 from .http1 import BodyMismatch, Http1
 from .proxies import Socks, connected
+from .script import SCRIPT
 from .wire_events import (
     ResponseEvents,
     corrupt,
@@ -28,48 +26,11 @@ from .wire_events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from contextvars import Context
+    from collections.abc import Iterable
 
+    from .framing import WireEvent
     from .http2 import Http2
-    from .wire_events import WireEvent
-
-
-@dataclass(slots=True, weakref_slot=True, eq=False)
-class Script:
-    """What the network does to one request. Not changed once made, and not frozen: that costs.
-
-    `answer()` gives the response, or an awaitable of it for an async client;
-    `ready()` gives it without running anybody's code, or nothing where it
-    cannot. `effect` is what is done to it on the way. `http2` is what a TLS handshake
-    agrees on; `number` is what an HTTP/2 request carries, and `context` where
-    its answer is made. `again()` gives the script of the next attempt to
-    connect, or nothing where that one goes to the real network; `attempted`, which all
-    scripts of a call share, is filled once it has got that far. With `proxy_tls` the first
-    TLS handshake of a connection is the one with an https:// proxy.
-    """
-
-    answer: Callable[[], Any]
-    effect: Effect = field(default_factory=Effect)
-    http2: bool = False
-    number: int = 0
-    context: Context | None = None
-    again: Callable[[], Script | None] | None = None
-    attempted: list[bool] = field(default_factory=list)
-    ready: Callable[[], Any] | None = None
-    proxy_tls: bool = False
-
-
-# Which script applies to the call that is being sent in this context.
-SCRIPT: ContextVar[Script | None] = ContextVar("asyncfastapi_script", default=None)
-
-# The calls on their way, by the number that their HTTP/2 request carries in `NUMBER`: whoever
-# writes may write the requests of other calls too. Weak: a call that is over is gone.
-SCRIPTS: WeakValueDictionary[int, Script] = WeakValueDictionary()
-NUMBER = b"x-asyncfastapi-call"
-
-# Is a call of this context on its way to the real network?
-REAL: ContextVar[bool] = ContextVar("asyncfastapi_real", default=False)
+    from .script import Script
 
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _NOTHING = Effect()

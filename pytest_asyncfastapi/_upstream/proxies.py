@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .._faults import Effect
 
 if TYPE_CHECKING:
-    from .wire_events import WireEvent
+    from .framing import WireEvent
 
 _PHRASES = {
     "407": b"Proxy Authentication Required",

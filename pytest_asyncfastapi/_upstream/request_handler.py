@@ -19,8 +19,8 @@ from .._faults import Effect, Hit
 from .errors import UnroutedCall, UpstreamExhausted
 from .finding_messages import show_request
 from .httpx_libraries import Library
-from .intercept import Call
-from .peer import Script
+from .outgoing_call import Call
+from .script import Script
 
 if TYPE_CHECKING:
     import h11

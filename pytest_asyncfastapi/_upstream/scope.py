@@ -22,7 +22,7 @@ from .delivery import Kept, deliver, deliver_sync, is_plain
 from .dispatch import send_over_memory, send_over_memory_sync, wait_for_pool, wait_for_pool_sync
 from .errors import UnroutedCall
 from .finding_messages import exhausted
-from .intercept import INTERCEPTION, Call
+from .intercept import INTERCEPTION
 from .router import RouteAnswer, Upstream
 
 if TYPE_CHECKING:
@@ -34,8 +34,9 @@ if TYPE_CHECKING:
     from .._core.frames import UserCode
     from .._faults import Faults
     from .cassettes import CassetteRecording
-    from .peer import Script
+    from .outgoing_call import Call
     from .route_index import Match
+    from .script import Script
 
 
 class UpstreamScope:

@@ -20,7 +20,8 @@ import h11
 import httpx
 
 from .memory_socket import MemorySocket
-from .peer import SCRIPT, Peer
+from .peer import Peer
+from .script import SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,7 +15,7 @@ from . import other_libraries
 from .decision import MissingTimeout
 from .http_client_socket import SENT, HttpClientSocket, create_connection_in, wrap_in
 from .other_libraries import ForeignCall, Named
-from .peer import REAL, SCRIPT
+from .script import REAL, SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,10 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .._faults import Effect
+    from .framing import WireEvent
 
 End = Literal["close", "reset", "stall", "alert"]
-# ("say", bytes), ("wait", seconds), ("end", how)
-WireEvent = tuple[str, Any]
 
 HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
 NOT_HTTP = {

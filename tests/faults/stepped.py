@@ -9,7 +9,7 @@ import threading
 import time
 from types import SimpleNamespace
 
-from pytest_asyncfastapi._upstream import http2, memory_socket
+from pytest_asyncfastapi._upstream import http2, real_waits
 
 
 class SteppedTime:
@@ -50,5 +50,5 @@ class SteppedTime:
         monkeypatch.setattr(time, "sleep", self.wait)
         waits = SimpleNamespace(**{**vars(threading), "Event": Event, "Condition": Condition})
         core = __import__(f"{library.__name__.replace('httpx', 'httpcore')}._synchronization")
-        for module in (memory_socket, http2, core._synchronization):
+        for module in (real_waits, http2, core._synchronization):
             monkeypatch.setattr(module, "threading", waits)

@@ -15,7 +15,8 @@ import pytest
 from pytest_asyncfastapi._clock import VirtualClock
 from pytest_asyncfastapi._faults import Effect
 from pytest_asyncfastapi._upstream.memory_socket import MemorySocket
-from pytest_asyncfastapi._upstream.peer import SCRIPT, Peer, Script
+from pytest_asyncfastapi._upstream.peer import Peer
+from pytest_asyncfastapi._upstream.script import SCRIPT, Script
 
 URL = "https://pay.example/charge"
 GOAWAY_AFTER_1 = b"\0\0\x08\x07\0\0\0\0\0" + b"\0\0\0\x01" + b"\0" * 4

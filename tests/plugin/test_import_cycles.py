@@ -11,13 +11,7 @@ import pytest_asyncfastapi
 PACKAGE = Path(pytest_asyncfastapi.__file__).parent
 # The circles that are left, by what they are about; none may be added.
 KNOWN = (
-    {"_faults.effect", "_faults.no_effect"},
-    {"_faults.dependency", "_faults.grammar"},
-    {"_upstream.proxies", "_upstream.wire_events"},
-    {"_upstream.intercept", "_upstream.pools"},
     {"_upstream.other_libraries", "_upstream.sent_calls"},
-    {"_upstream.http2", "_upstream.http2_requests", "_upstream.peer"},
-    {"_upstream.http2_streams", "_upstream.memory_socket", "_upstream.memory_stream"},
     {
         *("_upstream.cassette_methods", "_upstream.cassettes", "_upstream.decision"),
         *("_upstream.delivery", "_upstream.dispatch", "_upstream.request_handler"),
