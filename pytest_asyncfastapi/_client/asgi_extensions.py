@@ -17,7 +17,7 @@ import anyio.to_thread
 from .message_checks import checked_header
 
 if TYPE_CHECKING:
-    from .exchange import Exchange
+    from .protocols import ResponseState
 
 DEBUG = "http.response.debug"
 TRAILERS = "http.response.trailers"
@@ -30,7 +30,7 @@ _KNOWN = (*OFFERED, PATHSEND, ZEROCOPYSEND, PUSH)
 _CHUNK = 64 * 1024
 
 
-async def send_optional(exchange: Exchange, message: dict[str, Any]) -> None:
+async def send_optional(exchange: ResponseState, message: dict[str, Any]) -> None:
     """Take a message that is neither `http.response.start` nor `http.response.body`."""
     kind = message.get("type")
     offered = exchange.scope["extensions"]
@@ -60,13 +60,13 @@ async def send_optional(exchange: Exchange, message: dict[str, Any]) -> None:
         await _send_file(exchange, message)
 
 
-def trailers_promised(exchange: Exchange) -> bool:
+def trailers_promised(exchange: ResponseState) -> bool:
     """A response with `trailers` in its start: a list that is filled when they come."""
     _extensions(exchange)[TRAILERS] = []
     return True
 
 
-def _send_trailers(exchange: Exchange, message: dict[str, Any]) -> None:
+def _send_trailers(exchange: ResponseState, message: dict[str, Any]) -> None:
     promised = (exchange.extensions or {}).get(TRAILERS)
     if promised is None:
         raise exchange.record_violation(
@@ -78,7 +78,7 @@ def _send_trailers(exchange: Exchange, message: dict[str, Any]) -> None:
         exchange.end()
 
 
-def _hint(exchange: Exchange, message: dict[str, Any]) -> None:
+def _hint(exchange: ResponseState, message: dict[str, Any]) -> None:
     """Links for the client to fetch already: a 103, which comes before the response."""
     if exchange.started:
         raise exchange.record_violation(
@@ -95,14 +95,14 @@ def _hint(exchange: Exchange, message: dict[str, Any]) -> None:
     _extensions(exchange).setdefault(EARLY_HINT, []).extend(links)
 
 
-async def _send_path(exchange: Exchange, message: dict[str, Any]) -> None:
+async def _send_path(exchange: ResponseState, message: dict[str, Any]) -> None:
     async with await anyio.open_file(message["path"], "rb") as file:
         while chunk := await file.read(_CHUNK):
             await exchange.send({"type": "http.response.body", "body": chunk, "more_body": True})
     await exchange.send({"type": "http.response.body"})
 
 
-async def _send_file(exchange: Exchange, message: dict[str, Any]) -> None:
+async def _send_file(exchange: ResponseState, message: dict[str, Any]) -> None:
     """A part of an open file: from `offset` or where it stands, `count` bytes or all."""
     file, left = message["file"], message.get("count")
     handle = file if isinstance(file, int) else file.fileno()
@@ -119,7 +119,7 @@ async def _send_file(exchange: Exchange, message: dict[str, Any]) -> None:
     await exchange.send({"type": "http.response.body", "more_body": more})
 
 
-def _extensions(exchange: Exchange) -> dict[str, Any]:
+def _extensions(exchange: ResponseState) -> dict[str, Any]:
     if exchange.extensions is None:
         exchange.extensions = {}
     return exchange.extensions

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .errors import ProtocolViolation
-    from .exchange import Exchange
+    from .protocols import ResponseState
 
 
 # What the servers' parsers take: a token as a name (h11), and no line break, NUL, VT or FF in a
@@ -25,7 +25,7 @@ _SWITCHING = 101
 
 
 def checked_start(
-    exchange: Exchange, message: dict[str, Any], *, handshake: bool = False
+    exchange: ResponseState, message: dict[str, Any], *, handshake: bool = False
 ) -> tuple[int, list[tuple[bytes, bytes]], int | None]:
     """The status, the headers and the declared length of an `http.response.start`.
 
@@ -59,7 +59,7 @@ def checked_start(
     return int(status), headers, declared
 
 
-def checked_header(exchange: Exchange, pair: Any) -> tuple[bytes, bytes]:
+def checked_header(exchange: ResponseState, pair: Any) -> tuple[bytes, bytes]:
     """The name and the value of a header, as a server sends them."""
     name, value = pair
     if not (isinstance(name, bytes) and isinstance(value, bytes)):
@@ -84,7 +84,7 @@ def checked_header(exchange: Exchange, pair: Any) -> tuple[bytes, bytes]:
     return name, value
 
 
-def _note_header(exchange: Exchange, name: bytes, value: bytes) -> None:
+def _note_header(exchange: ResponseState, name: bytes, value: bytes) -> None:
     note = exchange.warn
     if note is None:
         return
@@ -102,7 +102,7 @@ def _note_header(exchange: Exchange, name: bytes, value: bytes) -> None:
         )
 
 
-def _check_encoding(exchange: Exchange, value: bytes) -> None:
+def _check_encoding(exchange: ResponseState, value: bytes) -> None:
     if value.lower() != b"chunked":
         raise exchange.record_violation(
             f"sent Transfer-Encoding: {value.decode('latin-1')!r}",
@@ -110,7 +110,7 @@ def _check_encoding(exchange: Exchange, value: bytes) -> None:
         )
 
 
-def _length(exchange: Exchange, value: bytes) -> int:
+def _length(exchange: ResponseState, value: bytes) -> int:
     if not value.isdigit():
         raise exchange.record_violation(
             f"sent Content-Length: {value.decode('latin-1')!r}", "send a whole number"
@@ -118,7 +118,7 @@ def _length(exchange: Exchange, value: bytes) -> int:
     return int(value)
 
 
-def note_dropped_body(exchange: Exchange) -> None:
+def note_dropped_body(exchange: ResponseState) -> None:
     """The app has sent a body that its status cannot have."""
     if exchange.warn is not None:
         exchange.warn(
@@ -128,7 +128,7 @@ def note_dropped_body(exchange: Exchange) -> None:
         )
 
 
-def checked_body(exchange: Exchange, message: dict[str, Any]) -> bytes:
+def checked_body(exchange: ResponseState, message: dict[str, Any]) -> bytes:
     """The bytes of an `http.response.body`."""
     body = message.get("body", b"")
     if isinstance(body, bytes):
@@ -140,7 +140,7 @@ def checked_body(exchange: Exchange, message: dict[str, Any]) -> bytes:
     )
 
 
-def unanswered(exchange: Exchange) -> ProtocolViolation:
+def unanswered(exchange: ResponseState) -> ProtocolViolation:
     """The app has returned, and its response is not complete: what is missing."""
     if not exchange.started:
         return exchange.record_violation(

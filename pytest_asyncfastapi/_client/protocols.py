@@ -7,7 +7,30 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .errors import ProtocolViolation
+
     App = Callable[..., Any]
+
+
+class ResponseState(Protocol):
+    """What the checks of the app's messages need of an exchange; `Exchange` is one."""
+
+    label: str
+    scope: dict[str, Any]
+    started: bool
+    status: int
+    extensions: dict[str, Any] | None
+    trailers_missing: bool
+    warn: Callable[[str], None] | None
+
+    async def send(self, message: dict[str, Any]) -> None:
+        """What the app is given as `send`."""
+
+    def end(self) -> None:
+        """The response is complete."""
+
+    def record_violation(self, what: str, remedy: str) -> ProtocolViolation:
+        """Record a breach of the protocol; returned to be raised in the app."""
 
 
 class ClientFaultEffects(Protocol):

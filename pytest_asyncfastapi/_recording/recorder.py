@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.activity import ACTIVITY
 from .._core.real_time import monotonic
@@ -24,9 +24,10 @@ from .task_recorder import TaskRecorder
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .._blocking.guard import BlockingGuard
     from .._blocking.models import BlockingCall
+    from .._clock.virtual import VirtualClock
     from .._core.frames import UserCode
-    from .._plugin.state import TestState
     from .._upstream.call_log import Exchange, OpenExchange
 
 
@@ -114,6 +115,24 @@ class Request:
                     self.complete = now
 
 
+class RecordedTest(Protocol):
+    """What a report needs of a test; `TestState` is one."""
+
+    _clock: VirtualClock | None
+    guard: BlockingGuard | None
+    settings: Any
+    concurrency: Any
+
+    def replay_hint(self) -> str:
+        """The line that replays what was drawn at random, if anything was."""
+
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """Every upstream call of the test."""
+
+    def open_exchanges(self) -> list[OpenExchange]:
+        """The same calls with what a report wants of them beside."""
+
+
 class TimelineRecorder:
     """Listens in one test; `to_data()` says at its end what there was, as plain data."""
 
@@ -187,7 +206,7 @@ class TimelineRecorder:
 
     # At the end
 
-    def to_data(self, state: TestState) -> dict[str, Any]:
+    def to_data(self, state: RecordedTest) -> dict[str, Any]:
         """Everything that is known of the test, as it goes into a report; empty for nothing."""
         clock = state._clock
         virtual = clock is not None and clock.used
@@ -236,7 +255,7 @@ class TimelineRecorder:
             "where": None if call.where is None else call.where.to_json(),
         }
 
-    def _blocking(self, state: TestState, *, virtual: bool) -> list[dict[str, Any]]:
+    def _blocking(self, state: RecordedTest, *, virtual: bool) -> list[dict[str, Any]]:
         if state.guard is None:
             return []
         found = [self._blocked(call, 0.0) for call in state.guard.calls]
@@ -257,7 +276,7 @@ class TimelineRecorder:
             "where": None if call.where is None else call.where.to_json(),
         }
 
-    def _threads(self, state: TestState) -> list[dict[str, Any]]:
+    def _threads(self, state: RecordedTest) -> list[dict[str, Any]]:
         watch = state.concurrency.watch
         if watch is None:
             return []

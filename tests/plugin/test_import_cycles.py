@@ -19,7 +19,6 @@ KNOWN = (
     },
     {"_blocking.dispatcher", "_blocking.thread_state"},
     {"_blocking.step_watch", "_blocking.trio_steps"},
-    {"_client.asgi_extensions", "_client.exchange", "_client.message_checks"},
     {"_client.app_client", "_client.sse", "_client.websocket"},
     {
         *("_concurrency.http_clients", "_concurrency.instrumentation"),
@@ -28,7 +27,6 @@ KNOWN = (
     {
         *("_plugin.blocking", "_plugin.concurrency", "_plugin.configured_faults"),
         *("_plugin.explore", "_plugin.inline_explore", "_plugin.reporting", "_plugin.state"),
-        "_recording.recorder",
     },
 )
 
