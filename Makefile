@@ -11,6 +11,7 @@ help:
 	@echo "make demo    the plugin on examples/shop: a green suite, then real findings"
 	@echo "make test    the whole suite"
 	@echo "make lint    ruff, spelling and prose, mypy --strict, pyright"
+	@echo "make types   is everything public typed completely (pyright --verifytypes)"
 	@echo "make matrix  the suite on every supported Python that is installed (nox)"
 	@echo "make bench   what things cost, as tables and JSON (PART=upstream: one of them)"
 

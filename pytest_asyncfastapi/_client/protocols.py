@@ -31,6 +31,7 @@ class ResponseState(Protocol):
 
     def record_violation(self, what: str, remedy: str) -> ProtocolViolation:
         """Record a breach of the protocol; returned to be raised in the app."""
+        ...
 
 
 class ClientFaultEffects(Protocol):

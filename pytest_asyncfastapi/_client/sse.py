@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .app_client import AppClient
+    from .bound_client import BoundClient
 
 _HEADERS = {
     "accept": "text/event-stream",
@@ -50,7 +50,7 @@ class EventStream:
 
     def __init__(
         self,
-        client: AppClient,
+        client: BoundClient,
         url: Any,
         *,
         method: str = "GET",

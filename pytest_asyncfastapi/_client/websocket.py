@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-    from .app_client import AppClient
+    from .bound_client import BoundClient
     from .errors import ProtocolViolation
     from .protocols import ClientFaultEffects
     from .scope import ScopeBuilder
@@ -51,7 +51,7 @@ class WebSocket:
 
     def __init__(
         self,
-        client: AppClient,
+        client: BoundClient,
         url: Any,
         *,
         subprotocols: Sequence[str] = (),

@@ -125,12 +125,15 @@ class RecordedTest(Protocol):
 
     def replay_hint(self) -> str:
         """The line that replays what was drawn at random, if anything was."""
+        ...
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every upstream call of the test."""
+        ...
 
     def open_exchanges(self) -> list[OpenExchange]:
         """The same calls with what a report wants of them beside."""
+        ...
 
 
 class TimelineRecorder:

@@ -38,15 +38,18 @@ class Connection(Protocol):
     @property
     def waiting(self) -> bool:
         """Are there bytes that the client has not read yet?"""
+        ...
 
     def queue_bytes(self, data: bytes) -> None:
         """These bytes wait for the client."""
 
     def read(self, limit: int) -> bytes:
         """At most `limit` of the bytes that wait for the client."""
+        ...
 
     def is_full(self, limit: int) -> bool:
         """Do as many bytes wait as the client takes at once?"""
+        ...
 
 
 class Http2:

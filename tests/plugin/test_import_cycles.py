@@ -19,7 +19,6 @@ KNOWN = (
     },
     {"_blocking.dispatcher", "_blocking.thread_state"},
     {"_blocking.step_watch", "_blocking.trio_steps"},
-    {"_client.app_client", "_client.sse", "_client.websocket"},
     {
         *("_concurrency.http_clients", "_concurrency.instrumentation"),
         *("_concurrency.resource_tracker", "_concurrency.thread_pool"),
