@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .._core.findings import Location
     from .._faults import Faults
     from .._faults.rule import FaultRule
-    from .._upstream.call_log import Exchange
+    from .._upstream.call_log import OpenExchange
     from .._upstream.scope import UpstreamScope
     from .chosen import Settings
     from .state import TestState
@@ -102,13 +102,15 @@ def open_connections(state: TestState, scope: UpstreamScope | None) -> None:
     connections.refresh()
 
 
-def exchanges(state: TestState) -> tuple[Exchange, ...]:
-    """Every upstream call, and every round trip that was recorded."""
-    made = () if state._scope is None else state._scope.recorder.exchanges
+def open_exchanges(state: TestState) -> list[OpenExchange]:
+    """Every upstream call, and every round trip that was recorded, in the order of their begin."""
+    made = [] if state._scope is None else state._scope.recorder.calls_from(0)
     round_trips = state.concurrency.round_trips
     if round_trips is None or not round_trips.count:
         return made
-    return tuple(sorted((*made, *round_trips.exchanges), key=lambda call: call.started))
+    return sorted(
+        [*made, *round_trips.calls_from(0)], key=lambda call: call.started - call.clock_origin
+    )
 
 
 def refuse_network(state: TestState) -> Refusing | None:

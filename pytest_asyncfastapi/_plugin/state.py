@@ -160,11 +160,11 @@ class TestState:
 
     def exchanges(self) -> tuple[Exchange, ...]:
         """Every upstream call of this test, and its round trips, in the order of their begin."""
-        return configured_faults.exchanges(self)
+        return tuple(call.snapshot() for call in self.open_exchanges())
 
     def open_exchanges(self) -> list[OpenExchange]:
         """The same calls with what a report wants of them beside."""
-        return [] if self._scope is None else self._scope.recorder.calls_from(0)
+        return configured_faults.open_exchanges(self)
 
     # Virtual time
 
