@@ -196,6 +196,7 @@ class TimelineRecorder:
             finally:
                 request.end = self.now()
 
+        setattr(observed, "app", app)  # noqa: B010 - as middleware has it: whoever looks for the app
         return observed
 
     def _begun(self, scope: Any) -> Request:

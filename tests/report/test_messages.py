@@ -141,3 +141,33 @@ def test_the_page_has_messages_of_failures_only(report: dict) -> None:
     passed, _, bad = report["page"]["tests"]
     assert "sent" not in passed["record"]["requests"][0]
     assert bad["record"]["requests"][0]["received"]["size"] > 0
+
+
+def test_a_recorded_app_still_has_its_dependencies(pytester: pytest.Pytester) -> None:
+    """What records its requests does not hide the app from `faults.dependency()`."""
+    pytester.makepyfile(
+        shop="""
+        from fastapi import Depends, FastAPI
+
+        app = FastAPI()
+
+        def rates():
+            return {"EUR": 1}
+
+        @app.get("/rates")
+        async def all_rates(found: dict = Depends(rates)):
+            return found
+        """,
+        test_shop="""
+        import pytest
+        from shop import rates
+
+        async def test_it(asgi_client, faults):
+            faults.dependency(rates).raises(ConnectionError("no rates"))
+            with pytest.raises(ConnectionError):
+                await asgi_client.get("/rates")
+        """,
+    )
+    pytester.makeini("[pytest]\nasyncfastapi_app = shop:app\n")
+    flags = ("--asyncfastapi-json=report.json", "--asyncfastapi-html=report.html")
+    pytester.runpytest("-q", "-p", "no:asyncio", *flags).assert_outcomes(passed=1)

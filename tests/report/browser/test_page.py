@@ -75,6 +75,41 @@ def test_the_waterfall_is_true_to_the_virtual_clock(
     assert max(green, blue) < 100
 
 
+def test_the_time_axis_zooms(opened: Any, expect: Any, numbered: Any) -> None:
+    """By dragging over it, by buttons and by keys; outside of the view nothing is drawn."""
+    page = opened(numbered("test_checkout"))
+    chart = page.locator(".waterfall")
+    clock, ticks = chart.locator(".clock"), chart.locator(".ticks")
+    whole = clock.inner_text()
+    everything = chart.get_by_role("button", name="Show all of the time")
+    expect(everything).to_be_disabled()
+    box = ticks.bounding_box()
+    page.mouse.move(box["x"] + 1, box["y"] + 5)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + 5)
+    page.mouse.up()
+    expect(clock).to_contain_text("1 s of 2.5 s of virtual time")
+    expect(ticks).to_contain_text("400 ms")
+    expect(chart.locator(".row.blocked .seg")).to_have_count(0)  # it was at 2 s
+    expect(chart.locator(".row.call .seg.injected")).to_have_count(1)
+    delay = chart.locator(".row.call .seg.injected").bounding_box()
+    assert delay["x"] + delay["width"] == pytest.approx(box["x"] + box["width"], abs=3)
+    later = chart.get_by_role("button", name="Later")
+    for _ in range(4):
+        if later.is_enabled():
+            later.press("Enter")
+    expect(clock).to_contain_text("to 2.5 s of 2.5 s")
+    expect(chart.locator(".row.blocked .seg")).to_have_count(1)
+    expect(ticks).to_contain_text("2 s")
+    everything.press("Enter")
+    expect(clock).to_have_text(whole)
+    chart.get_by_role("button", name="Zoom in").click()
+    expect(clock).to_contain_text("625 ms to 1.88 s of 2.5 s")
+    chart.get_by_role("button", name="Zoom out").click()
+    expect(clock).to_have_text(whole)
+    expect(page.locator(".zoom button:focus")).to_have_count(1)
+
+
 def test_a_row_opens_to_say_everything(opened: Any, expect: Any, numbered: Any) -> None:
     """The line that called, the fault, the moments; closed again by the same button."""
     page = opened(numbered("test_checkout"))
