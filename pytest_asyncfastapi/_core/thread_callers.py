@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _ADDED = "_asyncfastapi_creation_site"
 _POLLS, _POLL = 200, 0.001  # times, and seconds of real time, in a worker thread
 _FEW = 5  # times, for a job that perhaps no loop waits for
+_HANDS_OVER = asyncio.BaseEventLoop.run_in_executor.__code__
+_DEPTH = 12  # frames below it: those of `submit()` and of starting a thread
 
 
 def record_background_tasks(patch: Callable[..., None], site: Callable[[Any], Any]) -> None:
@@ -108,12 +110,30 @@ def _waiting_for(future_of_job: Callable[[], Any]) -> Any:
     """
     for tried in range(_POLLS):
         future = future_of_job()
-        for task in tasks_awaiting(future):
-            return task
-        if tried >= _FEW if future is None else asyncio.current_task(future.get_loop()) is None:
+        if future is None:
+            over = tried >= _FEW and not _is_handing_over()
+        else:
+            # Asked first: a task that is suspended after that has come to its `await`.
+            over = asyncio.current_task(future.get_loop()) is None
+            for task in tasks_awaiting(future):
+                return task
+        if over:
             return None
         time.sleep(_POLL)
     return None
+
+
+def _is_handing_over() -> bool:
+    """Is some loop in the middle of `run_in_executor()`, before it makes a future of the job?"""
+    for frame in sys._current_frames().values():
+        outer: FrameType | None = frame
+        for _ in range(_DEPTH):
+            if outer is None:
+                break
+            if outer.f_code is _HANDS_OVER:
+                return True
+            outer = outer.f_back
+    return False
 
 
 def _suspended(register: Any) -> Any:
