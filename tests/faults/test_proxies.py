@@ -11,6 +11,8 @@ pytest.importorskip("socksio")
 BY_TLS = "https://secure-proxy.example:3128"
 SOCKS = "socks5://proxy.example:1080"
 WITH_PASSWORD = "socks5://user:secret@proxy.example:1080"
+# Each client builds its TLS contexts on the loop, which takes up to 300 ms of CPU time.
+pytestmark = pytest.mark.asyncfastapi(blocking="off")
 
 
 def fetch(library, mode, url="https://up.example/", proxy=SOCKS, calls=1, **options):
