@@ -156,7 +156,7 @@ class StepWatch:
     def _around(self, original: Any) -> Any:
         hub, watch = self._hub, self
         # In a closure, where nothing that replaces clocks can find it.
-        clock = thread_stats.perf_counter.func
+        clock = getattr(thread_stats.perf_counter, "func", thread_stats.perf_counter)
         live = False
         kinds, entries = hub.catalog.kinds, hub.catalog.entries
         # The loop whose step was the last one, and the cell of its thread: a tuple, as the

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests import pages
@@ -24,9 +26,13 @@ RUN = {
 
 
 @pytest.mark.parametrize("page", RUN)
-def test_the_page_runs(pytester: pytest.Pytester, page: str) -> None:
+def test_the_page_runs(
+    pytester: pytest.Pytester, page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """As one project with the configuration that it speaks of."""
     tests = pages.write(pytester.path, page)
+    for path in pytester.path.rglob("test_*.py"):  # some have the name of a test file of ours
+        monkeypatch.delitem(sys.modules, path.stem, raising=False)
     pytester.makeini(f"{pages.INI}{RUN[page]}\nfilterwarnings = error\n")
     result = pytester.runpytest("-q", "-p", "no:cacheprovider")
     outcomes = result.parseoutcomes()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from tests import pages
 
 
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="Python 3.11 does not show the arguments of a call"
+)
 def test_the_quick_start(pytester: pytest.Pytester) -> None:
     """The first test fails with the output of the page; the second one passes."""
     assert pages.write(pytester.path, "docs/quickstart.md") == 2
@@ -46,7 +51,7 @@ def test_the_tutorial(pytester: pytest.Pytester) -> None:
     ("lesson", "told"),
     [
         ("1", "*httpx.ReadTimeout*"),
-        ("5", "blocking call: time.sleep(0.05) held the event loop*"),
+        ("5", "blocking call: time.sleep* held the event loop*"),
         ("6", "*blocking computation: hashlib.pbkdf2_hmac*"),
     ],
 )
