@@ -82,7 +82,16 @@ class Overrides:
         return dependency in self._early or any(key[1] == dependency for key in self._before)
 
     def update(self, table: dict[Callable[..., Any], Any]) -> None:
-        """Override several dependencies."""
+        """Override several dependencies.
+
+        Args:
+            table: What stands in for each dependency.
+
+        Example:
+            ```python
+            overrides.update({get_db: fake_db, get_user: fake_user})
+            ```
+        """
         for dependency, value in table.items():
             self[dependency] = value
 

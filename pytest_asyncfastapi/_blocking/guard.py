@@ -101,13 +101,21 @@ class BlockingGuard:
         return [item.frozen(self.policy, self.user_code) for item in self._records if item.stall]
 
     def step_times(self) -> list[float]:
-        """What each step of a loop took since the first guard started, in seconds."""
+        """What each step of a loop took since the first guard started.
+
+        Returns:
+            Times in seconds, in the order of the steps of each thread.
+        """
         if self not in HUB.listeners:
             return self._steps
         return [took for cell in list(HUB.cells.values()) for took in list(cell.steps)]
 
     def findings(self) -> list[Finding]:
-        """What the profile minds, one for each of the user's lines."""
+        """What the profile does not accept, one for each of the user's lines.
+
+        Returns:
+            Findings, without those whose severity is `"silent"`.
+        """
         log = FindingLog()
         for call in (*self.calls, *self.stalls):
             if call.severity != "silent":
@@ -115,7 +123,20 @@ class BlockingGuard:
         return list(log)
 
     def assert_none(self, category: str | None = None) -> None:
-        """Raise `AssertionError` with the findings; with a category, whatever their weight."""
+        """Fail if anything blocked.
+
+        Args:
+            category: Count the calls of this category only, whatever their severity; None counts
+                every call that is not silent.
+
+        Raises:
+            AssertionError: With the findings.
+
+        Example:
+            ```python
+            blocking.assert_none()
+            ```
+        """
         calls = [*self.calls, *self.stalls]
         if category is not None:
             bad = [call for call in calls if call.category == category]
@@ -134,7 +155,26 @@ class BlockingGuard:
 
     @contextmanager
     def allow(self, *what: str, reason: str = "") -> Iterator[None]:
-        """Allow what these rules say, for what is called or started inside the block."""
+        """Allow what these rules name, for what is called or started inside the block.
+
+        Args:
+            *what: Rules: `"module:function"`, `"category@module"`, a category, or a callable's
+                name.
+            reason: Why it is allowed, for the reader of the test.
+
+        Returns:
+            A context manager.
+
+        Raises:
+            TypeError: If there is no rule.
+            ValueError: If a rule cannot be read.
+
+        Example:
+            ```python
+            with blocking.allow("open", reason="read once, at the first request"):
+                await asgi_client.get("/settings")
+            ```
+        """
         if not what:
             raise TypeError('blocking.allow() allows nothing: write allow("open", reason="...")')
         rules = [AllowRule(item, reason, "allow()") for item in what]
@@ -150,7 +190,20 @@ class BlockingGuard:
 
     @contextmanager
     def forbid(self) -> Iterator[None]:
-        """Raise `BlockingCallError` at the end of the block if anything blocked inside it."""
+        """Forbid blocking inside the block, as the strict profile judges it.
+
+        Returns:
+            A context manager.
+
+        Raises:
+            BlockingCallError: At the end of the block, if anything blocked inside it.
+
+        Example:
+            ```python
+            with blocking.forbid():
+                await asgi_client.get("/health")
+            ```
+        """
         WITNESSES.steps.cut()
         found: list[Record] = []
         token = _FORBIDDEN.set((*_FORBIDDEN.get(), (id(self), found)))

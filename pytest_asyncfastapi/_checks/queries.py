@@ -41,7 +41,20 @@ class Queries:
         self._sent.clear()
 
     def assert_max(self, limit: int) -> None:
-        """Raise `AssertionError` if more than `limit` statements were sent."""
+        """Fail if more statements were sent than are allowed.
+
+        Args:
+            limit: How many are allowed.
+
+        Raises:
+            AssertionError: With each statement, how often it was sent, and from where.
+
+        Example:
+            ```python
+            await asgi_client.get("/orders")
+            queries.assert_max(2)
+            ```
+        """
         __tracebackhide__ = True
         if self.count <= limit:
             return

@@ -52,7 +52,16 @@ class AppClient:
         self._options = options
 
     def build_request(self, method: str, url: Any, **kwargs: Any) -> Any:
-        """As in the library; a URL that the test repeats is merged with `base_url` once."""
+        """Build a request as the library does; a URL that the test repeats is merged only once.
+
+        Args:
+            method: The HTTP method.
+            url: The URL, or a path below `base_url`.
+            **kwargs: The library's own arguments.
+
+        Returns:
+            The library's request.
+        """
         if type(url) is str:
             url = self._urls.get(url) or self._merged(url)
         return super().build_request(method, url, **kwargs)  # type: ignore[misc]
@@ -72,11 +81,32 @@ class AppClient:
         raise_app_exceptions: bool | None = None,
         background: bool | None = None,
     ) -> Self:
-        """A new client of the same running app: as another user, or as a server answers it.
+        """Make a new client of the same running app: as another user, or as a server answers it.
 
         It begins with this client's headers, cookies, `auth` and options, changed by what is
         given here, and shares nothing with it from then on: a cookie that one gets, the other
-        does not. `auth=None` sends none. It is closed with this client.
+        does not. It is closed with this client.
+
+        Args:
+            headers: Headers to add or replace.
+            cookies: Cookies to add or replace.
+            auth: The library's `auth`; this client's if it is not given. None sends none.
+            raise_app_exceptions: False gives what a server would send instead of the app's own
+                exception; None keeps this client's setting.
+            background: False returns a response before background tasks have run; None keeps this
+                client's setting.
+
+        Returns:
+            The new client.
+
+        Raises:
+            RuntimeError: If this client is closed.
+
+        Example:
+            ```python
+            admin = asgi_client.as_(headers={"Authorization": "Bearer admin"})
+            assert (await admin.get("/users")).status_code == 200
+            ```
         """
         parent: Any = self
         if parent.is_closed:
@@ -112,7 +142,17 @@ class AppClient:
         auth: Any = _AS_PARENT,
         follow_redirects: Any = _AS_PARENT,
     ) -> Any:
-        """As in the library; in the plain case the response is built without its detours."""
+        """Send a request as the library does; in the plain case the response is built directly.
+
+        Args:
+            request: The library's request.
+            stream: Return once the response has begun; its body is still to be read.
+            auth: The library's `auth`; the client's if it is not given. None sends none.
+            follow_redirects: Whether to follow them; the client's setting if it is not given.
+
+        Returns:
+            The library's response.
+        """
         # Not None: the library's own `auth=None` means "no auth for this request".
         unset = self.library.USE_CLIENT_DEFAULT
         auth = unset if auth is _AS_PARENT else auth
@@ -151,7 +191,28 @@ class AppClient:
         timeout: Any = UNSET,
         extensions: Any = None,
     ) -> WebSocket:
-        """Connect with `async with client.websocket("/ws") as ws`; see `WebSocket`."""
+        """Connect a WebSocket with `async with`; see `WebSocket`.
+
+        Args:
+            url: The URL, or a path below `base_url`.
+            subprotocols: Subprotocols to offer, the preferred one first.
+            headers: Headers of the handshake.
+            params: The query.
+            cookies: Cookies of the handshake.
+            auth: The library's `auth`; the client's if it is not given. None sends none.
+            timeout: Seconds, or the library's `Timeout`; the client's if it is not given.
+            extensions: The library's `extensions` of the request.
+
+        Returns:
+            The WebSocket, to be entered with `async with`.
+
+        Example:
+            ```python
+            async with asgi_client.websocket("/ws") as ws:
+                await ws.send("hello")
+                assert await ws.receive_text() == "hello"
+            ```
+        """
         from .websocket import WebSocket
 
         options = given(params=params, cookies=cookies, timeout=timeout, extensions=extensions)
@@ -175,7 +236,33 @@ class AppClient:
         timeout: Any = UNSET,
         extensions: Any = None,
     ) -> EventStream:
-        """Read events with `async with client.sse("/events") as events`; see `EventStream`."""
+        """Read server-sent events with `async with`; see `EventStream`.
+
+        Args:
+            url: The URL, or a path below `base_url`.
+            method: The HTTP method.
+            headers: Headers of the request.
+            params: The query.
+            cookies: Cookies of the request.
+            json: The request's body, as a JSON value.
+            content: The request's body, as text, bytes or an iterator of bytes.
+            data: The request's body, as a form.
+            auth: The library's `auth`; the client's if it is not given. None sends none.
+            follow_redirects: Whether to follow them; the client's setting if it is not given.
+            timeout: Seconds, or the library's `Timeout`; the client's if it is not given.
+            extensions: The library's `extensions` of the request.
+
+        Returns:
+            The stream of events, to be entered with `async with`.
+
+        Example:
+            ```python
+            async with asgi_client.sse("/events") as events:
+                async for event in events:
+                    assert event.json()["state"] == "done"
+                    break
+            ```
+        """
         from .sse import EventStream
 
         options = given(params=params, cookies=cookies, json=json, content=content, data=data)

@@ -28,7 +28,14 @@ class ServerSentEvent:
     retry: int | None = None
 
     def json(self) -> Any:
-        """`data`, parsed as JSON."""
+        """`data`, parsed as JSON.
+
+        Returns:
+            The JSON value.
+
+        Raises:
+            json.JSONDecodeError: If it is not JSON.
+        """
         return json.loads(self.data)
 
 

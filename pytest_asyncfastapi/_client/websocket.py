@@ -142,10 +142,19 @@ class WebSocket:
     # Messages
 
     async def receive(self, timeout: float | str | None = _AS_REQUEST) -> str | bytes:
-        """The next message: text as str, binary as bytes.
+        """The next message.
 
-        Raises `WebSocketClosed` after the last, the app's own exception if it failed, and the
-        library's `ReadTimeout` after `timeout` seconds without one.
+        Args:
+            timeout: How long to wait for it: seconds, or `"2s"`; the timeout of the WebSocket if it
+                is not given, no limit for None.
+
+        Returns:
+            Text as str, binary as bytes.
+
+        Raises:
+            WebSocketClosed: After the last message.
+            ReadTimeout: The library's own, if no message came in time.
+            Exception: The app's own exception, if it failed.
         """
         exchange = self._exchange
         if not await self._until(lambda: exchange.messages or exchange.over, timeout):
@@ -158,28 +167,65 @@ class WebSocket:
         raise await self._why_over()
 
     async def receive_text(self, timeout: float | str | None = _AS_REQUEST) -> str:
-        """The next message, which must be text."""
+        """The next message, which must be text.
+
+        Args:
+            timeout: As for `receive`.
+
+        Returns:
+            The text.
+
+        Raises:
+            TypeError: If the message is binary.
+        """
         message = await self.receive(timeout)
         if isinstance(message, str):
             return message
         raise TypeError(self._unexpected("text", "bytes", message))
 
     async def receive_bytes(self, timeout: float | str | None = _AS_REQUEST) -> bytes:
-        """The next message, which must be binary."""
+        """The next message, which must be binary.
+
+        Args:
+            timeout: As for `receive`.
+
+        Returns:
+            The bytes.
+
+        Raises:
+            TypeError: If the message is text.
+        """
         message = await self.receive(timeout)
         if isinstance(message, bytes):
             return message
         raise TypeError(self._unexpected("bytes", "text", message))
 
     async def receive_json(self, timeout: float | str | None = _AS_REQUEST) -> Any:
-        """The next message, text or binary, parsed as JSON."""
+        """The next message, text or binary, parsed as JSON.
+
+        Args:
+            timeout: As for `receive`.
+
+        Returns:
+            The JSON value.
+
+        Raises:
+            json.JSONDecodeError: If the message is not JSON.
+        """
         return json.loads(await self.receive(timeout))
 
     async def send(self, data: str | bytes) -> None:
-        """Send text (a str) or bytes. Waits while the app has 64 KiB still to receive.
+        """Send a message. Waits while the app has 64 KiB still to receive.
 
-        Raises `WebSocketClosed` once it is closed, and the library's `WriteTimeout` if the
-        app receives nothing for as long as the client's timeout.
+        Args:
+            data: Text (a str) or bytes.
+
+        Raises:
+            WebSocketClosed: Once it is closed.
+            WriteTimeout: The library's own, if the app receives nothing for as long as the client's
+                timeout.
+            TypeError: If `data` is neither str nor bytes.
+            ValueError: If the text has half of a surrogate pair, which has no UTF-8.
         """
         exchange = self._exchange
         payload = bytes(data) if isinstance(data, (bytearray, memoryview)) else data
@@ -204,13 +250,24 @@ class WebSocket:
         exchange.deliver(payload)
 
     async def send_json(self, data: Any) -> None:
-        """Send `data` as JSON, in a text message."""
+        """Send `data` as JSON, in a text message.
+
+        Args:
+            data: A JSON value.
+        """
         await self.send(json.dumps(data, separators=(",", ":"), ensure_ascii=False))
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         """Close it, and let the app end: for no longer than its grace period.
 
-        Closing twice does nothing. Raises `ValueError` for a code that cannot be sent.
+        Closing twice does nothing.
+
+        Args:
+            code: The close code: 1000, 1001, 1003, 1007 to 1014, or one of 3000 to 4999.
+            reason: The reason, as text.
+
+        Raises:
+            ValueError: For a code that cannot be sent.
         """
         if not sendable(code):
             raise ValueError(

@@ -43,10 +43,16 @@ class VirtualClock:
 
     Time stands still while code runs and while real work (a thread, a
     database, a socket) is pending, and jumps to the next timer when there is
-    none. `freeze_bound` (seconds of real time) limits one standstill: after
-    it, time runs at real speed until the work is done, and `notes` names it.
-    With `policy="flow"` time runs at real speed while there is real work, so
-    that a slow thread does hit a timeout.
+    none.
+
+    Args:
+        freeze_bound: The limit of one standstill, in seconds of real time: after it, time runs at
+            real speed until the work is done, and `notes` names it.
+        policy: `"freeze"`; or `"flow"`: time runs at real speed while there is real work, so
+            that a slow thread does hit a timeout.
+
+    Raises:
+        ValueError: If `policy` is neither.
     """
 
     def __init__(self, *, freeze_bound: float = 10.0, policy: Policy = "freeze") -> None:
@@ -68,11 +74,15 @@ class VirtualClock:
         return self._installation is not None
 
     def install(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Make the time of `loop` (default: the running one, asyncio or trio) virtual.
+        """Make the time of a loop virtual.
 
-        Raises `RuntimeError` when this clock already belongs to another loop,
-        and `ClockError` where virtual time is impossible: no loop runs, or
-        one that is neither asyncio's own nor trio with its own clock.
+        Args:
+            loop: The loop; the running one, of asyncio or trio, if it is None.
+
+        Raises:
+            RuntimeError: If this clock already belongs to another loop.
+            ClockError: Where virtual time is impossible: no loop runs, or one that is neither
+                asyncio's own nor trio with its own clock.
         """
         home: Any = loop if loop is not None else _running()
         if self._installation is not None and self._installation.owner is home:
@@ -116,7 +126,11 @@ class VirtualClock:
         on.uninstall(ClockError("the clock was uninstalled while advance() waited"))
 
     def time(self) -> float:
-        """Seconds of virtual time since `install()`; 0.0 at first, kept after the end."""
+        """The virtual time since `install()`.
+
+        Returns:
+            Seconds: 0.0 at first; the last value is kept after the end.
+        """
         return (
             self._ticks if self._installation is None else self._installation.timeline.ticks
         ) / TICKS
@@ -136,24 +150,48 @@ class VirtualClock:
         )
 
     async def advance(self, duration: float | str) -> None:
-        """Let `duration` ("3s", 0.05) pass and everything due until then run, in order.
+        """Let a duration pass and everything due until then run, in order.
 
-        Returns at exactly start + duration, once the loop is idle there. Raises
-        `ClockError` when the clock is not installed on the running loop, and
-        `ValueError` for something that is not a duration.
+        Returns at exactly start + duration, once the loop is idle there.
+
+        Args:
+            duration: Seconds of virtual time, or `"3s"`.
+
+        Raises:
+            ClockError: If the clock is not installed on the running loop.
+            ValueError: For something that is not a duration.
+
+        Example:
+            ```python
+            await clock.advance("3s")
+            assert clock.time() == 3.0
+            ```
         """
         length = seconds(duration)
         await self._here("clock.advance()").timeline.waiter_for(length)
 
     def patch_time(self, *, datetime: bool = False) -> PatchedTime:
-        """Let the functions of `time` tell virtual time on this loop's thread, until the end.
+        """Let the functions of `time` give virtual time on this loop's thread, until the end.
 
         `time()`, `monotonic()` and `perf_counter()`, and their `_ns` twins, go on from
-        where they are, and move with the clock; other threads see real time. With
-        `datetime=True` `datetime.now()` and its kin do so as well: that takes
-        time-machine (`pip install time-machine`) and holds for all threads. Ends with
-        the clock, or at the end of `with clock.patch_time(): ...`. Raises `ClockError`
-        without time-machine, or when the clock is not installed on the running loop.
+        where they are, and move with the clock; other threads see real time. Ends with
+        the clock, or at the end of `with clock.patch_time(): ...`.
+
+        Args:
+            datetime: Patch `datetime.now()` and its kin too: that takes time-machine
+                (`pip install time-machine`) and holds for all threads.
+
+        Returns:
+            A context manager, in force at once.
+
+        Raises:
+            ClockError: Without time-machine, or if the clock is not installed on the running loop.
+
+        Example:
+            ```python
+            with clock.patch_time():
+                await clock.advance("1h")
+            ```
         """
         on = self._here("clock.patch_time()")
         if self._patched is not None:

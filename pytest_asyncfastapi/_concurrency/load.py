@@ -60,11 +60,30 @@ class Load:
     ) -> LoadReport:
         """Call `request()` (or `request(number)`) `n` times, at most `concurrency` at a time.
 
-        What it raises is kept in the report. With `model`, a class with a method for each kind of
-        request, `request` returns an `Operation`; the answers must be those of the model's
-        methods, called in some order in which no request comes before one that was answered
-        before it was sent. Raises `NotLinearizable` where there is none, `TypeError` or
-        `ValueError` for arguments that make no load.
+        What it raises is kept in the report.
+
+        Args:
+            request: A function that makes one request; with a parameter, it is given the request's
+                number. With `model`, it returns an `Operation`.
+            n: How many requests, 1 or more.
+            concurrency: How many at a time, 1 or more.
+            model: A class with a method for each kind of request. The answers must be those of its
+                methods, called in some order in which no request comes before one that was answered
+                before it was sent.
+
+        Returns:
+            The answers' statuses, latencies in seconds, and what was measured meanwhile.
+
+        Raises:
+            NotLinearizable: If there is no such order.
+            TypeError: For a `request` or `model` that makes no load.
+            ValueError: If `n` or `concurrency` is not 1 or more.
+
+        Example:
+            ```python
+            report = await load(lambda: asgi_client.get("/items"), n=200, concurrency=20)
+            assert report.statuses == {200: 200}
+            ```
         """
         call = _factory(request)
         _whole("n", n)

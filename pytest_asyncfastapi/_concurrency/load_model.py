@@ -23,8 +23,19 @@ _UNKNOWN = 500  # from this status on an answer does not say whether anything wa
 class Operation:
     """One request of a load with `model=`: what is awaited, and the model's method for it.
 
-    `Operation(client.post("/sell/mug"), "sell", key="mug")`: the method `sell` of the model for the
-    key `"mug"` says what the answer must be: a status, a JSON body, or both as a tuple; None: any.
+    What the method returns says what the answer must be: a status, a JSON body, or both as a
+    tuple; None: any.
+
+    Args:
+        request: What is awaited for the answer.
+        name: The method of the model.
+        *args: The arguments of the method.
+        key: Requests with different keys have a model each: they do not influence each other.
+
+    Example:
+        ```python
+        Operation(client.post("/sell/mug"), "sell", key="mug")
+        ```
     """
 
     __slots__ = ("args", "key", "name", "request")

@@ -49,7 +49,17 @@ class LoadReport:
     notes: tuple[str, ...] = ()
 
     def percentile(self, percent: float) -> float:
-        """The latency that so many per cent of the requests did not exceed (nearest rank)."""
+        """The latency that so many per cent of the requests did not exceed (nearest rank).
+
+        Args:
+            percent: From 0 to 100.
+
+        Returns:
+            Seconds.
+
+        Raises:
+            ValueError: If `percent` is outside of these.
+        """
         if not 0 <= percent <= 100:
             raise ValueError(f"percentile({percent!r}): it must be from 0 to 100")
         return percentile(sorted(self.latencies), percent)
@@ -80,7 +90,11 @@ class LoadReport:
         return sum(pool.queued for pool in self.threads)
 
     def to_json(self) -> str:
-        """The same as JSON text; exceptions as their names and messages."""
+        """The same as JSON text; exceptions as their names and messages.
+
+        Returns:
+            A JSON object, as text.
+        """
         data: dict[str, Any] = asdict(self) | {
             "errors": [{"index": item.index, "error": str(item)} for item in self.errors],
             "p50": self.p50,

@@ -131,11 +131,22 @@ class Threads:
         self._pools: dict[str, PoolUse] = {}
 
     def pool(self, name: str) -> PoolUse:
-        """The use of one pool, made at its first call."""
+        """The use of one pool, made at its first call.
+
+        Args:
+            name: The name of the pool.
+
+        Returns:
+            What is counted of it.
+        """
         return self._pools.setdefault(name, PoolUse(name))
 
     def add(self, other: Threads) -> None:
-        """Count what was counted apart for a while."""
+        """Add what was counted apart for a while.
+
+        Args:
+            other: The counts to add.
+        """
         for name, pool in other._pools.items():
             self.pool(name).add(pool)
 
@@ -160,7 +171,16 @@ class Threads:
         return max((pool.longest_wait for pool in self.pools), default=0.0)
 
     def assert_not_exhausted(self) -> None:
-        """Raise `AssertionError` if a call had to wait because every thread was taken."""
+        """Fail if a call had to wait because every thread was taken.
+
+        Raises:
+            AssertionError: With the pools and how many calls waited.
+
+        Example:
+            ```python
+            threads.assert_not_exhausted()
+            ```
+        """
         bad = [str(pool) for pool in self.pools if pool.queued]
         if bad:
             raise AssertionError(f"the thread pool was exhausted: {'; '.join(bad)}. Fix: {REMEDY}")

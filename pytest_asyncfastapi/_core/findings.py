@@ -78,12 +78,23 @@ class Finding:
         return (self.severity == "error", data.get("strength") or 0, data.get("duration") or 0.0)
 
     def to_json(self) -> dict[str, Any]:
-        """Plain data, as it travels on a report."""
+        """Plain data, as it travels on a report.
+
+        Returns:
+            A dict of text, numbers, lists and dicts.
+        """
         return asdict(self)
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Finding:
-        """Build the record again from `to_json()`."""
+        """Build the record again from `to_json()`.
+
+        Args:
+            data: What `to_json()` returned.
+
+        Returns:
+            An equal finding.
+        """
         values = dict(data)
         where = values.get("where")
         values["where"] = Location(**where) if where else None

@@ -52,7 +52,11 @@ class SweepReport:
         return tuple(point for point in self.points if point.bad)
 
     def assert_none(self) -> None:
-        """Raise `SweepFailure` if anything is wrong."""
+        """Fail if anything is wrong.
+
+        Raises:
+            SweepFailure: With the matrix and the findings.
+        """
         __tracebackhide__ = True
         if self.bad or any(finding.severity == "error" for finding in self.findings):
             raise SweepFailure(self)

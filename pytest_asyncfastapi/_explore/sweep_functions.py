@@ -36,24 +36,41 @@ async def explore_faults(
 ) -> SweepReport:
     """Run `scenario` once for each upstream call and each fault that it may meet.
 
-    `scenario` is an async callable that sends requests by `asgi_client`:
-    `lambda: asgi_client.post("/checkout")`. It must go well without a fault. What it
-    raises in the other runs does not count (`assertions=True` makes its assertions do).
-    All runs share the test's app and fixtures; `reset` (plain or async) is called before
-    each and makes new what they change. The faults that the test has set begin again.
+    All runs share the test's app and fixtures. The faults that the test has set begin again.
+    In a test that is swept itself (by a marker or flag) the scenario is run once. The arguments
+    are those of `@pytest.mark.fault_sweep`.
 
-    The other arguments are those of `@pytest.mark.fault_sweep`: `faults` to try, `statuses`
-    that may be answered beside the declared ones, `only` a URL glob of the calls to
-    strike, `slow` the time of the slow answer (seconds, or `"2s"`), `masked="fail"`,
-    `again=False`; `setup=True` strikes the calls that `reset` makes too. `invariant` (plain
-    or async) must not raise or return False after any run; it is given the fixtures that it
-    names. `replay` runs one point by its token.
+    Args:
+        scenario: An async callable that sends requests by `asgi_client`. It must go well without
+            a fault. What it raises in the other runs does not count, unless `assertions` is True.
+        faults: The faults to try.
+        statuses: Statuses that may be answered beside the declared ones.
+        only: A URL glob of the calls to strike.
+        slow: The time of the slow answer: seconds, or `"2s"`.
+        masked: A success that is answered although the call failed is listed (`"list"`), or fails
+            the sweep (`"fail"`).
+        again: Send the requests once more after the fault, without it.
+        assertions: Count the scenario's own assertions.
+        setup: Strike the calls that `reset` makes too.
+        invariant: Plain or async; it must not raise or return False after any run. It is given
+            the fixtures that it names.
+        reset: Plain or async; it is called before each run and makes new what they change.
+        replay: Run one point instead, by its token.
+        check: False returns the report in any case.
 
-    Raises `SweepFailure` with the matrix and the findings if anything is wrong;
-    `check=False` returns the report in any case. Raises `ValueError` for arguments that
-    make no sense, `RuntimeError` outside of a test with `asgi_client`, and what the
-    scenario raises by itself. In a test that is swept itself (by a marker or flag) the
-    scenario is run once.
+    Returns:
+        The matrix of calls and faults, with the findings.
+
+    Raises:
+        SweepFailure: With the matrix and the findings, if anything is wrong.
+        ValueError: For arguments that make no sense.
+        RuntimeError: Outside of a test with `asgi_client`.
+        Exception: What the scenario raises by itself.
+
+    Example:
+        ```python
+        await explore_faults(lambda: asgi_client.post("/checkout"), only="https://pay.example/*")
+        ```
     """
     __tracebackhide__ = True
     within = Within("explore_faults", scenario, reset, setup=setup)
@@ -86,10 +103,35 @@ async def explore_disconnects(
 ) -> SweepReport:
     """Run `scenario` once for each `await` of the app at which its requests may be cut.
 
-    `modes` as for `@pytest.mark.disconnect_sweep`: the client goes (`"leave"`), the handler
-    is cancelled once (`"cancel"`, not on trio) or at every await from then on
-    (`"cancel_always"`). `setup=True` cuts the requests that `reset` sends too. All else is as
-    for `explore_faults`.
+    What the runs share, and what happens in a test that is swept itself, is as for
+    `explore_faults`.
+
+    Args:
+        scenario: As for `explore_faults`.
+        modes: As for `@pytest.mark.disconnect_sweep`: the client goes (`"leave"`), the handler
+            is cancelled once (`"cancel"`, not on trio) or at every await from then on
+            (`"cancel_always"`).
+        again: As for `explore_faults`.
+        assertions: As for `explore_faults`.
+        setup: Cut the requests that `reset` sends too.
+        invariant: As for `explore_faults`.
+        reset: As for `explore_faults`.
+        replay: Run one point instead, by its token.
+        check: False returns the report in any case.
+
+    Returns:
+        The points with what came of each, and the findings.
+
+    Raises:
+        SweepFailure: With the points and the findings, if anything is wrong.
+        ValueError: For arguments that make no sense.
+        RuntimeError: Outside of a test with `asgi_client`.
+        Exception: What the scenario raises by itself.
+
+    Example:
+        ```python
+        await explore_disconnects(lambda: asgi_client.post("/orders"), reset=empty_the_tables)
+        ```
     """
     __tracebackhide__ = True
     within = Within("explore_disconnects", scenario, reset, setup=setup)

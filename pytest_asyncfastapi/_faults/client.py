@@ -85,7 +85,11 @@ class ClientRule(FaultRule):
         return any(isinstance(item, Concurrency) for item in self._schedules)
 
     def covers(self, request: Any) -> bool:
-        """Is this request meant? By its path; one that sends nothing has no slow upload."""
+        """Whether this request is meant: by its path; one that sends nothing has no slow upload.
+
+        Args:
+            request: Anything with `url.path` and `headers`.
+        """
         if self.client.upload_chunks and not _uploads(request):
             return False
         return self.where.covers(_PathOf(request.url.path))
@@ -191,12 +195,30 @@ class ClientFaults(RuleTable[ClientRule]):
     ) -> ClientRule:
         """The client leaves; the caller gets the library's `ReadError`.
 
-        One of: `after` a duration (seconds, or `"50ms"`); `after_bytes` of the response body;
-        `at` `"request"` (it sends its request and is gone), `"start"` (it has the status and
-        headers) or `"first_byte"`. `path` is a glob of the request's path.
+        One of `after`, `after_bytes` and `at` says when. A WebSocket loses its connection: after a
+        duration from the handshake; after so many bytes of messages; or once the handshake is sent,
+        accepted, or the first message there.
 
-        A WebSocket loses its connection: after a duration from the handshake; after so many
-        bytes of messages; or once the handshake is sent, accepted, or the first message there.
+        Args:
+            after: A duration from the request: seconds, or `"50ms"`.
+            after_bytes: A number of bytes of the response body.
+            at: `"request"` (it sends its request and is gone), `"start"` (it has the status and
+                headers) or `"first_byte"`.
+            path: A glob of the request's path.
+            optional: Do not fail the test if no request gets this fault.
+
+        Returns:
+            The rule, which a schedule can follow: `.first(2)`.
+
+        Raises:
+            TypeError: Unless exactly one of `after`, `after_bytes` and `at` is given.
+            ValueError: If `at` is none of the three, `after` not a duration, or `after_bytes` not a
+                count.
+
+        Example:
+            ```python
+            faults.client.disconnect(at="first_byte", path="/export")
+            ```
         """
         given = [name for name in (after, after_bytes, at) if name is not None]
         if len(given) != 1:
@@ -221,9 +243,26 @@ class ClientFaults(RuleTable[ClientRule]):
         path: str = "*",
         optional: bool = False,
     ) -> ClientRule:
-        """The request's body arrives in `chunks` pieces, over a duration.
+        """The request's body arrives in pieces, over a duration.
 
         A message of a WebSocket reaches an app whole: it arrives `over` late, in its order.
+
+        Args:
+            chunks: The number of pieces, 1 or more.
+            over: The time from the first to the last: seconds, or `"1s"`.
+            path: A glob of the request's path.
+            optional: Do not fail the test if no request gets this fault.
+
+        Returns:
+            The rule, which a schedule can follow: `.first(2)`.
+
+        Raises:
+            ValueError: If `chunks` is not a count, or `over` not a duration above 0.
+
+        Example:
+            ```python
+            faults.client.slow_upload(chunks=20, over="3s", path="/files/*")
+            ```
         """
         effect = ClientEffect(
             upload_chunks=count(chunks), upload_over=_positive_duration(over, "over")
@@ -233,7 +272,19 @@ class ClientFaults(RuleTable[ClientRule]):
     def slow_reader(
         self, *, delay: float | str = "10ms", path: str = "*", optional: bool = False
     ) -> ClientRule:
-        """The client reads each chunk or message `delay` late: the app's `send()` waits."""
+        """The client reads each chunk or message late: the app's `send()` waits.
+
+        Args:
+            delay: How late: seconds, or `"10ms"`.
+            path: A glob of the request's path.
+            optional: Do not fail the test if no request gets this fault.
+
+        Returns:
+            The rule, which a schedule can follow: `.first(2)`.
+
+        Raises:
+            ValueError: If `delay` is not a duration above 0.
+        """
         return self._add(
             path, ClientEffect(read_delay=_positive_duration(delay, "delay")), optional
         )
@@ -246,9 +297,14 @@ class ClientFaults(RuleTable[ClientRule]):
         return self._add_rule(rule, takes_time=effect.takes_time)
 
     def decide(self, request: Any) -> ClientFaultPlan | None:
-        """What goes wrong with this request (anything with `url.path` and `headers`)?
+        """What goes wrong with this request.
 
-        Of what is returned `over()` has to be called when the request is no longer in flight.
+        Args:
+            request: Anything with `url.path` and `headers`.
+
+        Returns:
+            The faults; its `over()` has to be called when the request is no longer in flight. None
+            if nothing goes wrong.
         """
         if not self._rules:
             return None

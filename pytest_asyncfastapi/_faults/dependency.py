@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._core.findings import Location
-    from .builder import Duration
     from .delay import Delay
     from .grammar import FaultSpec
+    from .point import Duration
 
 Place = Literal["enter", "exit"]
 
@@ -100,7 +100,22 @@ class DependencyPoint:
         self._method = method
 
     def on(self, method: str) -> DependencyPoint:
-        """The calls of this method of what the dependency gives: `.on("execute")`."""
+        """The calls of one method of what the dependency gives.
+
+        Args:
+            method: The name of the method.
+
+        Returns:
+            A point whose faults are for these calls.
+
+        Raises:
+            ValueError: If `method` is not a name.
+
+        Example:
+            ```python
+            faults.dependency(get_db).on("execute").latency("2s")
+            ```
+        """
         if not isinstance(method, str) or not method.isidentifier():
             raise ValueError(f'on({method!r}) must have the name of a method, as in .on("execute")')
         return DependencyPoint(self._target, self._add, method)
@@ -108,8 +123,17 @@ class DependencyPoint:
     def latency(self, duration: Duration, *, optional: bool = False) -> DependencyRule:
         """Let this pass before the dependency begins (or the method is called).
 
-        Seconds, `"2s"`, or a distribution such as `"200ms±50ms"`. It waits on
-        the event loop, so it is virtual time where that is on.
+        It waits on the event loop, so it is virtual time where that is on.
+
+        Args:
+            duration: Seconds, `"2s"`, or a distribution such as `"200ms±50ms"`.
+            optional: Do not fail the test if no call gets this fault.
+
+        Returns:
+            The rule, which a schedule can follow: `.first(2)`.
+
+        Raises:
+            ValueError: If `duration` is not a duration.
         """
         return self._add(
             self._target, self._method, delay(duration), None, at="enter", optional=optional
@@ -122,7 +146,25 @@ class DependencyPoint:
         at: Place = "enter",
         optional: bool = False,
     ) -> DependencyRule:
-        """Raise this instead of beginning; at="exit", after the code below the `yield` has run."""
+        """Raise this instead of beginning.
+
+        Args:
+            error: An exception, or a class of them.
+            at: `"enter"`; or `"exit"`, after the code below the `yield` has run.
+            optional: Do not fail the test if no call gets this fault.
+
+        Returns:
+            The rule, which a schedule can follow: `.first(2)`.
+
+        Raises:
+            TypeError: If `error` is not an exception.
+            ValueError: If `at` is neither, or is `"exit"` for a method, which has none.
+
+        Example:
+            ```python
+            faults.dependency(get_db).raises(OSError("gone")).first(1)
+            ```
+        """
         if not isinstance(error, BaseException) and not (
             isinstance(error, type) and issubclass(error, BaseException)
         ):

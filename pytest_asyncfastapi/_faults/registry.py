@@ -55,7 +55,22 @@ class Faults(FaultGroups):
         self._trio_began: dict[str, float] = {}
 
     def dependency(self, dependency: Any) -> DependencyPoint:
-        """Say in which dependency of the app: `faults.dependency(get_db).latency("2s")`."""
+        """Select a dependency of the app: the faults of what is returned are for it.
+
+        Args:
+            dependency: The function or class that the app gives to `Depends()`.
+
+        Returns:
+            A point with the faults that a dependency can have.
+
+        Raises:
+            TypeError: If `dependency` cannot be called.
+
+        Example:
+            ```python
+            faults.dependency(get_db).latency("2s")
+            ```
+        """
         point = self.dependencies.at(dependency)
         call = f"faults.dependency({getattr(dependency, '__name__', dependency)})"
         watched: DependencyPoint = self._forgotten.watch(
@@ -64,9 +79,23 @@ class Faults(FaultGroups):
         return watched
 
     def on(self, pattern: Any) -> FaultPoint:
-        """Say where: a URL glob (`"*"` is every HTTP call), a respx route or pattern.
+        """Select calls: the faults of what is returned are for them.
 
-        Or the address of another server: `"redis://*"`, `"postgresql://db:5432"`, `"tcp://db:1"`.
+        Args:
+            pattern: A URL glob (`"*"` is every HTTP call), a respx route or pattern; or the address
+                of another server: `"redis://*"`, `"postgresql://db:5432"`, `"tcp://db:1"`.
+
+        Returns:
+            A point with the faults that a call can have.
+
+        Raises:
+            TypeError: If `pattern` is none of these.
+            ValueError: If `pattern` is empty.
+
+        Example:
+            ```python
+            faults.on("https://pay.example/*").read_timeout().first(2)
+            ```
         """
         where = _where(pattern)
         call = f"faults.on({where.text!r})"
@@ -79,9 +108,23 @@ class Faults(FaultGroups):
         return point
 
     def add(self, text: str, *, optional: bool = False) -> FaultRule:
-        """Add a fault in one line, as the marker and the flag take it: `"pay.example: refused"`.
+        """Add a fault in one line, as the marker and the flag take it.
 
-        Raises `FaultSpecError`, which points at the character.
+        Args:
+            text: The calls, a colon, and the fault with its schedule.
+            optional: Do not fail the test if no call gets this fault.
+
+        Returns:
+            The rule.
+
+        Raises:
+            FaultSpecError: If the text cannot be read; it points at the character.
+            TypeError: If `text` is not text.
+
+        Example:
+            ```python
+            faults.add("https://pay.example/*: read_timeout, first=2")
+            ```
         """
         if not isinstance(text, str):
             raise TypeError(
@@ -91,7 +134,16 @@ class Faults(FaultGroups):
         return self._add_spec(text, optional=optional, origin="")
 
     def give(self, pattern: Any, effect: Effect, *, origin: str) -> FaultRule:
-        """Add a rule that need not strike and that the test has not written; where as for `on`."""
+        """Add a rule that need not strike and that the test has not written.
+
+        Args:
+            pattern: The calls, as for `on`.
+            effect: What happens to them.
+            origin: Who added it, for messages.
+
+        Returns:
+            The rule.
+        """
         return self._add(_where(pattern), effect, True, origin=origin)
 
     def _add_spec(
@@ -147,11 +199,19 @@ class Faults(FaultGroups):
         clock: str = "",
         setting: CallProperties = UNKNOWN,
     ) -> FaultPlan | None:
-        """What happens to this request (anything with `method` and `url`)?
+        """What happens to this request.
 
-        `now` is seconds on the `clock` in force; the clocks start with the
-        test. A rule that can have no effect in this `setting` does not see the request.
         `finished` has to follow for every request decided on.
+
+        Args:
+            request: Anything with `method` and `url`.
+            now: Seconds on the clock in force; None: the start of the test.
+            clock: The name of the clock in force; the clocks start with the test.
+            setting: What is known of the call. A rule that can have no effect in it does not see
+                the request.
+
+        Returns:
+            The combined effect, with the rules that struck; None if no rule did.
         """
         since = self._since(now, clock)
         struck: list[tuple[FaultRule, Effect]] = []
@@ -228,7 +288,11 @@ class Faults(FaultGroups):
         return found is not None and any(rule._counts_open for rule in found[0])
 
     def finished(self, request: Any) -> None:
-        """This request is no longer in flight."""
+        """This request is no longer in flight.
+
+        Args:
+            request: The same object as `decide` was given.
+        """
         asked, pool = self._out.pop(id(request), ((), NO_POOL))
         for rule in asked:
             rule.leave(pool)

@@ -133,48 +133,160 @@ class FaultRule:
         return self
 
     def first(self, n: int) -> FaultRule:
-        """Strike only the first `n` requests that get this far."""
+        """Strike only the first requests that get this far.
+
+        Args:
+            n: How many, 1 or more.
+
+        Returns:
+            This rule; a call of another schedule narrows it further.
+
+        Raises:
+            ValueError: If `n` is not a count.
+
+        Example:
+            ```python
+            faults.on("https://pay.example/*").status(503).first(2)
+            ```
+        """
         return self._when(schedule.First(values.count(n)))
 
     def after(self, n: int) -> FaultRule:
-        """Spare the first `n` requests that get this far."""
+        """Spare the first requests that get this far.
+
+        Args:
+            n: How many, 1 or more.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If `n` is not a count.
+        """
         return self._when(schedule.After(values.count(n)))
 
     def every(self, n: int) -> FaultRule:
-        """Strike every `n`-th request that gets this far."""
+        """Strike every `n`-th request that gets this far.
+
+        Args:
+            n: The distance, 1 or more.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If `n` is not a count.
+        """
         return self._when(schedule.Every(values.count(n)))
 
     def nth(self, *numbers: int) -> FaultRule:
-        """Strike the requests with these numbers, from 1."""
+        """Strike the requests with these numbers.
+
+        Args:
+            *numbers: Numbers of requests, from 1.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If one of them is not a count.
+        """
         return self._when(schedule.Nth(tuple(values.count(n) for n in numbers)))
 
     def between(self, begin: float | str, end: float | str) -> FaultRule:
-        """Strike in this window (seconds since the test began, on the clock in force)."""
+        """Strike in this window of time, on the clock in force.
+
+        Args:
+            begin: Since the test began: seconds, or `"10s"`.
+            end: Since the test began, not before `begin`.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If one of them is not a duration, or the window ends before it begins.
+        """
         span = values.in_order(seconds(begin), seconds(end))
         return self._when(schedule.Between(*span))
 
     def flapping(self, on: float | str, off: float | str) -> FaultRule:
-        """Strike for `on`, spare for `off`, and again, from the test's begin."""
+        """Strike for a time, spare for a time, and again, from the test's begin.
+
+        Args:
+            on: How long it strikes: seconds, or `"5s"`.
+            off: How long it spares.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If one of them is not a duration above 0.
+        """
         return self._when(schedule.Flapping(values.positive(on), values.positive(off)))
 
     def ramp(self, over: float | str) -> FaultRule:
-        """Strike with a chance that grows from 0 to 1 in this time."""
+        """Strike with a chance that grows from 0 to 1.
+
+        Args:
+            over: The time in which it grows: seconds, or `"1m"`.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If `over` is not a duration above 0.
+        """
         return self._when(schedule.Ramp(values.positive(over)))
 
     def probability(self, p: float) -> FaultRule:
-        """Strike each request with this chance, drawn from the rule's own stream."""
+        """Strike each request with this chance, drawn from the rule's own stream.
+
+        Args:
+            p: A number above 0, up to 1.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If `p` is not such a number.
+        """
         return self._when(schedule.Chance(values.probability(p)))
 
     def concurrency(self, n: int) -> FaultRule:
-        """Strike the requests beyond `n` in flight."""
+        """Strike the requests beyond so many in flight.
+
+        Args:
+            n: How many are spared, 1 or more.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If `n` is not a count.
+        """
         return self._when(schedule.Concurrency(values.count(n)))
 
     def quota(self, n: int, per: float | str) -> FaultRule:
-        """Strike the requests beyond `n` in a window; a status says when to retry."""
+        """Strike the requests beyond so many in a window; a status says when to retry.
+
+        Args:
+            n: How many are spared in each window, 1 or more.
+            per: The length of the window: seconds, or `"1s"`.
+
+        Returns:
+            This rule.
+
+        Raises:
+            ValueError: If `n` is not a count, or `per` not a duration above 0.
+        """
         return self._when(Quota(*values.pieces((n, per))))
 
     def optional(self) -> FaultRule:
-        """Do not fail the test when it never strikes."""
+        """Do not fail the test when it never strikes.
+
+        Returns:
+            This rule.
+        """
         self.is_optional = True
         return self
 
@@ -184,7 +296,11 @@ class FaultRule:
         return any(isinstance(item, schedule.RANDOM) for item in self._schedules)
 
     def covers(self, request: Any) -> bool:
-        """Is this request meant?"""
+        """Whether this request is meant.
+
+        Args:
+            request: Anything with `method` and `url`.
+        """
         secure = not self.effect.needs_tls or str(request.url).startswith(("https:", "wss:"))
         return secure and self.where.covers(request)
 
@@ -228,7 +344,11 @@ class FaultRule:
         self.hits -= 1
 
     def leave(self, pool: Pool = NO_POOL) -> None:
-        """A covered request is no longer in flight."""
+        """A covered request is no longer in flight.
+
+        Args:
+            pool: The connection pool that it was sent by; counted apart.
+        """
         with self._lock:
             self._out.leave(pool)
 

@@ -253,29 +253,50 @@ async def open_app(
 ) -> AsyncIterator[Any]:
     """Start `app` (its lifespan runs to its `yield`) and give a client for it.
 
-    `app` may be a factory of the app too, async or not.
+    Args:
+        app: The app, or a factory of it, async or not.
+        client: `"httpx"` gives an `httpx.AsyncClient`, `"httpx2"` an `httpx2.AsyncClient`.
+        lifespan: Whether to run the app's lifespan.
+        startup_timeout: How long its startup may take, in seconds.
+        shutdown_timeout: How long its shutdown may take, in seconds.
+        base_url: What the app sees in its scope as scheme and server.
+        root_path: What the app sees in its scope as `root_path`.
+        client_address: What the app sees in its scope as `client`: host and port.
+        raise_app_exceptions: False gives what a server would send instead of the app's own
+            exception; also for one request, in its `extensions`.
+        background: False returns the response before background tasks have run.
+        spec_version: The ASGI version in the app's scope: "2.3" as uvicorn does, "2.4" for
+            servers whose `send()` raises once the client has gone.
+        extensions: Extensions of ASGI to offer beside debug, trailers and early_hint:
+            "http.response.pathsend", "http.response.zerocopysend", "http.response.push".
+        timeout: In seconds, a guard against an app that never answers: it bounds each wait for
+            the app, as httpx's `read`; 30 if it is not given.
+        headers: Headers of every request. This and the next seven are the client's own options.
+        cookies: Cookies of every request.
+        params: The query of every request.
+        auth: Authentication of every request.
+        follow_redirects: Whether to follow redirects.
+        max_redirects: How many redirects to follow.
+        event_hooks: Hooks of requests and responses.
+        default_encoding: The encoding of text whose response names none.
+        unguarded: Says when the guard of `timeout` is to stand back (under virtual time, where
+            waiting costs nothing); a `timeout=` of a request's own always holds.
+        note: Called with what a response has that harms nobody.
+        way_in: Called for each request: whether anything goes wrong with it.
 
-    The client is an `httpx.AsyncClient`, with `client="httpx2"` an `httpx2.AsyncClient`;
-    `headers`, `cookies`, `params`, `auth`, `follow_redirects`, `max_redirects`, `event_hooks`
-    and `default_encoding` are its own.
+    Returns:
+        An async context manager, which gives the client; it closes it and shuts the app down,
+        whatever happens in the block.
 
-    - `base_url`, `root_path`, `client_address`: what the app sees in its scope.
-    - `timeout`, in seconds (30), guards against an app that never answers: it bounds
-      each wait for the app, as httpx's `read`. `unguarded` says when that guard is to
-      stand back (under virtual time, where waiting costs nothing); a `timeout=` of a
-      request's own always holds.
-    - `note` is called with what a response has that harms nobody; `way_in` is called for each
-      request whether anything goes wrong with it.
-    - `raise_app_exceptions=False` gives what a server would send instead of the app's
-      own exception; also for one request, in its `extensions`.
-    - `background=False` returns the response before background tasks have run.
-    - `spec_version` is the ASGI version in the app's scope: "2.3" as uvicorn does,
-      "2.4" for servers whose `send()` raises once the client has gone.
-    - `extensions` of ASGI to offer beside debug, trailers and early_hint:
-      "http.response.pathsend", "http.response.zerocopysend", "http.response.push".
+    Raises:
+        LifespanError: If the app does not start or shut down.
+        Exception: The app's own exception, if that is why.
 
-    Raises the app's own exception, or `LifespanError`, if it does not start or
-    shut down; the shutdown runs whatever happens in the block.
+    Example:
+        ```python
+        async with open_app(app) as client:
+            assert (await client.get("/health")).status_code == 200
+        ```
     """
     preload(client)
     if way_in is None:

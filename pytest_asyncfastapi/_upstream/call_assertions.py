@@ -33,7 +33,21 @@ class AssertingRouter(Router):
     _round_trips: CallRecorder
 
     def route(self, *patterns: Any, name: str | None = None, **lookups: Any) -> Route:
-        """Add a route (respx)."""
+        """Add a route (respx).
+
+        Args:
+            *patterns: Patterns that a request must match.
+            name: A name for the route, unique: `upstream["charge"]`.
+            **lookups: Parts that a request must have, such as `url="..."` or `json={...}`.
+
+        Returns:
+            The route, to be given its answer.
+
+        Example:
+            ```python
+            upstream.route(host="pay.example", name="pay").respond(200, json={})
+            ```
+        """
         if not self._bases:
             checked_url(lookups.get("url"))
         route = Route(*patterns, **lookups)
@@ -41,35 +55,105 @@ class AssertingRouter(Router):
         return self.add(route, name=name)  # type: ignore[return-value]
 
     def request(self, method: str, url: Any = None, **options: Any) -> Route:
-        """Add a route (respx)."""
+        """Add a route (respx).
+
+        Args:
+            method: The HTTP method.
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+        """
         return super().request(method, url, **options)  # type: ignore[return-value]
 
     def get(self, url: Any = None, **options: Any) -> Route:
-        """Add a route for GET (respx)."""
+        """Add a route for GET (respx).
+
+        Args:
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+
+        Example:
+            ```python
+            upstream.get("https://stock.example/mug").respond(200, json={"left": 3})
+            ```
+        """
         return self.request("GET", url, **options)
 
     def post(self, url: Any = None, **options: Any) -> Route:
-        """Add a route for POST (respx)."""
+        """Add a route for POST (respx).
+
+        Args:
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+        """
         return self.request("POST", url, **options)
 
     def put(self, url: Any = None, **options: Any) -> Route:
-        """Add a route for PUT (respx)."""
+        """Add a route for PUT (respx).
+
+        Args:
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+        """
         return self.request("PUT", url, **options)
 
     def patch(self, url: Any = None, **options: Any) -> Route:
-        """Add a route for PATCH (respx)."""
+        """Add a route for PATCH (respx).
+
+        Args:
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+        """
         return self.request("PATCH", url, **options)
 
     def delete(self, url: Any = None, **options: Any) -> Route:
-        """Add a route for DELETE (respx)."""
+        """Add a route for DELETE (respx).
+
+        Args:
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+        """
         return self.request("DELETE", url, **options)
 
     def head(self, url: Any = None, **options: Any) -> Route:
-        """Add a route for HEAD (respx)."""
+        """Add a route for HEAD (respx).
+
+        Args:
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+        """
         return self.request("HEAD", url, **options)
 
     def options(self, url: Any = None, **options: Any) -> Route:
-        """Add a route for OPTIONS (respx)."""
+        """Add a route for OPTIONS (respx).
+
+        Args:
+            url: A URL or a pattern of it, below `base_url` if there is one; None: any.
+            **options: More to match by, or `name=`, as respx takes them.
+
+        Returns:
+            The route, to be given its answer.
+        """
         return self.request("OPTIONS", url, **options)
 
     def _selected(self, method: str | None, url: Any) -> CallAssertions:
@@ -92,8 +176,23 @@ class AssertingRouter(Router):
     def assert_calls(self, total: int | None = None, /, **of_route: int) -> Iterator[None]:
         """Fail unless this block makes so many calls: in all, or of each route by its name.
 
-        `with upstream.assert_calls(charge=1, mail=0): ...`, for routes that were added with
-        `name="charge"`.
+        Args:
+            total: How many in all; None: not counted.
+            **of_route: How many of each route that was added with this `name=`.
+
+        Returns:
+            A context manager.
+
+        Raises:
+            AssertionError: At the end of the block, with the calls that were made.
+            TypeError: If there is no number.
+            ValueError: If no route has such a name.
+
+        Example:
+            ```python
+            with upstream.assert_calls(charge=1, mail=0):
+                await asgi_client.post("/checkout")
+            ```
         """
         __tracebackhide__ = True
         if total is None and not of_route:
@@ -116,38 +215,94 @@ class AssertingRouter(Router):
             ).called(total)
 
     def assert_called(self, method: str | None = None, url: Any = None) -> None:
-        """Fail if no such call was answered."""
+        """Fail if no such call was answered.
+
+        Args:
+            method: Only calls with this HTTP method; None: any.
+            url: Only calls of this URL or pattern of it; None: any.
+
+        Raises:
+            AssertionError: With the calls that were made.
+        """
         __tracebackhide__ = True
         self._selected(method, url).called()
 
     def assert_not_called(self, method: str | None = None, url: Any = None) -> None:
-        """Fail if such a call was answered."""
+        """Fail if such a call was answered.
+
+        Args:
+            method: Only calls with this HTTP method; None: any.
+            url: Only calls of this URL or pattern of it; None: any.
+
+        Raises:
+            AssertionError: With the calls that were made.
+        """
         __tracebackhide__ = True
         self._selected(method, url).called(0)
 
     def assert_called_once(self, method: str | None = None, url: Any = None) -> None:
-        """Fail unless exactly one such call was answered."""
+        """Fail unless exactly one such call was answered.
+
+        Args:
+            method: Only calls with this HTTP method; None: any.
+            url: Only calls of this URL or pattern of it; None: any.
+
+        Raises:
+            AssertionError: With the calls that were made.
+        """
         __tracebackhide__ = True
         self._selected(method, url).called(1)
 
     def assert_called_with(
         self, method: str | None = None, url: Any = None, **expected: Any
     ) -> None:
-        """Fail unless the last such call sent this (see `Route.assert_called_with`)."""
+        """Fail unless the last such call sent this.
+
+        Args:
+            method: Only calls with this HTTP method; None: any.
+            url: Only calls of this URL or pattern of it; None: any.
+            **expected: What is compared, as for `Route.assert_called_with`.
+
+        Raises:
+            AssertionError: With the differences, or the calls that were made.
+        """
         __tracebackhide__ = True
         self._selected(method, url).last_with(Expected(**expected))
 
     def assert_called_once_with(
         self, method: str | None = None, url: Any = None, **expected: Any
     ) -> None:
-        """Fail unless there was exactly one such call, and it sent this."""
+        """Fail unless there was exactly one such call, and it sent this.
+
+        Args:
+            method: Only calls with this HTTP method; None: any.
+            url: Only calls of this URL or pattern of it; None: any.
+            **expected: What is compared, as for `Route.assert_called_with`.
+
+        Raises:
+            AssertionError: With the differences, or the calls that were made.
+
+        Example:
+            ```python
+            upstream.assert_called_once_with("POST", "https://pay.example/", json={"amount": 5})
+            ```
+        """
         __tracebackhide__ = True
         calls = self._selected(method, url)
         calls.called(1)
         calls.last_with(Expected(**expected))
 
     def assert_any_call(self, method: str | None = None, url: Any = None, **expected: Any) -> None:
-        """Fail unless one of such calls sent this."""
+        """Fail unless one of such calls sent this.
+
+        Args:
+            method: Only calls with this HTTP method; None: any.
+            url: Only calls of this URL or pattern of it; None: any.
+            **expected: What is compared, as for `Route.assert_called_with`.
+
+        Raises:
+            AssertionError: With the differences, or the calls that were made.
+        """
         __tracebackhide__ = True
         self._selected(method, url).any_with(Expected(**expected))
 
@@ -170,9 +325,21 @@ class AssertingRouter(Router):
         return self._recorder.peak
 
     def assert_max_in_flight(self, n: int, server: str = "") -> None:
-        """Fail if more than `n` calls were ever out at one time.
+        """Fail if more calls than this were ever out at one time.
 
-        HTTP calls; or, with a `server` such as `"postgresql://*"`, round trips with it.
+        Args:
+            n: How many are allowed.
+            server: Count round trips with this server, such as `"postgresql://*"`; empty: HTTP
+                calls.
+
+        Raises:
+            AssertionError: With the peak, and the lines that made the calls.
+            TypeError: If `n` is not a number of calls.
+
+        Example:
+            ```python
+            upstream.assert_max_in_flight(10)
+            ```
         """
         __tracebackhide__ = True
         if isinstance(n, bool) or not isinstance(n, int):

@@ -33,11 +33,25 @@ class CassetteRouter(Router):
     def record(self, request: Any, **options: Any) -> Any:
         """Record the calls that no route answers to a tape, from now until the end of the test.
 
-        `upstream.record("tapes/pay.json")`; in a `with` until the end of its
-        block. The calls really go out, with `hosts` only those to them. A
-        relative path is below the project's root. `secrets` are more names
-        (of headers, query or body fields) whose values are not written. Given
-        a request instead of a path it is respx's own `record`.
+        In a `with` until the end of its block. The calls really go out.
+
+        Args:
+            request: The path of the tape; a relative one is below the project's root. Given a
+                request instead of a path it is respx's own `record`.
+            **options: `hosts`: only calls to these hosts go out. `secrets`: more names (of headers,
+                query or body fields) whose values are not written.
+
+        Returns:
+            A context manager, which need not be entered.
+
+        Raises:
+            TypeError: If `request` is not a path, or an option is one text instead of a list.
+            RuntimeError: If another tape is still recording, or outside of a test.
+
+        Example:
+            ```python
+            upstream.record("tapes/pay.json", hosts=["pay.example"])
+            ```
         """
         if isinstance(request, (str, os.PathLike)):
             return self._record_to(request, **options)
@@ -79,11 +93,26 @@ class CassetteRouter(Router):
         secrets: Iterable[str] = (),
         assert_all_called: bool = False,
     ) -> list[Route]:
-        """Answer the calls of a tape, each as often as it was recorded; gives the routes.
+        """Answer the calls of a tape, each as often as it was recorded.
 
-        A call that is not on the tape is un-routed. With
-        `--asyncfastapi-tapes=record` the tape is recorded anew instead. Raises
-        `TapeError` for a file that is missing or no tape.
+        A call that is not on the tape is un-routed. With `--asyncfastapi-tapes=record` the tape is
+        recorded anew instead.
+
+        Args:
+            path: The path of the tape; a relative one is below the project's root.
+            secrets: More names (of headers, query or body fields) whose values are not written.
+            assert_all_called: Fail the test if a call of the tape was not made.
+
+        Returns:
+            The routes; none where the tape is recorded anew.
+
+        Raises:
+            TapeError: For a file that is missing or no tape.
+
+        Example:
+            ```python
+            upstream.replay("tapes/pay.json")
+            ```
         """
         from .cassettes import replay
 

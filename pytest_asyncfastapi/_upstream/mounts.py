@@ -23,10 +23,28 @@ class Mounting(Router):
     open_app: Callable[..., Any] | None = None
 
     def mount(self, origin: str, app: Any) -> Mounted:
-        """Let another ASGI app answer this origin: `async with upstream.mount(url, app):`.
+        """Let another ASGI app answer this origin, in an `async with` block.
 
         Its lifespan runs in the block, and its own upstream calls are those of the test too.
-        The block gives the route, to assert on: `as pay: ... pay.assert_called_once()`.
+
+        Args:
+            origin: Scheme and host, such as `"https://pay.example"`.
+            app: The ASGI app itself.
+
+        Returns:
+            An async context manager, which gives the route, to assert on.
+
+        Raises:
+            ValueError: If `origin` is not an origin.
+            TypeError: If `app` cannot be called.
+            RuntimeError: Outside of a test.
+
+        Example:
+            ```python
+            async with upstream.mount("https://pay.example", pay_app) as pay:
+                await asgi_client.post("/checkout")
+                pay.assert_called_once()
+            ```
         """
         parts = urlsplit(origin) if isinstance(origin, str) else None
         http = parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)

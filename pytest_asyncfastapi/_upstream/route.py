@@ -56,9 +56,31 @@ class Route(respx.Route):
     ) -> Route:
         """Answer every call with this (respx).
 
-        `stream` is a body in pieces: a list or a generator, async or not, of text, bytes or
-        anything that becomes a line of JSON; or the path of a file. Every call gets it from its
-        start.
+        Args:
+            status_code: The status, three digits.
+            json: The body, as a JSON value.
+            text: The body, as text.
+            html: The body, as HTML.
+            content: The body, as text or bytes.
+            stream: A body in pieces: a list or a generator, async or not, of text, bytes or
+                anything that becomes a line of JSON; or the path of a file. Every call gets it from
+                its start.
+            headers: Headers of the response.
+            cookies: Cookies that the response sets.
+            content_type: The value of `Content-Type`.
+            http_version: The version of the response, such as `"HTTP/1.1"`.
+
+        Returns:
+            This route.
+
+        Raises:
+            TypeError: If `status_code` is not a whole number.
+            ValueError: If it has not three digits.
+
+        Example:
+            ```python
+            upstream.post("https://pay.example/charges").respond(201, json={"id": 7})
+            ```
         """
         if isinstance(status_code, bool) or not isinstance(status_code, int):
             raise TypeError(
@@ -82,8 +104,21 @@ class Route(respx.Route):
     def mock(self, return_value: Any = None, *, side_effect: Any = None) -> Route:
         """Answer with this response, or by a side effect (respx).
 
-        A side effect is an exception, a function of the request, or a list of responses and
-        exceptions.
+        Args:
+            return_value: An `httpx.Response`.
+            side_effect: An exception, a function of the request, or a list of responses and
+                exceptions.
+
+        Returns:
+            This route.
+
+        Raises:
+            TypeError: If one of them is none of these.
+
+        Example:
+            ```python
+            upstream.get("https://pay.example/").mock(side_effect=httpx.ConnectError("refused"))
+            ```
         """
         if return_value is not None and not isinstance(return_value, httpx.Response):
             raise TypeError(
@@ -99,7 +134,11 @@ class Route(respx.Route):
         return super().mock(return_value, side_effect=side_effect)  # type: ignore[return-value]
 
     def optional(self) -> Route:
-        """Let the test pass if this route is never called."""
+        """Let the test pass if this route is never called.
+
+        Returns:
+            This route.
+        """
         self.is_optional = True
         return self
 
@@ -109,17 +148,29 @@ class Route(respx.Route):
         return CallAssertions(show_route(self), self.calls, (), self._recorder, covers)
 
     def assert_called(self) -> None:
-        """Fail if no call reached this route."""
+        """Fail if no call reached this route.
+
+        Raises:
+            AssertionError: With the calls that were made.
+        """
         __tracebackhide__ = True
         self._calls().called()
 
     def assert_not_called(self) -> None:
-        """Fail if a call reached this route."""
+        """Fail if a call reached this route.
+
+        Raises:
+            AssertionError: With these calls.
+        """
         __tracebackhide__ = True
         self._calls().called(0)
 
     def assert_called_once(self) -> None:
-        """Fail unless exactly one call reached this route."""
+        """Fail unless exactly one call reached this route.
+
+        Raises:
+            AssertionError: With the calls that were made.
+        """
         __tracebackhide__ = True
         self._calls().called(1)
 
@@ -137,9 +188,27 @@ class Route(respx.Route):
     ) -> None:
         """Fail unless the last call sent this.
 
-        `json`, `params`, `data` (a form), `files` (written as httpx takes them) and `content` are
-        compared as a whole; of `headers`, `timeout` (seconds, or `{"read": 5}`) and `extensions`
-        only those that are named.
+        What is not given is not compared.
+
+        Args:
+            json: The body, as a JSON value; compared as a whole.
+            headers: Compared: only those that are named.
+            params: The query; compared as a whole.
+            content: The body, as bytes or text; compared as a whole.
+            data: A form; compared as a whole.
+            files: The files of a form, written as httpx takes them; compared as a whole.
+            timeout: Seconds, or `{"read": 5}`; compared: only those that are named.
+            extensions: Compared: only those that are named.
+
+        Raises:
+            AssertionError: With the differences, or the calls that were made.
+
+        Example:
+            ```python
+            pay = upstream.post("https://pay.example/charges").respond(201)
+            await asgi_client.post("/checkout")
+            pay.assert_called_with(json={"amount": 5})
+            ```
         """
         __tracebackhide__ = True
         expected = Expected(
@@ -155,14 +224,28 @@ class Route(respx.Route):
         self._calls().last_with(expected)
 
     def assert_called_once_with(self, **expected: Any) -> None:
-        """Fail unless there was exactly one call, and it sent this (see `assert_called_with`)."""
+        """Fail unless there was exactly one call, and it sent this.
+
+        Args:
+            **expected: As for `assert_called_with`.
+
+        Raises:
+            AssertionError: With the differences, or the calls that were made.
+        """
         __tracebackhide__ = True
         calls = self._calls()
         calls.called(1)
         calls.last_with(Expected(**expected))
 
     def assert_any_call(self, **expected: Any) -> None:
-        """Fail unless one of the calls sent this (see `assert_called_with`)."""
+        """Fail unless one of the calls sent this.
+
+        Args:
+            **expected: As for `assert_called_with`.
+
+        Raises:
+            AssertionError: With the differences to the nearest call.
+        """
         __tracebackhide__ = True
         self._calls().any_with(Expected(**expected))
 

@@ -87,7 +87,15 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
     # What respx calls when routes change.
 
     def add(self, route: Route, *, name: str | None = None) -> Route:
-        """Add a route (respx)."""
+        """Add a route (respx).
+
+        Args:
+            route: The route.
+            name: A name for it, unique: `upstream["charge"]`.
+
+        Returns:
+            The route.
+        """
         self._table = None
         added = super().add(route, name=name)
         if self._user_code is not None:
@@ -95,7 +103,15 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
         return added
 
     def pop(self, *args: Any, **kwargs: Any) -> Any:
-        """Remove a route by name (respx)."""
+        """Remove a route by name (respx).
+
+        Args:
+            *args: The name, and what to return if there is none.
+            **kwargs: The same by their names in respx.
+
+        Returns:
+            The route that was removed.
+        """
         self._table = None
         return super().pop(*args, **kwargs)
 
@@ -118,11 +134,22 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
         return None if match is None else match[0]
 
     def answers(self, request: Any) -> bool:
-        """Is there a route for this request of httpx or httpx2, whose body has been read?"""
+        """Whether there is a route for this request.
+
+        Args:
+            request: A request of httpx or httpx2, whose body has been read.
+        """
         return self._first(library_of(request).as_httpx(request)) is not None
 
     def reach(self, request: httpx.Request) -> Match | None:
-        """The route for this call, if there is one; it counts as used, whatever ends the call."""
+        """The route for this call, if there is one; it counts as used, whatever ends the call.
+
+        Args:
+            request: A request of httpx.
+
+        Returns:
+            The route, and what its pattern captured; None if there is none.
+        """
         match = self._first(request)
         if match is not None:
             self._reached.add(id(match[0]))
@@ -147,7 +174,17 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
         return response
 
     def answer(self, request: httpx.Request) -> RouteAnswer | None:
-        """What a sync client gets; None where every matching route declined."""
+        """What a sync client gets.
+
+        Args:
+            request: A request of httpx.
+
+        Returns:
+            The answer; None where every matching route declined.
+
+        Raises:
+            TypeError: If the side effect of the route is async.
+        """
         for route, found in self._prospects(request):
             wait: Any = getattr(route.side_effect, "wait_in_thread", None)  # of a mounted app
             prospect = found if wait is None else wait(found)
@@ -244,9 +281,24 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
     def serve(self, base_url: str | None = None) -> Serving:
         """A real server on loopback with these routes, for clients that are not httpx.
 
-        `async with upstream.serve("https://pay.example") as server:` (or `with`)
-        answers a request to `server.url` + path as if it were sent to the base URL;
-        without one the only origin of the routes is meant. Times are real.
+        It answers a request to `server.url` + path as if it were sent to the base URL. Times are
+        real.
+
+        Args:
+            base_url: Where the calls are meant for; None: the only origin of the routes.
+
+        Returns:
+            The server, to be entered with `async with` or `with`.
+
+        Raises:
+            RuntimeError: Outside of a test.
+
+        Example:
+            ```python
+            async with upstream.serve("https://pay.example") as server:
+                settings.pay_url = server.url
+                await asgi_client.post("/checkout")
+            ```
         """
         from .request_handler import RequestHandler
         from .serve import Serving
@@ -280,7 +332,11 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
         ]
 
     def findings(self) -> list[Finding]:
-        """Routes never called."""
+        """Routes never called.
+
+        Returns:
+            A finding for each.
+        """
         return [
             Finding(
                 kind="unused-route",

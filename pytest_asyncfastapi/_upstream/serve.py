@@ -68,7 +68,11 @@ class Serving:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> Serving:
-        """Listen. The end of the test stops what nobody has stopped."""
+        """Listen. The end of the test stops what nobody has stopped.
+
+        Returns:
+            This server.
+        """
         if self._listener is None:
             self._handler.bind()
             self._stopped.clear()
@@ -82,7 +86,17 @@ class Serving:
 
     @contextmanager
     def refused(self) -> Iterator[None]:
-        """Close the port for a while: connections are refused, and open ones are closed."""
+        """Close the port for a while: connections are refused, and open ones are closed.
+
+        Returns:
+            A context manager.
+
+        Example:
+            ```python
+            with server.refused():
+                assert (await asgi_client.post("/checkout")).status_code == 503
+            ```
+        """
         self._hush()
         try:
             yield

@@ -3,7 +3,7 @@ from typing import get_args
 
 import pytest
 
-from pytest_asyncfastapi._faults import Effect, Faults, FaultSpecError, builder, effect, parse
+from pytest_asyncfastapi._faults import Effect, Faults, FaultSpecError, effect, parse, point
 from pytest_asyncfastapi._faults.grammar import WORDS
 
 ALWAYS = (None, None, False)
@@ -172,7 +172,7 @@ def test_a_bad_value_of_a_word(text, problem):
 
 def test_the_types_of_the_verbs_are_the_words_that_are_known() -> None:
     """An editor completes what the plugin takes, and nothing else."""
-    assert get_args(builder.DnsError) == effect.DNS_ERRORS
-    assert set(get_args(builder.TlsError)) == set(effect.TLS_ERRORS)
-    assert {str(word) for word in get_args(builder.ProxyError)} == set(effect.PROXY_ERRORS)
-    assert get_args(builder.Http2Code) == effect.CODES
+    assert get_args(point.DnsError) == effect.DNS_ERRORS
+    assert set(get_args(point.TlsError)) == set(effect.TLS_ERRORS)
+    assert {str(word) for word in get_args(point.ProxyError)} == set(effect.PROXY_ERRORS)
+    assert get_args(point.Http2Code) == effect.CODES

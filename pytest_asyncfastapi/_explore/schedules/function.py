@@ -30,23 +30,45 @@ async def explore_schedules(
 ) -> Explored:
     """Run `scenario` under many schedules: it must hold whoever runs first.
 
-    `scenario` is an async callable that makes everything afresh that it changes
-    (app, database, client) and asserts what must hold; `invariant` (plain or
-    async, optional) is called with what it returned, and must not return False.
-
-    `seeds`: how many schedules, from seed `start` on, or which seeds. `policy`:
-    `random` (any task that is ready may go next), `pct` (random priorities that
-    change twice) or `auto` (half of each). The same seed gives the same order,
+    The ordinary order comes first, and time is virtual. The same seed gives the same order,
     the same draws of `random`, and the same delays of faults with distributions.
-    `seeds="all"` runs every order with at most `changes` changes to the ordinary one
-    instead (2 if nothing is said), those with the fewest first, all with the draws of seed 0.
-    `budget` (seconds of real time, or `"30s"`; 0: any) ends the search with what is known by
-    then, which the result says. `replay` runs one schedule by its token instead.
 
-    The ordinary order comes first, and time is virtual. Raises `ScheduleFailure` at
-    the first schedule under which the scenario or its invariant fails, deadlocks, or
-    does not end; `ValueError` for arguments that make no sense; `RuntimeError` on
-    trio and `ClockError` on uvloop, which choose their order themselves.
+    Args:
+        scenario: An async callable that makes everything afresh that it changes (app, database,
+            client) and asserts what must hold.
+        seeds: How many schedules, or which seeds. `"all"` runs every order with at most `changes`
+            changes to the ordinary one instead, those with the fewest first, all with the draws
+            of seed 0.
+        policy: `"random"` (any task that is ready may go next), `"pct"` (random priorities that
+            change twice) or `"auto"` (half of each).
+        start: The first seed, where `seeds` is a number.
+        changes: The most changes to the ordinary order, with `seeds="all"`; None: 2.
+        budget: Seconds of real time, or `"30s"`; 0: any. The search ends then with what is known,
+            which the result says.
+        invariant: Plain or async; it is called with what the scenario returned, and must not
+            return False.
+        replay: Run one schedule instead, by its token.
+        shrink: Look for a shorter schedule that fails too.
+
+    Returns:
+        How many schedules were run, how many of them differed, and notes.
+
+    Raises:
+        ScheduleFailure: At the first schedule under which the scenario or its invariant fails,
+            deadlocks, or does not end.
+        ValueError: For arguments that make no sense.
+        RuntimeError: On trio, which chooses its order itself.
+        ClockError: On uvloop, which chooses its order itself.
+
+    Example:
+        ```python
+        async def two_buyers():
+            async with open_app(make_app()) as client:
+                await asyncio.gather(client.post("/buy"), client.post("/buy"))
+                assert (await client.get("/stock")).json() >= 0
+
+        await explore_schedules(two_buyers, seeds=100)
+        ```
     """
     __tracebackhide__ = True
     function(scenario, "scenario", "schedule")

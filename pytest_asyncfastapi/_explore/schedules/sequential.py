@@ -65,7 +65,11 @@ class TogetherResult:
         self.parts.append(seen)
 
     def refused(self) -> set[int]:
-        """The numbers of the requests that were refused because of the others."""
+        """The numbers of the requests that were refused because of the others.
+
+        Returns:
+            Numbers, from 1.
+        """
         parts = enumerate(self.parts[:-1], 1)
         return {n for n, part in parts if isinstance(part, dict) and part.get("status") in REFUSED}
 

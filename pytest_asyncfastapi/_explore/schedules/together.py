@@ -47,23 +47,45 @@ async def explore_together(
 ) -> Explored:
     """Run 2 to 4 requests together: some order of them, one after the other, must give the same.
 
-    `requests` are functions that send one each: `lambda: client.post("/sell")`. `observe`
-    (optional, async or not) is called when all have been answered and gives what can be seen
-    then: `lambda: client.get("/sale")`. `reset` (async or not) makes new what they change,
-    before each run.
-
     First the requests are run one after the other, in each order and twice; then together, under
-    the schedules of `seeds`, `policy`, `start`, `changes` and `budget`, as in
-    `explore_schedules()`; every order with at most one change if nothing is said. An
-    outcome is the status, body, `Location` and `ETag` of each answer (or the exception, or any
-    other value) and what was observed. Times are not compared, nor what `ignore` names (keys of
-    JSON), nor text that differs between two equal runs; of UUIDs and such numbers only which are
-    equal. The notes of the result say what. A request that is answered 409, 412, 423, 425, 429
-    or 503 may as well not have been sent.
+    the schedules. An outcome is the status, body, `Location` and `ETag` of each answer (or the
+    exception, or any other value) and what was observed. Times are not compared, nor what
+    `ignore` names, nor text that differs between two equal runs; of UUIDs and such numbers only
+    which are equal. The notes of the result say what. A request that is answered 409, 412, 423,
+    425, 429 or 503 may as well not have been sent.
 
-    Raises `ScheduleFailure` with the nearest outcome of an order beside the one that was found,
-    and the interleaving; `ValueError` for arguments that make no sense, and where the same order
-    does not come to the same twice.
+    Args:
+        *requests: Functions that send one each: `lambda: client.post("/sell")`.
+        observe: Async or not; it is called when all have been answered and gives what can be seen
+            then: `lambda: client.get("/sale")`.
+        reset: Async or not; makes new what the requests change, before each run.
+        seeds: As in `explore_schedules()`.
+        policy: As in `explore_schedules()`.
+        start: As in `explore_schedules()`.
+        changes: As in `explore_schedules()`; None: 1, with `seeds="all"`.
+        budget: As in `explore_schedules()`: seconds of real time, or `"30s"`.
+        ignore: Keys of JSON that are not compared.
+        replay: Run one schedule instead, by its token.
+        shrink: Look for a shorter schedule that fails too.
+
+    Returns:
+        How many schedules were run, how many of them differed, and notes.
+
+    Raises:
+        ScheduleFailure: With the nearest outcome of an order beside the one that was found, and
+            the interleaving.
+        ValueError: For arguments that make no sense, and where the same order does not come to
+            the same twice.
+
+    Example:
+        ```python
+        await explore_together(
+            lambda: client.post("/sell"),
+            lambda: client.post("/sell"),
+            observe=lambda: client.get("/stock"),
+            reset=fill_the_stock,
+        )
+        ```
     """
     __tracebackhide__ = True
     _check(_CALLED, requests, observe=observe, reset=reset)
@@ -172,9 +194,26 @@ class Together:
     ) -> TogetherResult:
         """Run 2 to 4 requests together; an outcome that no order of them gives fails the test.
 
-        `requests` are functions that send one each. `observe` (optional, async or not) gives what
-        can be seen afterwards. `ignore` names keys of JSON that are not compared.
-        Returns the answers and the observation of this run.
+        Args:
+            *requests: Functions that send one each.
+            observe: Async or not; gives what can be seen afterwards.
+            ignore: Keys of JSON that are not compared.
+
+        Returns:
+            The answers and the observation of this run.
+
+        Raises:
+            RuntimeError: If it is called twice in a test.
+            ValueError: If there are fewer than 2 or more than 4 requests.
+
+        Example:
+            ```python
+            result = await together(
+                lambda: asgi_client.post("/sell"),
+                lambda: asgi_client.post("/sell"),
+                observe=lambda: asgi_client.get("/stock"),
+            )
+            ```
         """
         _check("together", requests, observe=observe)
         if self._called:

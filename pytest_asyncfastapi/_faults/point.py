@@ -1,0 +1,51 @@
+"""What all verbs after `faults.on(pattern)` are made of, and the words that they take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from . import values
+from .delay import Distribution
+from .effect import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from .rule import FaultRule
+
+Duration = float | str | Distribution
+# What is one of a few words; the lists of `effect.py`, which a test compares.
+DnsError = Literal["unknown", "temporary"]
+TlsError = Literal[
+    "untrusted", "hostname", "self_signed", "expired", "not_yet_valid", "client_certificate",
+    "unknown_name", "plain_http", "eof", "reset", "stall", "version",
+]  # fmt: skip
+Http2Code = Literal[
+    "no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout",
+    "stream_closed", "frame_size_error", "refused_stream", "cancel", "compression_error",
+    "connect_error", "enhance_your_calm", "inadequate_security", "http_1_1_required",
+]  # fmt: skip
+ProxyError = Literal[
+    407, 502, 503, 504, "407", "502", "503", "504", "eof", "refused", "stall", "tls"
+]  # fmt: skip
+
+
+class Point:
+    """A place where a fault can be put: each verb gives its effect to `add`."""
+
+    def __init__(self, text: str, add: Callable[[Effect, bool], FaultRule]) -> None:
+        self._text = text
+        self._add = add
+
+    def _end(self, ending: str, optional: bool) -> FaultRule:
+        return self._add(Effect(ending=ending), optional)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._text!r}>"
+
+
+def place(after_bytes: int | None, in_head: bool) -> str | int:
+    """Where in the answer: after so many bytes of its body, in its head, or before it."""
+    if after_bytes is not None:
+        return values.place(after_bytes)
+    return "head" if in_head else ""
