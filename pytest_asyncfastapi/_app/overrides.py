@@ -27,6 +27,12 @@ class Overrides:
     the value, wrap it: `overrides[get_hash] = lambda: my_hash`. A mock of
     `unittest.mock` is the value itself; one that has a `return_value` or a
     `side_effect` is called instead of the dependency.
+
+    Example:
+        ```python
+        overrides[get_user] = User(name="admin")
+        assert (await asgi_client.get("/me")).json()["name"] == "admin"
+        ```
     """
 
     def __init__(self, app: Callable[..., Any]) -> None:

@@ -36,11 +36,23 @@ class BlockingPolicy:
 class BlockingCall:
     """One call that held the event loop, or one step that did.
 
-    `duration` is in seconds, None when nobody saw the end of it. `severity`
-    is "silent" for what the profile does not mind; `allow` is the line that
-    silences it and `chain` the user's frames, outermost first. `created` is who
-    created the task that made the call, `at` when it was (for a step: when it ended), in
-    seconds since the test began, where somebody asked for that.
+    Attributes:
+        name: The function that was called, or the step.
+        args: Its arguments, as text.
+        category: What kind of call it is, as allow rules name it.
+        duration: Seconds; None when nobody saw the end of it.
+        where: The user's line; None if no line of the stack is the user's.
+        chain: The user's frames, outermost first.
+        activity: What was running: `"POST /checkout"`, `"lifespan"`.
+        thread: The thread whose loop was held.
+        witness: How it was seen.
+        severity: What the profile makes of it; `"silent"` for what it accepts.
+        allow: The line that silences it.
+        remedy: What to write instead.
+        test: The id of the test.
+        created: Who created the task that made the call.
+        at: When it was (for a step: when it ended), in seconds since the test began; None where
+            nobody asked for that.
     """
 
     name: str

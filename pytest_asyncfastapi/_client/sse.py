@@ -28,7 +28,11 @@ _HEADERS = {
 
 
 class NotAnEventStream(AsyncFastAPIError, RuntimeError):
-    """The app answered a request for events with something else; `response` is its answer."""
+    """The app answered a request for events with something else.
+
+    Attributes:
+        response: The app's answer.
+    """
 
     def __init__(self, response: Any, what: str) -> None:
         self.response = response
@@ -46,6 +50,17 @@ class EventStream:
     Each is waited for as long as the request's `read` timeout, then raised as the library's
     `ReadTimeout`; comments (such as pings) are skipped, but start it anew. The app's own
     exception surfaces as itself.
+
+    Attributes:
+        response: The library's response, once the stream is entered.
+
+    Example:
+        ```python
+        async with asgi_client.sse("/events") as events:
+            async for event in events:
+                assert event.json()["state"] == "done"
+                break
+        ```
     """
 
     def __init__(

@@ -17,9 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ServerSentEvent:
-    """One event. `id` is the last one the stream has named; `retry` is in milliseconds.
+    """One event.
 
-    `retry` is None where the event itself does not say it.
+    Attributes:
+        event: Its type.
+        data: Its data; the lines are joined.
+        id: The last id that the stream has named.
+        retry: Milliseconds; None where the event itself does not name them.
     """
 
     event: str = "message"

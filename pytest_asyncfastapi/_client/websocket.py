@@ -47,6 +47,16 @@ class WebSocket:
     """The client's end of a WebSocket; enter it to connect.
 
     `close_code` and `close_reason` are None until it is closed by either side.
+
+    Attributes:
+        response: The library's response to the handshake, once it is entered.
+
+    Example:
+        ```python
+        async with asgi_client.websocket("/ws") as ws:
+            await ws.send_json({"subscribe": "orders"})
+            assert await ws.receive_json(timeout="2s") == {"subscribed": "orders"}
+        ```
     """
 
     def __init__(

@@ -11,10 +11,13 @@ ABNORMAL = 1006
 
 
 class WebSocketRejected(AsyncFastAPIError):
-    """The app did not accept the WebSocket; `response` is what it answered instead.
+    """The app did not accept the WebSocket.
 
     A plain `websocket.close` is a 403 without a body; with the denial response
     extension it is the app's own status, headers and body.
+
+    Attributes:
+        response: What the app answered instead.
     """
 
     def __init__(self, label: str, response: Any) -> None:
@@ -27,7 +30,12 @@ class WebSocketRejected(AsyncFastAPIError):
 
 
 class WebSocketClosed(AsyncFastAPIError):
-    """Nothing more can be received or sent: `code` and `reason` say why."""
+    """Nothing more can be received or sent.
+
+    Attributes:
+        code: The close code.
+        reason: The reason that was given, or empty.
+    """
 
     def __init__(self, label: str, code: int, reason: str, by: str) -> None:
         self.code = code

@@ -53,7 +53,11 @@ class Operation:
 
 
 class NotLinearizable(AsyncFastAPIError, AssertionError):
-    """The answers of a load fit no order of its requests; `report` is the load's."""
+    """The answers of a load fit no order of its requests.
+
+    Attributes:
+        report: The report of the load.
+    """
 
     def __init__(self, message: str, report: LoadReport) -> None:
         super().__init__(message)

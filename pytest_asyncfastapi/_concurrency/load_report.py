@@ -26,14 +26,23 @@ class LoadError:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """All times are seconds on the clock in force (virtual time where it is on).
+    """What a load came to.
 
-    `latencies` are those of the requests that did not raise, in the order of their
-    numbers; `statuses` counts responses by status code; `peak` is the most requests
-    in flight at one time, `upstream_peak` the most calls that the app had out (None
-    where the test does not use `upstream`); `threads` are the thread pools, `lag`
-    is the loop's (None where the blocking guard is off); `notes` say what of a `model` could
-    not be decided.
+    All times are seconds on the clock in force (virtual time where it is on).
+
+    Attributes:
+        n: How many requests were made.
+        concurrency: How many were allowed at a time.
+        duration: From the first request to the end of the last.
+        latencies: Those of the requests that did not raise, in the order of their numbers.
+        statuses: How many responses there were of each status code.
+        errors: The requests that raised: `index`, from 0, and `error`.
+        peak: The most requests in flight at one time.
+        upstream_peak: The most calls that the app had out at one time; None where the test does
+            not use `upstream`.
+        threads: What each thread pool had to do.
+        lag: The lag of the loop; None where the blocking guard is off.
+        notes: What of a `model` could not be decided.
     """
 
     n: int

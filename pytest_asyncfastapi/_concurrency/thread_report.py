@@ -24,10 +24,19 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class PoolReport:
-    """What one pool had to do: its `size`, the most threads in use and the most calls waiting.
+    """What one pool of threads had to do.
 
-    `queued` counts the calls that found no thread free, by request in `waiters`, `where`
-    is a function that one of them was to run; `longest_wait` is in seconds on the clock in force.
+    Attributes:
+        name: The name of the pool.
+        size: How many threads it has at most.
+        calls: How many calls it ran.
+        peak: The most threads in use at one time.
+        queued: How many calls found no thread free.
+        longest_queue: The most calls waiting at one time.
+        longest_wait: Seconds on the clock in force.
+        waiters: How many calls waited, by the request that made them.
+        waits: Each wait.
+        where: A function that one of the waiting calls was to run.
     """
 
     name: str

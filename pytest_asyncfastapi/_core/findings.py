@@ -40,12 +40,22 @@ class Location:
 class Finding:
     """Something that is wrong with how the code under test behaves.
 
-    `title` is one line and needs no context to be understood; `where` is the
-    user's line that has to change; `activity` names what was running
-    (`"POST /checkout"`, `"lifespan"`); `chain` is the user's frames from the
-    endpoint down to `where`, outermost first; `why` is one clause; `remedy`
-    is what to write instead; `allow` is the exact line that silences it; `created`
-    is who created the task in which it happened, and who created that one.
+    Attributes:
+        kind: What is wrong, as a word: `"blocking"`, `"unused-route"`.
+        title: One line, which needs no context to be understood.
+        where: The user's line that has to change.
+        activity: What was running: `"POST /checkout"`, `"lifespan"`.
+        chain: The user's frames from the endpoint down to `where`, outermost first.
+        why: One clause.
+        remedy: What to write instead.
+        evidence: What was seen.
+        allow: The exact line that silences it.
+        replay: What runs the same again, where there is such a thing.
+        created: Who created the task in which it happened, and who created that one.
+        severity: `"error"` fails the test.
+        test: The id of the test.
+        count: How often it was found at this place.
+        data: Figures of this kind of finding.
     """
 
     kind: str

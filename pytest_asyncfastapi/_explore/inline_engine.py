@@ -36,10 +36,12 @@ _IN_THE_WAY = ("hung", "stuck", "lock held")
 class SweepReport:
     """What a sweep inside a test came to; as text: the matrix and the findings.
 
-    `points` are its runs, each with `token` (for `replay=`), `verdict` (`"ok"`,
-    `"unhandled"`, `"masked"`), `bad`, `answer` (what the caller got: `"502"`), `detail`.
-    `findings` says what is to change, one for each thing that is wrong at one place;
-    those that are only listed have the severity `"warning"`.
+    Attributes:
+        points: The runs, each with `token` (for `replay=`), `verdict` (`"ok"`, `"unhandled"`,
+            `"masked"`), `bad`, `answer` (what the caller got: `"502"`) and `detail`.
+        findings: What is to change, one for each thing that is wrong at one place; those that are
+            only listed have the severity `"warning"`.
+        text: The matrix and the findings.
     """
 
     points: tuple[Result, ...]
@@ -66,7 +68,11 @@ class SweepReport:
 
 
 class SweepFailure(AsyncFastAPIError, AssertionError):
-    """The scenario does not stand the sweep; `report` is all that was seen, the text too."""
+    """The scenario does not pass the sweep.
+
+    Attributes:
+        report: All that was seen, the text too.
+    """
 
     def __init__(self, report: SweepReport) -> None:
         super().__init__(report.text)

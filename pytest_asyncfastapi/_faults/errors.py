@@ -31,7 +31,10 @@ def timeout_remedy(phase: str) -> str:
 class FaultSpecError(AsyncFastAPIError, ValueError):
     """A fault spec cannot be read; the message points at the character.
 
-    `spec` is the text, `position` the 0-based index of the offending character.
+    Attributes:
+        spec: The text of the fault.
+        position: The index of the offending character, from 0.
+        problem: What is wrong there.
     """
 
     def __init__(self, spec: str, position: int, problem: str, known: str = "") -> None:
@@ -45,9 +48,13 @@ class FaultSpecError(AsyncFastAPIError, ValueError):
 
 
 class NoTimeoutSet(AsyncFastAPIError, AssertionError):
-    """A fault stalls a call that has no budget for it: it would never end.
+    """A fault stalls a call that has no timeout for it: it would never end.
 
-    Not an error of httpx, so that code which handles those does not eat it.
+    Not an error of httpx, so that code which handles those does not catch it.
+
+    Attributes:
+        phase: What has no timeout: `"read"`, `"connect"`.
+        where: The line that made the call, if it is known.
     """
 
     def __init__(self, phase: str, request: str, where: Location | None) -> None:

@@ -89,7 +89,26 @@ def _glob(pattern: str) -> str:
 
 
 class FaultRule:
-    """A fault with its schedule; the verbs return the rule, so they chain."""
+    """A fault with its schedule; the verbs return the rule, so they chain.
+
+    Attributes:
+        where: The calls that it is for.
+        effect: What happens to them.
+        origin: Who gave it; empty for the test itself.
+        added: The line that added it, if it is known.
+        is_optional: Whether the test passes when it never strikes.
+        seen: How many of these calls reached it.
+        hits: How many calls it struck.
+        powerless: Why it could have no effect on a call that it covers; empty if it could.
+        fired: The calls that it struck.
+
+    Example:
+        ```python
+        rule = faults.on("https://pay.example/*").status(503).first(1)
+        await asgi_client.post("/checkout")
+        assert rule.hits == 1
+        ```
+    """
 
     def __init__(
         self,

@@ -38,13 +38,24 @@ DEFAULT_TIMEOUT = "asyncfastapi.default_timeout"
 class Exchange:
     """One upstream call, from sending to the end of the body or the error.
 
-    `started`, `head` (the response head is here), `first_byte` (of the body)
-    and `ended` are seconds since the test began, on the clock in force; None for
-    what has not come.
-    `where` is the line of the app that called, `activity` the request of the
-    app's client that was being served; `fault` is the text of the rules that
-    struck, `injected` their delays (s) by name and `ending` how they end the call (see
-    `faults.Effect`); `error` the name of what was raised, in the body too.
+    Times are seconds since the test began, on the clock in force; None for what has not come.
+
+    Attributes:
+        method: The HTTP method.
+        url: The URL, as text.
+        library: The client library that sent it.
+        started: When it was sent.
+        head: When the response head was there.
+        first_byte: When the first byte of the body was there.
+        ended: When the body ended, or the error came.
+        status: The status of the response; None without one.
+        error: The name of what was raised, in the body too; empty if nothing was.
+        where: The line of the app that called.
+        activity: The request of the app's client that was being served.
+        fault: The text of the rules that struck.
+        request: The request, as the library has it.
+        injected: The delays of these rules by name, in seconds.
+        ending: How these rules end the call (see `faults.Effect`).
     """
 
     method: str

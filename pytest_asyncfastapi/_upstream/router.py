@@ -50,11 +50,20 @@ class RouteAnswer:
 class Upstream(Mounting, CassetteRouter, AssertingRouter):
     """The routes of one test.
 
-    `allow_unused_routes` switches off the failure for routes never called.
-    `through_network` sends every routed call through the client's real pool, so
-    that pool limits hold and a slow side effect meets the read timeout (a
-    coroutine side effect always goes that way). `should_mock` is called for each request
-    whether it is to be mocked at all; the others really go out.
+    Attributes:
+        allow_unused_routes: Switches off the failure for routes never called.
+        through_network: Sends every routed call through the client's real pool, so that pool
+            limits hold and a slow side effect meets the read timeout (a coroutine side effect
+            always goes that way).
+        should_mock: Called for each request: whether it is to be mocked at all; the others really
+            go out.
+
+    Example:
+        ```python
+        pay = upstream.post("https://pay.example/charges").respond(201, json={"id": 7})
+        assert (await asgi_client.post("/checkout")).status_code == 200
+        pay.assert_called_once_with(json={"amount": 5})
+        ```
     """
 
     def __init__(

@@ -7,6 +7,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,72 @@ def test_all_that_is_public_is_looked_at() -> None:
     names = {name for name, *_ in PUBLIC}
     assert {"open_app", "Upstream.get", "Load.__call__", "Faults.on", "Queries.clear"} <= names
     assert {"BlockingGuard.allow", "AsgiClient.websocket", "VirtualClock.__init__"} <= names
+
+
+def of_class(kind: type) -> list[str]:
+    """What is wrong with the docstring of a class."""
+    docstring = inspect.getdoc(kind) or ""
+    found = [] if docstring.partition("\n")[0].endswith(".") else ["no sentence in the first line"]
+    described = items(section(docstring, "Attributes"))
+    found += [f"{name} is not described" for name, text in described.items() if not text.strip()]
+    if is_dataclass(kind) and list(described) != (wanted := [each.name for each in fields(kind)]):
+        found.append(f"Attributes: has {list(described)}, the class {wanted}")
+    if (example := section(docstring, "Example")) is not None:
+        found += bad_code(example)
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(pytest_asyncfastapi.__all__))
+def test_the_fields_of_a_class_are_documented(name: str) -> None:
+    """Each field of a dataclass, in its order."""
+    value = getattr(pytest_asyncfastapi, name)
+    if inspect.isclass(value):
+        assert of_class(value) == []
+
+
+@dataclass
+class Sound:
+    """A result.
+
+    Attributes:
+        first: A number of seconds.
+        second: Another.
+    """
+
+    first: float
+    second: float
+
+
+@dataclass
+class Short(Sound):
+    """A result.
+
+    Attributes:
+        first: A number of seconds.
+    """
+
+
+@dataclass
+class Empty(Sound):
+    """A result.
+
+    Attributes:
+        first: A number of seconds.
+        second:
+    """
+
+
+@pytest.mark.parametrize(
+    ("kind", "problems"),
+    [
+        (Sound, []),
+        (Short, ["Attributes: has ['first'], the class ['first', 'second']"]),
+        (Empty, ["second is not described"]),
+    ],
+)
+def test_a_missing_field_is_found(kind: type, problems: list[str]) -> None:
+    """And a field without a text."""
+    assert of_class(kind) == problems
 
 
 def inherited(kind: type) -> set[str]:

@@ -28,11 +28,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Explored:
-    """What came of it: nothing failed. `distinct` counts different orders, `steps` all steps.
+    """What came of it: nothing failed. As text: the result in words.
 
-    `changes` is how many changes to the ordinary order there were at most, where every such
-    order was to be run (0 for seeds); `stopped` says why some were not, `unsteady` counts
-    those that were not the ones asked for. As text: the result in words.
+    Attributes:
+        schedules: How many schedules were run.
+        distinct: How many different orders there were among them.
+        steps: The steps of all schedules together.
+        notes: Notes about the runs.
+        changes: How many changes to the ordinary order there were at most, where every such order
+            was to be run; 0 for seeds.
+        stopped: Why some were not run; empty if all were.
+        unsteady: How many orders were not the ones asked for.
     """
 
     schedules: int
@@ -59,9 +65,12 @@ class Explored:
 class ScheduleFailure(AsyncFastAPIError, AssertionError):
     """The scenario fails under a schedule; its cause is the scenario's own exception.
 
-    `schedule` is the token that failed first and `shortest` the smallest one that
-    still does (both for `replay=`), `tried` the number of schedules up to it,
-    `trace` identifies who ran when, `interleaving` is that in words.
+    Attributes:
+        schedule: The token of the schedule that failed first, for `replay=`.
+        shortest: The token of the smallest schedule that still fails, for `replay=`.
+        tried: The number of schedules up to it.
+        trace: Identifies who ran when.
+        interleaving: The same in words.
     """
 
     def __init__(self, message: str, **facts: Any) -> None:

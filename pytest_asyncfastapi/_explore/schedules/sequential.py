@@ -48,7 +48,12 @@ class NotAtomic(AsyncFastAPIError, AssertionError):
 class TogetherResult:
     """What a few requests came to: the answer of each, as it was given, and the observation.
 
-    An answer is what the request returned (a response), or the exception that it raised.
+    Attributes:
+        answers: What each request returned (a response), or the exception that it raised.
+        observed: What `observe` gave; None without it.
+        labels: What each request is called in messages.
+        parts: What is compared of each answer, and of the observation at the end.
+        flat: The same, by the path of each value.
     """
 
     answers: list[Any]
