@@ -89,6 +89,9 @@ class ClientRule(FaultRule):
 
         Args:
             request: Anything with `url.path` and `headers`.
+
+        Returns:
+            True if it is.
         """
         if self.client.upload_chunks and not _uploads(request):
             return False

@@ -351,7 +351,11 @@ class Faults(FaultGroups):
         return any(rule.origin != SWEEP for rule in self)
 
     def findings(self) -> list[Finding]:
-        """The rules that should have struck and never did."""
+        """The rules that should have struck and never did.
+
+        Returns:
+            A finding for each, and one for each `faults.on(...)` without a fault.
+        """
         # A draw that spared every call is luck, not a mistake: the rule was evaluated.
         return [
             *self._forgotten.findings(self.test),

@@ -319,6 +319,9 @@ class FaultRule:
 
         Args:
             request: Anything with `method` and `url`.
+
+        Returns:
+            True if it is.
         """
         secure = not self.effect.needs_tls or str(request.url).startswith(("https:", "wss:"))
         return secure and self.where.covers(request)

@@ -62,7 +62,11 @@ class RuleTable(ABC, Generic[R]):
             rule._restart(seed)
 
     def findings(self) -> list[Finding]:
-        """The rules that should have struck and never did."""
+        """The rules that should have struck and never did.
+
+        Returns:
+            A finding for each.
+        """
         return [
             self._unused(rule)
             for rule in self

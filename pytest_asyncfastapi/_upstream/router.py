@@ -147,6 +147,9 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
 
         Args:
             request: A request of httpx or httpx2, whose body has been read.
+
+        Returns:
+            True if there is one.
         """
         return self._first(library_of(request).as_httpx(request)) is not None
 

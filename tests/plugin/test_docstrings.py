@@ -97,6 +97,10 @@ def problems(function: Callable[..., Any], docstring: str) -> list[str]:
     if list(described) != wanted:
         found.append(f"Args: has {list(described)}, the signature {wanted}")
     found += [f"{name} is not described" for name, text in described.items() if not text.strip()]
+    # An annotation is text here: the modules have `from __future__ import annotations`.
+    returns = inspect.unwrap(function).__annotations__.get("return", "None")
+    if (returns != "None") != bool(section(docstring, "Returns")):
+        found.append(f"it returns {returns}, and Returns: says something else")
     raises, names = raised(function)
     told = items(section(docstring, "Raises"))
     if raises and not told:
@@ -224,13 +228,16 @@ def test_the_reference_shows_what_mixins_give(name: str) -> None:
     assert text.count(f".{name}\n") == 1
 
 
-def sound(first: int, *others: str) -> None:
+def sound(first: int, *others: str) -> int:
     """Add.
 
     Args:
         first: A number of seconds,
             on two lines.
         *others: More.
+
+    Returns:
+        Seconds.
 
     Raises:
         ValueError: For 0.
@@ -243,6 +250,7 @@ def sound(first: int, *others: str) -> None:
     """
     if not first:
         raise ValueError(first)
+    return first
 
 
 PLANTED = [
@@ -251,6 +259,7 @@ PLANTED = [
     ("*others: More.", "*others: More.\n    more: Even more.", "Args: has"),
     ("*others: More.", "*others:", "*others is not described"),
     ("Raises:\n    ValueError: For 0.", "", "there is no Raises:"),
+    ("Returns:\n    Seconds.", "", "it returns int, and Returns: says something else"),
     ("ValueError: For 0.", "TypeError: For 0.", "Raises: does not name ValueError"),
     ("await b", "await b(", "the example does not parse"),
     ("```python", "```text", "Example: has no block of code"),
