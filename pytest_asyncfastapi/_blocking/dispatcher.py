@@ -24,7 +24,7 @@ from .cpu_time import COMPUTES, computed
 from .models import BlockingCallError
 from .nonblocking_calls import may_only_poll, only_polls
 from .stack_analysis import Spot, spots
-from .thread_state import Aside, Cell, Pending
+from .thread_state import Aside, Cell, Pending, Seen
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -44,24 +44,6 @@ def on_loop() -> bool:
     # While trio is being imported, it is there without its names.
     in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
     return in_trio_run is not None and bool(in_trio_run())
-
-
-class Seen(Protocol):
-    """A recorded call whose end is still to come."""
-
-    @property
-    def below(self) -> int:
-        """The id of the user's frame below which a library makes it; 0 if the user does."""
-        ...
-
-    def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
-        """Add the time that it took, and the part of it that counts (seconds).
-
-        `nested` says that it happened inside another call of the same record.
-        """
-
-    def explain(self, args: str) -> None:
-        """Add arguments that another witness saw."""
 
 
 class Listener(Protocol):

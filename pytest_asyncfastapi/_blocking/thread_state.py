@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.frames import identity
 from . import thread_stats
@@ -12,11 +12,38 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .catalog import Entry
-    from .dispatcher import Hub, Seen
 
 # About so many of a test's last steps are kept, for its loop lag.
 MOST_STEPS = 1 << 17
 _NEAR = 8  # frames between a call and the user's line above it
+
+
+class Seen(Protocol):
+    """A recorded call whose end is still to come."""
+
+    @property
+    def below(self) -> int:
+        """The id of the user's frame below which a library makes it; 0 if the user does."""
+        ...
+
+    def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
+        """Add the time that it took, and the part of it that counts (seconds).
+
+        `nested` says that it happened inside another call of the same record.
+        """
+
+    def explain(self, args: str) -> None:
+        """Add arguments that another witness saw."""
+
+
+class Cells(Protocol):
+    """Where the threads' cells are kept."""
+
+    threshold: float  # seconds: of the steps that are judged
+
+    def cell(self) -> Cell:
+        """The calling thread's cell."""
+        ...
 
 
 class Pending:
@@ -86,7 +113,7 @@ _OF_A_STEP = (
 class Cell:
     """What one thread is doing: its open calls and its current slice of a step."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Cells) -> None:
         self.hub = hub
         self.ident = threading.get_ident()
         self.tid = threading.get_native_id()
@@ -166,7 +193,7 @@ class Aside:
 
     __slots__ = ("_began", "_cell", "_cpu", "_hub", "_was")
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Cells) -> None:
         self._hub = hub
 
     def __enter__(self) -> None:

@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import thread_stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
     from .dispatcher import Hub
-    from .step_watch import StepWatch
+    from .thread_state import Cell
+
+
+class Steps(Protocol):
+    """What judges the steps."""
+
+    threshold: float
+
+    def late(self, cell: Cell) -> None:
+        """The first step, or none has begun for long."""
+
+    def close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
+        """A step was too long."""
+
+    def clean(self, cell: Cell) -> None:
+        """A step has ended that left something to be cleaned up."""
 
 
 class TrioSteps:
     """Times trio's task steps; trio calls it as an instrument."""
 
-    def __init__(self, hub: Hub, watch: StepWatch) -> None:
+    def __init__(self, hub: Hub, watch: Steps) -> None:
         self._hub = hub
         self._watch = watch
         self._undo: Callable[[], None] | None = None

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import inspect
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from . import resource_tracker
 
 if TYPE_CHECKING:
-    from .instrumentation import Instrumentation
+    from collections.abc import Callable
+
     from .patches import Patches
 
 
-def wrap(patches: Patches, hub: Instrumentation, library: Any) -> None:
+class Hub(resource_tracker.Hub, Protocol):
+    """Who is notified of clients, responses, and of waits without a limit."""
+
+    on_unbounded: Callable[[Any, Any], None] | None
+
+
+def wrap(patches: Patches, hub: Hub, library: Any) -> None:
     """Track the clients of one library."""
     for name, close in (("AsyncClient", "aclose"), ("Client", "close")):
         kind = getattr(library, name)
@@ -32,7 +39,7 @@ def wrap(patches: Patches, hub: Instrumentation, library: Any) -> None:
     patches.wrap(library.Response, "close", _closing)
 
 
-def _making(hub: Instrumentation, shown: str, wires: tuple[type, ...]) -> Any:
+def _making(hub: Hub, shown: str, wires: tuple[type, ...]) -> Any:
     """Clients whose connections are real ones; one that runs an app in-process holds none."""
 
     def making(original: Any) -> Any:
@@ -63,7 +70,7 @@ def _closing(original: Any) -> Any:
     return close
 
 
-def _sending(hub: Instrumentation, wires: tuple[type, ...]) -> Any:
+def _sending(hub: Hub, wires: tuple[type, ...]) -> Any:
     def making(original: Any) -> Any:
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
             resource_tracker.mark_used(self)
@@ -78,7 +85,7 @@ def _sending(hub: Instrumentation, wires: tuple[type, ...]) -> Any:
     return making
 
 
-def _sending_async(hub: Instrumentation, wires: tuple[type, ...]) -> Any:
+def _sending_async(hub: Hub, wires: tuple[type, ...]) -> Any:
     def making(original: Any) -> Any:
         async def streamed(self: Any, site: Any, args: Any, kwargs: Any) -> Any:
             response = await original(self, *args, **kwargs)
@@ -98,7 +105,7 @@ def _sending_async(hub: Instrumentation, wires: tuple[type, ...]) -> Any:
 
 
 def _report_unbounded(
-    hub: Instrumentation, client: Any, wires: tuple[type, ...], args: Any, kwargs: Any
+    hub: Hub, client: Any, wires: tuple[type, ...], args: Any, kwargs: Any
 ) -> None:
     """Report a call that has a wait without a limit to whoever asked for them."""
     report = hub.on_unbounded
@@ -110,7 +117,7 @@ def _report_unbounded(
         report(request, sys._getframe(2))
 
 
-def _streams(hub: Instrumentation, site: Any, response: Any) -> None:
+def _streams(hub: Hub, site: Any, response: Any) -> None:
     name = f"{response.request.method} {response.request.url}"
     if not response.is_closed:
         resource_tracker.register(hub, site, ("response", name), response, _is_given_back)

@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .owner_loop import owner_of_caller
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     Probe = Callable[[Any], bool]
 
     from .._core.creation_site import CreationSite
-    from .instrumentation import Instrumentation
     from .patches import Patches
 
 # Workers of pools live as long as their pool, and end by themselves.
@@ -94,8 +93,27 @@ def mark_used(thing: Any) -> None:
         entry.used = True
 
 
+class Watch(Protocol):
+    """The watch of a test, as far as it concerns resources."""
+
+    resources: ResourceTracker
+
+
+class Hub(Protocol):
+    """Who is notified of what is opened."""
+
+    @property
+    def observer(self) -> Watch | None:
+        """The watch that is notified."""
+        ...
+
+    def site(self, frame: Any) -> CreationSite | None:
+        """Where what is made at `frame` was created."""
+        ...
+
+
 def register(
-    hub: Instrumentation,
+    hub: Hub,
     site: CreationSite | None,
     what: tuple[str, str],
     thing: Any,
@@ -107,7 +125,7 @@ def register(
         watch.resources.add(TrackedResource(*what, site, thing, closed), thing)
 
 
-def wrap(patches: Patches, hub: Instrumentation) -> None:
+def wrap(patches: Patches, hub: Hub) -> None:
     """Track threads and sockets."""
 
     def starting(original: Any) -> Any:

@@ -13,7 +13,7 @@ import os
 import sys
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.activity import ACTIVITY
 from .._core.findings import Finding
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
     from .._core.findings import Location
-    from .instrumentation import Instrumentation
+    from .._core.frames import UserCode
     from .patches import Patches
 
 LIMITER = "thread limiter"
@@ -224,7 +224,26 @@ def _article(name: str) -> str:
 # Where the pools are instrumented
 
 
-def wrap(patches: Patches, hub: Instrumentation) -> None:
+class Watch(Protocol):
+    """The watch of a test, as far as it concerns thread pools."""
+
+    user_code: UserCode
+
+    def pool(self, name: str) -> PoolUse:
+        """The use of the thread pool of this name."""
+        ...
+
+
+class Hub(Protocol):
+    """Who is notified of what is done with thread pools."""
+
+    @property
+    def observer(self) -> Watch | None:
+        """The watch that is notified."""
+        ...
+
+
+def wrap(patches: Patches, hub: Hub) -> None:
     """Instrument the limiters that are imported, and the executors of loops."""
     patches.wrap(asyncio.BaseEventLoop, "run_in_executor", lambda o: _submitting(o, hub))
     backend: Any = sys.modules.get("anyio._backends._asyncio")
@@ -257,7 +276,7 @@ def _trio_default() -> Any:
     return sys.modules["trio"].to_thread.current_default_thread_limiter()
 
 
-def _acquiring(original: Any, hub: Instrumentation, default: Any, now: Any) -> Any:
+def _acquiring(original: Any, hub: Hub, default: Any, now: Any) -> Any:
     async def acquire_on_behalf_of(limiter: Any, borrower: Any) -> Any:
         watch = hub.observer
         if watch is None or limiter is not default():
@@ -278,7 +297,7 @@ def _acquiring(original: Any, hub: Instrumentation, default: Any, now: Any) -> A
     return acquire_on_behalf_of
 
 
-def _submitting(original: Any, hub: Instrumentation) -> Any:
+def _submitting(original: Any, hub: Hub) -> Any:
     def run_in_executor(loop: Any, executor: Any, func: Any, *args: Any) -> Any:
         watch = hub.observer
         if executor is not None or watch is None:

@@ -17,12 +17,6 @@ KNOWN = (
         *("_upstream.delivery", "_upstream.dispatch", "_upstream.request_handler"),
         *("_upstream.router", "_upstream.scope", "_upstream.serve"),
     },
-    {"_blocking.dispatcher", "_blocking.thread_state"},
-    {"_blocking.step_watch", "_blocking.trio_steps"},
-    {
-        *("_concurrency.http_clients", "_concurrency.instrumentation"),
-        *("_concurrency.resource_tracker", "_concurrency.thread_pool"),
-    },
     {
         *("_plugin.blocking", "_plugin.concurrency", "_plugin.configured_faults"),
         *("_plugin.explore", "_plugin.inline_explore", "_plugin.reporting", "_plugin.state"),
