@@ -5,6 +5,7 @@ The server is one of the test's own, or a real Redis, whose port `REDIS_PORT` ha
 """
 
 import os
+import sys
 from types import SimpleNamespace
 
 import pytest
@@ -101,8 +102,10 @@ def peer(monkeypatch):
 
 
 @pytest.fixture
-def swept(pytester, peer):
+def swept(pytester, peer, monkeypatch):
     """Run these tests of this app."""
+    # An app of the same size, written in the same second, would be taken from the cache.
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
 
     def run(app, tests=ONE, *options):
         pytester.makepyfile(shopapp=APP + app, test_it=tests)
