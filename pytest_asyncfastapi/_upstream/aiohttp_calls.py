@@ -18,8 +18,8 @@ from .asyncio_transport import MemoryTransport
 from .call_log import DEFAULT_TIMEOUT
 from .decision import MissingTimeout
 from .moment import now_with_clock
-from .other_libraries import ForeignCall, Named
 from .script import REAL, SCRIPT
+from .sent_calls import ForeignCall, Named
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -5,15 +5,69 @@ Writes the exchange, and the account of the faults that struck.
 
 from __future__ import annotations
 
+import sys
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from .._core.frames import identity
+from .._core.hosts import is_private_host
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import httpx
+
+    from .._faults import Pool
     from .call_log import OpenExchange
     from .decision import Decision
-    from .other_libraries import ForeignCall
     from .scope import UpstreamScope
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """In the place of `Library`: what the judge asks of it."""
+
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class ForeignCall:
+    """One request on its way out; `request` is as routes see it, `owner` has the pool.
+
+    `limit` is how many connections the pool opens at one time.
+    """
+
+    library: Named
+    request: httpx.Request
+    owner: Any
+    limit: int = sys.maxsize
+    proxy: str = ""  # "http" also where the client speaks TLS to it, which is not played
+    http2: bool = False
+
+    @property
+    def pool(self) -> Pool:
+        """Whose connections it uses, and how many there may be."""
+        return identity(self.owner), self.limit
+
+    @property
+    def handshakes_unbounded(self) -> bool:
+        """Does it wait for its proxy's handshake without a timeout?"""
+        return False
+
+    @property
+    def is_private(self) -> bool:
+        """May it go out without a route, since it does not leave the private network?"""
+        return is_private_host(self.request.url.host)
+
+    def is_left_alone(self, scope: UpstreamScope) -> bool:
+        """Does it go to a near server that nobody speaks of, or to one of the test's own?"""
+        if not self.is_private:
+            return False
+        seen, router = self.request, scope.router
+        if router is not None and (seen.url.host, seen.url.port) in router._served_places:
+            return True
+        routed = router is not None and router.reach(seen) is not None
+        return not routed and not any(rule.covers(seen) for rule in scope.faults)
 
 
 class SentCall:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 from . import other_libraries
 from .decision import MissingTimeout
 from .http_client_socket import SENT, HttpClientSocket, create_connection_in, wrap_in
-from .other_libraries import ForeignCall, Named
 from .script import REAL, SCRIPT
+from .sent_calls import ForeignCall, Named
 
 if TYPE_CHECKING:
     from collections.abc import Callable
