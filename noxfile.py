@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nox
 
+from tests import brokers as broker_servers
 from tests import packaged, redis_server
 from tests import postgres as server
 
@@ -25,6 +26,7 @@ nox.options.sessions = [
     "one_client",
     "examples",
     "postgres",
+    "brokers",
     "package",
     "browser",
     "docs",
@@ -178,6 +180,20 @@ def postgres(session: nox.Session) -> None:
             "tests/connections/test_sweep_on_real_servers.py",
         )
         session.run("pytest", "-q", *tests, env=env)
+
+
+@nox.session(python="3.13")
+def brokers(session: nox.Session) -> None:
+    """On a real NATS, RabbitMQ and MariaDB, those that are here; the tests start them."""
+    missing = [text for name in broker_servers.PACKAGES if (text := broker_servers.missing(name))]
+    if len(missing) == len(broker_servers.PACKAGES):
+        session.skip("; ".join(missing))
+    for text in missing:
+        session.warn(text)
+    install(session, "httpx2", "trio", "fastapi")
+    session.install("--quiet", "--group", "brokers")
+    tests = ("tests/connections/test_brokers.py", "tests/connections/test_mysql_drivers.py")
+    session.run("pytest", "-q", "-rs", *(session.posargs or tests))
 
 
 @nox.session(python="3.13")

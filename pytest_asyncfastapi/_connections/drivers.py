@@ -13,8 +13,11 @@ _FRAMES = 30  # how far up a driver is looked for
 
 
 def driver_of(frame: FrameType | None, protocol: Any = None) -> str:
-    """The package of the driver that stands above `frame`, or whose protocol this is."""
-    package = type(protocol).__module__.partition(".")[0]
+    """The package of the driver that stands above `frame`, or whose protocol this is.
+
+    Or whose function makes one: a driver that is compiled (asyncmy) has no frames.
+    """
+    package = str(getattr(protocol, "__module__", "")).partition(".")[0]
     if package in PACKAGES:
         return package
     for _ in range(_FRAMES):

@@ -92,7 +92,7 @@ def _create_connection(original: Any) -> Any:
         scope, sock = _scope(), how.get("sock")
         if scope is None:
             return await original(self, protocol_factory, host, port, **how)
-        package = driver_of(sys._getframe(1))
+        package = driver_of(sys._getframe(1), protocol_factory)
         if sock is None:
             number = int(port) if str(port or "0").isdecimal() else 0
             place = Place(scope.named(_text(host)), number, package)
@@ -123,7 +123,7 @@ def _create_unix(original: Any) -> Any:
         if scope is None:
             return await original(self, protocol_factory, path, **how)
         name = os.fsdecode(path if sock is None else sock.getpeername())
-        place = Place((name,), 0, driver_of(sys._getframe(1)))
+        place = Place((name,), 0, driver_of(sys._getframe(1), protocol_factory))
         token = _INSIDE.set(True)
         try:
             factory = _linked(scope, place, protocol_factory)

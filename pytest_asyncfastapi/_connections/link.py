@@ -98,7 +98,7 @@ class Link(asyncio.Protocol):
 
     def write(self, data: Any) -> None:
         """Send it to the server, unless something goes wrong with this exchange."""
-        if not self._waiting:
+        if not (self._waiting or self._commands.is_heartbeat(data)):
             self._waiting = True
             AT_REST.discard(self._fd)
             if self.rules or self._scope.watches:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
 from .._core.current_test import in_trio
+from .._core.held_bytes import HELD
 from .._faults import Hit
 from .drivers import driver_of
 from .finding_messages import no_timeout
@@ -127,11 +128,14 @@ class Connections:
         if not rules:
             return
         where = self.where(sys._getframe(1))
+        attempt = -id(rules)  # in place of a descriptor, which it does not have yet
         try:
             plan = self._decide(place, rules, "connect", call)
             if plan is not None:
+                HELD.add(attempt)
                 await self._open(place, plan, where)
         finally:
+            HELD.discard(attempt)
             for rule in rules:
                 rule.leave()
 

@@ -25,6 +25,7 @@ _REDIS_OWN = ("HELLO", "AUTH", "CLIENT", "COMMAND", "READONLY")
 _POSTGRESQL_OWN = (b"pg_advisory_unlock_all", b"typeinfo_tree", b"pg_catalog.set_config")
 _MONGODB_OWN = ("hello", "ismaster", "isMaster", "saslStart", "saslContinue", "endSessions", "ping")
 _NATS_OWN = ("CONNECT", "PONG", "PING")
+_HEARTBEATS = (b"\x08\0\0\0\0\0\0\xce", b"PONG\r\n")  # of AMQP, of NATS: nothing answers them
 _STARTUP = {80877102: "cancel", 80877103: "ssl"}
 _MYSQL = {0x03: "", 0x0E: "PING", 0x16: "PREPARE", 0x17: "EXECUTE"}
 
@@ -92,6 +93,10 @@ class Commands:
         except (IndexError, struct.error, UnicodeDecodeError, ValueError):
             name, is_own = "", False
         return Statement(name or EXCHANGE, self._place, is_own)
+
+    def is_heartbeat(self, data: Any) -> bool:
+        """Does the driver only say that it is there? It is no exchange then."""
+        return self._place.system in ("amqp", "nats") and data in _HEARTBEATS
 
     def _of_postgresql(self, data: bytes) -> tuple[str, bool]:
         kind = data[:1]
