@@ -95,7 +95,7 @@ class Commands:
         return Statement(name or EXCHANGE, self._place, is_own)
 
     def is_heartbeat(self, data: Any) -> bool:
-        """Does the driver only say that it is there? It is no exchange then."""
+        """Does the driver only say that it is there? That does not begin an exchange."""
         return self._place.system in ("amqp", "nats") and data in _HEARTBEATS
 
     def _of_postgresql(self, data: bytes) -> tuple[str, bool]:
