@@ -18,7 +18,7 @@ from pytest_asyncfastapi import VirtualClock
 from pytest_asyncfastapi._connections.scope import Connections
 from pytest_asyncfastapi._core.frames import UserCode
 from pytest_asyncfastapi._faults import Faults
-from pytest_asyncfastapi._upstream.call_log import Recorder
+from pytest_asyncfastapi._upstream.call_log import CallRecorder
 from tests import postgres, redis_server
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ RECORDED = "the same, each recorded with its line"
 @contextmanager
 def taking_part(*, recording: bool = False) -> Iterator[Faults]:
     """As in a test that has the fixture `faults`, or `upstream` too, which records."""
-    faults, recorder = Faults(), Recorder(UserCode(Path.cwd()))
+    faults, recorder = Faults(), CallRecorder(UserCode(Path.cwd()))
     connections = Connections(
         faults.connections,
         where=recorder.where,
