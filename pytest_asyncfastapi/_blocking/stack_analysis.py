@@ -55,6 +55,8 @@ _DEFERS = hasattr(sys, "lazy_modules")  # Python 3.15 has `lazy import`
 _IMPORTERS = frozenset({"importlib", "pkgutil", "runpy", "zipimport"})
 # They call what the user has given them, and are nothing that a user would name.
 _WRAPPERS = frozenset({"contextlib", "functools"})
+# Files of this plugin that stand between the app and the client library that it calls.
+_BETWEEN = tuple(os.path.join(_PACKAGE, part, "") for part in ("_upstream", "_connections"))
 # What apps are made of.
 _FRAMEWORKS = frozenset({"fastapi", "starlette", "pydantic", "sqlmodel", "litestar", "msgspec"})
 # Globals of the Python code that Jinja and Mako make of a template: the lines of it are in no file.
@@ -239,8 +241,8 @@ def read_scene(stack: list[Spot], user: UserCode, activity: str) -> Scene:
         if kind == "ours":
             if not mine and (importing or not blame):
                 blame = "tool"  # what we do and import by ourselves is not the user's fault
-            if activity:
-                break
+            if activity and not filename.startswith(_BETWEEN):
+                break  # the client that drives the app
             continue
         labels.append(spot.label)
         if kind == "user":

@@ -226,3 +226,33 @@ def test_context_managers_of_sync_clients_have_their_own_name(watch, method):
 
     found = [f for f in watch(endpoint).findings() if f.data["category"] == "http"]
     assert [f.data["name"] for f in found] == [f"httpx.Client.{method}"]
+
+
+def test_a_client_that_is_built_while_calls_are_mocked(pytester: pytest.Pytester) -> None:
+    """What the mocking puts below the app's line does not hide it."""
+    pytester.makepyfile(
+        shopapp="""
+        import httpx
+        from fastapi import FastAPI
+
+        app = FastAPI()
+
+        @app.get("/")
+        async def home():
+            async with httpx.AsyncClient() as http:  # HERE
+                return (await http.get("https://up.example/")).json()
+        """,
+        test_it="""
+        async def test_home(asgi_client, upstream):
+            upstream.get("https://up.example/").respond(json={})
+            await asgi_client.get("/")
+        """,
+    )
+    pytester.makeini(
+        "[pytest]\nasyncfastapi_app = shopapp:app\nasyncfastapi_blocking_profile = strict\n"
+        "asyncfastapi_cpu_threshold = 1ms\nasyncfastapi_blocking_threshold = 1ms\n"
+    )
+    # A process of its own: the context is made once in each.
+    result = pytester.runpytest_subprocess("-q", "-p", "no:asyncio", "-p", "no:cacheprovider")
+    result.stdout.fnmatch_lines(["*shopapp.py:* # HERE"])
+    result.stdout.no_fnmatch_line("*site-packages*")
