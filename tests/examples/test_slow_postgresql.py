@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
 import pytest
@@ -28,7 +29,14 @@ def test_the_page_of_the_slow_database(pytester: pytest.Pytester) -> None:
 
 def test_rolled_back(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """The transaction for each test, on PostgreSQL."""
-    pytest.importorskip("asyncpg")
+    asyncpg = pytest.importorskip("asyncpg")
+
+    async def drop() -> None:  # other tests have tables of this name
+        connection = await asyncpg.connect(URL)
+        await connection.execute("drop table if exists notes cascade")
+        await connection.close()
+
+    asyncio.run(drop())
     driver = URL.replace("postgresql://", "postgresql+asyncpg://")
     monkeypatch.setenv("TEST_DATABASE_URL", driver)
     pages.write(pytester.path, "docs/how_to/database.md")
