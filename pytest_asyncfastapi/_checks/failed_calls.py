@@ -153,7 +153,7 @@ def swallowed(calls: Sequence[OpenExchange], policy: Policy, user: UserCode) -> 
             f"swallowed: {path} met {what}, and {served.label} answered {status}",
             user.location(*place),
             call.activity,
-            why="the caller is told that all went well, and nobody else is told either"
+            why="the caller gets a success, and the failure is neither logged nor reported"
             if call.error
             else "nobody looks at the status of the answer",
             remedy="catch the client's own error (httpx.HTTPError), log it, and answer 502, or say "

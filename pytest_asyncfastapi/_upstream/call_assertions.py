@@ -185,7 +185,7 @@ class AssertingRouter(Router):
 
         Raises:
             AssertionError: At the end of the block, with the calls that were made.
-            TypeError: If there is no number.
+            TypeError: If no number is given.
             ValueError: If no route has such a name.
 
         Example:
