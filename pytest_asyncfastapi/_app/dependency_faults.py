@@ -7,17 +7,15 @@ the same parameters, and for one more: the gate, where the fault strikes.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
-import sys
-import time
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .._core.current_loop import now_with_clock
 from .._core.signatures import signature
 from .method_faults import MethodFaults, replace
 from .overrides import apps_below
@@ -86,13 +84,7 @@ class DependencyFaultInjector:
         ]
 
     def _strike(self, rules: list[Any]) -> Any:
-        try:
-            return self._faults.strike(rules, asyncio.get_running_loop().time())
-        except RuntimeError:
-            trio = sys.modules.get("trio")
-            if trio is not None and trio.lowlevel.in_trio_run():
-                return self._faults.strike(rules, anyio.current_time(), "trio")
-        return self._faults.strike(rules, time.monotonic())
+        return self._faults.strike(rules, *now_with_clock())
 
     def _injected(self, target: Any) -> Callable[..., Any]:
         async def gate() -> Any:

@@ -20,7 +20,8 @@ from asgi_lifespan import LifespanManager
 
 from .._core.activity import ACTIVITY, LIFESPAN
 from .._core.base_error import AsyncFastAPIError
-from .._core.tasks import Signal, SpawnedTask, current_task, spawn, terminate
+from .._core.current_loop import current_task
+from .._core.tasks import Signal, SpawnedTask, spawn, terminate
 from .._core.units import show
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .._core.current_test import in_trio
+from .._core.current_loop import current_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -155,7 +155,7 @@ def _is_asynchronous(method: Callable[..., Any]) -> bool:
 
 def _is_on_loop() -> bool:
     """Does a loop run in this thread?"""
-    return asyncio._get_running_loop() is not None or in_trio()
+    return current_loop() is not None
 
 
 def replace(value: Any, name: str, faulty: Any) -> Callable[[], Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from .._core.tasks import step
+from .._core.current_loop import checkpoint
 from .._core.units import show
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ async def wait_for_end(exchange: Exchange, patience: float | None, grace: float)
     for _ in range(_STEPS):
         if exchange.finished:
             return
-        await step()
+        await checkpoint()
     with anyio.move_on_after(patience):
         while not exchange.finished:
             await exchange.changed()

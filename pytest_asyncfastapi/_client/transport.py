@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .._core.activity import ACTIVITY, SERVED
+from .._core.current_loop import checkpoint, current_loop
 from .._core.http_library import library_of
-from .._core.tasks import loop_identity, spawn, step
+from .._core.tasks import spawn
 from .background import PATIENCE, wait_for_end
 from .errors import AppStillRunning, LoopMismatch, disconnect_caused
 from .exchange import Exchange
@@ -143,7 +144,7 @@ class AsgiTransportCore:
         self._open.discard(served)
 
     def _same_loop(self, label: str) -> None:
-        here = loop_identity()
+        here = current_loop()
         if self._loop is None:
             self._loop = here
         elif self._loop is not here:
@@ -221,7 +222,7 @@ class AsgiTransportCore:
         for _ in range(_STEPS):
             if ready() or exchange.finished:
                 return
-            await step()
+            await checkpoint()
         while not (ready() or exchange.finished or exchange.request_error or exchange.cut):
             left = None
             if read_timeout is not None:

@@ -8,9 +8,9 @@ jump, nor anything of pytest.
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._core.current_loop import in_trio
 from .._core.units import seconds
 from .errors import ClockError
 from .patched_time import PatchedTime
@@ -223,12 +223,10 @@ class VirtualClock:
 
 def _running() -> Any:
     """The running asyncio loop, or trio's runner. Raises `ClockError` without either."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    trio: Any = sys.modules.get("trio")
-    if trio is None or not trio.lowlevel.in_trio_run():
+    loop = asyncio._get_running_loop()
+    if loop is not None:
+        return loop
+    if not in_trio():
         raise ClockError(_NO_LOOP)
     from .on_trio import running_runner
 

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .._core.activity import LIFESPAN
 from .._core.creation_site import creation_site_of
+from .._core.current_loop import current_loop
 from .._core.real_time import monotonic
 from . import garbage, leak_findings
 from .instrumentation import INSTRUMENTATION, instrument_trio
-from .owner_loop import is_alive, owner_of_caller
+from .owner_loop import is_alive
 from .resource_tracker import ResourceTracker
 from .task_cleanup import reap, run_pending
 from .thread_pool import Threads
@@ -94,7 +95,7 @@ class LeakDetector:
         if self not in INSTRUMENTATION.observers:
             return
         INSTRUMENTATION.refresh()
-        home = owner_of_caller()
+        home = current_loop()
         if home is not None:
             self._owner_loops.add(home)
         if home is not None and home is not asyncio._get_running_loop():

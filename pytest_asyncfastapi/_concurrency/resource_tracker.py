@@ -12,7 +12,7 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .owner_loop import owner_of_caller
+from .._core.current_loop import current_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ class TrackedResource:
         self.closed = False
         self.is_closed = is_closed
         self.ref = weakref.ref(thing)
-        home = owner_of_caller()
+        home = current_loop()
         self.owner_loop = None if home is None else weakref.ref(home)
 
     @property

@@ -15,7 +15,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
-from .._core.current_test import in_trio
+from .._core.current_loop import in_trio
 from .._core.held_bytes import HELD
 from .._faults import Hit
 from .drivers import driver_of

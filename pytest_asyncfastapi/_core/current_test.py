@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from contextvars import ContextVar
 from typing import Any
 
@@ -18,9 +17,3 @@ RUNNING: list[Any] = []
 def current_test() -> Any:
     """The test that runs; None outside of pytest."""
     return CURRENT_TEST.get() or (RUNNING[-1] if RUNNING else None)
-
-
-def in_trio() -> bool:
-    """Does trio run in this thread?"""
-    trio = sys.modules.get("trio")
-    return trio is not None and bool(trio.lowlevel.in_trio_run())

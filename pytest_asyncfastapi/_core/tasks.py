@@ -15,7 +15,6 @@ import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
-import anyio.lowlevel
 
 from . import force_terminate
 
@@ -87,15 +86,6 @@ async def terminate(task: Any) -> bool:
     )
 
 
-def current_task() -> Any:
-    """The task, of either library, that the caller is in."""
-    if asyncio._get_running_loop() is not None:
-        return asyncio.current_task()
-    import trio
-
-    return trio.lowlevel.current_task()
-
-
 def spawn(
     coroutine: Coroutine[Any, Any, None], context: Context, name: str, *, at_once: bool = True
 ) -> tuple[SpawnedTask, Callable[[], float]]:
@@ -118,29 +108,6 @@ def spawn(
     return task, loop.time
 
 
-async def step() -> None:
-    """Let everything else that is ready run once: anyio's checkpoint, without its look-ups."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        await anyio.lowlevel.checkpoint()
-    else:
-        await asyncio.sleep(0)
-
-
 def is_explored() -> bool:
     """Are the schedules of the running loop being explored, in virtual time?"""
-    try:
-        return hasattr(asyncio.get_running_loop(), NOT_EAGER)
-    except RuntimeError:
-        return False
-
-
-def loop_identity() -> object:
-    """The loop (asyncio) or run (trio) that the caller is in."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        import trio
-
-        return trio.lowlevel.current_root_task()
+    return hasattr(asyncio._get_running_loop(), NOT_EAGER)

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import anyio
 
 from .._core.await_chains import user_lines
+from .._core.current_loop import current_task, now
 from .._core.force_terminate import tasks_below, terminate_children
-from .._core.tasks import current_task
 from .await_steps import Stepped, cancelled
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Answers:
             token = CALLER.set(answer)
             number = len(self.all)
             ears = _receiving(answer, receive), _sending(answer, send)
-            began = anyio.current_time()
+            began = now()
             try:
                 if self._stepped:
                     await self._in_steps(app, answer, number, *ears)
@@ -159,7 +159,7 @@ class Answers:
                 answer.trace = error.__traceback__
                 raise
             finally:
-                answer.duration = anyio.current_time() - began
+                answer.duration = now() - began
                 with suppress(ValueError):  # where it is ended by force, from another context
                     CALLER.reset(token)
 

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .._core.current_test import in_trio
+from .._core.current_loop import in_trio
 from .recorded_responses import CALLER
 
 if TYPE_CHECKING:

@@ -7,12 +7,10 @@ package carries it out and says when it has happened.
 
 from __future__ import annotations
 
-import asyncio
-import sys
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from .._core.current_loop import now_with_clock
 from .._core.findings import Finding
 from .._core.units import seconds, show
 from .call_properties import NO_POOL
@@ -123,17 +121,6 @@ def _uploads(request: Any) -> bool:
         or headers.get("content-length", "0") != "0"
         or headers.get("upgrade") == "websocket"
     )
-
-
-def _now() -> tuple[float, str]:
-    """The time in force (s), and the name of its clock where it is not the process's."""
-    try:
-        return asyncio.get_running_loop().time(), ""
-    except RuntimeError:
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_run():
-            return trio.current_time(), "trio"
-        return time.monotonic(), ""
 
 
 class ClientFaultPlan:
@@ -296,7 +283,7 @@ class ClientFaults(RuleTable[ClientRule]):
         added = self._added_at()
         stream = f"{self._stream}/{path}: {effect}/{len(self._rules)}"
         rule = ClientRule(path, effect, stream=stream, optional=optional, added=added)
-        self._since(*_now())  # the first look at a clock of trio's is its zero
+        self._since(*now_with_clock())  # the first look at a clock of trio's is its zero
         return self._add_rule(rule, takes_time=effect.takes_time)
 
     def decide(self, request: Any) -> ClientFaultPlan | None:
@@ -312,7 +299,7 @@ class ClientFaults(RuleTable[ClientRule]):
         if not self._rules:
             return None
         asked = [rule for rule in self._rules if rule.covers(request)]
-        now = self._since(*_now())
+        now = self._since(*now_with_clock())
         plan = ClientFaultPlan([rule for rule in asked if rule._strikes(now) is not None], asked)
         if plan._strikes or any(rule._counts_in_flight for rule in asked):
             return plan

@@ -92,11 +92,11 @@ class RunState:
 
         Afterwards the fault is gone; `forget` says that so is what was wrong with calls.
         """
-        from .._upstream.moment import now_with_clock
+        from .._core.current_loop import now
         from .._upstream.suppressed import suppress_findings
 
         state = self._state
-        state.reseed(None, now_with_clock()[0])
+        state.reseed(None, now())
 
         def on_deadlock(report: str) -> None:
             self.deadlock = report

@@ -13,8 +13,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from .._core.current_loop import current_loop
 from .._core.current_test import current_test
-from .._core.tasks import is_explored, loop_identity
+from .._core.tasks import is_explored
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -69,7 +70,7 @@ class RunningApp:
                 "asyncfastapi_app_scope = function, or open it in the test: "
                 "async with pytest_asyncfastapi.open_app(app) as client."
             )
-        if self.loop is loop_identity():
+        if self.loop is current_loop():
             return ""
         return (
             f"this test runs in {loop_name}, but the app was started in {self.loop_name}: "
@@ -99,7 +100,7 @@ async def running_app(
         run = Lifespan(app, startup_timeout=startup_timeout, shutdown_timeout=shutdown_timeout)
         await run.start()
     try:
-        yield RunningApp(app, run, loop_identity(), home, asked)
+        yield RunningApp(app, run, current_loop(), home, asked)
     finally:
         if run is not None:
             await run.stop()

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from .._core.current_test import in_trio
 from . import pytest_asyncio
 from .claims import runner_of
 from .neutral_fixtures import NEUTRAL, is_neutral
@@ -94,6 +93,8 @@ def _in_loop() -> bool:
     asyncio = sys.modules.get("asyncio")
     if asyncio is not None and asyncio._get_running_loop() is not None:
         return True
+    from .._core.current_loop import in_trio
+
     return in_trio()
 
 

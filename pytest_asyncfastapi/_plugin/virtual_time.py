@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._core.current_test import in_trio
-
 
 def install(state: Any, *, required: bool) -> None:
     """Put it on the running loop, if there is one; see `TestState.start_clock()`."""
     import asyncio
 
     from .._clock import ClockError
+    from .._core.current_loop import in_trio
 
     try:
         loop = asyncio.get_running_loop()

@@ -11,12 +11,11 @@ duration in real time.
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.activity import ACTIVITY
+from .._core.current_loop import current_loop, now_with_clock
 from .._core.real_time import monotonic
 from .._core.shown_messages import KEPT, message
 from .task_recorder import TaskRecorder
@@ -148,8 +147,8 @@ class TimelineRecorder:
 
     def on_loop(self) -> None:
         """The test has a loop: whose time may be ahead, if an earlier test was on virtual time."""
-        now, clock = _instant()
-        if clock != "thread":
+        now, clock = now_with_clock()
+        if current_loop() is not None:
             self.clock_origins.setdefault(clock, now - (monotonic() - self._began))
         if clock == "trio":
             self.tasks.on_trio()
@@ -164,7 +163,7 @@ class TimelineRecorder:
 
     def now(self) -> float:
         """Seconds since the test began, on the clock in force."""
-        now, clock = _instant()
+        now, clock = now_with_clock()
         return max(0.0, now - self.clock_origins.get(clock, self._began))
 
     def wrap_app(self, app: Callable[..., Any]) -> Callable[..., Any]:
@@ -319,14 +318,3 @@ def upstream_message(found: Any, body: bytes) -> dict[str, Any] | None:
         if isinstance(content, bytes) and content:
             return message(headers.multi_items(), content)
     return message(headers.multi_items(), b"")
-
-
-def _instant() -> tuple[float, str]:
-    """Seconds on the clock in force, and the name of that clock."""
-    loop = asyncio._get_running_loop()
-    if loop is not None:
-        return loop.time(), ""
-    trio: Any = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        return trio.current_time(), "trio"
-    return monotonic(), "thread"

@@ -9,11 +9,11 @@ nothing. Knows no format.
 from __future__ import annotations
 
 import asyncio
-import sys
 import weakref
 from types import CoroutineType, SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from .._core import current_loop
 from .._core.activity import ACTIVITY
 from .._core.await_chains import frames_of
 from .._core.creation_site import creation_site_of
@@ -91,9 +91,9 @@ class TaskRecorder:
 
     def on_request(self, activity: str) -> None:
         """The running task serves this request from now on; it may never have been seen."""
-        task = _current()
+        task = current_loop.current_task()
         if task is not None:
-            life = self._record_of(task, activity, _now(task))
+            life = self._record_of(task, activity, current_loop.now())
             if life is not None:
                 life.activity = activity
 
@@ -123,7 +123,7 @@ class TaskRecorder:
 
     def on_step_start(self, task: Any, context: Any) -> None:
         """A task of trio's is about to run: where, and for how long, has it waited?"""
-        now, life = _now(task), self._found(task)
+        life, now = self._found(task), current_loop.now()
         if life is None:
             self._record_of(task, context.get(ACTIVITY, ""), now)
         elif now - life.since >= _SHORTEST:
@@ -170,13 +170,13 @@ class TaskRecorder:
         """A task of trio's has run, and waits again or is done."""
         life = self._found(task)
         if life is not None:
-            life.since = _now(task)
+            life.since = current_loop.now()
 
     def on_task_exit(self, task: Any) -> None:
         """A task of trio's is over."""
         life = self._found(task)
         if life is not None:
-            life.end = _now(task)
+            life.end = current_loop.now()
 
     def _found(self, task: Any) -> TaskRecord | None:
         life: TaskRecord | None = getattr(task, _ATTRIBUTE, None)
@@ -251,20 +251,3 @@ class _TrioInstrument:
         """A task is over."""
         if self.tasks is not None:
             self.tasks.on_task_exit(task)
-
-
-def _now(task: Any) -> float:
-    """The time of a task's loop; it is the running one."""
-    if isinstance(task, asyncio.Future):
-        return task.get_loop().time()
-    trio: Any = sys.modules["trio"]
-    return float(trio.current_time())
-
-
-def _current() -> Any:
-    if asyncio._get_running_loop() is not None:
-        return asyncio.current_task()
-    trio: Any = sys.modules.get("trio")
-    return (
-        trio.lowlevel.current_task() if trio is not None and trio.lowlevel.in_trio_run() else None
-    )

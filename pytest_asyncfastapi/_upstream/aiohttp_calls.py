@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .._core.current_loop import now_with_clock
 from . import other_libraries
 from .aiohttp_network import open_in, open_through_proxy_in, resolve_host_in
 from .asyncio_transport import MemoryTransport
 from .call_log import DEFAULT_TIMEOUT
 from .decision import MissingTimeout
-from .moment import now_with_clock
 from .script import REAL, SCRIPT
 from .sent_calls import ForeignCall, Named
 

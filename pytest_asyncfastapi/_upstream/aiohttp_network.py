@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
+from .._core.current_loop import now
 from .asyncio_transport import MemoryTransport
 from .handshake import FakeSSLObject
-from .moment import now
 from .network import Address, next_attempt
 from .peer import Peer
 from .script import SCRIPT

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from .moment import now, yield_once
+from .._core.current_loop import checkpoint, now
 from .script import SCRIPT
 from .tls_alerts import certificate_required, connection_reset
 
@@ -52,7 +52,7 @@ class _AsyncMemoryStream:
         """The next bytes, empty at the end; raises `ConnectionResetError` on RST."""
         if self._streams is not None:
             return await self._streams.next(limit)
-        await yield_once()
+        await checkpoint()
         peer = self._peer
         while not peer.waiting and not peer.ended:
             if peer.broken:

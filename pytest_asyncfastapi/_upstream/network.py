@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import anyio
 
+from .._core.current_loop import now
 from .._core.signatures import signature
 from .handshake import FakeSSLObject, handshake, handshake_sync
 from .memory_socket import MemorySocket
 from .memory_stream import AnyioMemoryStream, memory_stream_for, takes_at_once
-from .moment import now
 from .peer import Peer
 from .proxies import NO_EFFECT, at_proxy
 from .real_waits import wait_or_time_out

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from . import moment
+from .._core import current_loop
 from .body_observer import BodyObserver, at_once
 from .call_log import CallRecorder, OpenExchange
 from .decision import CallPolicy, Decision, MissingTimeout, Outgoing
@@ -112,7 +112,7 @@ class UpstreamScope:
         if not hasattr(call.request, "_content"):
             await call.request.aread()
         seen = call.library.as_httpx(call.request)
-        now, clock = moment.now_with_clock()
+        now, clock = current_loop.now_with_clock()
         out = self.recorder.begin(
             seen, call.library.name, now, sys._getframe(), clock, pool=call.pool
         )
@@ -134,7 +134,7 @@ class UpstreamScope:
             error = await self.stall(seen, stalled.phase, out.where)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
-        self._close(call, out, decision, error or response, moment.now)
+        self._close(call, out, decision, error or response, current_loop.now)
         if error is not None:
             raise error
         return response
@@ -228,7 +228,7 @@ class UpstreamScope:
 
     async def _prepared(self, call: Call, out: OpenExchange, match: Match) -> Any:
         """The short way of most calls: a response that is ready; None where it is not."""
-        await moment.yield_once()
+        await current_loop.checkpoint()
         response = None if self.router is None else self.router._prepared(out.request, match)
         if response is None:
             return None
@@ -252,7 +252,7 @@ class UpstreamScope:
                     return decided.status or await self._answer_async(call, seen, decided)
 
                 def again() -> Script | None:
-                    return self._again(call, seen, decided, script, moment.now_with_clock())
+                    return self._again(call, seen, decided, script, current_loop.now_with_clock())
 
                 return decided.script(answer, again, self._ready(seen, decided))
 
@@ -262,7 +262,7 @@ class UpstreamScope:
         if decision.way == "pool":
             return await wait_for_pool(call, decision.limit)
         if decision.match is None and (decision.source == "router" or decision.status is not None):
-            await moment.yield_once()
+            await current_loop.checkpoint()
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi._core.tasks import loop_identity
+from pytest_asyncfastapi._core.current_loop import current_loop
 from tests import pages
 
 pytest.importorskip("starlette")
@@ -43,7 +43,7 @@ class Shop:
         yield
 
     async def pieces(self, request: Any) -> StreamingResponse:
-        self.loop = loop_identity()
+        self.loop = current_loop()
 
         async def body() -> Any:
             for self.sent in (1, 2):
@@ -97,7 +97,7 @@ async def test_an_async_client(kind: str) -> None:
         except library.ReadTimeout:
             timed_out = True
     row = "`asgi_client`" if kind == "asgi_client" else "`httpx.ASGITransport`"
-    seen = words(shop, loop_identity(), pieces, timed_out=timed_out)
+    seen = words(shop, current_loop(), pieces, timed_out=timed_out)
     assert seen == cells(row)
 
 

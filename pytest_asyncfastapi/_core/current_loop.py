@@ -1,0 +1,65 @@
+"""Where the caller runs (asyncio's loop, a trio run, or neither), and what time it is there.
+
+asyncio is checked first: it is nearly always the one. trio is looked at only where somebody has
+imported it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import Any
+
+from .real_time import monotonic
+
+
+def _trio() -> Any:
+    """The module, if the caller is in a trio run."""
+    # While trio is being imported, the module is there without its names.
+    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
+    return sys.modules["trio"] if in_trio_run is not None and in_trio_run() else None
+
+
+def in_trio() -> bool:
+    """Does trio run in this thread?"""
+    return _trio() is not None
+
+
+def current_loop() -> Any:
+    """The running loop of asyncio, or the root task of the trio run; None in neither."""
+    loop = asyncio._get_running_loop()
+    if loop is None and (trio := _trio()) is not None:
+        return trio.lowlevel.current_root_task()
+    return loop
+
+
+def current_task() -> Any:
+    """The task, of either library, that the caller is in; None in neither."""
+    if asyncio._get_running_loop() is not None:
+        return asyncio.current_task()
+    trio = _trio()
+    return None if trio is None else trio.lowlevel.current_task()
+
+
+def now() -> float:
+    """Seconds on the clock in force: the loop's, the trio run's, or the machine's."""
+    return now_with_clock()[0]
+
+
+def now_with_clock() -> tuple[float, str]:
+    """Seconds on the clock in force; `"trio"` for that one, which starts at a random number."""
+    loop = asyncio._get_running_loop()
+    if loop is not None:
+        return loop.time(), ""
+    trio = _trio()
+    return (monotonic(), "") if trio is None else (trio.current_time(), "trio")
+
+
+async def checkpoint() -> None:
+    """Let everything else that is ready run once: anyio's checkpoint, without its look-ups."""
+    if asyncio._get_running_loop() is None:
+        import trio
+
+        await trio.lowlevel.checkpoint()
+    else:
+        await asyncio.sleep(0)
