@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from respx.router import Router
+from .call_assertions import AssertingRouter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from .._core.findings import Finding
     from .cassettes import CassetteRecording
     from .route import Route
-    from .scope import UpstreamScope
+    from .router_scope import RouterScope
 
 
-class CassetteRouter(Router):
+class CassetteRouter(AssertingRouter):
     """The part of `upstream` that knows tapes."""
 
-    scope: UpstreamScope | None
+    scope: RouterScope | None
     _tape: CassetteRecording | None
     _tape_findings: list[Finding]
     _reached: set[int]
@@ -74,7 +74,7 @@ class CassetteRouter(Router):
             )
         scope = self._scope_for("record")
         recording = self._tape = CassetteRecording(self._place(path), os.fspath(path), secrets)
-        undo = scope.call_policy.let_through(_names(hosts, "hosts"))
+        undo = scope.let_through(_names(hosts, "hosts"))
 
         @contextmanager
         def block() -> Iterator[CassetteRecording]:
@@ -120,7 +120,7 @@ class CassetteRouter(Router):
             self.record(path, secrets=secrets)
             return []
         more = _names(secrets, "secrets")
-        routes = replay(self, self._place(path), os.fspath(path), more)  # type: ignore[arg-type]
+        routes = replay(self, self._place(path), os.fspath(path), more)
         if not assert_all_called:
             self._reached.update(id(route) for route in routes)
         return routes
@@ -131,7 +131,7 @@ class CassetteRouter(Router):
         if tape is not None:
             self._tape_findings += tape.write()
 
-    def _scope_for(self, verb: str) -> UpstreamScope:
+    def _scope_for(self, verb: str) -> RouterScope:
         if self.scope is None:
             raise RuntimeError(f"only the `upstream` of a test can {verb}: this one has no test")
         return self.scope

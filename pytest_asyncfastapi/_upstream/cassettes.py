@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
+    from .call_assertions import AssertingRouter
     from .route import Route
-    from .router import Upstream
 
 
 class CassetteRecording:
@@ -112,7 +112,7 @@ class RecordedRequest(Pattern):
         return f"<RecordedRequest {self.value}>"
 
 
-def replay(router: Upstream, path: Path, shown: str, more: Iterable[str]) -> list[Route]:
+def replay(router: AssertingRouter, path: Path, shown: str, more: Iterable[str]) -> list[Route]:
     """Add a route for each different call of the tape; each answers as often as recorded."""
     calls, secrets = cassette_file.load(path, shown)
     secrets = Secrets((*secrets.more, *more))

@@ -7,7 +7,7 @@ out fails where it was made. Carries nothing out.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 import httpx
 
@@ -15,61 +15,22 @@ from .._core.activity import ACTIVITY
 from .._core.findings import FindingLog, Location
 from .._faults import SOCKS, CallProperties, Effect, FaultPlan, Faults, Hit, NoTimeoutSet
 from . import finding_messages, users_respx
-from .delivery import body_of, prepared_by
-from .dispatch import timeouts
 from .errors import UnroutedCall
+from .outgoing import timeouts
+from .prepared_answers import body_of, prepared_by
 from .script import Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from .._core.frames import UserCode
-    from .._faults import Pool
     from .call_log import OpenExchange
+    from .outgoing import Outgoing
     from .route_index import Match
     from .router import Upstream
 
 Way = Literal["answer", "play", "pool"]
 Source = Literal["router", "original"]
-
-
-class Outgoing(Protocol):
-    """A call of any client, as far as it is decided on; `request` is httpx's or like it."""
-
-    @property
-    def library(self) -> Any:
-        """Whose call it is, by its `name`."""
-        ...
-
-    @property
-    def request(self) -> Any:
-        """With its `extensions`, which hold the budgets."""
-        ...
-
-    @property
-    def http2(self) -> bool:
-        """Would the client speak HTTP/2?"""
-        ...
-
-    @property
-    def pool(self) -> Pool:
-        """Whose connections it uses, and how many there may be."""
-        ...
-
-    @property
-    def proxy(self) -> str:
-        """The scheme of its proxy; empty where there is none."""
-        ...
-
-    @property
-    def handshakes_unbounded(self) -> bool:
-        """Does it wait for its proxy's handshake without a timeout?"""
-        ...
-
-    @property
-    def is_private(self) -> bool:
-        """May it go out without a route, since it does not leave the private network?"""
-        ...
 
 
 @dataclass(slots=True, eq=False)
@@ -285,6 +246,10 @@ class CallPolicy:
             severity=severity,
             test=self._test,
         )
+
+    def finished(self, seen: httpx.Request) -> None:
+        """This request is no longer in flight."""
+        self._faults.finished(seen)
 
     def undeliverable(self, out: OpenExchange, why: str) -> None:
         """Log an answer that no server could send; nothing is wrong where `why` is empty."""

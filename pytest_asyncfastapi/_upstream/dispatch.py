@@ -18,14 +18,13 @@ import anyio
 
 from .intercept import INTERCEPTION
 from .network import Address, MemoryNetworkStream, connect_stream, connect_stream_sync
+from .outgoing import timeouts
 from .outgoing_call import Call, connections_to_close
 from .script import NUMBER, SCRIPT, SCRIPTS, Script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Token
-
-    from .decision import Outgoing
 
 _NUMBERS = count(1)
 
@@ -130,11 +129,6 @@ def wait_for_pool_sync(call: Call, limit: float) -> Any:
     """Wait for a connection that never comes, as the pool does; raises PoolTimeout."""
     with call.library.transports.map_httpcore_exceptions():
         call.library.core_part("_synchronization").Event().wait(timeout=limit)
-
-
-def timeouts(call: Outgoing) -> dict[str, float | None]:
-    """The call's four budgets in seconds; a missing one means no limit."""
-    return dict(call.request.extensions.get("timeout", {}))
 
 
 def _without_script(answer: Callable[[], Any], failed: list[BaseException]) -> Callable[[], Any]:

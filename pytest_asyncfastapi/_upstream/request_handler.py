@@ -1,6 +1,6 @@
 """What a request on a served socket gets: the decision of the test's scope, as a script.
 
-The same judge, routes, faults and recorder as for httpx. What a server cannot
+The same policy, routes, faults and recorder as for httpx. What a server cannot
 do (a client's pool, its name resolution) is refused in words, and found at the
 end of the test. Knows no sockets.
 """
@@ -23,13 +23,16 @@ from .outgoing_call import Call
 from .script import Script
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import h11
 
     from .._faults import FaultPlan
-    from .call_log import OpenExchange
-    from .scope import UpstreamScope
+    from .call_log import CallRecorder, OpenExchange
+    from .decision import CallPolicy
+    from .router import Upstream
 
-# The client's budgets are its own affair; to the judge each call has all of them.
+# The client's budgets are its own affair; to the policy each call has all of them.
 _BUDGETS = {"timeout": {"connect": 1e9, "read": 1e9, "write": 1e9, "pool": 1e9}}
 _SERVED = Library("served", "")
 _EARLY_RESET = ("early_answer", "reset")
@@ -54,15 +57,15 @@ class ServedCall:
 
     def __init__(
         self,
-        scope: UpstreamScope,
         out: OpenExchange,
         script: Script,
+        finish: Callable[[OpenExchange, str], None],
         plan: FaultPlan | None = None,
         failed: str = "",
     ) -> None:
         self.script = script
-        self._scope = scope
         self._out = out
+        self._finish = finish
         self._plan = plan
         self._failed = failed
         self._over = False
@@ -72,8 +75,7 @@ class ServedCall:
         if self._over:
             return
         self._over = True
-        self._scope.faults.finished(self._out.request)
-        self._scope.recorder.end(self._out, time.monotonic(), error=self._failed or error)
+        self._finish(self._out, self._failed or error)
         if self._plan is not None:
             self._plan.record_outcome(Hit(self._out.method, str(self._out.url)))
 
@@ -84,21 +86,34 @@ class ServedCall:
 class RequestHandler:
     """Answers for one base URL of one test."""
 
-    def __init__(self, scope: UpstreamScope, base: str | None) -> None:
-        self._scope = scope
+    def __init__(
+        self,
+        router: Upstream,
+        policy: CallPolicy,
+        recorder: CallRecorder,
+        base: str | None,
+        *,
+        begin: Callable[[], None],
+        test: str,
+    ) -> None:
+        self._router = router
+        self._policy = policy
+        self._recorder = recorder
+        self._begin = begin
+        self._test = test
         # The URL that requests are routed as if sent to.
         self.base: str = "" if base is None else _checked(base)
 
     def bind(self) -> None:
         """Begin: where no base was given, it is the only origin of the routes, or `ValueError`."""
-        self._scope.on_serve()
+        self._begin()
         self.base = self.base or self._only_origin()
 
     def _only_origin(self) -> str:
         from .route_index import leaves
 
         found = set()
-        for route in self._scope.open_router().routes:
+        for route in self._router.routes:
             parts = {getattr(leaf, "key", ""): leaf.value for leaf in leaves(route.pattern)}
             if isinstance(parts.get("host"), str):
                 found.add(f"{parts.get('scheme', 'https')}://{parts['host']}")
@@ -127,20 +142,18 @@ class RequestHandler:
 
     def handle(self, request: httpx.Request) -> ServedCall:
         """One call, which is out until its `done()`."""
-        out = self._scope.recorder.begin(request, "served", time.monotonic(), None)
+        out = self._recorder.begin(request, "served", time.monotonic(), None)
         try:
             return self._decide(request, out)
         except (UnroutedCall, CannotServe) as refused:
             text = str(refused)
             script = Script(lambda: httpx.Response(501, text=text))
-            return ServedCall(self._scope, out, script, failed=type(refused).__name__)
+            return ServedCall(out, script, self._finish, failed=type(refused).__name__)
 
     def _decide(self, request: httpx.Request, out: OpenExchange) -> ServedCall:
         call = Call(_SERVED, None, request, lambda *_: None)
-        judge = self._scope.call_policy
-        decision = judge.decide(
-            call, request, self._scope.open_router(), None, lambda: (out.started, "")
-        )
+        instant = out.started, ""
+        decision = self._policy.decide(call, request, self._router, None, lambda: instant)
         plan = decision.plan
         effect = Effect() if plan is None else plan.effect
         out.fault = "" if plan is None else str(plan)
@@ -157,25 +170,29 @@ class RequestHandler:
 
         def answer() -> Any:
             response = decision.status or self._answer(request)
-            self._scope.recorder.answered(out, response, time.monotonic())
+            self._recorder.answered(out, response, time.monotonic())
             return response
 
-        return ServedCall(self._scope, out, Script(answer, effect), plan)
+        return ServedCall(out, Script(answer, effect), self._finish, plan)
+
+    def _finish(self, out: OpenExchange, error: str) -> None:
+        self._policy.finished(out.request)
+        self._recorder.end(out, time.monotonic(), error=error)
 
     def _refuse(self, request: httpx.Request, title: str, remedy: str) -> None:
-        self._scope.call_policy.log.add(
+        self._policy.log.add(
             Finding(
                 kind="not-served",
                 title=f"{title}: {show_request(request)}",
                 why="the test would see another failure than the one it is about",
                 remedy=remedy,
-                test=self._scope.test,
+                test=self._test,
             )
         )
         raise CannotServe(f"pytest-asyncfastapi: {title}; {remedy}")
 
     def _answer(self, request: httpx.Request) -> httpx.Response:
-        router = self._scope.open_router()
+        router = self._router
         route = router._first_match(request)
         if route is not None and inspect.iscoroutinefunction(route.side_effect):
             answer = asyncio.run(router._answer_async(request))
@@ -183,7 +200,7 @@ class RequestHandler:
             answer = router.answer(request)
         if answer is None or answer.response is None:
             call = Call(_SERVED, None, request, lambda *_: None)
-            raise self._scope.call_policy.unrouted(call, request, router, None)
+            raise self._policy.unrouted(call, request, router, None)
         return answer.response
 
     def error_response(self, error: Exception) -> tuple[int, str]:
@@ -195,13 +212,13 @@ class RequestHandler:
 
     def record_error(self, error: Exception) -> None:
         """Something raised in a thread of the server, where nobody would see it."""
-        self._scope.call_policy.log.add(
+        self._policy.log.add(
             Finding(
                 kind="serve-error",
                 title=f"a served call failed: {type(error).__name__}: {error}",
                 why="what a side effect raises on a served socket can reach nobody else",
                 remedy="let the side effect return a response, or use a fault",
-                test=self._scope.test,
+                test=self._test,
             )
         )
 

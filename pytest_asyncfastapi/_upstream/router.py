@@ -17,15 +17,14 @@ from respx.models import Route, SideEffectError
 
 from .._core.findings import Finding, Location
 from .bodies import ReplayableStream
-from .call_assertions import AssertingRouter
 from .call_list import CallList
 from .call_log import CallRecorder
 from .cassette_methods import CassetteRouter
-from .delivery import prepared_by
 from .errors import UpstreamExhausted
 from .httpx_libraries import library_of
 from .mounts import Mounting
 from .near_misses import show_route
+from .prepared_answers import prepared_by
 from .response_copy import copy_response, copy_with_content
 from .route_index import Match, RouteTable
 from .route_list import Routes
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
     from .._core.frames import UserCode
     from .cassettes import CassetteRecording
-    from .scope import UpstreamScope
+    from .router_scope import RouterScope
     from .serve import Serving
 
 
@@ -47,7 +46,7 @@ class RouteAnswer:
     response: httpx.Response | None
 
 
-class Upstream(Mounting, CassetteRouter, AssertingRouter):
+class Upstream(Mounting, CassetteRouter):
     """The routes of one test.
 
     Attributes:
@@ -84,7 +83,7 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
         self.allow_unused_routes: bool = not assert_all_called
         self.through_network = False
         self.should_mock: Callable[[httpx.Request], bool] = lambda request: True
-        self.scope: UpstreamScope | None = None
+        self.scope: RouterScope | None = None
         self._servings: list[Serving] = []
         self._tape: CassetteRecording | None = None
         self._tape_findings: list[Finding] = []
@@ -312,12 +311,9 @@ class Upstream(Mounting, CassetteRouter, AssertingRouter):
                 await asgi_client.post("/checkout")
             ```
         """
-        from .request_handler import RequestHandler
-        from .serve import Serving
-
         if self.scope is None:
             raise RuntimeError("only the `upstream` of a test can be served: this one has no test")
-        serving = Serving(RequestHandler(self.scope, base_url))
+        serving = self.scope.serve(base_url)
         self._servings.append(serving)
         return serving
 

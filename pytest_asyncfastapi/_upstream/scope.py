@@ -17,16 +17,17 @@ import anyio
 from .._core import current_loop
 from .body_observer import BodyObserver, at_once
 from .call_log import CallRecorder, OpenExchange
-from .decision import CallPolicy, Decision, MissingTimeout, Outgoing
-from .delivery import Kept, deliver, deliver_sync, is_plain
+from .decision import CallPolicy, Decision, MissingTimeout
+from .delivery import deliver, deliver_sync
 from .dispatch import send_over_memory, send_over_memory_sync, wait_for_pool, wait_for_pool_sync
 from .errors import UnroutedCall
 from .finding_messages import exhausted
 from .intercept import INTERCEPTION
+from .prepared_answers import Kept, is_plain
 from .router import RouteAnswer, Upstream
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import httpx
 
@@ -34,9 +35,11 @@ if TYPE_CHECKING:
     from .._core.frames import UserCode
     from .._faults import Faults
     from .cassettes import CassetteRecording
+    from .outgoing import Outgoing
     from .outgoing_call import Call
     from .route_index import Match
     from .script import Script
+    from .serve import Serving
 
 
 class UpstreamScope:
@@ -82,6 +85,26 @@ class UpstreamScope:
             )
             self.router.scope = self
         return self.router
+
+    def let_through(self, hosts: Iterable[str]) -> Callable[[], None]:
+        """Let un-routed calls go out, to these hosts or (none) to all; returns the undo."""
+        return self.call_policy.let_through(hosts)
+
+    def serve(self, base_url: str | None) -> Serving:
+        """A server for the routes of this test; it does not listen yet."""
+        from .request_handler import RequestHandler
+        from .serve import Serving
+
+        return Serving(
+            RequestHandler(
+                self.open_router(),
+                self.call_policy,
+                self.recorder,
+                base_url,
+                begin=self.on_serve,
+                test=self.test,
+            )
+        )
 
     def activate(self) -> None:
         """Take part in every upstream call; a second time changes nothing."""
@@ -234,7 +257,7 @@ class UpstreamScope:
             return None
         if is_plain(match[0], out.request, self._plain):
             return call.library.as_own(response, call.request, sync=False, http2=call.http2)
-        return await deliver(call, out, response, self.call_policy)
+        return await deliver(call, out, response, self.call_policy.undeliverable)
 
     def _ready(self, seen: httpx.Request, decided: Decision) -> Callable[[], Any] | None:
         if decided.status is not None:
@@ -266,7 +289,7 @@ class UpstreamScope:
         response = decision.status or await self._answer_async(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return await deliver(call, out, response, self.call_policy)
+        return await deliver(call, out, response, self.call_policy.undeliverable)
 
     def _carry_out_sync(self, call: Call, out: OpenExchange, decision: Decision) -> Any:
         seen = out.request
@@ -289,7 +312,7 @@ class UpstreamScope:
         response = decision.status or self._answer(call, seen, decision)
         if decision.source == "original" and decision.status is None:
             return response
-        return deliver_sync(call, out, response, self.call_policy)
+        return deliver_sync(call, out, response, self.call_policy.undeliverable)
 
     def _again(
         self,

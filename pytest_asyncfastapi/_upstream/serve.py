@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 import anyio.to_thread
 import h11
@@ -26,11 +26,44 @@ from .script import SCRIPT
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .request_handler import RequestHandler, ServedCall
+    from .script import Script
 
 _TICK = 0.02  # how often (s) a waiting thread looks whether it is still wanted
 _LONG = 30.0  # no move of a tape takes longer without a wait of its own (s)
 _RESET = struct.pack("ii", 1, 0)
+
+
+class ServedCall(Protocol):
+    """One request that has been read, while it is answered."""
+
+    script: Script
+
+    def done(self, error: str = "") -> None:
+        """The answer has been said, or the call broke off; once is enough."""
+
+
+class RequestHandler(Protocol):
+    """Says what a request gets: `request_handler.py` has the one there is."""
+
+    base: str
+
+    def bind(self) -> None:
+        """The server begins to listen."""
+
+    def request(self, head: h11.Request, body: bytes) -> httpx.Request:
+        """The request as routes see it."""
+        ...
+
+    def handle(self, request: httpx.Request) -> ServedCall:
+        """What it gets; out until its `done()`."""
+        ...
+
+    def error_response(self, error: Exception) -> tuple[int, str]:
+        """Status and text where a side effect has raised."""
+        ...
+
+    def record_error(self, error: Exception) -> None:
+        """Something raised in a thread of the server."""
 
 
 class _ConnectionClosed(Exception):
@@ -43,8 +76,8 @@ class Serving:
     A request to `url` + path is routed as if it had been sent to the base URL.
     """
 
-    def __init__(self, desk: RequestHandler) -> None:
-        self._handler = desk
+    def __init__(self, handler: RequestHandler) -> None:
+        self._handler = handler
         self._port = 0
         self._listener: socket.socket | None = None
         self._acceptor: threading.Thread | None = None
@@ -200,10 +233,10 @@ class _Connection:
     """One connection: read a request, play its answer, and again."""
 
     def __init__(
-        self, connection: socket.socket, desk: RequestHandler, stopped: threading.Event
+        self, connection: socket.socket, handler: RequestHandler, stopped: threading.Event
     ) -> None:
         self._socket = connection
-        self._handler = desk
+        self._handler = handler
         self._stopped = stopped
         self._left = b""
 

@@ -12,11 +12,6 @@ PACKAGE = Path(pytest_asyncfastapi.__file__).parent
 # The circles that are left, by what they are about; none may be added.
 KNOWN = (
     {
-        *("_upstream.cassette_methods", "_upstream.cassettes", "_upstream.decision"),
-        *("_upstream.delivery", "_upstream.dispatch", "_upstream.request_handler"),
-        *("_upstream.router", "_upstream.scope", "_upstream.serve"),
-    },
-    {
         *("_plugin.blocking", "_plugin.concurrency", "_plugin.configured_faults"),
         *("_plugin.explore", "_plugin.inline_explore", "_plugin.reporting", "_plugin.state"),
     },
