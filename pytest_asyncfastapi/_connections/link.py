@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 _HOOKS = ("write", "writelines", "set_protocol", "get_protocol", "close", "abort")
 _NONE = Effect()
-_STALLS = ("stall", "read_timeout")
 _PIECES = 10  # that a second's worth of bytes comes in, under a bandwidth
 
 # What is in the queue beside bytes: the server has closed its side, or the answer ends so.
@@ -105,7 +104,7 @@ class Link(asyncio.Protocol):
                 self._begin(data, sys._getframe(1))
         if not (self._silent or self._hung_up or self._error):
             self._write(data)
-            if self._effect.ending in _STALLS and self._effect.at == "":
+            if self._effect.kind.end == "stall" and self._effect.at == "":
                 self._silent = True
         elif self._closed and not self._hung_up:  # a server answers what comes now by a reset
             self._break()
@@ -126,10 +125,10 @@ class Link(asyncio.Protocol):
         self._passed, self._begun = 0, False
         if plan is None:
             return
-        if effect.ending in ("reset", "close") and effect.at == "":
+        if effect.kind.is_placed and effect.kind.end != "stall" and effect.at == "":
             self._silent = True
             self._loop.call_soon(self._end)
-        elif effect.ending in _STALLS:
+        elif effect.kind.end == "stall":
             self._where = self._scope.where(frame)
             if effect.at == "":
                 self._stall()
@@ -183,7 +182,7 @@ class Link(asyncio.Protocol):
 
     def _answer(self, data: bytes) -> None:
         effect = self._effect
-        if effect.ending == "empty_reply":
+        if effect.kind.end == "close" and not effect.kind.is_placed:
             self._put(b"", _END)
             return
         cut = effect.at if effect.ending and isinstance(effect.at, int) else None
@@ -253,7 +252,7 @@ class Link(asyncio.Protocol):
         if isinstance(item, bytes):
             self._rest()
             self._deliver(item)
-        elif item == _END and self._effect.ending not in _STALLS:
+        elif item == _END and self._effect.kind.end != "stall":
             self._end()
         elif item == _END:
             self._stall()
@@ -283,7 +282,7 @@ class Link(asyncio.Protocol):
         if self._hung_up or self.transport is None:
             return
         self._silent = True
-        if self._effect.ending == "reset":
+        if self._effect.kind.end == "reset":
             self._break()
             return
         self._closed = True

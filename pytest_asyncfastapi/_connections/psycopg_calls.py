@@ -126,12 +126,12 @@ async def _exchange(scope: Participant, place: Place, fileno: int, call: Any) ->
         return _NONE
     try:
         effect = plan.effect
-        if effect.ending in ("stall", "read_timeout"):
+        if effect.kind.end == "stall":
             where = scope.where(inspect.currentframe())  # type: ignore[arg-type]
             await asyncio.sleep(scope.patience())
             scope.no_timeout(place, "exchange", where)
         if effect.ending:
-            _cut(fileno, reset=effect.ending == "reset")
+            _cut(fileno, reset=effect.kind.end == "reset")
         for rule, part in plan.struck:
             if part.bandwidth and not (part.ending or part.delay):
                 rule._unstrike(_BANDWIDTH)

@@ -142,17 +142,17 @@ class Connections:
     async def _open(self, place: Place, plan: FaultPlan, where: Location | None) -> None:
         effect = plan.effect
         await asyncio.sleep(effect.dns)
-        if effect.ending == "dns_error":
+        if effect.kind.stage == "resolve":
             if effect.detail == "temporary":
                 again = "Temporary failure in name resolution"
                 raise socket.gaierror(socket.EAI_AGAIN, again)
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         await asyncio.sleep(effect.connect)
-        if effect.ending == "connect_timeout":
+        if effect.never_connects:
             await asyncio.sleep(self.patience())
             self.no_timeout(place, "connect", where)
             raise TimeoutError(errno.ETIMEDOUT, os.strerror(errno.ETIMEDOUT))
-        if effect.ending == "refused":
+        if effect.is_refused:
             address = (place.hosts[-1], place.port) if place.port else place.hosts[0]
             raise ConnectionRefusedError(errno.ECONNREFUSED, f"Connect call failed {address}")
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Literal
 
 from . import values
 from .effect import Effect
-from .point import DnsError, Http2Code, Point, ProxyError, TlsError, place
+from .point import Point, place
 
 if TYPE_CHECKING:
     from .rule import FaultRule
+    from .values import DnsError, Http2Code, ProxyError, TlsError
 
 
 class ConnectionFaults(Point):

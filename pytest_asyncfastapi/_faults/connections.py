@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from .._core.findings import Finding
+from .catalog import KINDS, NORMAL
 from .effect import Effect, combine, describe
 from .plan import FaultPlan
 from .rule import FaultRule, RequestPattern
@@ -47,9 +48,6 @@ _HTTP = ("http", "https", "ws", "wss")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9-]*)(?:\+\w+)?://")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
-_OPENING = ("dns", "connect", "refused", "dns_error", "connect_timeout")
-_EXCHANGE = ("latency", "bandwidth", "reset", "close", "empty_reply", "stall", "read_timeout")
-
 
 def is_connection(pattern: object) -> bool:
     """Does it say where as the address of a server that does not speak HTTP?"""
@@ -70,13 +68,14 @@ def wrong(pattern: str, effect: Effect) -> tuple[str, str]:
     opening = exchange = ""
     for text in describe(effect):
         word, _, value = text.partition("=")
-        placed = word in ("reset", "close", "stall") and value and not value.isdecimal()
-        if word in _OPENING:
+        kind = KINDS.get(word, NORMAL)
+        placed = kind.is_placed and value and not value.isdecimal()
+        if kind.connection == "opening":
             opening = opening or word
-        elif word in _EXCHANGE and not placed:
+        elif kind.connection == "exchange" and not placed:
             exchange = exchange or word
         else:
-            known = ", ".join((*_EXCHANGE, "close_after", *_OPENING))
+            known = ", ".join((*_of("exchange"), "close_after", *_of("opening")))
             return word, f"{text!r} is not a fault of a connection to {pattern}: write {known}"
     if opening and exchange:
         return exchange, (
@@ -84,6 +83,10 @@ def wrong(pattern: str, effect: Effect) -> tuple[str, str]:
             "exchanged over it: write two faults"
         )
     return "", ""
+
+
+def _of(part: str) -> list[str]:
+    return [kind.name for kind in KINDS.values() if kind.connection == part]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +210,7 @@ class ConnectionRule(FaultRule):
     def phase(self) -> Phase:
         """When it strikes."""
         effect = self.effect
-        if effect.ending == "dns_error" or effect.dns or "dns" in dict(effect.spread):
+        if effect.kind.stage == "resolve" or effect.dns or "dns" in dict(effect.spread):
             return "resolve"
         return "connect" if effect.before_request else "exchange"
 

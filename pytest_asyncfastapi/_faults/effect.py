@@ -1,16 +1,17 @@
 """What a fault does to one request, as plain data.
 
-Knows the words and which of the client's four budgets each one spends; does
-not know how they are played on a wire.
+Which of the client's four budgets it spends, and whether it can have an effect on a call, by what
+the catalog says of its kind; does not know how it is played on a wire.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from .call_properties import WITHOUT
+from .catalog import KINDS, NORMAL
 from .delay import Delay, Distribution, show_delay
 
 if TYPE_CHECKING:
@@ -18,88 +19,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from .call_properties import CallProperties
+    from .catalog import Budget, FaultKind
 
-Phase = Literal["connect", "read", "write", "pool"]
-
-# The endings that need no value, with one line for people.
-ENDINGS: dict[str, str] = {
-    "read_timeout": "the server reads the request and never answers",
-    "connect_timeout": "the connection is never established",
-    "pool_timeout": "no connection of the pool becomes free",
-    "pool_exhausted": "the same, by its other name",
-    "write_timeout": "the server stops reading the request",
-    "refused": "nothing listens on the port",
-    "empty_reply": "the server closes the connection before it answers",
-    "stale_keepalive": "the server closes a kept connection as the request arrives",
-    "refused_stream": "the server refuses the request's stream (HTTP/2)",
-    "idle_close": "the server closes the connection after the answer, unannounced",
-    "until_close": "the answer has no length, and ends with the connection",
-    "garbage": "bytes that are not HTTP",
-    "bad_status_line": "a status line without a status",
-    "bad_header": "a header line without a colon",
-    "two_lengths": "two lengths that differ",
-    "head_too_long": "200 KiB of headers",
-    "tls_on_plain": "a TLS alert in answer to plain HTTP",
-    "truncated": "the server closes in the middle of the body",
-    "bad_chunk": "a chunk size that is not a number",
-    "bad_chunk_end": "a chunk that goes on after its end",
-    "too_long": "a body longer than its Content-Length",
-    "bad_gzip": "Content-Encoding: gzip, and no gzip",
-    "truncated_gzip": "half of a gzip stream, correctly framed",
-    "bad_json": "JSON that does not parse",
-}
-# The endings that can come at a place: before the head, in it, in the body.
-PLACED: dict[str, str] = {
-    "reset": "the server resets the connection",
-    "close": "the server closes the connection",
-    "stall": "the server goes silent",
-    "reset_stream": "the server resets the request's stream (HTTP/2)",
-}
-
-# The error codes of HTTP/2 (RFC 9113, section 7).
-CODES = (
-    *("no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout"),
-    *("stream_closed", "frame_size_error", "refused_stream", "cancel", "compression_error"),
-    *("connect_error", "enhance_your_calm", "inadequate_security", "http_1_1_required"),
-)
-TLS_ERRORS: dict[str, str] = {
-    "untrusted": "the certificate is signed by nobody that is known",
-    "hostname": "the certificate is for another host",
-    "self_signed": "the certificate is signed by itself",
-    "expired": "the certificate has expired",
-    "not_yet_valid": "the certificate is not valid yet",
-    "client_certificate": "the server wants a certificate of the client",
-    "unknown_name": "the server knows no certificate for this host",
-    "plain_http": "the server speaks plain HTTP on the TLS port",
-    "eof": "the server closes in the middle of the handshake",
-    "reset": "the server resets the connection in the handshake",
-    "stall": "the server never answers the handshake",
-    "version": "there is no TLS version in common",
-}
-PROXY_ERRORS = ("407", "502", "503", "504", "eof", "refused", "stall", "tls")
-DNS_ERRORS = ("unknown", "temporary")
-# What is changed of an answer or a connection, without being its end.
-CHANGES: dict[str, str] = {
-    "connection_close": "the answer says Connection: close, and the server closes",
-    "http10": "the answer is one of HTTP/1.0",
-    "no_http2": "the server does not offer HTTP/2",
-}
+CHANGES = tuple(kind.name for kind in KINDS.values() if kind.category == "change")
+PACES = tuple(kind.name for kind in KINDS.values() if kind.category == "pace")
 DELAYS = ("dns", "connect", "tls", "accept", "delay", "first_byte", "gap", "tail")
-_BEFORE_CONNECTED = {"connect_timeout", "refused", "dns_error", "tls_error"}
-_ANSWERED = {
-    "two_lengths",
-    *("idle_close", "until_close", "truncated", "bad_chunk", "bad_chunk_end", "too_long"),
-    *("bad_gzip", "truncated_gzip", "bad_json"),
-}
-_FIRST_WINS = ("bandwidth", "dribble", "head_dribble", "interim", "upload_rate", *CHANGES)
-_STALLS: dict[str, Phase] = {
-    "read_timeout": "read",
-    "stall": "read",
-    "connect_timeout": "connect",
-    "write_timeout": "write",
-    "pool_timeout": "pool",
-    "pool_exhausted": "pool",
-}
+_FIELDS = {"latency": "delay"}  # of the kinds whose field has another name
 
 
 @dataclass(frozen=True)
@@ -110,9 +35,8 @@ class Effect:
     server reads), `delay` (until the head), `first_byte` (of the body), `gap`
     (between its pieces), `tail` (before its end). `spread` holds those that
     are drawn. `bandwidth` and `upload_rate` are bytes a second. `dribble` and `head_dribble` are
-    (pieces, seconds in all), `interim` (times, seconds each). `ending` is a
-    word of `ENDINGS` or `PLACED`, `"status"`, `"tls_error"`, `"proxy_error"`,
-    or empty for the normal answer; a status has a `body` and `headers`. `at` is
+    (pieces, seconds in all), `interim` (times, seconds each). `ending` is the name of a kind of
+    the catalog, or empty for the normal answer; a status has a `body` and `headers`. `at` is
     where a placed one comes: `""`, `"head"`, `"upload"` or a count of body bytes;
     `detail` is which TLS or proxy error.
     """
@@ -149,20 +73,60 @@ class Effect:
         changed = replace(self, spread=(*self.spread, *spread))
         return replace(changed, **plain)  # type: ignore[arg-type]
 
+    @cached_property
+    def kind(self) -> FaultKind:
+        """What the catalog says of its ending."""
+        return KINDS.get(self.ending, NORMAL)
+
+    @property
+    def kinds(self) -> Iterator[FaultKind]:
+        """Its ending, and every kind of delay, pace and change that it has."""
+        if self.ending:
+            yield self.kind
+        spread = dict(self.spread)
+        for kind in KINDS.values():
+            if kind.category != "ending":
+                name = _FIELDS.get(kind.name, kind.name)
+                if getattr(self, name) or name in spread:
+                    yield kind
+
     def _waits_in(self, *phases: str) -> bool:
         spread = any(name in phases for name, _ in self.spread)
         return spread or any(getattr(self, name) for name in phases)
 
     @property
-    def stalls(self) -> Phase | None:
+    def stalls(self) -> Budget | None:
         """The client's budget that has to end this, if nothing else does."""
-        if self.detail == "stall":
-            return "connect" if self.ending == "tls_error" else "read"
-        return _STALLS.get(self.ending)
+        return self.kind.detail_budgets.get(self.detail) or self.kind.budget
 
-    def stalled_budget(self, *, http2: bool) -> Phase | None:
+    def stalled_budget(self, *, http2: bool) -> Budget | None:
         """`stalls`; over HTTP/2 a client waits to be let write on its read budget."""
-        return "read" if http2 and self.ending == "write_timeout" else self.stalls
+        return "read" if http2 and self.stops_reading else self.stalls
+
+    @property
+    def stops_reading(self) -> bool:
+        """Does the server not read what the client writes?"""
+        return self.kind.budget == "write"
+
+    @property
+    def never_connects(self) -> bool:
+        """Is the connection never established?"""
+        return self.kind.stage == "connect" and self.kind.budget is not None
+
+    @property
+    def is_refused(self) -> bool:
+        """Does nothing listen where the client connects to?"""
+        return self.kind.stage == "connect" and not self.never_connects
+
+    @property
+    def handshake_stalls(self) -> bool:
+        """Does the TLS handshake never end?"""
+        return self.kind.stage == "tls" and self.detail == "stall"
+
+    @property
+    def resets_upload(self) -> bool:
+        """Does it reset the connection as soon as it has answered, early?"""
+        return self.kind.needs_upload and self.detail == "reset"
 
     @cached_property
     def takes_time(self) -> bool:
@@ -175,22 +139,22 @@ class Effect:
         """Does it strike while the connection is made, so that a new one is needed?"""
         early = self._waits_in("dns", "connect", "tls", "accept")
         early = early or self.no_http2
-        return early or self.ending in _BEFORE_CONNECTED or self.ending == "proxy_error"
+        return early or self.kind.stage in ("resolve", "connect", "tls", "proxy")
 
     @property
     def counts_attempts(self) -> bool:
         """Does it strike each attempt that the client makes for a request?"""
-        return self.before_request or self.ending == "goaway"
+        return self.before_request or self.kind.counts_attempts
 
     @property
     def waits_for_pool(self) -> bool:
         """Is it over before a connection is requested?"""
-        return self.ending in ("pool_timeout", "pool_exhausted")
+        return self.kind.stage == "pool"
 
     @cached_property
     def needs_tls(self) -> bool:
         """Can it strike only where there is a TLS handshake?"""
-        return self.ending == "tls_error" or self._waits_in("tls")
+        return self.kind.stage == "tls" or self._waits_in("tls")
 
     @cached_property
     def _reasons(self) -> dict[tuple[object, ...], str]:
@@ -212,20 +176,19 @@ class Effect:
     @property
     def answered(self) -> bool:
         """Is the route's own answer sent, whole or in part?"""
-        if self.ending in PLACED:
+        if self.kind.is_placed:
             return self.at not in ("", "upload")
-        return not self.ending or self.ending in _ANSWERED
+        return self.kind.answered
 
     @cached_property
     def is_paced(self) -> bool:
         """Does it change when or what is said, and not only how the exchange ends?"""
-        return self.takes_time or self.ending not in ("", "status")
+        return self.takes_time or bool(self.ending and not self.kind.is_answer)
 
     @cached_property
     def writes_slowly(self) -> bool:
         """Does it matter how the client writes its request?"""
-        late = self.ending in ("write_timeout", "early_answer")
-        return bool(self.at or self.upload_rate or late)
+        return bool(self.at or self.upload_rate or self.kind.stage == "upload")
 
     @cached_property
     def only_delays(self) -> bool:
@@ -233,7 +196,8 @@ class Effect:
         paced = self.bandwidth or self.dribble or self.head_dribble or self.interim
         late = paced or self._waits_in("first_byte", "gap", "tail")
         changed = self.upload_rate or self.connection_close or self.http10
-        return not (late or changed or self.at) and self.ending in ("", "status")
+        plain = not self.ending or self.kind.is_answer
+        return plain and not (late or changed or self.at)
 
     def drawn(self, stream: random.Random) -> Effect:
         """The same with every distribution replaced by one draw."""
@@ -262,8 +226,8 @@ def describe(effect: Effect) -> Iterable[str]:
     if effect.upload_rate:
         yield f"upload_rate={effect.upload_rate:g}B/s"
     yield from (name for name in CHANGES if getattr(effect, name))
-    if effect.ending == "status":
-        yield f"status={effect.status}"
+    if effect.kind.is_answer:
+        yield f"{effect.ending}={effect.status}"
         if effect.retry_after:
             yield f"retry_after={effect.retry_after}"
     elif effect.ending:
@@ -281,7 +245,7 @@ def combine(effects: Iterable[Effect]) -> Effect:
             mine, theirs = getattr(result, field.name), getattr(effect, field.name)
             if field.name in DELAYS:
                 found[field.name] = mine + theirs
-            elif field.name in _FIRST_WINS:
+            elif field.name in (*PACES, *CHANGES):
                 found[field.name] = mine or theirs
         if not result.ending:
             for name in ("ending", "status", "retry_after", "body", "headers", "at", "detail"):
@@ -290,10 +254,7 @@ def combine(effects: Iterable[Effect]) -> Effect:
     return result
 
 
-# The endings that only a body can show, and the delays in one.
-_IN_BODY = {
-    *("truncated", "bad_chunk", "bad_chunk_end", "bad_gzip", "truncated_gzip", "bad_json"),
-}
+# The delays in a body.
 _PACE = ("first_byte", "gap")
 
 
@@ -308,17 +269,16 @@ def _no_effect(effect: Effect, setting: CallProperties) -> str:
 
 
 def _reasons(effect: Effect, setting: CallProperties) -> Iterator[tuple[bool, str]]:
-    if effect.ending == "proxy_error":
+    if effect.kind.stage == "proxy":
         yield not setting.proxy, "no proxy is used"
         yield effect.detail == "tls" and setting.proxy != "https", "the proxy is not https://"
     yield effect.no_http2 and setting.http2 is False, "the client does not speak HTTP/2 there"
     if not setting.uploads:
-        sent = effect.at == "upload" or effect.ending == "early_answer"
+        sent = effect.at == "upload" or effect.kind.needs_upload
         yield sent or _is_only(effect, upload_rate=0.0), "the request has no body"
     if setting.http2:
         of_http1 = {"connection_close": False, "http10": False}
-        resets = (effect.ending, effect.detail) == ("early_answer", "reset")
-        yield resets or _is_only(effect, **of_http1), "the client speaks HTTP/2"
+        yield effect.resets_upload or _is_only(effect, **of_http1), "the client speaks HTTP/2"
     yield setting.body == "none" and _only_in_body(effect), "the answer has no body"
     yield setting.body == "empty" and _only_paces_body(effect), "the answer's body is empty"
 
@@ -334,7 +294,7 @@ def _only_paces_body(effect: Effect) -> bool:
 
 
 def _only_in_body(effect: Effect) -> bool:
-    if effect.ending and not (effect.ending in _IN_BODY or isinstance(effect.at, int)):
+    if effect.ending and not (effect.kind.needs_body or isinstance(effect.at, int)):
         return False
     kept = tuple(item for item in effect.spread if item[0] != "tail")
     return _only_paces_body(replace(effect, ending="", at="", detail="", tail=0.0, spread=kept))

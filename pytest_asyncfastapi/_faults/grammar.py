@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .connections import Server, is_connection, wrong
-from .effect import CHANGES, DELAYS, ENDINGS, Effect
+from .effect import DELAYS, Effect
 from .errors import FaultSpecError
-from .keywords import KNOWN, PREFIX, SCHEDULES, VALUES, WORDS
+from .keywords import PREFIX, SCHEDULES, known, vocabulary
 
 if TYPE_CHECKING:
-    from .keywords import Keyword
+    from .catalog import Keyword
+    from .keywords import Word
 
-_WORD_AHEAD = re.compile(rf":(?=\s*(?:{'|'.join(WORDS)})\s*(?:[=,]|\Z))")
 _ANY_WORD_AHEAD = re.compile(r":(?=[A-Za-z_]+\s*(?:[=,]|\Z))")
 
 
@@ -62,7 +62,8 @@ class _Item:
 
 def parse(spec: str) -> FaultSpec:
     """Read a spec; raises `FaultSpecError` that points at the character."""
-    end = _pattern_end(spec)
+    words = vocabulary()
+    end = _pattern_end(spec, words)
     pattern = spec[:end].strip()
     if not pattern:
         raise FaultSpecError(spec, 0, "the URL pattern before the colon is missing ('*' is any)")
@@ -73,23 +74,24 @@ def parse(spec: str) -> FaultSpec:
         if name in seen:
             raise FaultSpecError(spec, item.at, f"{item.word!r} is said twice")
         seen[name] = item
-        result = _apply(spec, result, item)
+        result = _apply(spec, result, item, words)
     _check(spec, result, seen)
     return result
 
 
-def _pattern_end(spec: str) -> int:
+def _pattern_end(spec: str, words: dict[str, Word]) -> int:
     colon = spec.find(": ")
     if colon >= 0:
         return colon
-    for ahead in (_WORD_AHEAD, _ANY_WORD_AHEAD):
+    known_word = re.compile(rf":(?=\s*(?:{'|'.join(words)})\s*(?:[=,]|\Z))")
+    for ahead in (known_word, _ANY_WORD_AHEAD):
         found = list(ahead.finditer(spec))
         if found:
             return found[-1].start()
     problem = "a colon and a fault are missing after the URL pattern"
     if spec.endswith(":") and spec.count(":") != spec.count("://"):
         problem = "a fault is missing after the colon"
-    raise FaultSpecError(spec, len(spec), problem, KNOWN)
+    raise FaultSpecError(spec, len(spec), problem, known())
 
 
 def _items(spec: str, start: int) -> list[_Item]:
@@ -101,47 +103,50 @@ def _items(spec: str, start: int) -> list[_Item]:
         word, equals, value = part.strip().partition("=")
         at += len(part) + 1
         if not word.strip():
-            raise FaultSpecError(spec, min(begin, len(spec)), "a word is missing here", KNOWN)
+            raise FaultSpecError(spec, min(begin, len(spec)), "a word is missing here", known())
         value_at = begin + len(word) + 1 + len(value) - len(value.lstrip())
         items.append(_Item(word.strip(), value.strip() if equals else None, begin, value_at))
     return items
 
 
-def _apply(spec: str, result: FaultSpec, item: _Item) -> FaultSpec:
-    _check_word(spec, item)
+def _apply(spec: str, result: FaultSpec, item: _Item, words: dict[str, Word]) -> FaultSpec:
+    kind, keyword = _word(spec, item, words)
     if item.word == "optional":
         return replace(result, optional=True)
-    if item.word in ENDINGS:
-        return _with(spec, result, item, {"ending": item.word})
-    if item.word in CHANGES:
-        return _with(spec, result, item, {item.word: True})
-    word = VALUES[item.word]
-    value = _read(spec, item, word)
+    found: dict[str, Any] = {}
+    if kind is not None and kind.category == "ending":
+        found["ending"] = kind.name
+    if keyword is None:
+        return _with(spec, result, item, found or {item.word: True})
+    value = _read(spec, item, keyword)
     if item.word == "raises":
         return replace(result, raises=value)
     if item.word in SCHEDULES:
         name = "probability" if item.word == "p" else item.word
         values = value if isinstance(value, tuple) else (value,)
         return replace(result, schedules=(*result.schedules, (name, values)))
-    found: dict[str, Any] = {word.field: value} if item.value is not None else {}
+    if keyword.default:
+        found["detail"] = keyword.default
     if isinstance(value, dict):
-        found = value
-    if word.ending:
-        found = {"detail": word.default} | found if word.default else found
-        found["ending"] = word.ending
+        found |= value
+    elif item.value is not None:
+        found[keyword.field] = value
     return _with(spec, result, item, found)
 
 
-def _check_word(spec: str, item: _Item) -> None:
+def _word(spec: str, item: _Item, words: dict[str, Word]) -> Word:
     word = item.word
-    if word not in WORDS:
-        close = difflib.get_close_matches(word, WORDS, n=1)
+    if word not in words:
+        close = difflib.get_close_matches(word, words, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        raise FaultSpecError(spec, item.at, f"{word!r} is not a word that is known{hint}", KNOWN)
-    if word not in VALUES and item.value is not None:
+        raise FaultSpecError(spec, item.at, f"{word!r} is not a word that is known{hint}", known())
+    found = words[word]
+    if found.keyword is None and item.value is not None:
         raise FaultSpecError(spec, item.value_at, f"{word!r} takes no value")
-    if word in VALUES and not item.value and (item.value is not None or not VALUES[word].bare):
-        raise FaultSpecError(spec, item.at + len(word), f"{word!r} needs {VALUES[word].needs}")
+    keyword, is_bare = found.keyword, item.value is None
+    if keyword is not None and not item.value and not (is_bare and keyword.bare):
+        raise FaultSpecError(spec, item.at + len(word), f"{word!r} needs {keyword.needs}")
+    return found
 
 
 def _with(spec: str, result: FaultSpec, item: _Item, found: dict[str, Any]) -> FaultSpec:
@@ -169,7 +174,7 @@ def _check(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
     _check_place(spec, result, seen)
     if not any(name not in SCHEDULES and name != "optional" for name in seen):
         at = min(item.at for item in seen.values())
-        raise FaultSpecError(spec, at, "this says when, but not what goes wrong", KNOWN)
+        raise FaultSpecError(spec, at, "this says when, but not what goes wrong", known())
 
 
 def _check_place(spec: str, result: FaultSpec, seen: dict[str, _Item]) -> None:
@@ -222,4 +227,4 @@ def load_exception(spec: FaultSpec) -> Any:
     return found
 
 
-__all__ = ["WORDS", "FaultSpec", "load_exception", "parse"]
+__all__ = ["FaultSpec", "load_exception", "parse"]

@@ -1,8 +1,8 @@
-"""What all verbs after `faults.on(pattern)` are made of, and the words that they take."""
+"""What all verbs after `faults.on(pattern)` are made of."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from . import values
 from .delay import Distribution
@@ -14,20 +14,6 @@ if TYPE_CHECKING:
     from .rule import FaultRule
 
 Duration = float | str | Distribution
-# What is one of a few words; the lists of `effect.py`, which a test compares.
-DnsError = Literal["unknown", "temporary"]
-TlsError = Literal[
-    "untrusted", "hostname", "self_signed", "expired", "not_yet_valid", "client_certificate",
-    "unknown_name", "plain_http", "eof", "reset", "stall", "version",
-]  # fmt: skip
-Http2Code = Literal[
-    "no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout",
-    "stream_closed", "frame_size_error", "refused_stream", "cancel", "compression_error",
-    "connect_error", "enhance_your_calm", "inadequate_security", "http_1_1_required",
-]  # fmt: skip
-ProxyError = Literal[
-    407, 502, 503, 504, "407", "502", "503", "504", "eof", "refused", "stall", "tls"
-]  # fmt: skip
 
 
 class Point:

@@ -350,7 +350,7 @@ class FaultRule:
             return self._timed(self.effect.drawn(self._delays), now)
 
     def _timed(self, effect: Effect, now: float) -> Effect:
-        if effect.ending != "status" or effect.retry_after:
+        if not effect.kind.is_answer or effect.retry_after:
             return effect
         left = [item.left(now) for item in self._schedules if isinstance(item, Quota)]
         return replace(effect, retry_after=str(math.ceil(max(left)))) if left else effect

@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from .._core.units import seconds
-from .effect import CODES, DNS_ERRORS, PROXY_ERRORS, TLS_ERRORS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+# What is one of a few words, as the builder takes it; Http2Code: RFC 9113, section 7.
+DnsError = Literal["unknown", "temporary"]
+TlsError = Literal[
+    "untrusted", "hostname", "self_signed", "expired", "not_yet_valid", "client_certificate",
+    "unknown_name", "plain_http", "eof", "reset", "stall", "version",
+]  # fmt: skip
+Http2Code = Literal[
+    "no_error", "protocol_error", "internal_error", "flow_control_error", "settings_timeout",
+    "stream_closed", "frame_size_error", "refused_stream", "cancel", "compression_error",
+    "connect_error", "enhance_your_calm", "inadequate_security", "http_1_1_required",
+]  # fmt: skip
+ProxyError = Literal[
+    407, 502, 503, 504, "407", "502", "503", "504", "eof", "refused", "stall", "tls"
+]  # fmt: skip
+CODES: tuple[str, ...] = get_args(Http2Code)
+TLS_ERRORS: tuple[str, ...] = get_args(TlsError)
+PROXY_ERRORS: tuple[str, ...] = tuple(dict.fromkeys(map(str, get_args(ProxyError))))
+DNS_ERRORS: tuple[str, ...] = get_args(DnsError)
 
 _RATE = re.compile(
     r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>B|KB|MB|GB|KiB|MiB)?\s*/\s*s\s*\Z", re.IGNORECASE
@@ -146,7 +164,7 @@ def dns_error(value: str) -> str:
 
 def tls_error(value: str) -> str:
     """Which TLS error."""
-    return _one_of(value, tuple(TLS_ERRORS), "TLS error")
+    return _one_of(value, TLS_ERRORS, "TLS error")
 
 
 def proxy_error(value: str | int) -> str:

@@ -15,7 +15,7 @@ import anyio
 
 from .._core.current_loop import now
 from .asyncio_transport import MemoryTransport
-from .handshake import FakeSSLObject
+from .handshake import FakeSSLObject, fails_here
 from .network import Address, next_attempt
 from .peer import Peer
 from .script import SCRIPT
@@ -36,7 +36,7 @@ def resolve_host_in(original: Any) -> Any:
             return await original(self, host, port, *args, **kwargs)
         if script.effect.dns:
             await anyio.sleep(script.effect.dns)
-        if script.effect.ending == "dns_error":
+        if script.effect.kind.stage == "resolve":
             raise Address(host, port).unknown_host_error(script.effect.detail)
         place = {"hostname": host, "host": _ADDRESS, "port": port}
         return [{**place, "family": socket.AF_INET, "proto": 0, "flags": 0}]
@@ -112,19 +112,19 @@ def _limited(timeout: Any) -> Any:
 
 async def _reach(effect: Effect) -> None:
     await asyncio.sleep(0)
-    if effect.ending == "connect_timeout":
+    if effect.never_connects:
         await anyio.sleep_forever()
     elif effect.connect:
         await anyio.sleep(effect.connect)
-    if effect.ending == "refused":
+    if effect.is_refused:
         raise Address(_ADDRESS, 0).refused_error("sync")
 
 
 async def _shake_hands(effect: Effect, host: str | None) -> None:
     await anyio.sleep(effect.accept + effect.tls)
-    if effect.detail == "stall" and effect.ending == "tls_error":
+    if effect.handshake_stalls:
         await anyio.sleep_forever()
-    if effect.ending == "tls_error" and effect.detail != "client_certificate":
+    if fails_here(effect):
         if effect.detail in ("eof", "reset"):
             raise ConnectionResetError
         raise tls_error(effect.detail, host)

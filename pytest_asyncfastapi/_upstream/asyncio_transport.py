@@ -75,7 +75,7 @@ class MemoryTransport(asyncio.Transport):
             self._broken_off = True
             self._play()
             return
-        if script is not None and script.effect.ending == "write_timeout":
+        if script is not None and script.effect.stops_reading:
             self._is_not_read(len(data))
         elif script is not None and script.effect.upload_rate and self._peer.in_request:
             self._uploads.append(bytes(data))

@@ -175,14 +175,14 @@ class CallPolicy:
     ) -> Decision:
         effect = plan.effect
         budget = effect.stalled_budget(http2=call.http2)
-        if effect.ending == "proxy_error" and budget is not None and call.handshakes_unbounded:
+        if effect.kind.stage == "proxy" and budget is not None and call.handshakes_unbounded:
             raise MissingTimeout(SOCKS, plan)
         if budget is not None and timeouts(call).get(budget) is None:
             raise MissingTimeout(budget, plan)
         if effect.waits_for_pool:
             limit = timeouts(call).get("pool") or 0.0
             return Decision("pool", "router", plan, limit=limit)
-        if effect.ending == "status":
+        if effect.kind.is_answer:
             return Decision("play", "router", plan, status=_status(seen, plan))
         if not effect.answered:
             return Decision("play", "router", plan)

@@ -4,12 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-# ("say", bytes), ("wait", seconds), ("end", how)
-WireEvent = tuple[str, Any]
-
-# The endings whose framing h11 would refuse to write.
-RAW = {"until_close": "plain", "bad_chunk": "bad size", "bad_chunk_end": "bad end"}
-
 
 def raw_head(status: int, reason: bytes, headers: Any, version: bytes = b"1.1") -> bytes:
     """A response head as it is, whatever is in it."""
@@ -28,7 +22,7 @@ def unframed(status: int, reason: bytes, headers: Any, *, chunked: bool) -> byte
 
 
 def raw_frame(how: str, data: bytes | None) -> bytes:
-    """A piece of the body, or its end (None), framed in one of the ways of `RAW`."""
+    """A piece of the body, or its end (None), framed in one of the ways that a fault can say."""
     if how == "plain":
         return data or b""
     if how == "bad end":

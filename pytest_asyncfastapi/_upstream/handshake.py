@@ -101,4 +101,4 @@ def handshake_sync(library: Library, effect: Effect, host: str | None, limit: fl
 def fails_here(effect: Effect) -> bool:
     """Does the client see the handshake fail?"""
     # With TLS 1.3 the client is done before the server has looked at its certificate.
-    return effect.ending == "tls_error" and effect.detail != "client_certificate"
+    return effect.kind.stage == "tls" and effect.detail != "client_certificate"

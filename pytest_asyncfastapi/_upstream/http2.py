@@ -105,7 +105,7 @@ class Http2:
         elif isinstance(event, events.DataReceived):
             stream = self.streams.get(event.stream_id)
             # Where the server stops reading, its window is not opened again.
-            if stream is None or stream.effect.ending != "write_timeout":
+            if stream is None or not stream.effect.stops_reading:
                 self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, events.StreamEnded) and event.stream_id in self.streams:
             self.streams[event.stream_id].whole = True
@@ -201,7 +201,7 @@ class Http2:
             if not stream.bodiless:
                 self._h2.end_stream(stream.number)
             # The client has it all and reads no more, so nobody would ask for a last move.
-            stream.over = stream.effect.ending != "idle_close"
+            stream.over = not stream.effect.kind.closes
         elif kind == "frame":
             body, sort, flags = value
             head = len(body).to_bytes(3, "big") + bytes((sort, flags))

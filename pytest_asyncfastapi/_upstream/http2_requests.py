@@ -10,39 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .._faults import Effect
-from .wire_events import ENDS, NOT_HTTP, ResponseEvents, corrupt, headers_of, interim
+from .wire_events import ResponseEvents, corrupt, headers_of, interim
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from .framing import WireEvent
+    from .._faults.catalog import WireEvent
     from .script import Script
 
-# A frame of DATA that is all padding, and more than there is.
-_BAD_DATA = (b"\xff", 0x0, 0x8)
-# A frame of HEADERS whose compression refers to what never was.
-_BAD_HEADERS = (b"\xff\xff\xff\x7f", 0x1, 0x4)
-_FRAMES = {
-    "bad_chunk": _BAD_DATA,
-    "bad_chunk_end": _BAD_DATA,
-    "bad_header": _BAD_HEADERS,
-}
-# h2 reads no frame in these bytes, so that only the end of the connection is an error.
-_HTTP_1 = b"HTTP/1.1 400 Bad Request\r\n\r\n"
-_ENDINGS: dict[str, list[WireEvent]] = {
-    "reset_stream": [("end", "reset stream")],
-    "refused_stream": [("end", "refused stream")],
-    "goaway": [("end", "goaway")],
-    "write_timeout": [("end", "stall")],
-    "garbage": [("raw", _HTTP_1), ("end", "close")],
-    "tls_on_plain": [("raw", NOT_HTTP["tls_on_plain"]), ("end", "close")],
-    "bad_header": [("frame", _FRAMES["bad_header"]), ("end", "close")],
-    "bad_status_line": [("head", ([(b":status", b"abc")], True))],
-    "head_too_long": [
-        # One header fifty times: compression makes it cheap to send, and to receive.
-        ("head", ([(b":status", b"200"), *[(b"x-pad", b"a" * 3900)] * 52], True)),
-    ],
-}
 _INTERIM = ([(b":status", b"100")], False)
 # Headers of one connection, which HTTP/2 does not know (RFC 9113, section 8.2.2).
 _HOP = {b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"}
@@ -102,16 +77,12 @@ class Http2Stream:
         yield from self._end(tape)
 
     def _instead(self) -> list[WireEvent] | None:
-        effect = self.effect
-        if effect.ending in _ENDINGS and not isinstance(effect.at, int):
-            return _ENDINGS[effect.ending]
-        if effect.ending == "tls_error":  # one that the server has only after the handshake
-            return [("end", "alert")]
-        if effect.ending == "early_answer":
-            return [("head", ([(b":status", b"%d" % effect.status)], True))]
+        effect, kind = self.effect, self.effect.kind
+        if kind.http2 is not None:
+            return [_over_http2(move) for move in kind.http2(effect)]
         # Half a head is not an event for the client, and neither is none.
-        if effect.at == "head" or (effect.ending in ENDS and not effect.answered):
-            return [("end", ENDS[effect.ending])]
+        if effect.at == "head" or (not effect.answered and (kind.end or kind.http2_end)):
+            return [("end", kind.http2_end or kind.end)]
         return None
 
     def _head(self, response: Any) -> Generator[WireEvent, Any, None]:
@@ -126,34 +97,37 @@ class Http2Stream:
         headers = [(b":status", b"%d" % status)]
         for name, value in headers_of(response, effect):
             lowered = name.lower()
-            unknown = effect.ending == "until_close" and lowered == b"content-length"
+            unknown = effect.kind.framing == "plain" and lowered == b"content-length"
             if lowered not in _HOP and not unknown:
                 headers.append((lowered, value))
         self.bodiless = self.bodiless or status in (204, 304)
         yield ("head", (headers, self.bodiless))
 
     def _own(self, move: WireEvent) -> WireEvent:
-        if move[0] == "end" and self.effect.ending == "reset_stream":
-            return ("end", "reset stream")
-        return move
+        own = self.effect.kind.http2_end
+        return ("end", own) if own and move[0] == "end" else move
 
     def _end(self, tape: ResponseEvents) -> Generator[WireEvent, Any, None]:
-        ending = self.effect.ending
+        kind = self.effect.kind
         for move in map(self._own, tape.end()):
-            if move == ("end", "close") and ending in ("idle_close", "until_close", *_FRAMES):
+            if move == ("end", "close") and (kind.closes or kind.framing):
                 break
             yield move
             if move[0] == "end":
                 return
-        if ending in _FRAMES:
-            yield ("frame", _FRAMES[ending])
+        if kind.http2_frame is not None:
+            yield ("frame", kind.http2_frame)
         else:
             yield ("finish", None)
-        if ending == "idle_close":
+        if kind.closes:
             yield ("end", "close")
 
     def __repr__(self) -> str:
         return f"<Http2Stream {self.number} {self.effect} due={self.due}>"
+
+
+def _over_http2(move: WireEvent) -> WireEvent:
+    return ("head", ([(b":status", b"%d" % move[1])], True)) if move[0] == "status" else move
 
 
 def _length(response: Any) -> int | None:

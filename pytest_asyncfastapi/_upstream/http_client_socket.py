@@ -156,14 +156,14 @@ def create_connection_in(original: Any) -> Any:
         # A sync client resolves names before its limit begins.
         if effect.dns:
             wait_or_time_out(effect.dns, None)
-        if effect.ending == "dns_error":
+        if effect.kind.stage == "resolve":
             raise place.unknown_host_error(effect.detail)
         deadline = None if limit is None else time.monotonic() + limit
-        if effect.ending == "connect_timeout":
+        if effect.never_connects:
             wait_or_time_out(None, deadline)
         elif effect.connect:
             wait_or_time_out(effect.connect, deadline)
-        if effect.ending == "refused":
+        if effect.is_refused:
             raise place.refused_error("sync")
         peer = Peer(time.monotonic() + effect.accept if effect.accept else 0.0)
         made = HttpClientSocket(peer, SENT.get())

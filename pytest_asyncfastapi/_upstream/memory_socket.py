@@ -40,7 +40,7 @@ class MemorySocket:
     def send(self, data: bytes) -> int:
         """Send to the peer; it takes everything, or nothing, or what its rate lets it take."""
         script = SCRIPT.get()
-        stops_reading = script is not None and script.effect.ending == "write_timeout"
+        stops_reading = script is not None and script.effect.stops_reading
         if stops_reading and not self._peer.reads_anyway(data):
             wait_or_time_out(None, self._deadline(), timed_out(self._peer, "write"))
         if reset_in_upload(self._peer, script) or self._peer.answers_early():

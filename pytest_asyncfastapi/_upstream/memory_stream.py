@@ -120,7 +120,7 @@ class _AsyncMemoryStream:
     async def _receive_data(self, data: bytes) -> None:
         """Take what the client writes; raises `ConnectionResetError` on RST."""
         script = SCRIPT.get()
-        stops_reading = script is not None and script.effect.ending == "write_timeout"
+        stops_reading = script is not None and script.effect.stops_reading
         if stops_reading and not self._peer.reads_anyway(data):
             await anyio.sleep_forever()
         if reset_in_upload(self._peer, script) or self._peer.answers_early():

@@ -267,7 +267,7 @@ async def connect_stream(
 
 async def _reach(effect: Effect) -> None:
     await anyio.lowlevel.checkpoint()
-    if effect.ending == "connect_timeout":
+    if effect.never_connects:
         await anyio.sleep_forever()
     elif effect.connect:
         await anyio.sleep(effect.connect)
@@ -284,7 +284,7 @@ def connect_stream_sync(
         if effect.dns and place.host:
             wait_or_time_out(effect.dns, None)
         deadline = None if timeout is None else time.monotonic() + timeout
-        if effect.ending == "connect_timeout":
+        if effect.never_connects:
             wait_or_time_out(None, deadline)
         elif effect.connect:
             wait_or_time_out(effect.connect, deadline)
@@ -295,9 +295,10 @@ def connect_stream_sync(
 
 
 def _fail_to_connect(effect: Effect, place: Address, backend: str) -> None:
-    if effect.ending == "refused" or (effect.ending, effect.detail) == ("proxy_error", "refused"):
+    at_proxy = effect.kind.stage == "proxy" and effect.detail == "refused"
+    if effect.is_refused or at_proxy:
         raise place.refused_error(backend)
-    if effect.ending == "dns_error":
+    if effect.kind.stage == "resolve":
         raise place.unknown_host_error(effect.detail)
 
 

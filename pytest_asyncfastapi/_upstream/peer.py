@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from .._faults import Effect
-from .framing import RAW, raw_frame, raw_head, unframed
+from .framing import raw_frame, raw_head, unframed
 from .http1 import BodyMismatch, Http1
 from .proxies import Socks, connected
 from .script import SCRIPT
@@ -28,7 +28,7 @@ from .wire_events import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .framing import WireEvent
+    from .._faults.catalog import WireEvent
     from .http2 import Http2
     from .script import Script
 
@@ -75,7 +75,7 @@ class Peer:
     def answers_early(self) -> bool:
         """Has the server answered while the client still sends, and then broken off?"""
         effect = self._effect()
-        if (effect.ending, effect.detail) != ("early_answer", "reset") or not self.in_request:
+        if not effect.resets_upload or not self.in_request:
             return False
         self._out += early_head(effect)
         return True
@@ -211,7 +211,7 @@ class Peer:
         bodiless = self._http1.method == b"HEAD" or status in (204, 304)
         headers = headers_of(response, effect)
         self._left = 0 if bodiless else length_of(headers)
-        self._raw = "" if bodiless else RAW.get(effect.ending, "")
+        self._raw = "" if bodiless else effect.kind.framing
         if effect.http10:
             self._raw, self._left = "plain", None
             kept = [pair for pair in headers if pair[0].lower() != b"transfer-encoding"]

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING
 from .._faults import Effect
 
 if TYPE_CHECKING:
-    from .framing import WireEvent
+    from .._faults.catalog import WireEvent
 
-_PHRASES = {
-    "407": b"Proxy Authentication Required",
-    "502": b"Bad Gateway",
-    "503": b"Service Unavailable",
-    "504": b"Gateway Timeout",
-}
 # RFC 1928, section 6: general failure, host unreachable, TTL expired.
 _CODES = {"502": 4, "503": 1, "504": 6}
 _VERSION = 5
@@ -31,23 +25,20 @@ NO_EFFECT = Effect()
 
 def at_proxy(effect: Effect) -> Effect:
     """What of it is done to the TLS handshake with an https:// proxy."""
-    if (effect.ending, effect.detail) == ("proxy_error", "tls"):
+    if effect.kind.stage == "proxy" and effect.detail == "tls":
         return Effect(ending="tls_error", detail="untrusted")
     return NO_EFFECT
 
 
 def refusal(effect: Effect) -> list[WireEvent]:
     """What an HTTP proxy does instead of what the client requests."""
-    phrase = _PHRASES.get(effect.detail)
-    if phrase is not None:
-        head = b"HTTP/1.1 %s %s\r\nContent-Length: 0\r\n\r\n" % (effect.detail.encode(), phrase)
-        return [("say", head)]
-    return [("end", "stall" if effect.detail == "stall" else "close")]
+    instead = effect.kind.instead
+    return [] if instead is None else instead(effect)
 
 
 def connected(effect: Effect) -> list[WireEvent]:
     """The answer to a CONNECT."""
-    if effect.ending == "proxy_error":
+    if effect.kind.stage == "proxy":
         return refusal(effect)
     return [("say", _GRANTED)]
 
@@ -66,7 +57,7 @@ class Socks:
 
     def receive_data(self, data: bytes, effect: Effect) -> list[WireEvent]:
         """The next message of the client, each of which comes in one piece; what it gets."""
-        fails = effect.detail if effect.ending == "proxy_error" else ""
+        fails = effect.detail if effect.kind.stage == "proxy" else ""
         if fails in ("eof", "stall"):
             return refusal(effect)
         if self._phase == "greeting":

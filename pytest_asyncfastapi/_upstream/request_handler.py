@@ -35,17 +35,6 @@ if TYPE_CHECKING:
 # The client's budgets are its own affair; to the policy each call has all of them.
 _BUDGETS = {"timeout": {"connect": 1e9, "read": 1e9, "write": 1e9, "pool": 1e9}}
 _SERVED = Library("served", "")
-_EARLY_RESET = ("early_answer", "reset")
-_NOT_SERVED = {
-    "refused": "close the port instead: `with server.refused():`",
-    "dns_error": "give the app a host name that does not exist",
-    "connect_timeout": "give the app an address that does not answer",
-    "write_timeout": "a request that arrives is read: use .stall() or .read_timeout()",
-    "pool_timeout": "a pool belongs to the client: use .latency(...) and more calls than it has",
-    "pool_exhausted": "a pool belongs to the client: use .latency(...) and more calls than it has",
-    "tls_error": "the served socket speaks plain HTTP",
-    "proxy_error": "the served socket is not a proxy",
-}
 
 
 class CannotServe(Exception):
@@ -157,12 +146,8 @@ class RequestHandler:
         plan = decision.plan
         effect = Effect() if plan is None else plan.effect
         out.fault = "" if plan is None else str(plan)
-        why = _NOT_SERVED.get(effect.ending)
-        if why is None and (effect.dns or effect.connect or effect.tls):
-            why = "the connection stands already: use .latency(...)"
-        if why is None and (effect.upload_rate or (effect.ending, effect.detail) == _EARLY_RESET):
-            why = "a request is read whole before it is answered: use .latency(...) or .reset()"
-        if why is not None:
+        why = _not_served(effect)
+        if why:
             self._refuse(request, f"the fault {effect} cannot be served", why)
         if decision.source == "original":
             title = "a served call cannot pass through to the real upstream"
@@ -224,6 +209,19 @@ class RequestHandler:
 
     def __repr__(self) -> str:
         return f"<RequestHandler {self.base or 'for the only origin'}>"
+
+
+def _not_served(effect: Effect) -> str:
+    """Why a server cannot do this to a request that has arrived, in words; empty where it can."""
+    return next(
+        (
+            kind.not_served
+            for kind in effect.kinds
+            if not kind.not_served_details or effect.detail in kind.not_served_details
+            if kind.not_served
+        ),
+        "",
+    )
 
 
 def _checked(base: str) -> str:

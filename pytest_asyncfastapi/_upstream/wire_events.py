@@ -3,14 +3,13 @@
 Turns a response and an `Effect` into moves, without waiting and without
 knowing on which event loop they are played (`memory_stream.py` does that). A normal
 answer is one piece after another; every fault of the wire is a change of the
-tape.
+tape, which the entry of its kind in the catalog of faults describes.
 """
 
 from __future__ import annotations
 
-import gzip
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
@@ -20,35 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .._faults import Effect
-    from .framing import WireEvent
+    from .._faults.catalog import WireEvent
 
-End = Literal["close", "reset", "stall", "alert"]
-
-HALF_A_HEAD = b"HTTP/1.1 200 OK\r\nContent-Ty"
-NOT_HTTP = {
-    "garbage": b"\x00\x01\x02garbage\xff\xfe\r\n\r\n",
-    "bad_status_line": b"HTTP/1.1 abc WAT\r\n\r\n",
-    "bad_header": b"HTTP/1.1 200 OK\r\nnocolon\r\n\r\n",
-    "head_too_long": b"HTTP/1.1 200 OK\r\nX-Pad: " + b"a" * (200 * 1024) + b"\r\n\r\n",
-    "tls_on_plain": b"\x15\x03\x03\x00\x02\x02\x0a",
-}
-ENDS: dict[str, End] = {
-    "read_timeout": "stall",
-    "stall": "stall",
-    "reset": "reset",
-    "close": "close",
-    "empty_reply": "close",
-    "stale_keepalive": "close",
-    "truncated": "close",
-    # What HTTP/2 does to a stream is done to the connection, where it has but one.
-    "reset_stream": "reset",
-    "refused_stream": "reset",
-    "goaway": "close",
-}
-# The endings that cut a body off, whatever its length.
-_IN_BODY = ("truncated", "reset", "close", "stall", "reset_stream")
-_NEEDS_BODY = ("truncated", "bad_chunk", "bad_chunk_end", "too_long", "until_close")
-_CONTENT = ("bad_gzip", "truncated_gzip", "bad_json")
 _CLOSE = (b"Connection", b"close")
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"
 # How often a second a limited bandwidth lets bytes through.
@@ -57,19 +29,20 @@ _TICKS = 10
 
 def replacement_events(effect: Effect) -> list[WireEvent] | None:
     """The whole tape, where no answer is wanted; None where the answer is."""
-    if effect.ending in NOT_HTTP:
-        moves: list[WireEvent] = [("say", NOT_HTTP[effect.ending]), ("end", "close")]
-    elif effect.ending == "tls_error":  # one that the server has only after the handshake
-        moves = [("end", "alert")]
-    elif effect.ending == "early_answer":
-        moves = [("say", early_head(effect)), ("end", "close")]
-    elif effect.ending == "proxy_error":
-        return refusal(effect)  # of a request that goes to the proxy itself
-    elif effect.ending in ENDS and not effect.answered:
-        moves = [("end", ENDS[effect.ending])]
+    kind = effect.kind
+    if kind.stage == "proxy":  # of a request that goes to the proxy itself
+        return refusal(effect)
+    if kind.instead is not None:
+        moves = [_over_http1(effect, move) for move in kind.instead(effect)]
+    elif kind.end and not effect.answered:
+        moves = [("end", kind.end)]
     else:
         return None
     return [*interim(effect, _INTERIM), *moves]
+
+
+def _over_http1(effect: Effect, move: WireEvent) -> WireEvent:
+    return ("say", early_head(effect)) if move[0] == "status" else move
 
 
 def early_head(effect: Effect) -> bytes:
@@ -89,23 +62,13 @@ def interim(effect: Effect, said: Any, kind: str = "say") -> Iterator[WireEvent]
 
 def corrupt(effect: Effect, response: Any) -> Any:
     """The response that is sent in place of this one, where its content is the fault."""
-    if effect.ending not in _CONTENT:
+    corrupted = effect.kind.content
+    if corrupted is None:
         return response
-    headers = [
-        (name, value)
-        for name, value in response.headers.raw
-        if name.lower() not in (b"content-length", b"transfer-encoding", b"content-encoding")
-    ]
-    if effect.ending == "bad_gzip":
-        content, headers = b"this is no gzip", [*headers, (b"Content-Encoding", b"gzip")]
-    elif effect.ending == "truncated_gzip":
-        body = gzip.compress(_content(response), mtime=0)
-        content, headers = body[: len(body) // 2], [*headers, (b"Content-Encoding", b"gzip")]
-    else:
-        headers = [item for item in headers if item[0].lower() != b"content-type"]
-        content = b'{"truncated": '
-        headers.append((b"Content-Type", b"application/json"))
-    headers.append((b"Content-Length", b"%d" % len(content)))
+    content, header = corrupted(_content(response))
+    gone = (b"content-length", b"transfer-encoding", b"content-encoding", header[0].lower())
+    headers = [pair for pair in response.headers.raw if pair[0].lower() not in gone]
+    headers += [header, (b"Content-Length", b"%d" % len(content))]
     # As a stream: a response made with content would decode it here.
     stream = httpx.ByteStream(content)
     return httpx.Response(response.status_code, headers=headers, stream=stream)
@@ -116,13 +79,13 @@ def headers_of(response: Any, effect: Effect) -> list[tuple[bytes, bytes]]:
     headers: list[tuple[bytes, bytes]] = response.headers.raw
     if effect.connection_close:
         headers = [*(pair for pair in headers if pair[0].lower() != b"connection"), _CLOSE]
-    if effect.ending == "two_lengths":
-        return [*headers, (b"Content-Length", b"4"), (b"Content-Length", b"5")]
+    if effect.kind.headers:
+        return [*headers, *effect.kind.headers]
     stream = response.stream
     if not isinstance(stream, httpx.ByteStream) or stream._stream:
         return headers
     framed = response.status_code in (204, 304) or isinstance(effect.at, int)
-    if framed or effect.ending in _NEEDS_BODY:
+    if framed or effect.kind.without_length:
         return headers
     if any(name.lower() in (b"content-length", b"transfer-encoding") for name, _ in headers):
         return headers
@@ -161,7 +124,7 @@ class ResponseEvents:
 
     def _where_to_cut(self) -> int | None:
         effect, length = self._effect, self._length
-        if effect.ending == "truncated":
+        if effect.kind.cut == "half":
             return None if length is None else length // 2
         if not isinstance(effect.at, int):
             return None
@@ -175,7 +138,7 @@ class ResponseEvents:
         if effect.at == "head":
             self._over = True
             yield ("say", data[: max(1, len(data) // 2)])
-            yield ("end", ENDS[effect.ending])
+            yield ("end", effect.kind.end)
         elif effect.head_dribble is not None:
             yield from _paced(_split(data, effect.head_dribble[0]), effect.head_dribble)
         else:
@@ -212,7 +175,7 @@ class ResponseEvents:
                 value = self._frame(value)
             yield (kind, value)
         self._over = True
-        yield ("end", ENDS[self._effect.ending])
+        yield ("end", self._effect.kind.end)
 
     def _pieces(self, data: bytes) -> Iterator[WireEvent]:
         """The pieces of the data, unframed, and the times between them."""
@@ -240,15 +203,13 @@ class ResponseEvents:
         effect = self._effect
         if effect.tail and self._length is None:
             yield ("wait", effect.tail)
-        if effect.ending in _IN_BODY and self._length is None:
-            yield ("end", ENDS[effect.ending])
+        if effect.kind.cut and self._length is None:
+            yield ("end", effect.kind.end)
             return
-        data = self._frame(None)
-        if effect.ending == "too_long":
-            data += b"23456789"
+        data = self._frame(None) + effect.kind.rest
         if data:
             yield ("say", data)
-        if effect.ending in ("idle_close", "until_close", "bad_chunk", "bad_chunk_end"):
+        if effect.kind.closes or effect.kind.framing:
             yield ("end", "close")
 
     def __repr__(self) -> str:

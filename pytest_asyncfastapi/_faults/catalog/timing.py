@@ -1,0 +1,150 @@
+"""The kinds of faults that take time: delays, pace, and what only the client's budget ends."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import values
+from ..delay import delay
+from .kinds import FaultKind, Keyword
+
+_STANDS = "the connection stands already: use .latency(...)"
+_PHASES = "time in that phase"
+_TIMELINE = (
+    "`.timeline(dns=, connect=, tls=, accept=, head=, first_byte=, gap=, tail=)`",
+    "each is a word",
+)
+_STALLS = "the wire stalls until the client's own budget ends it"
+_POOL = "a pool belongs to the client: use .latency(...) and more calls than it has"
+
+
+def _phase(name: str, *, connection: bool = False, not_served: str = "") -> FaultKind:
+    return FaultKind(
+        name=name,
+        category="delay",
+        what=_PHASES,
+        builder=_TIMELINE[0],
+        grammar=_TIMELINE[1],
+        words={name: Keyword(delay, "a duration", f"{name}=1s", name)},
+        connection="opening" if connection else "",
+        not_served=not_served,
+    )
+
+
+_POOL_TIMEOUT = FaultKind(
+    name="pool_timeout",
+    what=_STALLS,
+    method="No connection becomes free: the client's own pool timeout ends the call.",
+    stage="pool",
+    budget="pool",
+    not_served=_POOL,
+)
+
+TIMING = (
+    FaultKind(
+        name="latency",
+        category="delay",
+        what="time between the request and the response head",
+        builder='`.latency("3s")`',
+        grammar="`latency=3s`, `head=3s`",
+        words={
+            "latency": Keyword(delay, "a duration", "latency=3s", "delay"),
+            "head": Keyword(delay, "a duration", "head=3s", "delay"),
+        },
+        connection="exchange",
+    ),
+    _phase("dns", connection=True, not_served=_STANDS),
+    _phase("connect", connection=True, not_served=_STANDS),
+    _phase("tls", not_served=_STANDS),
+    _phase("accept"),
+    _phase("first_byte"),
+    _phase("gap"),
+    _phase("tail"),
+    FaultKind(
+        name="bandwidth",
+        category="pace",
+        what="the body at this rate",
+        builder='`.bandwidth("16KB/s")`',
+        grammar="`bandwidth=16KB/s`",
+        words={
+            "bandwidth": Keyword(values.rate, "bytes a second", "bandwidth=16KB/s", "bandwidth")
+        },
+        connection="exchange",
+    ),
+    FaultKind(
+        name="upload_rate",
+        category="pace",
+        what="the request's body is read at this rate: async clients need it whole within `write`,"
+        " a sync one only a part",
+        builder='`.upload_rate("16KB/s")`',
+        grammar="`upload_rate=16KB/s`",
+        words={
+            "upload_rate": Keyword(
+                values.rate, "bytes a second", "upload_rate=16KB/s", "upload_rate"
+            )
+        },
+        not_served="a request is read whole before it is answered: use .latency(...) or .reset()",
+    ),
+    FaultKind(
+        name="dribble",
+        category="pace",
+        what="in pieces, spread over the time",
+        builder='`.dribble(10, "2s")`',
+        grammar="`dribble=10/2s`",
+        words={"dribble": Keyword(values.pieces, "pieces in a time", "dribble=10/2s", "dribble")},
+    ),
+    FaultKind(
+        name="head_dribble",
+        category="pace",
+        what="in pieces, spread over the time",
+        builder="`head=True`",
+        grammar="`head_dribble=10/2s`",
+        words={
+            "head_dribble": Keyword(
+                values.pieces, "pieces in a time", "head_dribble=10/2s", "head_dribble"
+            )
+        },
+    ),
+    FaultKind(
+        name="interim",
+        category="pace",
+        what="`100 Continue` again and again",
+        builder='`.interim(10, "100ms")`',
+        grammar="`interim=10/100ms`",
+        words={
+            "interim": Keyword(
+                values.pieces, "a number, each after a time", "interim=10/100ms", "interim"
+            )
+        },
+    ),
+    FaultKind(
+        name="connect_timeout",
+        what=_STALLS,
+        method="Never connect: the client's own connect timeout has to end the call.",
+        stage="connect",
+        budget="connect",
+        not_served="give the app an address that does not answer",
+        connection="opening",
+        swept=("call", "connect"),
+    ),
+    FaultKind(
+        name="read_timeout",
+        what=_STALLS,
+        method="Never answer: the client's own read timeout has to end the call.",
+        budget="read",
+        end="stall",
+        connection="exchange",
+        swept=("call",),
+    ),
+    FaultKind(
+        name="write_timeout",
+        what=_STALLS,
+        method="Stop reading the request: the client's own write timeout has to end the call.",
+        stage="upload",
+        budget="write",
+        http2_end="stall",
+        not_served="a request that arrives is read: use .stall() or .read_timeout()",
+    ),
+    _POOL_TIMEOUT,
+    replace(_POOL_TIMEOUT, name="pool_exhausted", method="", same_as="pool_timeout"),
+)
