@@ -8,6 +8,7 @@ now and then, so that a step can be judged by what it cost and not by how long i
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import threading
 import time
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core import activity
 from .._core.creation_site import creation_site_of_handle, current_creation_site
-from .._core.step_layers import add_layer, has_layer
+from .._core.patches import Patches
 from . import thread_stats
 from .frame_stack import make_room
 from .gc_pauses import mind_collections
@@ -78,6 +79,7 @@ class StepWatch:
         self._switch: Callable[[bool], None] | None = None  # of what is in the loop's step
         self._forget_loop: Callable[[], None] = lambda: None
         self._trio = TrioSteps(hub, self)
+        self._patches = Patches()
         self._undo: list[Callable[[], None]] = []
         self._watchdog: threading.Thread | None = None
         self._awake = threading.Event()
@@ -90,7 +92,7 @@ class StepWatch:
         if self._switch is not None and not self._is_in_place():
             self.stop()
         if self._switch is None:
-            self._undo.append(add_layer(self._around))
+            self._patches.wrap(asyncio.events.Handle, "_run", self._around)
             self._undo += [activity.on_activity_change(self.cut), make_room(self._loop_ended)]
             self._undo += [mind_collections(self._hub)]
         self._trio.install()
@@ -116,6 +118,7 @@ class StepWatch:
         self._awake.clear()
         self._switch = None
         self._trio.remove()
+        self._patches.undo()
         undo, self._undo = self._undo, []
         for action in undo:
             action()
@@ -130,7 +133,7 @@ class StepWatch:
         return self._live and self._is_in_place()
 
     def _is_in_place(self) -> bool:
-        return has_layer(__name__)
+        return self._patches.in_place()
 
     def cut(self) -> None:
         """End the slice here and begin another: the calling thread's activity changes."""

@@ -12,6 +12,7 @@ import weakref
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.activity import ACTIVITY, SERVED
+from .._core.patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ class Watch(Protocol):
 # The receiver, and what is to be undone when there is none any more.
 _watches: list[Watch] = []
 _listening: list[tuple[Any, str, Callable[..., None]]] = []
-_undo: list[Callable[[], None]] = []
+_patches = Patches()
 # In what each session was made: a request, or a label such as `lifespan`.
 _made_in: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
 
@@ -53,7 +54,7 @@ def hear(watch: Watch) -> None:
         _watches.append(watch)
     if not _listening and "sqlalchemy.pool" in sys.modules:
         _listen()
-    if "sqlalchemy.orm.session" in sys.modules and not _undo:
+    if "sqlalchemy.orm.session" in sys.modules and not _patches:
         _listen_to_sessions()
 
 
@@ -72,8 +73,7 @@ def silence() -> None:
     for target, name, function in _listening:
         event.remove(target, name, function)
     _listening.clear()
-    while _undo:
-        _undo.pop()()
+    _patches.undo()
 
 
 def origin_of(session: Any) -> tuple[Any, str]:
@@ -102,20 +102,16 @@ def _listen_to_sessions() -> None:
 
     _add(Session, "after_begin", _begin)
     _add(Session, "do_orm_execute", _orm_execute)
-    original = Session.__init__
+    _patches.wrap(Session, "__init__", _making)
 
+
+def _making(original: Any) -> Any:
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
         original(self, *args, **kwargs)
         if _watches:
             _made_in[self] = SERVED.get(), ACTIVITY.get()
 
-    def undo() -> None:
-        if Session.__init__ is __init__:
-            setattr(Session, "__init__", original)  # noqa: B010
-
-    __init__.__wrapped__ = original  # type: ignore[attr-defined]
-    setattr(Session, "__init__", __init__)  # noqa: B010
-    _undo.append(undo)
+    return __init__
 
 
 def _add(target: Any, name: str, function: Callable[..., None]) -> None:

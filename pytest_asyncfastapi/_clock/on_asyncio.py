@@ -10,6 +10,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from .._core.await_chains import describe_tasks
+from .._core.patches import Patches
 from .errors import ClockError
 from .jump_policy import JumpPolicy, Policy
 from .pending_work import PendingWork
@@ -44,20 +45,17 @@ class AsyncioInstallation:
             work,
             on_deadlock=lambda: on_deadlock(describe_tasks(loop)),
         )
-        self._patches: list[tuple[Any, str, Any, Any]] = []
+        self._stock_time = loop.time
 
         def time() -> float:
             return timeline.now
 
-        self._patch(loop, "time", time)
-        self._patch(loop, "call_at", timeline.call_at)
-        self._patch(loop, "create_future", work.watch_create_future(loop.create_future))
-        self._patch(loop, "run_in_executor", work.watch_run_in_executor(loop.run_in_executor))
-        self._patch(loop._selector, "select", select.select)
-
-    def _patch(self, target: Any, name: str, value: Any) -> None:
-        self._patches.append((target, name, value, vars(target).get(name)))
-        setattr(target, name, value)
+        loop.time = time
+        self._patches = Patches()
+        self._patches.replace(loop, "call_at", timeline.call_at)
+        self._patches.wrap(loop, "create_future", work.watch_create_future)
+        self._patches.wrap(loop, "run_in_executor", work.watch_run_in_executor)
+        self._patches.replace(loop._selector, "select", select.select)
 
     def is_here(self) -> bool:
         """Is the caller running in this loop?"""
@@ -70,18 +68,8 @@ class AsyncioInstallation:
         """Give the loop its own time, which goes on from here; `error` for who waits for us."""
         loop, timeline = self.owner, self.timeline
         self._select.on = False
-        stock_time: Any = None
-        for target, name, value, before in reversed(self._patches):
-            if name == "time":
-                stock_time = before if before is not None else _stock(target, name)
-            # Somebody who has wrapped ours since keeps a pass-through.
-            if vars(target).get(name) is value or name == "time":
-                if before is None:
-                    delattr(target, name)
-                else:
-                    setattr(target, name, before)
-        self._patches.clear()
-        loop.time = ShiftedTime(stock_time, timeline.now)
+        self._patches.undo()
+        loop.time = ShiftedTime(self._stock_time, timeline.now)
         if not loop.is_closed():
             timeline.fail_waiters(error)
 
@@ -110,7 +98,3 @@ def _check(loop: Any) -> None:
     other = getattr(loop._selector.select, "__self__", None)
     if isinstance(other, VirtualSelect) and other.on:
         raise RuntimeError(f"another clock is already installed on {loop!r}; one clock a loop")
-
-
-def _stock(target: Any, name: str) -> Any:
-    return getattr(type(target), name).__get__(target)

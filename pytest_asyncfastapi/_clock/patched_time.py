@@ -9,9 +9,11 @@ real one, and so do our own stopwatches. This module must not know why time move
 from __future__ import annotations
 
 import time
+from functools import partial
 from threading import get_ident
 from typing import TYPE_CHECKING, Any
 
+from .._core.patches import Patches
 from .errors import ClockError
 from .timeline import TICKS
 
@@ -34,15 +36,12 @@ class PatchedTime:
         self._thread = get_ident()
         self._on = True
         self._travel: Any = None
-        self._patches: list[tuple[str, Any, Any]] = []
+        self._patches = Patches()
+        self._names = _STOPWATCHES if datetime else (*_WALL, *_STOPWATCHES)
         if datetime:
             self._start_travel()
-        for name in _STOPWATCHES if datetime else (*_WALL, *_STOPWATCHES):
-            real = getattr(time, name)
-            ours = self._replacement(name, real)
-            self._patches.append((name, ours, real))
-        for name, ours, _ in self._patches:
-            setattr(time, name, ours)
+        for name in self._names:
+            self._patches.wrap(time, name, partial(self._replacement, name))
 
     def _replacement(self, name: str, real: Callable[[], Any]) -> Callable[[], Any]:
         base = real()
@@ -55,7 +54,6 @@ class PatchedTime:
             ticks = self._timeline.ticks - self._began
             return base + (ticks * _NS_A_TICK if whole else ticks / TICKS)
 
-        replacement.__name__ = replacement.__qualname__ = name
         return replacement
 
     def _start_travel(self) -> None:
@@ -82,9 +80,7 @@ class PatchedTime:
         if not self._on:
             return
         self._on = False
-        for name, ours, real in self._patches:
-            if getattr(time, name) is ours:
-                setattr(time, name, real)
+        self._patches.undo()
         if self._travel is not None:
             self._timeline.on_move = None
             self._travel.stop()
@@ -96,5 +92,4 @@ class PatchedTime:
         self.restore()
 
     def __repr__(self) -> str:
-        names = ", ".join(name for name, *_ in self._patches)
-        return f"<PatchedTime {'of ' + names if self._on else 'is over'}>"
+        return f"<PatchedTime {'of ' + ', '.join(self._names) if self._on else 'is over'}>"

@@ -15,7 +15,7 @@ from . import resource_tracker
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .patches import Patches
+    from .._core.patches import Patches
 
 
 class Hub(resource_tracker.Hub, Protocol):

@@ -17,10 +17,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.creation_site import attach, capture
+from .._core.patches import Patches
 from .._core.thread_callers import record_background_tasks
 from . import http_clients, resource_tracker, thread_pool
 from .owner_loop import TRIO_RUNS
-from .patches import Patches
 from .task_cleanup import close as close_loop
 
 if TYPE_CHECKING:

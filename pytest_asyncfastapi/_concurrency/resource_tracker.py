@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Probe = Callable[[Any], bool]
 
     from .._core.creation_site import CreationSite
-    from .patches import Patches
+    from .._core.patches import Patches
 
 # Workers of pools live as long as their pool, and end by themselves.
 _POOLS = ("concurrent.futures", "anyio", "trio", "multiprocessing")

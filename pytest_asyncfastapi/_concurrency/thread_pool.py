@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from .._core.findings import Location
     from .._core.frames import UserCode
-    from .patches import Patches
+    from .._core.patches import Patches
 
 LIMITER = "thread limiter"
 EXECUTOR = "asyncio's default executor"

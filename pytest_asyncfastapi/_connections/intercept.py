@@ -65,7 +65,7 @@ class Interception(ActiveScopes["Participant"]):
     def _make(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         original = owner.__dict__.get(name)
         if original is not None:
-            self._replace(owner, name, original, make(original))
+            self._patches.replace(owner, name, make(original))
 
     def _restore(self) -> None:
         super()._restore()
@@ -73,7 +73,7 @@ class Interception(ActiveScopes["Participant"]):
             self._watches.pop().remove()
 
     def __repr__(self) -> str:
-        return f"<Interception scopes={len(self._active)} patches={len(self._undo)}>"
+        return f"<Interception scopes={len(self._active)} patches={len(self._patches)}>"
 
 
 CONNECTIONS = Interception()

@@ -30,7 +30,7 @@ class Names(ActiveScopes[Any]):
         for owner in owners:
             original = vars(owner).get("getaddrinfo")
             if original is not None:
-                self._replace(owner, "getaddrinfo", original, _noted(original))
+                self._patches.replace(owner, "getaddrinfo", _noted(original))
 
     def __repr__(self) -> str:
         return f"<Names scopes={len(self._active)}>"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from contextvars import ContextVar
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
+
+from .patches import Patches
 
 Scope = TypeVar("Scope")
 
@@ -16,7 +18,7 @@ class ActiveScopes(ABC, Generic[Scope]):
     def __init__(self, name: str) -> None:
         self._lock = threading.RLock()
         self._active: list[Scope] = []
-        self._undo: list[tuple[Any, str, Any, Any]] = []
+        self._patches = Patches()
         self._mine: ContextVar[Scope | None] = ContextVar(name, default=None)
 
     def enter(self, scope: Scope) -> None:
@@ -47,16 +49,8 @@ class ActiveScopes(ABC, Generic[Scope]):
 
     @abstractmethod
     def _install(self) -> None:
-        """Replace what has to be replaced, each by `_replace()`."""
-
-    def _replace(self, owner: Any, name: str, original: Any, ours: Any) -> None:
-        setattr(owner, name, ours)
-        self._undo.append((owner, name, original, ours))
+        """Replace what has to be replaced, by `_patches`."""
 
     def _restore(self) -> None:
         """Put back what was replaced."""
-        while self._undo:
-            owner, name, original, ours = self._undo.pop()
-            # Someone may have patched over us; ours then only forwards.
-            if vars(owner).get(name) is ours:
-                setattr(owner, name, original)
+        self._patches.undo()

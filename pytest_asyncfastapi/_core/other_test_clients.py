@@ -7,13 +7,14 @@ Only what is imported already is looked at; this module knows nothing of who wat
 
 from __future__ import annotations
 
-import functools
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .activity import ACTIVITY, LIFESPAN, SERVED, activity_changed
+from .patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -53,39 +54,20 @@ _METHODS: tuple[_Row, ...] = (
     ("async_asgi_testclient.testing", "TestClient", "__aenter__", True, _of_lifespan),
     ("async_asgi_testclient.websocket", "WebSocketSession", "connect", True, _of_session),
 )
-# What is patched, by row, and how to take it back; process-wide, as the classes are.
-_undo: dict[_Row, Callable[[], None]] = {}
+_patches = Patches()
 
 
 def label_requests() -> None:
     """Label the requests of the other clients that are imported, until `stop_labelling()`."""
-    for row in _METHODS:
-        if row[0] in sys.modules and row not in _undo and (undo := _patch(*row)) is not None:
-            _undo[row] = undo
+    for module, owner, name, is_async, label in _METHODS:
+        cls: Any = getattr(sys.modules.get(module), owner, None)
+        if isinstance(cls, type) and name in vars(cls):
+            _patches.wrap(cls, name, partial(_labelled_async if is_async else _labelled, label))
 
 
 def stop_labelling() -> None:
     """Put everything back."""
-    while _undo:
-        _, undo = _undo.popitem()
-        undo()
-
-
-def _patch(
-    module: str, owner: str, name: str, is_async: bool, label: _Label
-) -> Callable[[], None] | None:
-    cls: Any = getattr(sys.modules.get(module), owner, None)
-    original = vars(cls).get(name) if isinstance(cls, type) else None
-    if original is None:
-        return None
-    ours = (_labelled_async if is_async else _labelled)(original, label)
-    setattr(cls, name, ours)
-
-    def undo() -> None:
-        if vars(cls).get(name) is ours:  # else somebody has patched it since
-            setattr(cls, name, original)
-
-    return undo
+    _patches.undo()
 
 
 class Served:
@@ -126,8 +108,7 @@ def _under(label: str, given: dict[str, Any]) -> Iterator[Served]:
         ACTIVITY.reset(token)
 
 
-def _labelled(original: Callable[..., Any], label: _Label) -> Callable[..., Any]:
-    @functools.wraps(original)
+def _labelled(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         with _under(label(*args, **kwargs), kwargs) as served:
@@ -138,8 +119,7 @@ def _labelled(original: Callable[..., Any], label: _Label) -> Callable[..., Any]
     return call
 
 
-def _labelled_async(original: Callable[..., Any], label: _Label) -> Callable[..., Any]:
-    @functools.wraps(original)
+def _labelled_async(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         with _under(label(*args, **kwargs), kwargs) as served:

@@ -13,8 +13,10 @@ import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .._core.patches import Patches
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from .._core.findings import Location
     from .._core.frames import UserCode
@@ -48,27 +50,20 @@ class HeldLocks:
         self._user_code = user_code
         self._taken: dict[int, list[tuple[Any, Location]]] = {}
         self._shelves: dict[int, _Shelf] = {}
-        self._undo: list[tuple[Any, str, Any]] = []
+        self._patches = Patches()
         self.returned: set[Location] = set()
 
     def start(self) -> None:
         """Begin to listen."""
         for kind in _locks():
-            self._replace(kind, "acquire", self._acquiring)
-            self._replace(kind, "release", self._releasing)
-        self._replace(asyncio.Queue, "get_nowait", self._getting)
-        self._replace(asyncio.Queue, "put_nowait", self._putting)
+            self._patches.wrap(kind, "acquire", self._acquiring)
+            self._patches.wrap(kind, "release", self._releasing)
+        self._patches.wrap(asyncio.Queue, "get_nowait", self._getting)
+        self._patches.wrap(asyncio.Queue, "put_nowait", self._putting)
 
     def stop(self) -> None:
         """Put back what was there."""
-        while self._undo:
-            kind, name, original = self._undo.pop()
-            setattr(kind, name, original)
-
-    def _replace(self, kind: Any, name: str, make: Callable[[Any], Any]) -> None:
-        original = kind.__dict__[name]
-        self._undo.append((kind, name, original))
-        setattr(kind, name, make(original))
+        self._patches.undo()
 
     def _acquiring(self, original: Any) -> Any:
         async def acquire(lock: Any) -> Any:

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .._core.current_loop import in_trio
+from .._core.patches import Patches
 from .recorded_responses import CALLER
 
 if TYPE_CHECKING:
@@ -56,23 +57,18 @@ class Left:
         self._user_code = user_code
         self._tasks: list[tuple[asyncio.Task[Any], Answer]] = []
         self._generators: list[tuple[weakref.ref[Any], Location | None]] = []
-        self._create: Any = None
+        self._patches = Patches()
         self._first: Any = None
 
     def start(self) -> None:
         """Begin to listen, in the thread of the loop."""
-        loop: Any = asyncio.BaseEventLoop
-        self._create = loop.create_task
-        loop.create_task = self._creating(self._create)
+        self._patches.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
         self._first = sys.get_asyncgen_hooks().firstiter
         sys.set_asyncgen_hooks(firstiter=self._iterating)
 
     def stop(self) -> None:
         """Put back what was there."""
-        if self._create is None:
-            return
-        loop: Any = asyncio.BaseEventLoop
-        loop.create_task, self._create = self._create, None
+        self._patches.undo()
         if sys.get_asyncgen_hooks().firstiter == self._iterating:
             sys.set_asyncgen_hooks(firstiter=self._first)
 

@@ -17,7 +17,7 @@ from .._core import current_loop
 from .._core.activity import ACTIVITY
 from .._core.await_chains import frames_of
 from .._core.creation_site import creation_site_of
-from .._core.step_layers import add_layer
+from .._core.patches import Patches
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,14 +61,13 @@ class TaskRecorder:
         self._of_trio: weakref.WeakKeyDictionary[Any, TaskRecord]  # made when there is a trio run
         self._records: list[TaskRecord] = []
         self._noted = 0
-        self._undo: Callable[[], None] | None = None
+        self._patches = Patches()
         self._live = True
         self._trio: _TrioInstrument | None = None
 
     def start(self) -> None:
         """Record asyncio's tasks."""
-        if self._undo is None:
-            self._undo = add_layer(self._wrap_step)
+        self._patches.wrap(asyncio.events.Handle, "_run", self._wrap_step)
 
     def on_trio(self) -> None:
         """Record the trio run that the caller is in."""
@@ -82,10 +81,8 @@ class TaskRecorder:
 
     def stop(self) -> None:
         """Put everything back."""
-        if self._undo is not None:
-            self._live = False  # for whoever is above us
-            self._undo()
-            self._undo = None
+        self._live = False  # for whoever is above us
+        self._patches.undo()
         if self._trio is not None:
             self._trio.tasks = None
 

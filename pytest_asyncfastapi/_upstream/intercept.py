@@ -79,7 +79,7 @@ class Interception(ActiveScopes[Handler]):
                 original = getattr(owner.__dict__[name], _MARK, owner.__dict__[name])
                 replacement = make(original)
                 setattr(replacement, _MARK, original)
-                self._replace(owner, name, original, replacement)
+                self._patches.replace(owner, name, replacement)
 
     def _patch_transports(self, library: Library) -> None:
         with self._lock:
@@ -91,10 +91,10 @@ class Interception(ActiveScopes[Handler]):
                 original = getattr(owner.__dict__[name], _MARK, owner.__dict__[name])
                 ours = make(self, library, original)
                 setattr(ours, _MARK, original)
-                self._replace(owner, name, original, ours)
+                self._patches.replace(owner, name, ours)
             original = library.transports.create_ssl_context
             ours = self._contexts.sharing(library.name, original)
-            self._replace(library.transports, "create_ssl_context", original, ours)
+            self._patches.replace(library.transports, "create_ssl_context", ours)
 
     def open_network(self, library: Library) -> None:
         """Put the in-memory network below this library, until the last scope leaves."""
@@ -106,7 +106,7 @@ class Interception(ActiveScopes[Handler]):
                 owner = getattr(library.core_part(f"_backends.{part}"), owner_name)
                 for name in ("connect_tcp", "connect_unix_socket"):
                     original = owner.__dict__[name]
-                    self._replace(owner, name, original, patched_connect(library, original))
+                    self._patches.replace(owner, name, patched_connect(library, original))
 
     def _restore(self) -> None:
         super()._restore()
@@ -116,7 +116,7 @@ class Interception(ActiveScopes[Handler]):
         MemoryNetworkStream.forget_all()
 
     def __repr__(self) -> str:
-        return f"<Interception scopes={len(self._active)} patches={len(self._undo)}>"
+        return f"<Interception scopes={len(self._active)} patches={len(self._patches)}>"
 
 
 def _async_method(found: Interception, library: Library, original: Any) -> Any:

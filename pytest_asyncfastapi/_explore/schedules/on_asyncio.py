@@ -15,6 +15,7 @@ from ..._clock import ClockError
 from ..._clock.on_asyncio import check_selector
 from ..._clock.selector import VirtualSelect
 from ..._core.await_chains import describe_each
+from ..._core.patches import Patches
 from ..._core.tasks import NOT_EAGER
 from .policies import Fifo
 from .ready_queue import Lane, Lanes
@@ -67,9 +68,9 @@ class OnLoop:
         select.jump_policy.on_idle()
         select.jump_policy.freeze_bound = min(select.jump_policy.freeze_bound, _STUCK)
         select.on_deadlock = self._deadlock
-        self._executor = vars(loop)["run_in_executor"]
-        loop.run_in_executor = self.jobs.watch_run_in_executor(self._executor)
-        setattr(loop, NOT_EAGER, True)
+        self._patches = Patches()
+        self._patches.wrap(loop, "run_in_executor", self.jobs.watch_run_in_executor)
+        self._patches.replace(loop, NOT_EAGER, True)
         while self._stock:
             lanes.add(self._stock.popleft())
         loop._ready = lanes
@@ -125,8 +126,7 @@ class OnLoop:
         self.jobs.end()
         self._select.scheduler_hooks = None
         self._select.on_deadlock, self._select.jump_policy.freeze_bound = self._before
-        self._loop.run_in_executor = self._executor
-        delattr(self._loop, NOT_EAGER)
+        self._patches.undo()
         self.lanes.hand_over(self._stock)
         self._loop._ready = self._stock
 
