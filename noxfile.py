@@ -1,6 +1,7 @@
 """The matrix: the whole suite on every supported Python, and with fewer packages around."""
 
 import os
+import re
 import shutil
 from contextlib import ExitStack
 from pathlib import Path
@@ -210,6 +211,14 @@ def package(session: nox.Session) -> None:
     session.run("check-wheel-contents", str(wheel))
     if missing := packaged.not_in(wheel):
         session.error(f"not in the wheel: {missing}")
+    if packaged.version(wheel) != packaged.version(sdist):
+        session.error(f"two versions: {wheel.name}, {sdist.name}")
+    session.install("--quiet", *packaged.BUILT_WITH)
+    for copy, wanted in packaged.write_copies(folder / "copies").items():
+        with session.chdir(copy):
+            found = str(session.run("python", "-m", "hatchling", "version", silent=True)).strip()
+        if not re.fullmatch(wanted, found):
+            session.error(f"the version of {copy} is {found}, which is not {wanted}")
     packaged.write_smallest(folder / "project")
     session.run("python", "-m", "venv", "--clear", str(folder / "empty"))
     python = str(folder / "empty" / "bin" / "python")

@@ -59,7 +59,8 @@ if TYPE_CHECKING:
     from ._upstream.router import Upstream
     from ._upstream.serve import Serving
 
-__version__ = "0.1.0"
+    __version__: str
+
 __all__ = [
     "AppNotFound",
     "AppStillRunning",
@@ -183,6 +184,10 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("pytest-asyncfastapi")
     if name in _HOMES:
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import tomllib
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -11,6 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PACKAGE = "pytest_asyncfastapi"
+_PYPROJECT = tomllib.loads((pages.ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+BUILT_WITH: list[str] = _PYPROJECT["build-system"]["requires"]
 # As an empty environment fills up; after each line the smallest project is run.
 STEPS = (
     ("pytest==8.4.*",),
@@ -64,6 +70,30 @@ def not_in(wheel: Path) -> list[str]:
     files = (path for path in (pages.ROOT / PACKAGE).rglob("*") if path.is_file())
     names = (path.relative_to(pages.ROOT).as_posix() for path in files)
     return sorted(name for name in names if "__pycache__" not in name and name not in there)
+
+
+def version(built: Path) -> str:
+    """The version in the name of a wheel or an sdist."""
+    return built.name.removesuffix(".tar.gz").split("-")[1]
+
+
+def write_copies(folder: Path) -> dict[Path, str]:
+    """The project at a tag, in a clone without tags, and without git; what each version is like."""
+    shutil.rmtree(folder, ignore_errors=True)
+    wanted = {"tagged": r"9\.8\.7", "untagged": r"0\.1\.0\.dev\d+\+g\w+"}
+    wanted["plain"] = re.escape(_PYPROJECT["tool"]["hatch"]["version"]["fallback-version"])
+    for name in wanted:
+        copy = folder / name
+        copy.mkdir(parents=True)
+        for file in ("pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(pages.ROOT / file, copy)
+        git = ("git", "-c", "user.name=tests", "-c", "user.email=tests@localhost", "-C", str(copy))
+        if name != "plain":
+            for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "all"]):
+                subprocess.run([*git, *command], check=True)
+        if name == "tagged":
+            subprocess.run([*git, "tag", "v9.8.7"], check=True)
+    return {folder / name: pattern for name, pattern in wanted.items()}
 
 
 def write_smallest(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import inspect
 
 import pytest
@@ -43,3 +44,9 @@ def test_all_exceptions_have_one_base() -> None:
         assert getattr(errors, name) is exported[name]
     with pytest.raises(AttributeError, match="has no attribute 'Load'"):
         errors.Load
+
+
+def test_the_version_is_the_installed_one() -> None:
+    """It is nowhere in the code: the build takes it from the git tag."""
+    installed = importlib.metadata.version("pytest-asyncfastapi")
+    assert pytest_asyncfastapi.__version__ == installed
