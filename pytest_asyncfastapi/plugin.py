@@ -117,7 +117,7 @@ def _let_go(item: pytest.Item) -> None:
     from ._plugin.state import STATE
 
     tracebacks.restore(item)
-    current_test.RUNNING[:] = [state for state in current_test.RUNNING if state.item is not item]
+    current_test.RUNNING[:] = [test for test in current_test.RUNNING if test.item is not item]
     if STATE in item.stash:
         del item.stash[STATE]
     explore.forget(item)
@@ -131,14 +131,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """
     from ._plugin.state import RUNNING, STATE, TestState
 
-    if (own := explore.own_run(item)) is not None:
-        state = item.stash[STATE] = own.begin(item)
+    if explore.own_run(item) is not None:
+        state = item.stash[STATE] = explore.begin_own_run(item)
         tracebacks.shorten(item, state.user_code)
-        state.explored = item.stash[explore.EXPLORED]
         return
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
-        current_test.RUNNING.append(state)
+        current_test.RUNNING.append(state.explored_test)
         tracebacks.shorten(item, state.user_code)
         if state.uses_plugin_fixtures and (
             sentence := claims.unsupported_reason(item, state.settings.app_scope)
@@ -147,6 +146,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         runners.bind_fixtures_to_runner(item)
         app_selection.choose_app_fixture(item)
         fixture_order.reorder(item)
+        app_selection.preload_client(state)
         state.begin()
         explore.begin(item, state)
     except pytest.UsageError as error:
@@ -170,16 +170,13 @@ def pytest_fixture_setup(
         fixturedef.cached_result = (None, key, (refused, None))
         raise refused
     if state is not None and fixturedef.scope == "function":
-        state.override_watch.begin()
+        state.overrides.note_tables()
     try:
         with runners.in_its_loop(fixturedef, request):
             if state is None or fixturedef.scope == "function":
                 return (yield)
-            before = state.concurrency.set_exempt(True)
-            try:
+            with state.wider_fixture():
                 return (yield)
-            finally:
-                state.concurrency.set_exempt(before)
     except BaseException:
         runners.leave_fixture()
         raise
@@ -194,7 +191,6 @@ def pytest_fixture_post_finalizer() -> None:
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""
     from ._plugin import reporting
-    from ._plugin.blocking import test_body
     from ._plugin.state import STATE
 
     state = item.stash[STATE]
@@ -204,7 +200,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
             own.body(item)
             result = yield
         else:
-            with test_body(state):
+            with state.body():
                 if claims.is_async_test(item):
                     assert isinstance(item, pytest.Function)
                     with runners.guarded_body(item, state):
@@ -262,7 +258,7 @@ def pytest_runtest_makereport(
 
     state = item.stash.get(STATE, None)
     if state is not None and call.excinfo is not None:
-        reporting.note_reported_deadlock(state, call.excinfo.value)
+        state.time.note_reported(call.excinfo.value)
     report = yield
     if state is not None:
         if call.excinfo is not None:
@@ -277,11 +273,11 @@ def pytest_runtest_makereport(
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the monitors that stay active between tests, also if a test was interrupted."""
     module = sys.modules.get(f"{__package__}._plugin.state")
-    if module is not None and module.RUNNING in config.stash:
+    if module is None:
+        return
+    if module.RUNNING in config.stash:
         config.stash[module.RUNNING].end(judge=False)
-    for name in ("blocking", "concurrency", "checks"):
-        if (module := sys.modules.get(f"{__package__}._plugin.{name}")) is not None:
-            module.stop_monitoring()
+    module.stop_monitoring()
 
 
 @pytest.hookimpl(tryfirst=True)

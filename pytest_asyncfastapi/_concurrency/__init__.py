@@ -1,6 +1,6 @@
 """Who leaked, who queued, who hung: watches, and changes nothing that the app sees.
 
-Must not know the blocking guard, HTTP messages or pytest; `state.py` connects it.
+Must not know the blocking guard, HTTP messages or pytest.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from .marker_arguments import DisconnectSweepAsked
+    from .model import RunState
     from .recorded_responses import Answer
 
 KIND = "disconnect"
@@ -48,7 +49,7 @@ class DisconnectPoint:
         """`"disconnect:1.7:leave"`: the first request of the test, its seventh suspension."""
         return f"{KIND}:{self.cut.request}.{self.cut.step}:{self.cut.mode}"
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """Place the cut."""
         asked = self.sweep.asked
         state.request_virtual_time()
@@ -168,7 +169,7 @@ class DisconnectSweep:
         self._required = required
         self.times: list[float] = []  # seconds that each request took in the clean run
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """Count the steps of the clean run."""
         state.request_virtual_time()
         state.probe = Probe(
@@ -192,11 +193,11 @@ class DisconnectSweep:
             for mode in modes
         ]
 
-    def control(self) -> Callable[[Any], None] | None:
+    def control(self) -> Callable[[RunState], None] | None:
         """The same requests once more, without a cut before."""
         return self._control if self.asked.again else None
 
-    def _control(self, state: Any) -> None:
+    def _control(self, state: RunState) -> None:
         state.request_virtual_time()
         state.probe = Probe(
             state,

@@ -27,7 +27,7 @@ from .own_run import OwnRun
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from .model import Exploration, Point
+    from .model import Exploration, Point, RunState
 
     Told = Callable[[Explored], None]
 
@@ -50,8 +50,8 @@ class Engine:
     def __init__(
         self,
         item: pytest.Item,
-        state_of: Callable[[pytest.Item], Any],
-        prepare: Callable[[Callable[[Any], None] | None], None],
+        state_of: Callable[[pytest.Item], RunState | None],
+        prepare: Callable[[Callable[[RunState], None] | None], None],
         told: Told,
     ) -> None:
         self.item = item
@@ -164,7 +164,7 @@ class Engine:
             return points
         return islice(points, share[0] - 1, None, share[1])
 
-    def run(self, prepare: Callable[[Any], None]) -> Run:
+    def run(self, prepare: Callable[[RunState], None]) -> Run:
         """One run of the item: nothing of it is reported, wider fixtures stay."""
         item: Any = self.item
         began = perf_counter()
@@ -186,8 +186,7 @@ class Engine:
             if isinstance(error, pytest.fail.Exception) and _TIMED_OUT in str(error):
                 raise Stopped(f"pytest-timeout ended it: {error}")
         state = self._state_of(self.item)
-        findings = [] if state is None else list(state.log)
-        return Run(state, errors, findings, perf_counter() - began)
+        return Run(state, errors, [] if state is None else state.findings, perf_counter() - began)
 
     def _phase(self, errors: dict[str, BaseException], when: Any, **given: Any) -> None:
         """As pytest's own `call_and_report`, without a report, and without --pdb."""

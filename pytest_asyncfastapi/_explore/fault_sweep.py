@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .._core.findings import Finding
     from .call_identity import Made
     from .marker_arguments import FaultSweepAsked
-    from .model import Result, Run
+    from .model import Result, Run, RunState
     from .recorded_responses import Answer
 
 KIND = "faults"
@@ -67,7 +67,7 @@ class FaultPoint:
         """`"faults:3:reset"`."""
         return f"{KIND}:{self.row}:{self.fault}"
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """Place the fault and the probe."""
         sweep = self.sweep
         state.request_virtual_time()
@@ -98,17 +98,17 @@ class FaultSweep:
         self.test = test
         self._required = required
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """Record the clean run."""
         self._record(state, again=lambda answer: False)
 
-    def control(self) -> Callable[[Any], None] | None:
+    def control(self) -> Callable[[RunState], None] | None:
         """The same once more, and afterwards the same requests as after each point."""
         return lambda state: self._record(
             state, again=lambda answer: self.asked.again and answer.is_safe
         )
 
-    def _record(self, state: Any, again: Callable[[Answer], bool]) -> None:
+    def _record(self, state: RunState, again: Callable[[Answer], bool]) -> None:
         calls, _ = self.place(state, None)
         state.probe = Probe(
             state,
@@ -119,11 +119,11 @@ class FaultSweep:
             locks=True,
         )
 
-    def place(self, state: Any, point: FaultPoint | None) -> tuple[Calls, Target]:
+    def place(self, state: RunState, point: FaultPoint | None) -> tuple[Calls, Target]:
         """A fault on the calls of this point, if any; with virtual time, where it can be had."""
         recorder = state.scope.recorder
         recorder.keeps_responses = True
-        calls = Calls(recorder, state.concurrency.record_round_trips(), setup=self.asked.setup)
+        calls = Calls(recorder, state.record_round_trips(), setup=self.asked.setup)
         fault, made, id, reach, slow = _DOWN, None, None, "", self.asked.slow
         if point is not None:
             fault, made, id, reach = point.fault, point.made, point.made.id, point.reach
@@ -136,12 +136,10 @@ class FaultSweep:
         state.request_virtual_time()
         return calls, target
 
-    def slow(self, made: Made | None, state: Any) -> float:
+    def slow(self, made: Made | None, state: RunState) -> float:
         """Seconds of the slow answer: beyond the call's own timeout where time is virtual."""
         own = injected_faults.own_timeout(made)
-        free = getattr(
-            state, "wants_clock", state.on_virtual_time
-        ) and not injected_faults.is_served(made)
+        free = state.wants_clock and not injected_faults.is_served(made)
         return self.asked.slow if own is None or not free else max(self.asked.slow, own + 1)
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[FaultPoint]:

@@ -26,7 +26,7 @@ from .schedules.run import InvariantBroken, Stuck
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from .model import Exploration, Point, Result
+    from .model import Exploration, Point, Result, RunState
 
 # After these, what comes next meets what this run has left.
 _IN_THE_WAY = ("hung", "stuck", "lock held")
@@ -239,11 +239,11 @@ class Within:
             raise run.error
         return run
 
-    async def _run(self, prepare: Callable[[Any], None], *, forget: bool) -> Run:
+    async def _run(self, prepare: Callable[[RunState], None], *, forget: bool) -> Run:
         """One run of the scenario, and the look at what it leaves."""
         if not self._setup:
             await self._make_new()
-        run_state, errors, began = self._test.inline_exploration.new_run(), {}, perf_counter()
+        run_state, errors, began = self._test.new_run(), {}, perf_counter()
         with anyio.CancelScope() as scope, run_state.run(prepare, scope.cancel, forget=forget):
             phase = "setup"
             try:

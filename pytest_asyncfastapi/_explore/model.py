@@ -19,6 +19,11 @@ from .unfinished_work import forget_frames
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from .._core.frames import UserCode
+    from .._faults import Faults
+    from .._upstream.call_log import CallRecorder
+    from .._upstream.scope import UpstreamScope
+
 
 _Each = TypeVar("_Each")
 
@@ -94,6 +99,92 @@ class Run:
         ]
 
 
+class RunProbe(Protocol):
+    """What listens in a run; the plugin puts it around the app, the body and each request."""
+
+    client: Any
+
+    def tapped(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """The app, listened to."""
+        ...
+
+    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+        """The body of the test, and a look at what it leaves."""
+        ...
+
+    def plan(self, given: Any) -> Any:
+        """What happens to a request on its way in: what the test has `given`, if anything."""
+        ...
+
+
+class RunState(Protocol):
+    """The test's state as one run sees it: its own, or that of a run inside its body."""
+
+    probe: Any  # a `RunProbe`
+    settings: Any
+
+    @property
+    def test(self) -> str:
+        """The test's name."""
+        ...
+
+    @property
+    def item(self) -> Any:
+        """The test, with its fixtures."""
+        ...
+
+    @property
+    def user_code(self) -> UserCode:
+        """Which files are the user's."""
+        ...
+
+    @property
+    def scope(self) -> UpstreamScope:
+        """The way out of the test."""
+        ...
+
+    @property
+    def faults(self) -> Faults:
+        """The faults of the test."""
+        ...
+
+    @property
+    def deadlock(self) -> str:
+        """Who waits for what, once nothing can ever happen again."""
+        ...
+
+    @property
+    def findings(self) -> list[Finding]:
+        """What was seen in the run."""
+        ...
+
+    @property
+    def on_virtual_time(self) -> bool:
+        """Is virtual time on at this moment?"""
+        ...
+
+    @property
+    def wants_clock(self) -> bool:
+        """Is it on, or will it be as soon as the loop runs?"""
+        ...
+
+    def request_virtual_time(self) -> None:
+        """Turn virtual time on: now, or as soon as the loop runs."""
+        ...
+
+    def record_round_trips(self) -> CallRecorder:
+        """Record every exchange with a database or cache from now on, in this recorder."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Tell this at the end of the run."""
+        ...
+
+    def record(self) -> dict[str, Any]:
+        """What the run did, as it goes into a report; empty where nobody wants to know."""
+        ...
+
+
 class Point(Protocol):
     """One condition under which the test is run again."""
 
@@ -102,7 +193,7 @@ class Point(Protocol):
         """Names it for good: `"faults:3:reset"`. The part before the first colon is the kind."""
         ...
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """Before the fixtures of the run are set up: place the fault, the probe, the seed."""
         ...
 
@@ -119,11 +210,11 @@ class Exploration(Protocol):
         """`"faults"`, `"disconnect"`, `"schedules"`: what its tokens begin with."""
         ...
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """Before the clean run, in which nothing is injected: place what records."""
         ...
 
-    def control(self) -> Callable[[Any], None] | None:
+    def control(self) -> Callable[[RunState], None] | None:
         """The `prepare` of a second clean run, to compare with what is done after each point."""
         ...
 
@@ -249,6 +340,5 @@ def judged(point: Point, run: Run, clean: Run) -> Result:
 
 def _recorded(result: Result, run: Run) -> Result:
     """The same with what the run did, where the state of the test has listened."""
-    recording = getattr(run.state, "recording", None)
-    facts = {} if recording is None else recording.to_data(run.state)
+    facts = {} if run.state is None else run.state.record()
     return replace(result, record=json.dumps(facts)) if facts else result

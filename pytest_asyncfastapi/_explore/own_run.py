@@ -36,8 +36,8 @@ class OwnRun:
     warned: Sequence[warnings.WarningMessage] = ()
     _left: deque[tuple[str, str, str]] = field(default_factory=deque)
 
-    def begin(self, item: Any) -> Any:
-        """Let pytest's phases of this item end as these did; returns the state of the clean run."""
+    def begin(self, item: Any) -> None:
+        """Let pytest's phases of this item end as these did."""
         self._left = deque(self.sections)
         item.user_properties[:] = self.properties
         item.setup = lambda: self._end("setup")
@@ -48,9 +48,6 @@ class OwnRun:
             warnings.showwarning(
                 one.message, one.category, one.filename, one.lineno, one.file, one.line
             )
-        state = self.run.state
-        state.repeat()
-        return state
 
     def body(self, item: Any) -> None:
         """Before the body."""

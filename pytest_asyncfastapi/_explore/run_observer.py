@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from .._core.findings import Location
     from .call_identity import Calls
+    from .model import RunState
     from .recorded_responses import Cut
 
 # Virtual seconds, together a minute, after which what still runs is called left behind.
@@ -70,7 +71,7 @@ class Probe:
 
     def __init__(
         self,
-        state: Any,
+        state: RunState,
         *,
         invariant: Callable[..., Any] | None = None,
         cut: Cut | None = None,

@@ -1,4 +1,4 @@
-"""Which app a test has, where several are named, and that a missing one is reported once a run.
+"""Which app and client a test has, where several are named; a missing one is reported once a run.
 
 `app=` of a marker and the fixture `asgi_app` may both say it: the nearer to the test
 wins, the marker where both stand at one place.
@@ -6,9 +6,12 @@ wins, the marker where both stand at one place.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from .feature import TestContext
 
 _TOLD = pytest.StashKey[dict[str, str]]()  # of the configuration: what was reported, at which test
 
@@ -26,6 +29,18 @@ def choose_app_fixture(item: pytest.Item) -> None:
             ours = [each for each in found if each.func.__module__ == f"{__package__}.fixtures"]
             request._arg2fixturedefs = {**request._arg2fixturedefs, "asgi_app": ours}
             return
+
+
+def preload_client(test: TestContext) -> None:
+    """Import the client's library, outside of the loop. Raises `pytest.UsageError`."""
+    if "asgi_client" not in test.fixtures:
+        return
+    from .open_app import preload
+
+    try:
+        preload(test.settings.client)
+    except ImportError as error:
+        raise pytest.UsageError(f"{test.test}: {error}") from None
 
 
 def report_once(item: pytest.Item, sentence: str) -> str:

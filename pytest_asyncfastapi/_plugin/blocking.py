@@ -1,27 +1,25 @@
-"""What a test has of the blocking guard: its guard, and the marks that allow calls.
-
-Beside `state.py`, which holds one for each test; imports the package when a test
-needs it.
-"""
+"""The blocking guard of one test, the marks that allow calls in it, and the baseline."""
 
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .feature import Feature
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from .._blocking import BlockingGuard
     from .._blocking.allow import AllowRule
     from .._blocking.baseline import Key
     from .._core.findings import Finding
-    from .state import TestState
+    from .chosen import Mode
+    from .feature import TestContext
 
 
 @dataclass(frozen=True)
@@ -36,60 +34,115 @@ BASELINE = pytest.StashKey["Baseline"]()
 _SHIPPED = pytest.StashKey["tuple[AllowRule, ...]"]()
 
 
-def setup(state: TestState) -> None:
-    """Before its fixtures: a guard for this test, if it is to have one."""
-    if state.guard_mode != "off":
-        state.open_guard()
-    else:
-        stop_monitoring()  # a test without a guard is not slowed by that of the last one
-    if state.recording is not None:
-        state.recording.start()  # above the guard's timer of steps, which may be there already
+class BlockingFeature(Feature):
+    """`_blocking`, for one test."""
 
+    def __init__(self, test: TestContext) -> None:
+        super().__init__(test)
+        self.guard: BlockingGuard | None = None
+        self._baselined: list[Key] = []  # blocking calls that the baseline has
 
-def create_guard(state: TestState) -> BlockingGuard:
-    """A guard for this test, started. Raises `pytest.UsageError` for a mark that is wrong."""
-    from .._blocking import BlockingGuard, BlockingPolicy
+    @staticmethod
+    def stop_monitoring() -> None:
+        """Nobody is to listen for now, not even between two tests."""
+        witnesses = sys.modules.get("pytest_asyncfastapi._blocking.detectors")
+        if witnesses is not None:
+            witnesses.WITNESSES.silence()
 
-    mode, settings = state.guard_mode, state.settings
-    policy = BlockingPolicy(
-        mode="fail" if mode == "off" else mode,
-        profile=settings.blocking_profile,
-        allow=(*settings.allow_blocking, *rules_from_markers(state.item)),
-        step_threshold=settings.blocking_threshold,
-        cpu_threshold=settings.cpu_threshold,
-        categories=settings.blocking_category,
-        shipped=_shipped(state.item.config),
-    )
-    guard = BlockingGuard(policy, state.user_code, test=state.test)
-    if state.recording is not None:
-        guard.now = state.recording.now
-    guard.preparing = not state.in_body
-    guard.alone = guard.lingers = True
-    guard.start()
-    return guard
+    @property
+    def mode(self) -> Mode:
+        """`fail`, `raise`, `warn` or `off`: what `auto` means for this test."""
+        mode = self.test.settings.blocking
+        if mode == "auto":
+            return "fail" if self.test.uses_plugin_fixtures else "off"
+        return mode
 
+    def begin(self) -> None:
+        """A guard for this test, if it is to have one."""
+        if self.mode != "off":
+            self.open_guard()
+        else:
+            self.stop_monitoring()  # a test without a guard is not slowed by that of the last one
 
-def stop_monitoring() -> None:
-    """Nobody is to listen for now, not even between two tests; nothing if nobody did."""
-    witnesses = sys.modules.get("pytest_asyncfastapi._blocking.detectors")
-    if witnesses is not None:
-        witnesses.WITNESSES.silence()
+    def open_guard(self) -> BlockingGuard:
+        """The guard, made if the test asks for it although the settings have it off."""
+        if self.guard is None:
+            self.guard = self._create_guard()
+        return self.guard
 
+    def _create_guard(self) -> BlockingGuard:
+        """Started. Raises `pytest.UsageError` for a mark that is wrong."""
+        from .._blocking import BlockingGuard, BlockingPolicy
 
-@contextmanager
-def test_body(state: TestState) -> Iterator[None]:
-    """The test itself runs; before and after it are its fixtures, which serve nobody."""
-    _set_phase(state, True)
-    try:
-        yield
-    finally:
-        _set_phase(state, False)
+        test, mode, settings = self.test, self.mode, self.test.settings
+        policy = BlockingPolicy(
+            mode="fail" if mode == "off" else mode,
+            profile=settings.blocking_profile,
+            allow=(*settings.allow_blocking, *rules_from_markers(test.item)),
+            step_threshold=settings.blocking_threshold,
+            cpu_threshold=settings.cpu_threshold,
+            categories=settings.blocking_category,
+            shipped=_shipped(test.item.config),
+        )
+        guard = BlockingGuard(policy, test.user_code, test=test.test)
+        if test.recording is not None:
+            guard.now = test.recording.now
+        guard.preparing = not test.in_body
+        guard.alone = guard.lingers = True
+        guard.start()
+        return guard
 
+    def set_in_body(self, inside: bool) -> None:
+        """Before and after the body are its fixtures, which serve nobody."""
+        if self.guard is not None:
+            self.guard.preparing = not inside
 
-def _set_phase(state: TestState, in_body: bool) -> None:
-    state.in_body = in_body
-    if state.guard is not None:
-        state.guard.preparing = not in_body
+    def step_times(self) -> list[float]:
+        """What each step of the loop took, in seconds; none while the guard is off."""
+        return [] if self.guard is None else self.guard.step_times()
+
+    def findings(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
+        """What blocked, without what the baseline has; and marks that allow nothing, as notes."""
+        if self.guard is None:
+            return []
+        found = self.found()
+        self.test.note(self.guard.not_watched and f"not watched: {self.guard.not_watched}")
+        if passed and ended:
+            for note in _unused_markers(self.test.item, self.guard):
+                self.test.note(note)
+        return found
+
+    def found(self) -> list[Finding]:
+        """What blocked by now, without what the baseline has; that is kept for the whole run."""
+        if self.guard is None:
+            return []
+        found = self.guard.findings()
+        baseline = self.test.item.config.stash.get(BASELINE, None)
+        if baseline is None:
+            return found
+        from .._blocking.baseline import key_of
+
+        known = [
+            item
+            for item in found
+            if item.severity == "error" and (baseline.keys is None or key_of(item) in baseline.keys)
+        ]
+        self._baselined = sorted({key_of(item) for item in known})
+        return [item for item in found if item not in known]
+
+    def session_data(self) -> dict[str, Any]:
+        """Which rules of the run allowed something; nothing where nobody would ask."""
+        if self.guard is None:
+            return {}
+        if not (self.test.settings.allow_blocking or BASELINE in self.test.item.config.stash):
+            return {}
+        used = [rule.text for rule in self.guard._used_rules()]
+        return {"used": used, "known": [list(key) for key in self._baselined]}
+
+    def end(self, *, judge: bool) -> None:
+        """After what is judged at the end: that may run a loop once more."""
+        if self.guard is not None:
+            self.guard.stop()
 
 
 def _shipped(config: pytest.Config) -> tuple[AllowRule, ...]:
@@ -103,33 +156,6 @@ def _shipped(config: pytest.Config) -> tuple[AllowRule, ...]:
             config.stash[_SHIPPED] = ()
             raise pytest.UsageError(str(error)) from None
     return config.stash[_SHIPPED]
-
-
-def split_by_baseline(state: TestState, guard: BlockingGuard) -> list[Finding]:
-    """What the guard found, without what the baseline knows; that is noted in `state.known`."""
-    found = guard.findings()
-    baseline = state.item.config.stash.get(BASELINE, None)
-    if baseline is None:
-        return found
-    from .._blocking.baseline import key_of
-
-    known = [
-        item
-        for item in found
-        if item.severity == "error" and (baseline.keys is None or key_of(item) in baseline.keys)
-    ]
-    state.baselined = sorted({key_of(item) for item in known})
-    return [item for item in found if item not in known]
-
-
-def session_data(state: TestState) -> dict[str, Any]:
-    """What this test has to say about the whole run; nothing where nobody would ask."""
-    if state.guard is None:
-        return {}
-    if not (state.settings.allow_blocking or BASELINE in state.item.config.stash):
-        return {}
-    used = [rule.text for rule in state.guard._used_rules()]
-    return {"used": used, "known": [list(key) for key in state.baselined]}
 
 
 def open_baseline(config: pytest.Config, given: str) -> None:
@@ -171,7 +197,7 @@ def rules_from_markers(item: pytest.Item) -> tuple[str, ...]:
     return tuple(rules)
 
 
-def unused_markers(item: pytest.Item, guard: BlockingGuard) -> Iterator[str]:
+def _unused_markers(item: pytest.Item, guard: BlockingGuard) -> Iterator[str]:
     """An allow-list must age well: a mark that allows nothing any more is said."""
     marked = rules_from_markers(item)
     for rule in guard._unused_rules():

@@ -5,89 +5,98 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
+from .feature import Feature
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from types import FrameType
+
     from .._checks.database import DatabaseWatch
     from .._checks.queries import Queries
     from .._checks.rules import Policy
     from .._core.findings import Finding
+    from .._upstream.call_log import OpenExchange
+    from .explore_feature import ExploreFeature
+    from .feature import TestContext
+    from .upstream import UpstreamFeature
 
 
-def stop_monitoring() -> None:
-    """Listen to no database; nothing if nobody did."""
-    module = sys.modules.get("pytest_asyncfastapi._checks.sqlalchemy_events")
-    if module is not None:
-        module.silence()
-
-
-class Checks:
+class ChecksFeature(Feature):
     """`_checks`, for one test."""
 
-    def __init__(self, state: Any) -> None:
-        self._state = state
-        mode = state.settings.checks
-        self.mode = ("warn" if mode == "auto" else mode) if state.uses_plugin_fixtures else "off"
+    def __init__(
+        self, test: TestContext, upstream: UpstreamFeature, explore: ExploreFeature
+    ) -> None:
+        super().__init__(test)
+        self._upstream = upstream
+        self._explore = explore
+        mode = test.settings.checks
+        self.mode = ("warn" if mode == "auto" else mode) if test.uses_plugin_fixtures else "off"
         self._database: DatabaseWatch | None = None
-        self._unbounded: list[Any] = []
+        self._unbounded: list[OpenExchange] = []
+
+    @staticmethod
+    def stop_monitoring() -> None:
+        """Listen to no database."""
+        module = sys.modules.get("pytest_asyncfastapi._checks.sqlalchemy_events")
+        if module is not None:
+            module.silence()
 
     @property
     def policy(self) -> Policy:
         """What each check does in this test."""
         from .._checks.rules import Policy
 
-        settings = self._state.settings
+        settings = self.test.settings
         return Policy(
             self.mode,
-            settings.check if self._state.uses_plugin_fixtures else (),
+            settings.check if self.test.uses_plugin_fixtures else (),
             settings.allow_checks,
             settings.fan_out,
             settings.equal_statements,
-            self._state.test,
+            self.test.test,
         )
 
     @property
     def on(self) -> bool:
         """Is any check on?"""
         return self.mode != "off" or bool(
-            self._state.uses_plugin_fixtures and self._state.settings.check
+            self.test.uses_plugin_fixtures and self.test.settings.check
         )
 
     def begin(self) -> None:
-        """Before the fixtures are set up."""
-        if self.on:
-            self.refresh()
-            self._hear_calls(self._is_unbounded)
-        else:
-            stop_monitoring()
-
-    def _hear_calls(self, receiver: Any) -> None:
         """Receive calls without a limit, whoever answers them: respx, pytest-httpx, a server."""
-        hub = sys.modules.get("pytest_asyncfastapi._concurrency.instrumentation")
-        if hub is not None:
-            hub.INSTRUMENTATION.on_unbounded = receiver
+        if self.on:
+            from .._concurrency.instrumentation import INSTRUMENTATION
 
-    def _is_unbounded(self, request: Any, frame: Any) -> None:
+            INSTRUMENTATION.on_unbounded = self._is_unbounded
+            self._refresh()
+        else:
+            self.stop_monitoring()
+
+    def _is_unbounded(self, request: Any, frame: FrameType) -> None:
         from .._upstream.call_log import CallRecorder
 
         library = type(request).__module__.partition(".")[0]
-        recorder = CallRecorder(self._state.user_code)
+        recorder = CallRecorder(self.test.user_code)
         self._unbounded.append(recorder.begin(request, library, 0.0, frame))
 
-    def refresh(self) -> None:
-        """Record SQLAlchemy's events, if it has been imported by now."""
-        if "sqlalchemy.pool" in sys.modules and (self.on or self._database is not None):
-            self.open_database().start()
+    def on_loop(self) -> None:
+        """The app may have imported SQLAlchemy by now."""
+        self._refresh()
 
-    def open_database(self) -> DatabaseWatch:
+    def _refresh(self) -> None:
+        """Record SQLAlchemy's events, if it has been imported."""
+        if "sqlalchemy.pool" in sys.modules and (self.on or self._database is not None):
+            self._open_database().start()
+
+    def _open_database(self) -> DatabaseWatch:
         """What is known of the test's databases."""
         if self._database is None:
             from .._checks.database import DatabaseWatch
 
-            watching = self._state.concurrency
-            self._database = DatabaseWatch(
-                self._state.user_code,
-                self.policy,
-                lambda: watching.wide,
-            )
+            test = self.test
+            self._database = DatabaseWatch(test.user_code, self.policy, lambda: test.wide)
         return self._database
 
     @property
@@ -96,40 +105,37 @@ class Checks:
         from .._checks.queries import Queries
 
         found = Queries()
-        database = self.open_database()
+        database = self._open_database()
         database.listeners.append(found._hears)
         database.start()
         return found
 
-    def end(self) -> None:
-        """After the fixtures are torn down."""
-        self._hear_calls(None)
+    def end(self, *, judge: bool) -> None:
+        """After the leaked tasks have been ended, which may give their connections back."""
+        module = sys.modules.get("pytest_asyncfastapi._concurrency.instrumentation")
+        if module is not None:
+            module.INSTRUMENTATION.on_unbounded = None
         if self._database is not None:
             self._database.stop()
 
-    def findings(self, *, ended: bool) -> list[Finding]:
+    def findings(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
         """What the app does that breaks under load or trouble; a sweep judges by itself."""
-        state = self._state
-        if not self.on or state.is_explored or state.inline_exploration.explored:
+        explored = self._explore.is_explored or self._explore.inline.explored
+        if not self.on or explored:
             return []
         found = [*self._of_calls()]
         if self._database is not None:
             found += self._database.findings(ended=ended)
         return self.policy.sorted_out(found) if found else []
 
-    def _of_calls(self) -> list[Finding]:
-        state = self._state
-        calls = [] if state._scope is None else state._scope.recorder.calls_from(0)
+    def _of_calls(self) -> Iterator[Finding]:
+        calls = self._upstream.calls()
         if not (calls or self._unbounded):
-            return []
+            return
         from .._checks import failed_calls, upstream_calls
 
-        policy, user = self.policy, state.user_code
-        found = [*upstream_calls.no_timeout([*calls, *self._unbounded], policy)]
-        found += upstream_calls.fan_out(calls, policy, user)
-        found += failed_calls.unsafe_retries(calls, policy)
-        found += failed_calls.swallowed(calls, policy, user)
-        return found
-
-    def __repr__(self) -> str:
-        return f"<Checks of {self._state.test}: {self.mode}>"
+        policy, user = self.policy, self.test.user_code
+        yield from upstream_calls.no_timeout([*calls, *self._unbounded], policy)
+        yield from upstream_calls.fan_out(calls, policy, user)
+        yield from failed_calls.unsafe_retries(calls, policy)
+        yield from failed_calls.swallowed(calls, policy, user)

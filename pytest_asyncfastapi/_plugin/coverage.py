@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from .._core.redaction import redacted
+from .feature import Feature
 from .payloads import ATTRIBUTE, payloads
 from .settings import SETTINGS
 
@@ -17,23 +18,12 @@ if TYPE_CHECKING:
 
     from .._coverage.facts import Facts
     from .._coverage.result import Coverage
+    from .feature import Body, TestContext
+    from .upstream import UpstreamFeature
 
 FACTS = pytest.StashKey["Facts"]()
 RESULT = pytest.StashKey["Coverage"]()
 TERMINAL = "terminal"
-
-
-def facts_of(state: Any) -> Facts | None:
-    """Where the facts of this process are collected; None where nobody wants them."""
-    if not wanted(state.item.config):
-        return None
-    stash = state.item.config.stash
-    if FACTS not in stash:
-        from .._coverage.facts import Facts
-
-        stash[FACTS] = Facts(state.user_code)
-    found: Facts = stash[FACTS]
-    return found
 
 
 def wanted(config: pytest.Config) -> bool:
@@ -42,17 +32,34 @@ def wanted(config: pytest.Config) -> bool:
     return bool(chosen.coverage or chosen.coverage_floor)
 
 
-def watched(state: Any, app: Any) -> Any:
-    """The app, with its requests noted where somebody wants to know."""
-    facts = facts_of(state)
-    return app if facts is None else facts.watched(app, state.test)
+class CoverageFeature(Feature):
+    """`_coverage`, for one test: the facts are the process's, put on the reports that are shown."""
 
+    def __init__(self, test: TestContext, upstream: UpstreamFeature) -> None:
+        super().__init__(test)
+        self._upstream = upstream
 
-def end(state: Any) -> None:
-    """A test, or a run of it by a sweep, is over."""
-    facts = facts_of(state)
-    if facts is not None and state._scope is not None:
-        facts.add_calls(state._scope.recorder.calls_from(0), state.test)
+    def _facts(self) -> Facts | None:
+        """Where the facts of this process are collected; None where nobody wants them."""
+        config = self.test.item.config
+        if not wanted(config):
+            return None
+        if FACTS not in config.stash:
+            from .._coverage.facts import Facts
+
+            config.stash[FACTS] = Facts(self.test.user_code)
+        return config.stash[FACTS]
+
+    def wrap_app(self, app: Body) -> Body:
+        """Note its requests."""
+        facts = self._facts()
+        return app if facts is None else facts.watched(app, self.test.test)
+
+    def end(self, *, judge: bool) -> None:
+        """A test, or a run of it by a sweep, is over."""
+        facts = self._facts()
+        if facts is not None:
+            facts.add_calls(self._upstream.calls(), self.test.test)
 
 
 class Carrier:

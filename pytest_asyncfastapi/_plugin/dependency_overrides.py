@@ -13,26 +13,33 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from .._core.findings import Finding
+from .feature import Feature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
+
+    from .feature import TestContext
 
 # The apps that tests of this run have had.
 _SEEN = pytest.StashKey["weakref.WeakSet[Any]"]()
 
 
-class OverrideWatch:
+class OverridesFeature(Feature):
     """The tables of the apps as they are before the test's own fixtures."""
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._seen: Any = config.stash.setdefault(_SEEN, weakref.WeakSet())
+    def __init__(self, test: TestContext) -> None:
+        super().__init__(test)
+        stash = test.item.config.stash
+        if _SEEN not in stash:
+            stash[_SEEN] = weakref.WeakSet()
+        self._seen = stash[_SEEN]
         self._before: dict[int, tuple[weakref.ref[Any], dict[Any, Any]]] = {}
-        self._begun = False
+        self._noted = False
 
-    def begin(self) -> None:
+    def note_tables(self) -> None:
         """The first fixture of the test itself is about to be set up."""
-        if not self._begun:
-            self._begun = True
+        if not self._noted:
+            self._noted = True
             for app in self._seen:
                 self._note(app)
 
@@ -48,8 +55,10 @@ class OverrideWatch:
     def _note(self, app: Any) -> None:
         self._before[id(app)] = (weakref.ref(app), dict(app.dependency_overrides))
 
-    def findings(self, test: str) -> Iterator[Finding]:
+    def findings(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
         """After the teardown: what is there that was not."""
+        if not ended:
+            return
         for ref, before in self._before.values():
             app = ref()
             if app is None:
@@ -65,7 +74,7 @@ class OverrideWatch:
                     remedy="the fixture `overrides` (overrides[dependency] = value), which puts "
                     "it back, or app.dependency_overrides.clear() in the teardown of a fixture",
                     severity="warning",
-                    test=test,
+                    test=self.test.test,
                 )
 
 

@@ -19,16 +19,16 @@ from .settings import SETTINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._core.findings import Finding
-    from .._explore.model import Exploration, Explored
+    from .._explore.model import Exploration, Explored, RunState
     from .._explore.own_run import OwnRun
     from .chosen import Settings
+    from .explored_test import ExploredTest
     from .state import TestState
 
 EXPLORED = pytest.StashKey["list[Explored]"]()
 OWN = pytest.StashKey["OwnRun"]()  # what pytest is to report as the test's run
 INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report shows them
-_PREPARE = pytest.StashKey["Callable[[TestState], None] | None"]()
+_PREPARE = pytest.StashKey["Callable[[RunState], None] | None"]()
 _REFUSED = pytest.StashKey[str]()
 _SHARE = "asyncfastapi_share"
 _TOGETHER = "together"
@@ -188,10 +188,14 @@ def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) ->
     item.stash.setdefault(EXPLORED, []).append(explored)
     progress = Progress(item.config)
 
-    def prepare(wanted: Callable[[Any], None] | None) -> None:
+    def prepare(wanted: Callable[[RunState], None] | None) -> None:
         item.stash[_PREPARE] = wanted
 
-    engine = Engine(item, lambda item: item.stash.get(STATE, None), prepare, progress.tell)
+    def state_of(item: pytest.Item) -> ExploredTest | None:
+        state = item.stash.get(STATE, None)
+        return None if state is None else state.explored_test
+
+    engine = Engine(item, state_of, prepare, progress.tell)
     try:
         engine.explore(exploration, explored, share, settings.replay)
     except BaseException:
@@ -215,6 +219,22 @@ def _can_be_reported(own: OwnRun, item: pytest.Item, settings: Settings) -> bool
 def own_run(item: pytest.Item) -> OwnRun | None:
     """What pytest is to report instead of one more run."""
     return item.stash.get(OWN, None)
+
+
+def begin_own_run(item: pytest.Item) -> TestState:
+    """Let pytest's phases of this item end as those of the clean run did; returns its state."""
+    from .explored_test import ExploredTest
+    from .state import TestState
+
+    own = item.stash[OWN]
+    own.begin(item)
+    explored = own.run.state
+    assert isinstance(explored, ExploredTest)
+    state = explored.context
+    assert isinstance(state, TestState)
+    state.repeat()
+    state.explore.explored = item.stash[EXPLORED]
+    return state
 
 
 def forget_own_run(item: pytest.Item) -> None:
@@ -275,35 +295,8 @@ def begin(item: pytest.Item, state: TestState) -> None:
         raise pytest.UsageError(refused)
     prepare = item.stash.get(_PREPARE, None)
     if prepare is not None:
-        prepare(state)
+        prepare(state.explored_test)
     else:
-        state.explored = item.stash.get(EXPLORED, [])
-        if any(explored.kind != "schedules" for explored in state.explored):
-            state.request_virtual_time()  # the same test as in the runs before
-
-
-def exploration_findings(state: TestState, *, passed: bool, failed: bool = False) -> list[Finding]:
-    """What the runs before this one came to; that they stopped early is news if it passed."""
-    found = [_second_run(one) for one in state.explored if failed and one.results][:1]
-    found += list(state.inline_exploration.warnings)
-    found += [finding for explored in state.explored for finding in explored.findings]
-    for number, explored in enumerate(state.explored if passed else ()):
-        # The error of the clean run is reported as the test's own.
-        if explored.stopped and (explored.clean or number or not state.repeated):
-            found.append(explored.stopped_finding())
-    return found
-
-
-def _second_run(explored: Explored) -> Finding:
-    from .._core.findings import Finding
-
-    return Finding(
-        kind="sweep.second-run",
-        title="the test passed before the sweep, and fails as it is run once more after it",
-        evidence=f"it has been run {len(explored.results) + 2} times by then",
-        why="what a run leaves (rows in a shared database, a cache in a module) disturbs the "
-        "next one, which is not what the test is about",
-        remedy="undo it in a fixture of the test, or give each run data of its own",
-        severity="warning",
-        test=explored.test,
-    )
+        state.explore.explored = explored = item.stash.get(EXPLORED, [])
+        if any(one.kind != "schedules" for one in explored):
+            state.time.request()  # the same test as in the runs before

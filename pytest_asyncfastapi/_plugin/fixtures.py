@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from . import app_selection, coverage
+from . import app_selection
 from .claims import loop_description
 from .config_advice import in_syntax
 from .neutral_fixtures import runner_agnostic_fixture
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .._app.overrides import Overrides
     from .._blocking import BlockingGuard
     from .._checks.queries import Queries
+    from .._client.protocols import ClientFaultEffects
     from .._client.with_httpx import AsgiClient
     from .._clock import VirtualClock
     from .._concurrency.load import Load
@@ -72,8 +73,7 @@ async def asgi_running(
 
     state = _state(request)
     if state.settings.app_scope == "function":
-        state.concurrency.on_loop()
-        state.start_clock()  # or else the start-up takes no part in virtual time
+        state.on_loop()  # or else the start-up takes no part in virtual time
     async with running_app(
         asgi_app,
         startup_timeout=state.settings.startup_timeout,
@@ -98,37 +98,36 @@ async def asgi_client(
     ):
         told = in_syntax(request.config, f"{state.test}: {sentence}")
         raise pytest.fail.Exception(told, pytrace=False)
-    state.override_watch.add_app(asgi_running.app)
-    state.concurrency.on_loop()
-    state.start_clock()
-    state.find_app = lambda: asgi_running.app
+    state.overrides.add_app(asgi_running.app)
+    state.on_loop()
+    state.upstream.find_app = lambda: asgi_running.app
     try:
-        state.install_dependency_faults()
+        state.upstream.install_dependency_faults()
     except (TypeError, ValueError) as error:  # a marker that names no dependency
-        state.faults.dependencies.clear()
+        state.upstream.faults.dependencies.clear()
         raise pytest.fail.Exception(f"{state.test}: {error}", pytrace=False) from None
-    asgi_running = replace(asgi_running, app=coverage.watched(state, asgi_running.app))
-    if state.probe is not None:
-        asgi_running = replace(asgi_running, app=state.probe.tapped(asgi_running.app))
-    if state.recording is not None:
-        asgi_running = replace(asgi_running, app=state.recording.wrap_app(asgi_running.app))
+    asgi_running = replace(asgi_running, app=state.wrap_app(asgi_running.app))
     async with create_client(
         asgi_running,
         client=settings.client,
         timeout=settings.client_timeout,
-        unguarded=lambda: state.on_virtual_time,
+        unguarded=lambda: state.time.on,
         note=state.note,
-        way_in=state.client_fault_for,
+        way_in=partial(_client_fault, state),
         outside=partial(_is_routed, state),
     ) as client:
-        state.inline_exploration.client = client
-        if state.probe is not None:
-            state.probe.client = client
+        state.explore.set_client(client)
         yield client
 
 
+def _client_fault(state: TestState, request: Any) -> ClientFaultEffects | None:
+    """What goes wrong with this request, if anything does."""
+    state.upstream.install_dependency_faults()  # a dependency may have been overridden since
+    return state.explore.plan(state.upstream.client_fault(request))
+
+
 def _is_routed(state: TestState, sent: Any) -> bool:
-    router = state.scope.router
+    router = state.upstream.scope.router
     return router is not None and router.answers(sent)
 
 
@@ -137,9 +136,9 @@ def upstream(request: pytest.FixtureRequest) -> Upstream:
     """A respx router for the httpx (and httpx2) calls that the app makes."""
     from .open_app import open_app
 
-    state = _state(request)
-    router = state.scope.open_router()
-    router._round_trips = state.concurrency.record_round_trips()
+    upstream = _state(request).upstream
+    router = upstream.scope.open_router()
+    router._round_trips = upstream.record_round_trips()
     router.open_app = open_app
     return router
 
@@ -147,24 +146,24 @@ def upstream(request: pytest.FixtureRequest) -> Upstream:
 @pytest.fixture
 def faults(request: pytest.FixtureRequest) -> Faults:
     """Faults on the app's calls, on those made to it (`.client`), and in its dependencies."""
-    state = _state(request)
+    upstream = _state(request).upstream
     if "asgi_app" in request.fixturenames:
-        state.find_app = lambda: app_selection.ready(request.getfixturevalue("asgi_app"))
-    return state.faults
+        upstream.find_app = lambda: app_selection.ready(request.getfixturevalue("asgi_app"))
+    return upstream.faults
 
 
 @runner_agnostic_fixture()
 async def clock(request: pytest.FixtureRequest) -> AsyncIterator[VirtualClock]:
     """Virtual time: sleeps and timeouts take no real time, `clock.elapsed` counts them."""
-    state = _state(request)
-    state.start_clock(required=True)
-    yield state.clock
+    time = _state(request).time
+    time.start(required=True)
+    yield time.clock
 
 
 @pytest.fixture
 def blocking(request: pytest.FixtureRequest) -> BlockingGuard:
     """What blocked the event loop in this test, and what is allowed to."""
-    return _state(request).open_guard()
+    return _state(request).blocking.open_guard()
 
 
 @pytest.fixture
@@ -198,7 +197,7 @@ def together(request: pytest.FixtureRequest) -> Together:
     """`await together(lambda: asgi_client.post("/a"), lambda: ...)`: a race fails the test."""
     from .._explore.schedules.together import Together
 
-    return Together(_state(request))
+    return Together(_state(request).explored_test)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""What our reports carry, found again at the end of a run."""
+"""What our reports carry: put on them test by test, and found again at the end of a run."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -9,7 +10,17 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
+    from .._core.findings import Finding
+
 ATTRIBUTE = "asyncfastapi"  # of a report; its value is plain data
+
+
+@dataclass
+class ReportData:
+    """What the next reports of a test carry, by phase."""
+
+    findings: dict[str, list[Finding]] = field(default_factory=dict)
+    data: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
 def reports(terminal: TerminalReporter) -> Iterator[Any]:

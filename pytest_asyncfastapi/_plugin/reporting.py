@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import traceback
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,23 +9,12 @@ import pytest
 from .._core.findings import FOUND, Finding
 from .._core.redaction import redacted
 from .._report import junit, text
-from .payloads import ATTRIBUTE, payloads, reports
+from .payloads import ATTRIBUTE, ReportData, payloads, reports
 
 if TYPE_CHECKING:
     from _pytest.terminal import TerminalReporter
 
     from .state import TestState
-
-
-@dataclass
-class ReportData:
-    """What the next reports of a test carry; goes with its state, as pytest keeps the items."""
-
-    findings: dict[str, list[Finding]] = field(default_factory=dict)
-    sweeps: list[dict[str, Any]] = field(default_factory=list)
-    lag: dict[str, Any] | None = None
-    run: dict[str, Any] = field(default_factory=dict)
-    record: str = ""  # on the report of the teardown
 
 
 def attach(
@@ -37,7 +23,7 @@ def attach(
     """Take what the packages saw in this phase, which `error` has ended; fail it if none has."""
     passed = error is None
     if error is not None:
-        note_reported_deadlock(state, error)
+        state.time.note_reported(error)
     # What never happened (a route, a fault) says nothing about a test that failed half-way.
     state.passed = state.passed and passed
     state.collect(passed=state.passed, ended=phase == "teardown")
@@ -45,31 +31,15 @@ def attach(
     if state.carried is None:
         state.carried = ReportData()
         junit.forget(item)
-    carried = state.carried
-    carried.findings[phase] = fresh
-    explored = (*state.explored, *state.inline_exploration.explored)
-    carried.sweeps = [one.to_json() for one in explored]
-    if phase == "teardown":
-        carried.lag = state.concurrency.lag() if state.settings.loop_lag else None
-        facts = None if state.recording is None else state.recording.to_data(state)
-        carried.record = json.dumps(facts) if facts else ""
-        carried.run = state.session_data()
+    state.carried.findings[phase] = fresh
+    state.carried.data[phase] = state.report_data(phase)
     junit.add(item, fresh)
     errors = [finding for finding in fresh if finding.severity == "error"]
     if passed and errors:
-        told = redacted(text.failure(errors, phase=phase, seed=state.replay_hint()))
+        told = redacted(text.failure(errors, phase=phase, seed=state.upstream.replay_hint()))
         failure = pytest.fail.Exception(told, pytrace=False)
         setattr(failure, FOUND, True)
         raise failure
-
-
-def note_reported_deadlock(state: TestState, error: BaseException) -> None:
-    """Where an error says that nothing could ever happen again, no finding has to."""
-    if not state.deadlock:
-        return
-    head = state.deadlock.strip().partition("\n")[0]
-    if head in "".join(traceback.format_exception(error)):
-        state.deadlock_reported = True
 
 
 def add_to_report(state: TestState, report: pytest.TestReport) -> None:
@@ -77,26 +47,19 @@ def add_to_report(state: TestState, report: pytest.TestReport) -> None:
     carried = state.carried
     if carried is None:
         return
-    seed = state.replay_hint()
+    seed = state.upstream.replay_hint()
     if seed and report.failed and seed not in str(report.longrepr):
         report.sections.append(("pytest-asyncfastapi: faults were drawn at random", seed))
-    fresh = carried.findings.pop(str(report.when), [])
-    notes, lag, run, record = state.notes, carried.lag, carried.run, carried.record
-    swept = carried.sweeps if report.when == "call" else []
-    if not (fresh or notes or lag or swept or run or record):
+    phase = str(report.when)
+    fresh = carried.findings.pop(phase, [])
+    data = {name: value for name, value in carried.data.pop(phase, {}).items() if value}
+    if not (fresh or state.notes or data):
         return
     payload: dict[str, Any] = {
         "findings": redacted([finding.to_json() for finding in fresh]),
-        "notes": redacted(notes),
+        "notes": redacted(state.notes),
+        **data,
     }
-    if record:
-        payload["record"] = redacted(record)
-    if lag:
-        payload["lag"] = lag
-    if swept:
-        payload["sweeps"] = redacted(swept)
-    if run:
-        payload["run"] = run
     setattr(report, ATTRIBUTE, payload)
     shown = str(report.longrepr)
     # A test that failed by itself: its findings are likely the reason, so they stand beside it.

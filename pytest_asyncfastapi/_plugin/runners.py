@@ -19,8 +19,9 @@ from .claims import runner_of
 from .neutral_fixtures import NEUTRAL, is_neutral
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from .feature import Body
     from .state import TestState
 
 # Neutral fixtures
@@ -127,97 +128,27 @@ def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
     except BaseException:
         # A signal (pytest-timeout's, Ctrl-C) has left the loop with the body inside: fixtures
         # that end in the same loop would wait for it without end.
-        if state.on_deadlock is not None:
-            state.on_deadlock("")
+        state.time.cancel_body()
         raise
     finally:
         setattr(owner, name, original)
 
 
-def _wrapped(body: Callable[..., Any], state: TestState) -> Callable[..., Any]:
+def _wrapped(body: Body, state: TestState) -> Body:
     from .._core.activity import ACTIVITY, BODY, activity_changed
     from .._core.current_test import CURRENT_TEST
 
     @functools.wraps(body)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        token, test = ACTIVITY.set(BODY), CURRENT_TEST.set(state)
+        token, test = ACTIVITY.set(BODY), CURRENT_TEST.set(state.explored_test)
         activity_changed()
         try:
-            state.start_clock()
-            state.concurrency.on_loop()
-            with _deadlock_fails(state):
-                called = body if state.probe is None else state.probe.around(body)
-                if timeout := state.settings.timeout:
-                    return await state.concurrency.run_with_deadline(
-                        called(*args, **kwargs), timeout
-                    )
-                return await called(*args, **kwargs)
+            state.on_loop()
+            return await state.around(body)(*args, **kwargs)
         finally:
             activity_changed()  # the body's last step is still the body's
             ACTIVITY.reset(token)
             CURRENT_TEST.reset(test)
 
     return wrapper
-
-
-@contextmanager
-def _deadlock_fails(state: TestState) -> Iterator[None]:
-    """Under virtual time a deadlock is known at once: fail the test with who waits for what."""
-    import asyncio
-
-    try:
-        task = asyncio.current_task()
-    except RuntimeError:  # trio
-        task = None
-    with _cancelled_on_trio(state) if task is None else _cancelled_on_asyncio(state, task):
-        yield
-
-
-@contextmanager
-def _cancelled_on_asyncio(state: TestState, task: Any) -> Iterator[None]:
-    import asyncio
-
-    from .._core.waiters import cancel
-
-    cancelled = False
-
-    def on_deadlock(text: str) -> None:
-        nonlocal cancelled
-        cancelled, state.deadlock = True, text
-        cancel(task)
-
-    state.on_deadlock = on_deadlock
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not cancelled:
-            raise
-        task.uncancel()
-        if state.deadlock:
-            raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False) from None
-    finally:
-        state.on_deadlock = None
-
-
-@contextmanager
-def _cancelled_on_trio(state: TestState) -> Iterator[None]:
-    import trio
-
-    token = trio.lowlevel.current_trio_token()
-
-    def on_deadlock(text: str) -> None:
-        state.deadlock = text
-        if text:
-            scope.cancel()
-        else:  # from outside the run
-            token.run_sync_soon(scope.cancel)
-
-    state.on_deadlock = on_deadlock
-    try:
-        with trio.CancelScope() as scope:
-            yield
-    finally:
-        state.on_deadlock = None
-    if state.deadlock and scope.cancelled_caught:
-        raise pytest.fail.Exception(state.deadlock.strip(), pytrace=False)

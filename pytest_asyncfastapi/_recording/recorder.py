@@ -12,7 +12,7 @@ duration in real time.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
 from .._core.current_loop import current_loop, now_with_clock
@@ -21,11 +21,12 @@ from .._core.shown_messages import KEPT, message
 from .task_recorder import TaskRecorder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from .._blocking.guard import BlockingGuard
     from .._blocking.models import BlockingCall
     from .._clock.virtual import VirtualClock
+    from .._concurrency.thread_report import PoolReport
     from .._core.frames import UserCode
     from .._upstream.call_log import Exchange, OpenExchange
 
@@ -114,27 +115,6 @@ class Request:
                     self.complete = now
 
 
-class RecordedTest(Protocol):
-    """What a report needs of a test; `TestState` is one."""
-
-    _clock: VirtualClock | None
-    guard: BlockingGuard | None
-    settings: Any
-    concurrency: Any
-
-    def replay_hint(self) -> str:
-        """The line that replays what was drawn at random, if anything was."""
-        ...
-
-    def exchanges(self) -> tuple[Exchange, ...]:
-        """Every upstream call of the test."""
-        ...
-
-    def open_exchanges(self) -> list[OpenExchange]:
-        """The same calls with what a report wants of them beside."""
-        ...
-
-
 class TimelineRecorder:
     """Listens in one test; `to_data()` says at its end what there was, as plain data."""
 
@@ -209,22 +189,28 @@ class TimelineRecorder:
 
     # At the end
 
-    def to_data(self, state: RecordedTest) -> dict[str, Any]:
-        """Everything that is known of the test, as it goes into a report; empty for nothing."""
-        clock = state._clock
+    def to_data(
+        self,
+        *,
+        clock: VirtualClock | None,
+        seed: int | None,
+        calls: Iterable[OpenExchange],
+        guard: BlockingGuard | None,
+        pools: Iterable[PoolReport],
+        lag: dict[str, Any] | None,
+    ) -> dict[str, Any]:
+        """Everything that is known of the test, as it goes into a report; empty for nothing.
+
+        `seed` is that of the test's draws, None without any; `calls` are its upstream calls.
+        """
         virtual = clock is not None and clock.used
-        seeded = bool(state.replay_hint())
-        lag = state.concurrency.lag()
         facts: dict[str, Any] = {
             "clock": {"virtual": virtual, "elapsed": 0.0 if clock is None else clock.elapsed},
-            "seed": state.settings.seed if seeded else None,
+            "seed": seed,
             "requests": [request.to_data() for request in self.requests],
-            "upstream": [
-                self._call(call, out)
-                for call, out in zip(state.exchanges(), state.open_exchanges(), strict=False)
-            ],
-            "blocking": self._blocking(state, virtual=virtual),
-            "threads": self._threads(state),
+            "upstream": [self._call(call.snapshot(), call) for call in calls],
+            "blocking": self._blocking(guard, virtual=virtual),
+            "threads": self._threads(pools),
             "tasks": self.tasks.to_data(self._request_number, self.clock_origins, self._began),
             "loop_lag": lag,
         }
@@ -258,11 +244,11 @@ class TimelineRecorder:
             "where": None if call.where is None else call.where.to_json(),
         }
 
-    def _blocking(self, state: RecordedTest, *, virtual: bool) -> list[dict[str, Any]]:
-        if state.guard is None:
+    def _blocking(self, guard: BlockingGuard | None, *, virtual: bool) -> list[dict[str, Any]]:
+        if guard is None:
             return []
-        found = [self._blocked(call, 0.0) for call in state.guard.calls]
-        for stall in state.guard.stalls:
+        found = [self._blocked(call, 0.0) for call in guard.calls]
+        for stall in guard.stalls:
             # A step is judged when it is over; virtual time has stood still meanwhile.
             found.append(self._blocked(stall, 0.0 if virtual else stall.duration or 0.0))
         return sorted(found, key=lambda call: call["at"])
@@ -279,10 +265,7 @@ class TimelineRecorder:
             "where": None if call.where is None else call.where.to_json(),
         }
 
-    def _threads(self, state: RecordedTest) -> list[dict[str, Any]]:
-        watch = state.concurrency.watch
-        if watch is None:
-            return []
+    def _threads(self, pools: Iterable[PoolReport]) -> list[dict[str, Any]]:
         zero = self.clock_origins.get("", self.clock_origins.get("trio", self._began))
         return [
             {
@@ -301,7 +284,7 @@ class TimelineRecorder:
                     for wait in pool.waits
                 ],
             }
-            for pool in watch.threads.pools
+            for pool in pools
         ]
 
     def __repr__(self) -> str:

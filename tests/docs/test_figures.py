@@ -49,7 +49,7 @@ WORDS = {1: "a", 3: "three", 5: "five", 12: "twelve"}
             1,
         ),
         ("docs/concurrency.md", "its cancellation {} times", "_concurrency.deadline:_PATIENCE", 1),
-        ("docs/architecture.md", "waits {} virtual seconds", "_plugin.state:_PATIENCE", 1),
+        ("docs/architecture.md", "waits {} virtual seconds", "_plugin.upstream:PATIENCE", 1),
         ("docs/architecture.md", "has not run for {} ms", "_clock.idle_threads:_MOMENT", 0.001),
         ("docs/explore.md", "Of more than {} equal calls", "_explore.model:ALL", 1),
         (

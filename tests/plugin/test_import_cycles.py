@@ -9,13 +9,6 @@ from pathlib import Path
 import pytest_asyncfastapi
 
 PACKAGE = Path(pytest_asyncfastapi.__file__).parent
-# The circles that are left, by what they are about; none may be added.
-KNOWN = (
-    {
-        *("_plugin.blocking", "_plugin.concurrency", "_plugin.configured_faults"),
-        *("_plugin.explore", "_plugin.inline_explore", "_plugin.reporting", "_plugin.state"),
-    },
-)
 
 
 def name_of(path: Path) -> str:
@@ -42,22 +35,9 @@ def imported(name: str) -> set[str]:
     return found - {name, ""}
 
 
-def test_no_circle_is_added() -> None:
-    """Outside of those that are known, and without one that is not a circle any more."""
-    home = {name: number for number, circle in enumerate(KNOWN) for name in circle}
-    graph: dict[object, set[object]] = {}
-    for name in MODULES:
-        node = home.get(name, name)
-        edges = {home.get(other, other) for other in imported(name)}
-        graph.setdefault(node, set()).update(edges - {node})
+def test_there_is_no_circle() -> None:
+    """Also none of annotations only, nor of imports inside functions."""
     try:
-        TopologicalSorter(graph).prepare()
+        TopologicalSorter({name: imported(name) for name in MODULES}).prepare()
     except CycleError as error:
         raise AssertionError(f"a circle of imports: {error.args[1]}") from None
-
-
-def test_what_is_known_is_there() -> None:
-    """A circle that has been broken leaves the list."""
-    for circle in KNOWN:
-        inside = {name: imported(name) & circle for name in circle}
-        assert all(inside.values()), f"no circle any more: {sorted(circle)}"

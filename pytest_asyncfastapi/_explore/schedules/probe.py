@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..._core.findings import Location
+    from ..model import RunState
     from .policies import Schedule
     from .sequential import TogetherResult
 
@@ -25,7 +26,7 @@ _ON_TRIO = "trio chooses the order of its tasks itself, and at random in every r
 class ScheduleProbe:
     """One run of the body under one schedule; `body` is what became of it."""
 
-    def __init__(self, state: Any, schedule: Schedule, *, watched: bool, waits: bool) -> None:
+    def __init__(self, state: RunState, schedule: Schedule, *, watched: bool, waits: bool) -> None:
         self._state = state
         self._schedule = schedule
         self._watched = watched

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from ..._core.findings import Location
     from ..marker_arguments import SchedulesAsked
-    from ..model import Point, Run
+    from ..model import Point, Run, RunState
     from .body import Body
 
     # Gives points, and in the end the first that has failed.
@@ -54,7 +54,7 @@ class SchedulePoint:
         """`"schedules:random-17"`."""
         return f"{KIND}:{self.schedule}"
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """Virtual time, the order, and draws of their own for the faults."""
         self.sweep.place(state, self.schedule, watched=self.verdict == "shown")
         self.probe = state.probe
@@ -103,7 +103,7 @@ class ScheduleSweep:
         self._smallest: Schedule | None = None
         self._shown: SchedulePoint | None = None
 
-    def place(self, state: Any, schedule: Schedule, *, watched: bool = False) -> None:
+    def place(self, state: RunState, schedule: Schedule, *, watched: bool = False) -> None:
         """Let this run go in this order."""
         if schedule.seed:
             seed = state.settings.seed + 1_000_003 * schedule.seed
@@ -111,7 +111,7 @@ class ScheduleSweep:
         state.request_virtual_time()
         state.probe = ScheduleProbe(state, schedule, watched=watched, waits=self.waits)
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """The clean run is in the ordinary order."""
         self.place(state, Schedule("fifo"))
 

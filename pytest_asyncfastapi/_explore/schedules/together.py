@@ -26,6 +26,8 @@ from .sequential import MOST, NotAtomic, Sequential, TogetherResult, in_words
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
+    from ..model import RunState
+
     Request = Callable[[], Awaitable[Any]]
 
 _CALLED = "explore_together"
@@ -182,7 +184,7 @@ class Together:
     under many schedules; see `explore_together()`.
     """
 
-    def __init__(self, state: Any) -> None:
+    def __init__(self, state: RunState) -> None:
         self._state = state
         self._called = False
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from ..marker_arguments import SchedulesAsked
-    from ..model import Run
+    from ..model import Run, RunState
     from .probe import ScheduleProbe
 
 
@@ -37,7 +37,7 @@ class OrderPoint:
         """Names it; it is not replayed by itself."""
         return f"{KIND}:one-by-one-{'-'.join(map(str, self.order)) or 'none'}-{self.again}"
 
-    def prepare(self, state: Any) -> None:
+    def prepare(self, state: RunState) -> None:
         """As in the clean run, but for what `together()` does."""
         self.sweep.place(state, Schedule("fifo"))
         self.probe = state.probe

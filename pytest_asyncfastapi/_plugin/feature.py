@@ -1,0 +1,120 @@
+"""What a feature is to a test, and what it knows of that test.
+
+A feature (virtual time, the blocking guard, ...) is a subclass of `Feature` in a module of its
+own, and a row in `TestState` (`state.py`). It imports its package when a test needs it: every
+test has every feature, and most tests use none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from .._core.findings import FindingLog
+from .._core.frames import UserCode
+from . import settings as settings_table
+from .claims import OUR_FIXTURES
+from .settings import SETTINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from .._core.findings import Finding
+    from .._recording.recorder import TimelineRecorder
+
+    Body = Callable[..., Any]
+
+_USER_CODE = pytest.StashKey[UserCode]()
+
+
+class TestContext:
+    """What every feature knows of its test."""
+
+    __test__ = False  # not a test class, whatever its name says
+
+    def __init__(self, item: pytest.Item) -> None:
+        self.item = item
+        self.test = item.nodeid
+        self.settings = settings_table.for_item(item.config.stash[SETTINGS], item)
+        self.user_code = _user_code(item.config)
+        self.fixtures = frozenset(getattr(item, "fixturenames", ()))
+        self.uses_plugin_fixtures = bool(self.fixtures & OUR_FIXTURES)
+        self.in_body = False  # and not in the set-up or teardown of its fixtures
+        self.repeated = False  # this run has ended, and is reported once more
+        self.wide = False  # what is made now lasts longer than the test
+        self.notes: list[str] = []
+        self.log = FindingLog()  # what was seen by the end of a phase
+        self.recording: TimelineRecorder | None = None
+        if self.settings.records:
+            from .._recording.recorder import TimelineRecorder
+
+            self.recording = TimelineRecorder(self.user_code)
+
+    def note(self, text: str) -> None:
+        """Something to know that is not a finding; shown at the end of the run."""
+        if text and text not in self.notes:
+            self.notes.append(text)
+
+
+def _user_code(config: pytest.Config) -> UserCode:
+    """One for the whole run, since it remembers every file that it has judged."""
+    if _USER_CODE not in config.stash:
+        config.stash[_USER_CODE] = UserCode(config.rootpath)
+    return config.stash[_USER_CODE]
+
+
+class Feature:
+    """One feature in one test; each implements what it has a use for."""
+
+    def __init__(self, test: TestContext) -> None:
+        self.test = test
+
+    @staticmethod
+    def stop_monitoring() -> None:
+        """Take off what stays on between two tests; nothing if it is not on."""
+
+    def begin(self) -> None:
+        """Before the fixtures are set up. Raises `pytest.UsageError` for a marker that is wrong."""
+
+    def set_wide(self, wide: bool) -> None:
+        """What is made from now on lasts longer than the test (a wider fixture), or not."""
+
+    def on_loop(self) -> None:
+        """The test has a running loop; called in each fixture of ours, and in the body."""
+
+    def set_in_body(self, inside: bool) -> None:
+        """The test's body begins, or has ended."""
+
+    def around(self, body: Body) -> Body:
+        """The body of an async test, with what belongs around it in its own task."""
+        return body
+
+    def wrap_app(self, app: Body) -> Body:
+        """The app that the test's client calls, with what belongs around it."""
+        return app
+
+    def findings(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
+        """What was seen by now: after the body, and when all has `ended`.
+
+        `passed` is False where the body has failed: what never happened then says nothing.
+        """
+        return ()
+
+    def verdict(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
+        """What depends on how the run is reported: asked again if a sweep's clean run is."""
+        return ()
+
+    def report_data(self, phase: str) -> dict[str, Any]:
+        """Plain data for the report of this phase, "call" or "teardown"; nothing that is empty."""
+        return {}
+
+    def session_data(self) -> dict[str, Any]:
+        """What only the reports of all tests together can judge, as plain data."""
+        return {}
+
+    def end(self, *, judge: bool) -> None:
+        """After the fixtures are torn down; without `judge` the test was interrupted."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.test.test}>"
