@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from . import problems, unsafe_retries, without_end
 from .call_identity import alike
-from .marker_arguments import GATEWAY, SHAPES
+from .marker_arguments import GATEWAY
 from .model import Result
 from .openapi_statuses import declares
 from .problems import Problem
+from .swept_faults import swept_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -92,7 +93,7 @@ def _rank(problem: Problem) -> tuple[bool, int]:
 def _problems(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
     """Everything wrong with the run."""
     for problem in _all_problems(point, run, clean):
-        if point.fault in SHAPES and problem.verdict in _UNEXPECTED:
+        if swept_faults()[point.fault].shape and problem.verdict in _UNEXPECTED:
             yield Problem("unexpected data", problem.detail, problem.where, _CHECKED)
         else:
             yield problem
@@ -228,7 +229,7 @@ def _cached(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
 def _masked(point: Point, run: Run, clean: Run) -> str:
     """Did the caller get a success although the call failed, and nobody tried it again?"""
     made = _struck(run)
-    if made is None or made.late or point.fault in SHAPES:
+    if made is None or made.late or swept_faults()[point.fault].shape:
         return ""
     struck = made.exchange
     if (point.fault == "slow" and not struck.error) or point.fault == "no_body":

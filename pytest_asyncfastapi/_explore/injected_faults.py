@@ -10,31 +10,31 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from .marker_arguments import FAULTS, SHAPES
+from .swept_faults import swept_faults
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from .call_identity import Made
+    from .swept_faults import SweptFault
 
-# What a server cannot do to a request that has arrived on a connection.
-_NOT_SERVED = ("refused", "connect_timeout")
 _UNKNOWN = 1e8  # a served call has no budget that could be seen; in its place stands a huge one
 _TITLES = {500: "Internal Server Error", 503: "Service Unavailable", 429: "Too Many Requests"}
 
-
-# What a connection may meet, and what an exchange with a database or cache: there are no statuses.
-_CONNECT = ("refused", "connect_timeout")
-_ROUND_TRIP = ("reset", "empty_reply", "slow")
 _GONE = "refused"  # from one exchange on, the whole server
 
 
 def faults(names: Sequence[str], made: Made) -> list[str]:
     """Those of `names` that this call may meet."""
+    known = swept_faults()
     if made.is_round_trip:
-        known = _CONNECT if made.is_connect else _ROUND_TRIP
-        return [name for name in names if name in known]
-    return [name for name in names if _fits(name, made) and name not in left_out(names, made)]
+        what = "connect" if made.is_connect else "exchange"
+        return [name for name in names if what in known[name].on]
+    return [
+        name
+        for name in names
+        if _fits(name, known[name], made) and not (known[name].not_served and is_served(made))
+    ]
 
 
 def gone(names: Sequence[str], made: Made) -> list[str]:
@@ -44,7 +44,8 @@ def gone(names: Sequence[str], made: Made) -> list[str]:
 
 def left_out(names: Sequence[str], made: Made) -> list[str]:
     """Those that cannot be played where the call is served on a real socket."""
-    return [name for name in names if name in _NOT_SERVED and is_served(made)]
+    known = swept_faults()
+    return [name for name in names if known[name].not_served and is_served(made)]
 
 
 def is_served(made: Made | None) -> bool:
@@ -52,13 +53,13 @@ def is_served(made: Made | None) -> bool:
     return made is not None and made.out.library == "served"
 
 
-def _fits(name: str, made: Made) -> bool:
+def _fits(name: str, fault: SweptFault, made: Made) -> bool:
     """Another body is a fault only where there was one of this kind, and a different one."""
-    if name in SHAPES:
-        return _is_json(made) and _parsed(made) != json.loads(SHAPES[name])
+    if fault.shape:
+        return _is_json(made) and _parsed(made) != json.loads(fault.shape)
     if name == "no_body":
         return bool(_body(made))
-    return name != "503_html" or _is_json(made)
+    return "call" in fault.on and (name != "503_html" or _is_json(made))
 
 
 def effect(name: str, made: Made | None, slow: float) -> Any:
@@ -66,13 +67,14 @@ def effect(name: str, made: Made | None, slow: float) -> Any:
     from .._faults import values
     from .._faults.grammar import parse
 
-    if name in SHAPES:
-        return _answer(200, json.loads(SHAPES[name]))
+    fault = swept_faults()[name]
+    if fault.shape:
+        return _answer(200, json.loads(fault.shape))
     if name == "no_body":
         return _answer(200)
     if name == "503_html":
         return _answer(503, html=_page(503))
-    found = parse(f"*: {FAULTS[name].format(slow=slow)}").effect
+    found = parse(f"*: {fault.spec.format(slow=slow)}").effect
     if not name.isdigit() or made is None:
         return found
     status = int(name)
@@ -87,10 +89,11 @@ def effect(name: str, made: Made | None, slow: float) -> Any:
 def of_round_trips(name: str, made: Made | None, slow: float) -> tuple[Any, Any]:
     """What the fault of this name does to an exchange, and to an attempt to connect."""
     exchange, connect = "reset", "refused"
+    on = swept_faults()[name].on
     if made is not None and made.is_round_trip:
-        if made.is_connect and name in _CONNECT:
+        if made.is_connect and "connect" in on:
             connect = name
-        elif name in _ROUND_TRIP:
+        elif "exchange" in on:
             exchange = name
     return effect(exchange, None, slow), effect(connect, None, slow)
 

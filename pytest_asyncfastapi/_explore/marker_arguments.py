@@ -8,35 +8,15 @@ from __future__ import annotations
 import difflib
 import inspect
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from .._core.units import seconds
+from .swept_faults import swept_faults
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
-# The faults of a sweep by name, each in the words of the faults' own grammar.
-FAULTS = {
-    "refused": "refused",
-    "connect_timeout": "connect_timeout",
-    "read_timeout": "read_timeout",
-    "reset": "reset",
-    "empty_reply": "empty_reply",
-    "truncated": "truncated",
-    "500": "status=500",
-    "503": "status=503, retry_after=1",
-    "429": "status=429, retry_after=1",
-    "bad_json": "bad_json",
-    "slow": "latency={slow}s",
-    "503_html": "status=503",
-    "no_body": "status=200",
-    "json_object": "status=200",
-    "json_array": "status=200",
-    "json_null": "status=200",
-}
-# Those that answer 200 with JSON of another shape, each with its body.
-SHAPES = {"json_object": "{}", "json_array": "[]", "json_null": "null"}
 # What an invariant may ask for by name: the app's answers, the upstream calls, the point.
 HAPPENED = ("answers", "exchanges", "point")
 MODES = ("leave", "cancel", "cancel_always")
@@ -60,7 +40,7 @@ class FaultSweepAsked:
     invariant: Callable[..., Any] | None = None
     assertions: bool = False
     statuses: tuple[int, ...] = GATEWAY
-    faults: tuple[str, ...] = tuple(FAULTS)
+    faults: tuple[str, ...] = field(default_factory=lambda: tuple(swept_faults()))
     only: str = "*"
     masked: str = "list"
     again: bool = True
@@ -106,7 +86,7 @@ def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked
     """Read the arguments of the marker."""
     _known(FaultSweepAsked, "fault_sweep", args, given)
     if "faults" in given:
-        given["faults"] = _words(given["faults"], "faults", tuple(FAULTS))
+        given["faults"] = _words(given["faults"], "faults", tuple(swept_faults()))
     if "statuses" in given:
         given["statuses"] = (*GATEWAY, *_statuses(given["statuses"]))
     if "slow" in given:
@@ -150,9 +130,13 @@ def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
     return found
 
 
-_TOKENS = {
-    "faults": (re.compile(r"\d+(?:\+(?:host|equal)?)?:(?P<word>\w+)"), "faults:3:reset", FAULTS),
-    "disconnect": (re.compile(r"\d+\.\d+:(?P<word>\w+)"), "disconnect:1.7:leave", MODES),
+_TOKENS: dict[str, tuple[re.Pattern[str], str, Callable[[], Collection[str]]]] = {
+    "faults": (
+        re.compile(r"\d+(?:\+(?:host|equal)?)?:(?P<word>\w+)"),
+        "faults:3:reset",
+        swept_faults,
+    ),
+    "disconnect": (re.compile(r"\d+\.\d+:(?P<word>\w+)"), "disconnect:1.7:leave", lambda: MODES),
 }
 
 
@@ -169,10 +153,11 @@ def check_token(token: str) -> None:
             f"{token!r} is not a token of a report, such as faults:3:reset, disconnect:1.7:leave "
             "or schedules:random-4"
         )
-    form, example, words = _TOKENS[kind]
+    form, example, known = _TOKENS[kind]
     match = form.fullmatch(rest)
     if match is None:
         raise ValueError(f"{token!r} is not a token of a report, such as {example}")
+    words = known()
     if match["word"] not in words:
         raise ValueError(f"{token!r}: {match['word']!r} must be one of {', '.join(words)}")
 

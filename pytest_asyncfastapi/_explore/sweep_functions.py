@@ -11,6 +11,7 @@ from . import marker_arguments
 from .disconnect_sweep import DisconnectSweep
 from .fault_sweep import FaultSweep
 from .inline_engine import Within
+from .swept_faults import swept_faults
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 async def explore_faults(
     scenario: Callable[[], Awaitable[Any]],
     *,
-    faults: str | Sequence[str] = tuple(marker_arguments.FAULTS),
+    faults: str | Sequence[str] = tuple(swept_faults()),
     statuses: int | Sequence[int] = (),
     only: str = "*",
     slow: float | str = 30.0,

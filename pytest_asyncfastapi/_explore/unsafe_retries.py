@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .problems import Problem
+from .swept_faults import swept_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,11 +18,6 @@ if TYPE_CHECKING:
     from .call_identity import Made
 
 _METHODS = ("POST", "PATCH")
-# The upstream has read the request, and may have done what it says.
-_PROCESSED = (
-    *("read_timeout", "reset", "empty_reply", "truncated", "slow", "bad_json"),
-    *("500", "503", "503_html"),
-)
 _REMEDY = (
     "send an Idempotency-Key that stays the same for all tries, or do not send again what may "
     "have been done"
@@ -32,7 +28,7 @@ def unsafe(
     fault: str, made: Made, calls: Sequence[Made], clean: Sequence[Made]
 ) -> Iterator[Problem]:
     """Was the struck call sent once more, with the same body and no key, only for the fault?"""
-    if fault not in _PROCESSED or made.out.method not in _METHODS:
+    if not swept_faults()[fault].processed or made.out.method not in _METHODS:
         return
     again = _like(made, calls)
     if _key(made) and all(_key(each) == _key(made) for each in again):

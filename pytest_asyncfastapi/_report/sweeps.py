@@ -20,12 +20,10 @@ if TYPE_CHECKING:
 
     from .._explore.model import Explored
 
+# Where it is not the beginning of the name.
 _SHORT = {
-    "refused": "refus",
     "connect_timeout": "ctime",
     "read_timeout": "rtime",
-    "empty_reply": "empty",
-    "truncated": "trunc",
     "bad_json": "json",
     "503_html": "html",
     "no_body": "nbody",
@@ -146,7 +144,9 @@ def _matrix(sweep: dict[str, Any]) -> list[str]:
     cells = {(point["row"], point["column"]): _cell(point) for point in sweep["points"]}
     if not cells:
         return []
-    lines = ["  call" + "".join(f"{_SHORT.get(name, name):>{_WIDTH}}" for name in columns)]
+    lines = [
+        "  call" + "".join(f"{_SHORT.get(name, name[: _WIDTH - 1]):>{_WIDTH}}" for name in columns)
+    ]
     for row in (f"{number}{reach}" for number in rows for reach in _REACHES):
         if any((row, name) in cells for name in columns):
             shown = "".join(f"{cells.get((row, name), ''):>{_WIDTH}}" for name in columns)

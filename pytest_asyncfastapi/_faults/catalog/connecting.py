@@ -1,6 +1,8 @@
-"""The kinds of faults that end a connection, or a stream of one, or keep it from being made."""
+"""The kinds of faults in which a connection is not made, goes silent, or ends."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from .. import values
 from .kinds import FaultKind, Keyword, Struck, WireEvent
@@ -11,6 +13,7 @@ _PHRASES = {
     "503": b"Service Unavailable",
     "504": b"Gateway Timeout",
 }
+_STALLS = "the wire stalls until the client's own budget ends it"
 _NO_CONNECTION = "no connection; `temporary` is EAI_AGAIN"
 _PLACED = (
     "before the head; `in_head=True` or `=head`; `after_bytes=10` or `=10`; `reset` also"
@@ -34,16 +37,14 @@ def _place(example: str) -> Keyword:
     return Keyword(values.place, "a place", example, "at", bare=True)
 
 
-_STALL = FaultKind(
-    name="stall",
-    what=_PLACED,
-    words={"stall": _place("stall=head or stall=10")},
-    budget="read",
-    end="stall",
-    cut="at",
-    connection="exchange",
+_POOL_TIMEOUT = FaultKind(
+    name="pool_timeout",
+    what=_STALLS,
+    method="No connection becomes free: the client's own pool timeout ends the call.",
+    stage="pool",
+    budget="pool",
+    not_served="a pool belongs to the client: use .latency(...) and more calls than it has",
 )
-
 CONNECTING = (
     FaultKind(
         name="refused",
@@ -51,6 +52,16 @@ CONNECTING = (
         method="Refuse the connection (nothing listens).",
         stage="connect",
         not_served="close the port instead: `with server.refused():`",
+        connection="opening",
+        swept=("call", "connect"),
+    ),
+    FaultKind(
+        name="connect_timeout",
+        what=_STALLS,
+        method="Never connect: the client's own connect timeout has to end the call.",
+        stage="connect",
+        budget="connect",
+        not_served="give the app an address that does not answer",
         connection="opening",
         swept=("call", "connect"),
     ),
@@ -100,6 +111,26 @@ CONNECTING = (
         not_served="the served socket is not a proxy",
     ),
     FaultKind(
+        name="read_timeout",
+        what=_STALLS,
+        method="Never answer: the client's own read timeout has to end the call.",
+        budget="read",
+        end="stall",
+        connection="exchange",
+        swept=("call",),
+    ),
+    FaultKind(
+        name="write_timeout",
+        what=_STALLS,
+        method="Stop reading the request: the client's own write timeout has to end the call.",
+        stage="upload",
+        budget="write",
+        http2_end="stall",
+        not_served="a request that arrives is read: use .stall() or .read_timeout()",
+    ),
+    _POOL_TIMEOUT,
+    replace(_POOL_TIMEOUT, name="pool_exhausted", method="", same_as="pool_timeout"),
+    FaultKind(
         name="reset",
         what=_PLACED,
         words={"reset": _place("reset=head, reset=upload or reset=10")},
@@ -119,7 +150,15 @@ CONNECTING = (
         cut="at",
         connection="exchange",
     ),
-    _STALL,
+    FaultKind(
+        name="stall",
+        what=_PLACED,
+        words={"stall": _place("stall=head or stall=10")},
+        budget="read",
+        end="stall",
+        cut="at",
+        connection="exchange",
+    ),
     FaultKind(
         name="empty_reply",
         what=_CLOSED,

@@ -1,8 +1,6 @@
-"""The kinds of faults that take time: delays, pace, and what only the client's budget ends."""
+"""The kinds of faults that take time: delays, and the pace of what is sent."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from .. import values
 from ..delay import delay
@@ -14,8 +12,6 @@ _TIMELINE = (
     "`.timeline(dns=, connect=, tls=, accept=, head=, first_byte=, gap=, tail=)`",
     "each is a word",
 )
-_STALLS = "the wire stalls until the client's own budget ends it"
-_POOL = "a pool belongs to the client: use .latency(...) and more calls than it has"
 
 
 def _phase(name: str, *, connection: bool = False, not_served: str = "") -> FaultKind:
@@ -30,15 +26,6 @@ def _phase(name: str, *, connection: bool = False, not_served: str = "") -> Faul
         not_served=not_served,
     )
 
-
-_POOL_TIMEOUT = FaultKind(
-    name="pool_timeout",
-    what=_STALLS,
-    method="No connection becomes free: the client's own pool timeout ends the call.",
-    stage="pool",
-    budget="pool",
-    not_served=_POOL,
-)
 
 TIMING = (
     FaultKind(
@@ -117,34 +104,4 @@ TIMING = (
             )
         },
     ),
-    FaultKind(
-        name="connect_timeout",
-        what=_STALLS,
-        method="Never connect: the client's own connect timeout has to end the call.",
-        stage="connect",
-        budget="connect",
-        not_served="give the app an address that does not answer",
-        connection="opening",
-        swept=("call", "connect"),
-    ),
-    FaultKind(
-        name="read_timeout",
-        what=_STALLS,
-        method="Never answer: the client's own read timeout has to end the call.",
-        budget="read",
-        end="stall",
-        connection="exchange",
-        swept=("call",),
-    ),
-    FaultKind(
-        name="write_timeout",
-        what=_STALLS,
-        method="Stop reading the request: the client's own write timeout has to end the call.",
-        stage="upload",
-        budget="write",
-        http2_end="stall",
-        not_served="a request that arrives is read: use .stall() or .read_timeout()",
-    ),
-    _POOL_TIMEOUT,
-    replace(_POOL_TIMEOUT, name="pool_exhausted", method="", same_as="pool_timeout"),
 )
