@@ -22,7 +22,16 @@ if TYPE_CHECKING:
     from .._core.frames import UserCode
 
 # What stands around every test, also one that has nothing to do with us.
-_AROUND = tuple(f"pytest_asyncfastapi{os.sep}{name}.py" for name in ("plugin", "runners"))
+_AROUND = tuple(
+    os.path.join("pytest_asyncfastapi", *path) + ".py"
+    for path in (
+        ("plugin",),
+        ("_plugin", "runners"),
+        ("_plugin", "virtual_time"),
+        ("_plugin", "concurrency"),
+        ("_concurrency", "deadline"),
+    )
+)
 
 
 def shorten(item: pytest.Item, users: UserCode) -> None:

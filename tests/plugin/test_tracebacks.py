@@ -147,3 +147,13 @@ def test_an_error_of_another_plugin(pytester: pytest.Pytester) -> None:
     assert "RuntimeError: not ours" in shown
     assert "conftest.py" in shown
     assert OURS not in shown
+
+
+@pytest.mark.parametrize("flags", [(), ("--asyncfastapi-timeout=5",)], ids=["plain", "timeout"])
+def test_a_test_of_an_installed_package(pytester: pytest.Pytester, flags: tuple[str, ...]) -> None:
+    """It is not the user's own, but passes through nothing of ours below the test."""
+    test = pytester.mkdir("site-packages") / "test_installed.py"
+    test.write_text("import json\nasync def test_it():\n    json.loads('{')\n")
+    shown = pytester.runpytest_inprocess("-q", str(test), *flags).stdout.str()
+    assert [path.rpartition("/")[2] for path in paths(shown)][:2] == [test.name, "__init__.py"]
+    assert OURS not in shown
