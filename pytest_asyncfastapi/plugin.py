@@ -43,6 +43,7 @@ from ._plugin.fixtures import (  # noqa: F401  (fixtures of this plugin)
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from _pytest.fixtures import SubRequest
     from _pytest.terminal import TerminalReporter
 
     from ._plugin.state import TestState
@@ -156,7 +157,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[object], request: pytest.FixtureRequest
+    fixturedef: pytest.FixtureDef[object], request: SubRequest
 ) -> Generator[None, object, object]:
     """An app that runs for several tests ends with the backend of its loop."""
     from ._plugin.state import STATE
@@ -166,7 +167,7 @@ def pytest_fixture_setup(
     if state is not None and (sentence := runners.unavailable_reason(fixturedef, state)):
         refused = pytest.fail.Exception(sentence, pytrace=False)
         # As pytest does itself, or else the next test that has this fixture fails too.
-        key = fixturedef.cache_key(request)  # type: ignore[arg-type]
+        key = fixturedef.cache_key(request)
         fixturedef.cached_result = (None, key, (refused, None))
         raise refused
     if state is not None and fixturedef.scope == "function":

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .._coverage.facts import Facts
     from .._coverage.result import Coverage
-    from .feature import Body, TestContext
+    from .feature import App, TestContext
     from .upstream import UpstreamFeature
 
 FACTS = pytest.StashKey["Facts"]()
@@ -50,7 +50,7 @@ class CoverageFeature(Feature):
             config.stash[FACTS] = Facts(self.test.user_code)
         return config.stash[FACTS]
 
-    def wrap_app(self, app: Body) -> Body:
+    def wrap_app(self, app: App) -> App:
         """Note its requests."""
         facts = self._facts()
         return app if facts is None else facts.watched(app, self.test.test)

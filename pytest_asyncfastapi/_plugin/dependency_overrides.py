@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
@@ -16,12 +16,20 @@ from .._core.findings import Finding
 from .feature import Feature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-    from .feature import TestContext
+    from .feature import App, TestContext
+
+    Table = dict[Callable[..., Any], Callable[..., Any]]
 
 # The apps that tests of this run have had.
-_SEEN = pytest.StashKey["weakref.WeakSet[Any]"]()
+_SEEN = pytest.StashKey["weakref.WeakSet[OverridableApp]"]()
+
+
+class OverridableApp(Protocol):
+    """An app of FastAPI, as far as it is known here."""
+
+    dependency_overrides: Table
 
 
 class OverridesFeature(Feature):
@@ -33,7 +41,7 @@ class OverridesFeature(Feature):
         if _SEEN not in stash:
             stash[_SEEN] = weakref.WeakSet()
         self._seen = stash[_SEEN]
-        self._before: dict[int, tuple[weakref.ref[Any], dict[Any, Any]]] = {}
+        self._before: dict[int, tuple[weakref.ref[OverridableApp], Table]] = {}
         self._noted = False
 
     def note_tables(self) -> None:
@@ -43,7 +51,7 @@ class OverridesFeature(Feature):
             for app in self._seen:
                 self._note(app)
 
-    def add_app(self, app: Any) -> None:
+    def add_app(self, app: App) -> None:
         """The test has this app."""
         from .._app.overrides import apps_below
 
@@ -52,7 +60,7 @@ class OverridesFeature(Feature):
                 self._note(each)
             self._seen.add(each)
 
-    def _note(self, app: Any) -> None:
+    def _note(self, app: OverridableApp) -> None:
         self._before[id(app)] = (weakref.ref(app), dict(app.dependency_overrides))
 
     def findings(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
@@ -78,7 +86,7 @@ class OverridesFeature(Feature):
                 )
 
 
-def _outlives(app: Any) -> bool:
+def _outlives(app: OverridableApp) -> bool:
     """Is it a module's own, and not made for this test?"""
     return any(
         any(value is app for value in list(vars(module).values()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import platform
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core import platforms
 from .._core.rules import SITE
@@ -101,7 +101,7 @@ def _raised_at(error: BaseException | None) -> Iterator[str]:
             yield f"raised at {frames[-1].filename}:{frames[-1].lineno}: {frames[-1].line}"
 
 
-def _routes(app: Any) -> str:
+def _routes(app: object) -> str:
     routes = getattr(app, "routes", None)
     return "no list of routes" if routes is None else f"{len(routes)} routes"
 

@@ -8,7 +8,7 @@ None where the test is not meant.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 
@@ -18,6 +18,9 @@ from .settings import SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from _pytest.fixtures import FuncFixtureInfo
+    from _pytest.python import CallSpec2
 
     from .._explore.model import Exploration, Explored, RunState
     from .._explore.own_run import OwnRun
@@ -30,32 +33,37 @@ OWN = pytest.StashKey["OwnRun"]()  # what pytest is to report as the test's run
 INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report shows them
 _PREPARE = pytest.StashKey["Callable[[RunState], None] | None"]()
 _REFUSED = pytest.StashKey[str]()
+_Asked = TypeVar("_Asked")
 _SHARE = "asyncfastapi_share"
 _TOGETHER = "together"
 
 
 def _faults(item: pytest.Item, settings: Settings) -> Exploration | None:
-    marker_arguments = _options_for(item, settings, "faults", "fault_sweep")
-    if marker_arguments is None:
+    from .._explore.marker_arguments import fault_sweep
+
+    asked = _options_for(item, settings, "faults", "fault_sweep", fault_sweep)
+    if asked is None:
         return None
     from .._explore.fault_sweep import FaultSweep
 
-    return FaultSweep(marker_arguments, item.nodeid, required=_marked(item, "fault_sweep"))
+    return FaultSweep(asked, item.nodeid, required=_marked(item, "fault_sweep"))
 
 
 def _disconnect(item: pytest.Item, settings: Settings) -> Exploration | None:
-    marker_arguments = _options_for(item, settings, "disconnect", "disconnect_sweep")
-    if marker_arguments is None:
+    from .._explore.marker_arguments import disconnect_sweep
+
+    asked = _options_for(item, settings, "disconnect", "disconnect_sweep", disconnect_sweep)
+    if asked is None:
         return None
     from .._explore.disconnect_sweep import DisconnectSweep
 
-    return DisconnectSweep(
-        marker_arguments, item.nodeid, required=_marked(item, "disconnect_sweep")
-    )
+    return DisconnectSweep(asked, item.nodeid, required=_marked(item, "disconnect_sweep"))
 
 
 def _schedules(item: pytest.Item, settings: Settings) -> Exploration | None:
-    asked = _options_for(item, settings, "schedules", "schedules")
+    from .._explore.marker_arguments import schedules
+
+    asked = _options_for(item, settings, "schedules", "schedules", schedules)
     if asked is None:
         return None
     if _has_together(item):
@@ -75,22 +83,30 @@ _EXPLORATIONS: dict[str, tuple[str, Callable[[pytest.Item, Settings], Exploratio
 }
 
 
-def _marked(item: Any, marker: str) -> bool:
+def _marked(item: pytest.Item, marker: str) -> bool:
     return item.get_closest_marker(marker) is not None
 
 
-def _has_together(item: Any) -> bool:
+def _has_together(item: pytest.Item) -> bool:
     """Does the test use our fixture `together`, not one of that name of its own?"""
     if _TOGETHER not in getattr(item, "fixturenames", ()):
         return False
-    definitions = item._fixtureinfo.name2fixturedefs.get(_TOGETHER, ())
-    return bool(definitions) and definitions[-1].func.__module__.startswith(__package__)
+    info: FuncFixtureInfo = getattr(item, "_fixtureinfo")  # noqa: B009 - not of every item
+    definitions = info.name2fixturedefs.get(_TOGETHER, ())
+    return bool(definitions) and definitions[-1].func.__module__.startswith(f"{__package__}.")
 
 
-def _options_for(item: pytest.Item, settings: Settings, kind: str, marker: str) -> Any:
-    """What a sweep of this kind is to do in this test; None where it is not meant."""
-    from .._explore import marker_arguments
+def _options_for(
+    item: pytest.Item,
+    settings: Settings,
+    kind: str,
+    marker: str,
+    read: Callable[[tuple[Any, ...], dict[str, Any]], _Asked],
+) -> _Asked | None:
+    """What a sweep of this kind is to do in this test, as `read` from its marker.
 
+    None where it is not meant.
+    """
     mark = item.get_closest_marker(marker)
     together = kind == "schedules" and _has_together(item)
     if mark is None and not (together or _by_flag(settings, kind)):
@@ -105,7 +121,7 @@ def _options_for(item: pytest.Item, settings: Settings, kind: str, marker: str) 
     elif together and mark is None:
         given = {"seeds": "all", "changes": 1}
     try:
-        found = getattr(marker_arguments, marker)(args, given)
+        found = read(args, given)
     except (TypeError, ValueError) as error:
         raise pytest.UsageError(f"{item.nodeid}: @pytest.mark.{marker}: {error}") from None
     _check_invariant(item, marker, getattr(found, "invariant", None))
@@ -146,7 +162,7 @@ def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] |
 # The hooks
 
 
-def is_enabled(item: Any, settings: Settings) -> bool:
+def is_enabled(item: pytest.Item, settings: Settings) -> bool:
     """May there be anything to explore? Called for every test, so without any import."""
     if settings.sweep != "off" or settings.replay or settings.schedules:
         return True
@@ -261,12 +277,14 @@ def interrupted(config: pytest.Config) -> list[Explored]:
     return config.stash.get(INTERRUPTED, [])
 
 
-def _share(item: Any, settings: Settings) -> tuple[int, int]:
+def _share(item: pytest.Item, settings: Settings) -> tuple[int, int]:
     """Which share of the points is this item's: of this machine's, and of its own."""
     number, count = settings.shard
     if settings.replay:
         return (1, 1)
-    mine = getattr(item, "callspec", None) and item.callspec.params.get(_SHARE)
+    call: CallSpec2 | None = getattr(item, "callspec", None)
+    mine = 0 if call is None else call.params.get(_SHARE, 0)
+    assert isinstance(mine, int)
     if not mine:
         return (number, count)
     return ((number - 1) * settings.shards + mine, count * settings.shards)
@@ -275,7 +293,7 @@ def _share(item: Any, settings: Settings) -> tuple[int, int]:
 def parametrize_shards(metafunc: pytest.Metafunc) -> None:
     """`--asyncfastapi-shards`: one item for each share of a test that is explored."""
     settings = metafunc.config.stash[SETTINGS]
-    item: Any = metafunc.definition
+    item = metafunc.definition
     if settings.shards < 2 or settings.replay or not is_enabled(item, settings):
         return
     if not claims.is_async_test(item):

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .._client.protocols import ClientFaultEffects
     from .._core.findings import Finding
     from .._explore.model import Explored, RunProbe
-    from .feature import Body, TestContext
+    from .feature import App, Body, TestContext
 
 
 @dataclass(slots=True, eq=False)
@@ -65,7 +65,7 @@ class ExploreFeature(Feature):
         """The probe looks at what the body leaves, before its fixtures end."""
         return body if self.probe is None else self.probe.around(body)
 
-    def wrap_app(self, app: Body) -> Body:
+    def wrap_app(self, app: App) -> App:
         """The probe listens to the app."""
         return app if self.probe is None else self.probe.tapped(app)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .._core.findings import Finding
     from .._recording.recorder import TimelineRecorder
 
+    App = Callable[..., Any]  # of ASGI
     Body = Callable[..., Any]
 
 _USER_CODE = pytest.StashKey[UserCode]()
@@ -90,7 +91,7 @@ class Feature:
         """The body of an async test, with what belongs around it in its own task."""
         return body
 
-    def wrap_app(self, app: Body) -> Body:
+    def wrap_app(self, app: App) -> App:
         """The app that the test's client calls, with what belongs around it."""
         return app
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pytest
+    from _pytest.fixtures import FuncFixtureInfo
 
 _APP = "asgi_running"
 _ROUTES = ("upstream", "faults")
@@ -16,7 +19,7 @@ _ROUTES = ("upstream", "faults")
 
 def reorder(item: pytest.Item) -> None:
     """Move what needs `upstream` or `faults`, and not the app, before what needs the app."""
-    info: Any = getattr(item, "_fixtureinfo", None)
+    info: FuncFixtureInfo | None = getattr(item, "_fixtureinfo", None)
     names = list(getattr(item, "fixturenames", ()))
     if info is None or "asgi_client" not in names:
         return
@@ -35,7 +38,7 @@ def reorder(item: pytest.Item) -> None:
         item.fixturenames = [*names[:first], *early, *late]  # type: ignore[attr-defined]
 
 
-def _needed(name: str, definitions: dict[str, Any]) -> set[str]:
+def _needed(name: str, definitions: Mapping[str, Sequence[pytest.FixtureDef[Any]]]) -> set[str]:
     """This fixture and all that it asks for."""
     found: set[str] = set()
     waiting = [name]

@@ -6,12 +6,13 @@ each runner says in its own way how long its loops live.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import pytest_asyncio
 
 if TYPE_CHECKING:
     import pytest
+    from _pytest.fixtures import FuncFixtureInfo
 
 _ORDER = ("function", "class", "module", "package", "session")
 
@@ -66,7 +67,7 @@ def describe_loop(item: pytest.Item, runner: str) -> str:
 
 
 def _fixture_scope(item: pytest.Item, name: str) -> str:
-    info: Any = getattr(item, "_fixtureinfo", None)
+    info: FuncFixtureInfo | None = getattr(item, "_fixtureinfo", None)
     found = info.name2fixturedefs.get(name) if info is not None else None
     callspec = getattr(item, "callspec", None)
     if callspec is not None and name in callspec._arg2scope:

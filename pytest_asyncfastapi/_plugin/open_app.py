@@ -58,9 +58,9 @@ class RunningApp:
     run: Lifespan | None
     loop: object  # the one in which it was started
     loop_name: str = ""  # the same in words
-    import_string: Any = None  # the app's name, where it was found by one
+    import_string: object = None  # the app's name, where it was found by one
 
-    def incompatibility(self, loop_name: str, import_string: Any, scope: str = "module") -> str:
+    def incompatibility(self, loop_name: str, import_string: object, scope: str = "module") -> str:
         """One sentence if a test in this loop that asks for this app cannot use the run."""
         if import_string != self.import_string:
             move = "move this test to a module of its own, " if scope == "module" else ""
@@ -87,7 +87,7 @@ async def running_app(
     startup_timeout: float = 10.0,
     shutdown_timeout: float = 10.0,
     home: str = "",
-    asked: Any = None,
+    asked: object = None,
 ) -> AsyncIterator[RunningApp]:
     """Run the lifespan of `app` around the block; the shutdown runs whatever happens in it."""
     from .._app.asgi2 import single_callable

@@ -5,16 +5,16 @@ Used by the table in `options.py`; the grammar of a rule or a fault is its packa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 
-def one_of(*words: str) -> Callable[[Any], str]:
+def one_of(*words: str) -> Callable[[object], str]:
     """One of these words."""
 
-    def parse(value: Any) -> str:
+    def parse(value: object) -> str:
         if value not in words:
             raise ValueError(f"{value!r} must be one of {', '.join(words)}")
         return str(value)
@@ -22,21 +22,21 @@ def one_of(*words: str) -> Callable[[Any], str]:
     return parse
 
 
-def non_empty_str(value: Any) -> str:
+def non_empty_str(value: object) -> str:
     """A text that is not empty."""
     if not isinstance(value, str) or not value.strip():
         raise ValueError(f"{value!r} is not a text")
     return value.strip()
 
 
-def web_address(value: Any) -> str:
+def web_address(value: object) -> str:
     """A URL of the web."""
     if isinstance(value, str) and value.strip().startswith(("https://", "http://")):
         return value.strip()
     raise ValueError(f"{value!r} must be a URL such as https://docs.example/")
 
 
-def app(value: Any) -> Any:
+def app(value: object) -> object:
     """An import string; in a marker, an app or what makes one."""
     if callable(value):
         return value
@@ -45,34 +45,35 @@ def app(value: Any) -> Any:
     raise ValueError(f"{value!r} is neither a text such as 'pkg.mod:app' nor an app")
 
 
-def integer(value: Any) -> int:
+def integer(value: object) -> int:
     """A whole number."""
     if isinstance(value, bool) or not str(value).strip().lstrip("-").isdigit():
         raise ValueError(f"{value!r} is not a whole number")
-    return int(value)
+    return int(str(value))
 
 
-def non_negative_int(value: Any) -> int:
+def non_negative_int(value: object) -> int:
     """A whole number, 0 or more."""
-    if integer(value) < 0:
+    number = integer(value)
+    if number < 0:
         raise ValueError(f"{value!r} is less than 0")
-    return int(value)
+    return number
 
 
-def hosts(value: Any) -> tuple[str, ...]:
+def hosts(value: str | Iterable[object]) -> tuple[str, ...]:
     """Names of hosts, separated by commas."""
     parts = value.split(",") if isinstance(value, str) else value
     return tuple(non_empty_str(part).lower() for part in parts)
 
 
-def allow(value: Any) -> str:
+def allow(value: object) -> str:
     """A rule of the blocking guard."""
     from .._blocking.allow import as_rule
 
     return as_rule(non_empty_str(value)).text
 
 
-def category(value: Any) -> tuple[str, str]:
+def category(value: object) -> tuple[str, str]:
     """A category of the blocking guard, and what it does."""
     from .._blocking.catalog import CATEGORIES
 
@@ -85,7 +86,7 @@ def category(value: Any) -> tuple[str, str]:
     return name, word
 
 
-def leak(value: Any) -> str:
+def leak(value: object) -> str:
     """A rule of the leaks."""
     from .._concurrency.leak_findings import parse_rule
 
@@ -93,14 +94,14 @@ def leak(value: Any) -> str:
     return non_empty_str(value)
 
 
-def check(value: Any) -> tuple[str, str]:
+def check(value: object) -> tuple[str, str]:
     """One of the checks, and what it does."""
     from .._checks.rules import as_word
 
     return as_word(non_empty_str(value))
 
 
-def check_rule(value: Any) -> str:
+def check_rule(value: object) -> str:
     """A rule of the checks."""
     from .._checks.rules import as_rule
 
@@ -108,7 +109,7 @@ def check_rule(value: Any) -> str:
     return non_empty_str(value)
 
 
-def fault(value: Any) -> str:
+def fault(value: object) -> str:
     """A fault, in words."""
     from .._faults.grammar import parse
 
@@ -117,21 +118,23 @@ def fault(value: Any) -> str:
     return given
 
 
-def positive_int(value: Any) -> int:
+def positive_int(value: object) -> int:
     """A whole number, 1 or more."""
-    if integer(value) < 1:
+    number = integer(value)
+    if number < 1:
         raise ValueError(f"{value!r} is less than 1")
-    return int(value)
+    return number
 
 
-def percent(value: Any) -> int:
+def percent(value: object) -> int:
     """A whole number, 0 to 100."""
-    if not 0 <= integer(value) <= 100:
+    number = integer(value)
+    if not 0 <= number <= 100:
         raise ValueError(f"{value!r} must be 0 to 100")
-    return int(value)
+    return number
 
 
-def coverage(value: Any) -> str:
+def coverage(value: object) -> str:
     """`terminal`, or a file whose name says how it is written."""
     given = non_empty_str(value)
     if given != "terminal" and not given.endswith((".html", ".json")):
@@ -139,7 +142,7 @@ def coverage(value: Any) -> str:
     return given
 
 
-def shard(value: Any) -> tuple[int, int]:
+def shard(value: object) -> tuple[int, int]:
     """One share of several: `"2/4"`."""
     number, slash, total = str(value).partition("/")
     if not (slash and number.strip().isdigit() and total.strip().isdigit()):
@@ -149,7 +152,7 @@ def shard(value: Any) -> tuple[int, int]:
     return int(number), int(total)
 
 
-def token(value: Any) -> str:
+def token(value: object) -> str:
     """The name of one point of a sweep: `"faults:3:reset"`."""
     from .._explore.marker_arguments import check_token
 

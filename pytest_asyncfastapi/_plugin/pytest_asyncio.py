@@ -65,7 +65,7 @@ def why_unknown(item: pytest.Item) -> str:
     )
 
 
-def _loop_fixture(item: pytest.Item) -> Any:
+def _loop_fixture(item: pytest.Item) -> pytest.FixtureDef[Any] | None:
     """The fixture that gives an old pytest-asyncio the loop of this test."""
     scope = _wanted_scope(item)
     # 1.0 has one name for each scope; 0.23 to 0.26 have a fixture of its own for each module
@@ -89,17 +89,23 @@ def _wanted_scope(item: pytest.Item) -> str:
 
 
 @contextmanager
-def in_old_loop(definition: Any, request: Any) -> Iterator[None]:
+def in_old_loop(
+    definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> Iterator[None]:
     """Meanwhile this async generator fixture is a plain one, run in the loop of the test."""
-    function = definition.func
-    definition.func = _run_by(_loop_fixture(request._pyfuncitem).argname, function, request)
+    function, loop = definition.func, _loop_fixture(request._pyfuncitem)
+    assert loop is not None
+    changed: Any = definition  # `func` is final for pytest
+    changed.func = _run_by(loop.argname, function, request)
     try:
         yield
     finally:
-        definition.func = function
+        changed.func = function
 
 
-def _run_by(loop_fixture: str, function: Callable[..., Any], request: Any) -> Callable[..., Any]:
+def _run_by(
+    loop_fixture: str, function: Callable[..., Any], request: pytest.FixtureRequest
+) -> Callable[..., Any]:
     from contextvars import copy_context
 
     def plain(**arguments: Any) -> Any:

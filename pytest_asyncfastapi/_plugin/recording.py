@@ -11,7 +11,7 @@ from .feature import Feature
 if TYPE_CHECKING:
     from .blocking import BlockingFeature
     from .concurrency import ConcurrencyFeature
-    from .feature import Body, TestContext
+    from .feature import App, TestContext
     from .upstream import UpstreamFeature
     from .virtual_time import ClockFeature
 
@@ -43,7 +43,7 @@ class RecordingFeature(Feature):
         if self.test.recording is not None:
             self.test.recording.on_loop()
 
-    def wrap_app(self, app: Body) -> Body:
+    def wrap_app(self, app: App) -> App:
         """Record its requests."""
         return app if self.test.recording is None else self.test.recording.wrap_app(app)
 

@@ -21,6 +21,8 @@ from .neutral_fixtures import NEUTRAL, is_neutral
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from _pytest.fixtures import SubRequest
+
     from .feature import Body
     from .state import TestState
 
@@ -44,7 +46,9 @@ def bind_fixtures_to_runner(item: pytest.Item) -> None:
             function.__dict__.pop("_loop_scope", None)
 
 
-def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
+def in_its_loop(
+    definition: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+) -> AbstractContextManager[None]:
     """Around the set-up of a fixture: an old pytest-asyncio does not run it, so we do."""
     item = request._pyfuncitem
     old = is_neutral(definition.func) and pytest_asyncio.is_old(item.config)
@@ -53,7 +57,7 @@ def in_its_loop(definition: Any, request: Any) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-def unavailable_reason(definition: Any, state: TestState) -> str:
+def unavailable_reason(definition: pytest.FixtureDef[Any], state: TestState) -> str:
     """One sentence if this fixture of ours is requested where none can be set up."""
     if not (state.in_body and is_neutral(definition.func) and _in_loop()):
         return ""
@@ -99,7 +103,7 @@ def _in_loop() -> bool:
     return in_trio()
 
 
-def finalize_before_backend(definition: Any, request: Any) -> None:
+def finalize_before_backend(definition: pytest.FixtureDef[Any], request: SubRequest) -> None:
     """Tear a wide neutral fixture down before anyio's backend changes below it.
 
     anyio joins the two only after pytest has noted who depends on whom: without

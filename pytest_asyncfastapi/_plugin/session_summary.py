@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .blocking import BASELINE
 from .settings import SETTINGS
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pytest
     from _pytest.terminal import TerminalReporter
 
+    from .._blocking import baseline
     from .._core.findings import Finding
 
 _MOST = 10  # stale entries that are shown
@@ -58,7 +59,7 @@ def findings(terminal: TerminalReporter, config: pytest.Config) -> list[Finding]
     return found
 
 
-def _of_baseline(config: pytest.Config, seen: set[Any], whole: bool) -> list[str]:
+def _of_baseline(config: pytest.Config, seen: set[baseline.Key], whole: bool) -> list[str]:
     from .._blocking import baseline
 
     kept = config.stash[BASELINE]

@@ -28,7 +28,7 @@ from .virtual_time import ClockFeature
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .feature import Body
+    from .feature import App, Body
     from .payloads import ReportData
 
 STATE = pytest.StashKey["TestState"]()
@@ -121,7 +121,7 @@ class TestState(TestContext):
             body = feature.around(body)
         return body
 
-    def wrap_app(self, app: Body) -> Body:
+    def wrap_app(self, app: App) -> App:
         """The app that the test's client calls, with what belongs around it."""
         for feature in self.features:
             app = feature.wrap_app(app)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .._core.frames import is_ours
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     import pytest
+    from _pytest._code.code import Traceback, TracebackEntry
 
     from .._core.frames import UserCode
 
@@ -38,7 +39,7 @@ def shorten(item: pytest.Item, users: UserCode) -> None:
     """Show the failures of this test without our frames."""
     option = item.config.getoption
     if not option("fulltrace", False) and option("tbstyle", "auto") != "long":
-        as_pytest: Any = item._traceback_filter
+        as_pytest = item._traceback_filter
         item._traceback_filter = partial(_shown, as_pytest, users)  # type: ignore[method-assign]
 
 
@@ -47,7 +48,9 @@ def restore(item: pytest.Item) -> None:
     vars(item).pop("_traceback_filter", None)  # pyright: ignore[reportAttributeAccessIssue]
 
 
-def correct(item: pytest.Item, report: pytest.TestReport, error: Any) -> None:
+def correct(
+    item: pytest.Item, report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException]
+) -> None:
     """Let the place of a failure in one line be a frame that is shown, too.
 
     Where none is, the words of the exception are all there is to say.
@@ -63,7 +66,11 @@ def correct(item: pytest.Item, report: pytest.TestReport, error: Any) -> None:
         crash.path, crash.lineno = _file(shown[-1]), shown[-1].lineno + 1
 
 
-def _shown(as_pytest: Callable[[Any], Any], users: UserCode, error: Any) -> Any:
+def _shown(
+    as_pytest: Callable[[pytest.ExceptionInfo[BaseException]], Traceback],
+    users: UserCode,
+    error: pytest.ExceptionInfo[BaseException],
+) -> Traceback:
     shown = as_pytest(error)
     if not getattr(error.value, "pytrace", True):
         return shown  # `pytest.fail(..., pytrace=False)` has its words only
@@ -92,7 +99,7 @@ def _shown(as_pytest: Callable[[Any], Any], users: UserCode, error: Any) -> Any:
     return type(shown)(kept)
 
 
-def _passes_through(entry: Any) -> bool:
+def _passes_through(entry: TracebackEntry) -> bool:
     """Is this one of our hooks, in which pytest goes on at the `yield`?"""
     return _file(entry).endswith(_AROUND) and "yield" in str(entry.statement)
 
@@ -104,5 +111,5 @@ def _says_why(file: str, users: UserCode) -> bool:
     return not is_ours(file) and not is_plumbing(file, users)
 
 
-def _file(entry: Any) -> str:
+def _file(entry: TracebackEntry) -> str:
     return str(entry.frame.code.raw.co_filename)

@@ -14,6 +14,7 @@ from .feature import Feature
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from .._clock import VirtualClock
     from .._core.findings import Finding
@@ -127,7 +128,7 @@ class ClockFeature(Feature):
 
         return fails_on_deadlock
 
-    def _fails_on_deadlock(self) -> Any:
+    def _fails_on_deadlock(self) -> AbstractContextManager[None]:
         import asyncio
 
         try:
