@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from .feature import TestContext
+    from .._app.factory import AsyncFactory
+    from .feature import App, TestContext
 
 _TOLD = pytest.StashKey[dict[str, str]]()  # of the configuration: what was reported, at which test
 
@@ -52,7 +53,7 @@ def report_once(item: pytest.Item, sentence: str) -> str:
     return f"no app to test: see {first} for the reason"
 
 
-def ready(app: Any) -> Any:
+def ready(app: App | AsyncFactory) -> App | None:
     """The app; None as long as an async factory has yet to make it."""
     from .._app.factory import AsyncFactory
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -17,6 +17,9 @@ from .._core.signatures import signature
 from . import pytest_asyncio
 from .loop_scopes import describe_loop, scope_mismatch
 from .neutral_fixtures import is_neutral
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _NAMES = (
     "asgi_app asgi_client upstream faults clock blocking overrides load threads together queries"
@@ -33,7 +36,7 @@ _CLAIMS = {
 }
 
 
-def test_function(obj: Any) -> Any:
+def test_function(obj: object) -> Any:
     """The function that the user wrote, below hypothesis's wrapper and its decorators."""
     obj = getattr(obj, "__func__", obj) if isinstance(obj, (staticmethod, classmethod)) else obj
     hypothesis = getattr(obj, "hypothesis", None)
@@ -79,19 +82,19 @@ def claim_for_anyio(
         )(marked)
 
 
-def _is_adopted(obj: Any) -> bool:
+def _is_adopted(obj: object) -> bool:
     """Has it been, under another name: a method that a class inherits, an imported test?"""
     marks = getattr(obj, "pytestmark", ())
     return any(mark.name == "usefixtures" and "anyio_backend" in mark.args for mark in marks)
 
 
-def _marks(collector: pytest.Module | pytest.Class, obj: Any) -> set[str]:
+def _marks(collector: pytest.Module | pytest.Class, obj: object) -> set[str]:
     """The marks of this test, as far as they say who runs it."""
     own = {mark.name for mark in getattr(obj, "pytestmark", ())}
     return {name for name in _CLAIMS if name in own or collector.get_closest_marker(name)}
 
 
-def _claimed(collector: pytest.Module | pytest.Class, obj: Any) -> bool:
+def _claimed(collector: pytest.Module | pytest.Class, obj: Callable[..., Any]) -> bool:
     config = collector.config
     plugins = config.pluginmanager
     # A mark whose plugin is gone claims nothing.

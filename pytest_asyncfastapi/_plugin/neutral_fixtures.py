@@ -22,6 +22,6 @@ def runner_agnostic_fixture(scope: Any = "function") -> Callable[[Callable[..., 
     return declare
 
 
-def is_neutral(function: Any) -> bool:
+def is_neutral(function: object) -> bool:
     """Was this fixture function declared by `runner_agnostic_fixture`?"""
     return any(function is known for known in NEUTRAL)

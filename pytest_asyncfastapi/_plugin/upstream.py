@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .._upstream.call_log import CallRecorder, Exchange, OpenExchange
     from .._upstream.scope import UpstreamScope
     from .explore_feature import ExploreFeature
-    from .feature import TestContext
+    from .feature import App, TestContext
     from .virtual_time import ClockFeature
 
 PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
@@ -42,7 +42,7 @@ class UpstreamFeature(Feature):
         self.opened: UpstreamScope | None = None
         self.connections: Connections | None = None
         self.round_trips: CallRecorder | None = None
-        self.find_app: Callable[[], Any] = lambda: None
+        self.find_app: Callable[[], App | None] = lambda: None
         self._dependency_faults: DependencyFaultInjector | None = None
         self._run_rules: dict[str, FaultRule] = {}  # the faults of the whole run, by their text
         self._network_log = FindingLog()
