@@ -78,127 +78,6 @@ class AnswerFaults(Point):
         effect = Effect(ending="early_answer", status=int(found["status"]))
         return self._add(replace(effect, detail=str(found["detail"])), optional)
 
-    def connection_close(self, *, optional: bool = False) -> FaultRule:
-        """Answer with `Connection: close`, and close: also beside a status of another rule.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._add(Effect(connection_close=True), optional)
-
-    def http10(self, *, optional: bool = False) -> FaultRule:
-        """Answer as a server of HTTP/1.0: no chunks, and the connection is closed.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._add(Effect(http10=True), optional)
-
-    def no_http2(self, *, optional: bool = False) -> FaultRule:
-        """Do not offer HTTP/2 in the TLS handshake: the client has to use HTTP/1.1.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._add(Effect(no_http2=True), optional)
-
-    def two_lengths(self, *, optional: bool = False) -> FaultRule:
-        """Answer with two lengths that differ.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("two_lengths", optional)
-
-    def truncated(self, *, optional: bool = False) -> FaultRule:
-        """Close the connection in the middle of the body.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("truncated", optional)
-
-    def until_close(self, *, optional: bool = False) -> FaultRule:
-        """Answer without a length: the end of the connection ends the body (legal).
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("until_close", optional)
-
-    def garbage(self, *, optional: bool = False) -> FaultRule:
-        """Answer with bytes that are not HTTP.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("garbage", optional)
-
-    def bad_status_line(self, *, optional: bool = False) -> FaultRule:
-        """Answer with a status line without a status.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("bad_status_line", optional)
-
-    def bad_header(self, *, optional: bool = False) -> FaultRule:
-        """Answer with a header line without a colon.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("bad_header", optional)
-
-    def head_too_long(self, *, optional: bool = False) -> FaultRule:
-        """Answer with 200 KiB of headers.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("head_too_long", optional)
-
-    def tls_on_plain(self, *, optional: bool = False) -> FaultRule:
-        """Answer plain HTTP with a TLS alert.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("tls_on_plain", optional)
-
     def bad_chunk(self, *, in_end: bool = False, optional: bool = False) -> FaultRule:
         """Send the body, then a chunk size that is not a number.
 
@@ -209,18 +88,7 @@ class AnswerFaults(Point):
         Returns:
             The rule, which a schedule can follow: `.first(2)`.
         """
-        return self._end("bad_chunk_end" if in_end else "bad_chunk", optional)
-
-    def too_long(self, *, optional: bool = False) -> FaultRule:
-        """Send more than the Content-Length: the rest spoils the next answer.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("too_long", optional)
+        return self._plain("bad_chunk_end" if in_end else "bad_chunk", optional)
 
     def bad_gzip(self, *, half: bool = False, optional: bool = False) -> FaultRule:
         """Announce gzip and send something else.
@@ -232,15 +100,4 @@ class AnswerFaults(Point):
         Returns:
             The rule, which a schedule can follow: `.first(2)`.
         """
-        return self._end("truncated_gzip" if half else "bad_gzip", optional)
-
-    def bad_json(self, *, optional: bool = False) -> FaultRule:
-        """Answer with JSON that does not parse.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("bad_json", optional)
+        return self._plain("truncated_gzip" if half else "bad_gzip", optional)

@@ -18,17 +18,6 @@ class ConnectionFaults(Point):
 
     # Connections that fail.
 
-    def refused(self, *, optional: bool = False) -> FaultRule:
-        """Refuse the connection (nothing listens).
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("refused", optional)
-
     def dns_error(self, kind: DnsError = "unknown", *, optional: bool = False) -> FaultRule:
         """Fail to resolve the host name.
 
@@ -142,39 +131,6 @@ class ConnectionFaults(Point):
         """
         return self.close(after_bytes=size, optional=optional)
 
-    def empty_reply(self, *, optional: bool = False) -> FaultRule:
-        """Read the request, then close the connection without a byte.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("empty_reply", optional)
-
-    def stale_keepalive(self, *, optional: bool = False) -> FaultRule:
-        """Close a kept connection as the request arrives on it.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("stale_keepalive", optional)
-
-    def idle_close(self, *, optional: bool = False) -> FaultRule:
-        """Answer, and close the connection unannounced: the next call opens a new one.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("idle_close", optional)
-
     # HTTP/2. Over HTTP/1.1, where the stream is the connection: a reset, a close.
 
     def reset_stream(
@@ -200,17 +156,6 @@ class ConnectionFaults(Point):
         name = values.code(code) if code else ""
         at = place(after_bytes, False)
         return self._add(Effect(ending="reset_stream", at=at, detail=name), optional)
-
-    def refused_stream(self, *, optional: bool = False) -> FaultRule:
-        """Refuse the request's own stream: the server has not worked on it.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("refused_stream", optional)
 
     def goaway(
         self, *, graceful: bool = False, code: Http2Code | Literal[""] = "", optional: bool = False

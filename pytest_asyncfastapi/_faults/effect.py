@@ -210,6 +210,13 @@ class Effect:
         return ", ".join(describe(self)) or "latency=0s"
 
 
+def plain(name: str) -> Effect:
+    """What a fault of this kind does, where nothing more is said."""
+    if KINDS[name].category == "change":
+        return replace(Effect(), **{name: True})  # type: ignore[arg-type]
+    return Effect(ending=name)
+
+
 def describe(effect: Effect) -> Iterable[str]:
     """What it does, in words of the grammar."""
     spread = dict(effect.spread)

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 from . import values
 from .delay import Distribution
-from .effect import Effect
+from .effect import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from .effect import Effect
     from .rule import FaultRule
 
 Duration = float | str | Distribution
@@ -23,8 +24,8 @@ class Point:
         self._text = text
         self._add = add
 
-    def _end(self, ending: str, optional: bool) -> FaultRule:
-        return self._add(Effect(ending=ending), optional)
+    def _plain(self, name: str, optional: bool) -> FaultRule:
+        return self._add(plain(name), optional)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self._text!r}>"

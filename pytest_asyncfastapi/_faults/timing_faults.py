@@ -172,42 +172,7 @@ class TimingFaults(Point):
             faults.on("https://pay.example/*").read_timeout().first(2)
             ```
         """
-        return self._end("read_timeout", optional)
-
-    def connect_timeout(self, *, optional: bool = False) -> FaultRule:
-        """Never connect: the client's own connect timeout has to end the call.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("connect_timeout", optional)
-
-    def write_timeout(self, *, optional: bool = False) -> FaultRule:
-        """Stop reading the request: the client's own write timeout has to end the call.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("write_timeout", optional)
-
-    def pool_timeout(self, *, optional: bool = False) -> FaultRule:
-        """No connection becomes free: the client's own pool timeout ends the call.
-
-        Args:
-            optional: Do not fail the test if no call gets this fault.
-
-        Returns:
-            The rule, which a schedule can follow: `.first(2)`.
-        """
-        return self._end("pool_timeout", optional)
-
-    pool_exhausted = pool_timeout
+        return self._plain("read_timeout", optional)
 
     def stall(
         self, *, after_bytes: int | None = None, in_head: bool = False, optional: bool = False

@@ -132,11 +132,13 @@ ANSWERS = (
         name="connection_close",
         category="change",
         what=_FORMS,
+        method="Answer with `Connection: close`, and close: also beside a status of another rule.",
     ),
     FaultKind(
         name="http10",
         category="change",
         what=_FORMS,
+        method="Answer as a server of HTTP/1.0: no chunks, and the connection is closed.",
     ),
     FaultKind(
         name="bad_gzip",
@@ -167,6 +169,7 @@ ANSWERS = (
         name="no_http2",
         category="change",
         what="HTTP/2 is not offered in the TLS handshake: the client speaks HTTP/1.1",
+        method="Do not offer HTTP/2 in the TLS handshake: the client has to use HTTP/1.1.",
     ),
     FaultKind(
         name="status",

@@ -113,7 +113,6 @@ CONNECTING = (
     FaultKind(
         name="read_timeout",
         what=_STALLS,
-        method="Never answer: the client's own read timeout has to end the call.",
         budget="read",
         end="stall",
         connection="exchange",
