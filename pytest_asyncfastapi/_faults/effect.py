@@ -115,8 +115,9 @@ class Effect:
 
     @property
     def is_refused(self) -> bool:
-        """Does nothing listen where the client connects to?"""
-        return self.kind.stage == "connect" and not self.never_connects
+        """Does nothing listen where the client connects to, its proxy or the server?"""
+        at_proxy = self.kind.stage == "proxy" and self.detail == "refused"
+        return at_proxy or (self.kind.stage == "connect" and not self.never_connects)
 
     @property
     def handshake_stalls(self) -> bool:

@@ -95,9 +95,15 @@ def open_through_proxy_in(original: Any) -> Any:
         """The tunnel of a proxy is not played: what is behind it answers."""
         if SCRIPT.get() is None:
             return await original(self, req, traces, timeout)
-        context = self._get_ssl_context(req)
+        from aiohttp import client_exceptions
+
         return await self._wrap_create_connection(
-            self._factory, req=req, timeout=timeout, ssl=context, server_hostname=req.url.host
+            self._factory,
+            req=req,
+            timeout=timeout,
+            ssl=self._get_ssl_context(req),
+            server_hostname=req.url.host,
+            client_error=client_exceptions.ClientProxyConnectionError,
         )
 
     return create_proxy_connection

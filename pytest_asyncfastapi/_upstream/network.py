@@ -295,8 +295,7 @@ def connect_stream_sync(
 
 
 def _fail_to_connect(effect: Effect, place: Address, backend: str) -> None:
-    at_proxy = effect.kind.stage == "proxy" and effect.detail == "refused"
-    if effect.is_refused or at_proxy:
+    if effect.is_refused:
         raise place.refused_error(backend)
     if effect.kind.stage == "resolve":
         raise place.unknown_host_error(effect.detail)

@@ -1,8 +1,12 @@
 """A client behind a proxy (SOCKS5, or HTTP by TLS) meets its routes and its faults."""
 
+import asyncio
+
+import aiohttp
 import anyio
 import httpx
 import pytest
+import requests
 
 from pytest_asyncfastapi import NoTimeoutSet
 
@@ -152,3 +156,21 @@ def test_a_proxy_without_tls_has_no_handshake(scope, faults, library):
     assert fetch(library, "sync", proxy="http://proxy.example:3128")[0].text == "ok"
     (finding,) = scope.findings()
     assert "the proxy is not https://" in finding.evidence
+
+
+def test_a_proxy_that_refuses_aiohttp_and_requests(scope, faults):
+    """It does not take the connection first: each client has an error of its own for that."""
+    scope.router.route(host="up.example").respond(200)
+    rule = faults.on("*").proxy_error("refused")
+
+    async def by_aiohttp():
+        async with aiohttp.ClientSession() as session:
+            await session.post("http://up.example/a", proxy="http://proxy.example:3128")
+
+    with pytest.raises(aiohttp.ClientProxyConnectionError, match="refused"):
+        asyncio.run(by_aiohttp())
+    with pytest.raises(requests.exceptions.ProxyError, match="[Rr]efused"):
+        requests.post(
+            "http://up.example/a", proxies={"http": "http://proxy.example:3128"}, timeout=5
+        )
+    assert rule.hits == 2
