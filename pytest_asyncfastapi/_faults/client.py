@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from .._core.current_loop import now_with_clock
-from .._core.findings import Finding
 from .._core.units import seconds, show
 from .call_properties import NO_POOL
 from .effect import Effect
@@ -173,6 +172,7 @@ class ClientFaults(RuleTable[ClientRule]):
     """The faults on the way in of one test: `faults.client`."""
 
     _kind = "client"
+    _remedy = "correct the path or the moment, or mark it .optional()"
 
     def disconnect(
         self,
@@ -306,19 +306,11 @@ class ClientFaults(RuleTable[ClientRule]):
         plan.over()
         return None
 
-    def _unused(self, rule: ClientRule) -> Finding:
+    def _why_unused(self, rule: ClientRule) -> str:
         seen = f"its schedule selected none of the {rule.seen} that it saw"
         if rule.struck:
             seen = f"it saw {rule.seen} of them, and each was over before the fault was due"
-        return Finding(
-            kind="unused-fault",
-            title=f"client fault never hit: {rule}",
-            where=rule.added,
-            why="the fault that the test is about did not happen",
-            remedy="correct the path or the moment, or mark it .optional()",
-            evidence=seen if rule.seen else "no request of asgi_client was one that it is for",
-            test=self._test,
-        )
+        return seen if rule.seen else "no request of asgi_client was one that it is for"
 
 
 def _positive_duration(duration: float | str, name: str) -> float:

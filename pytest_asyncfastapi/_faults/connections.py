@@ -10,19 +10,18 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._core.findings import Finding
 from .catalog import KINDS, NORMAL
 from .effect import Effect, combine, describe
-from .plan import FaultPlan
+from .plan import OPTIONAL, FaultPlan, given_by
 from .rule import FaultRule, RequestPattern
 from .rule_table import RuleTable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .._core.frames import UserCode
 
 Phase = Literal["resolve", "connect", "exchange"]
 
@@ -223,18 +222,14 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
     """The faults of one test on connections. `changed` is called when a rule is added."""
 
     _kind = "connection"
+    _remedy = f"correct the address or the schedule, {OPTIONAL}"
 
-    def __init__(
-        self,
-        seed: int,
-        test: str,
-        user_code: UserCode | None,
-        wait: Callable[[], None],
-        since: Callable[[float, str], float],
-    ) -> None:
-        super().__init__(seed, test, user_code, wait, since)
-        self.seen: set[str] = set()  # the servers that connections were opened to
-        self.unseen = ""  # why no connection of this loop is seen, if so
+    unseen = ""  # why no connection of this loop is seen, if so
+
+    @cached_property
+    def seen(self) -> set[str]:
+        """The servers that connections were opened to."""
+        return set()
 
     def add(
         self, where: Server, effect: Effect, optional: bool, *, origin: str = ""
@@ -292,7 +287,7 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
 
         return take_back
 
-    def _unused(self, rule: ConnectionRule) -> Finding:
+    def _why_unused(self, rule: ConnectionRule) -> str:
         evidence = f"its schedule selected none of the {rule.seen} that it saw"
         if rule.powerless:
             evidence = rule.powerless
@@ -302,12 +297,4 @@ class ConnectionFaults(RuleTable[ConnectionRule]):
                 what = "no connection to it was opened after the fault was added"
             others = ", ".join(sorted(self.seen)) or "none"
             evidence = self.unseen or f"{what}; connections of this test: {others}"
-        return Finding(
-            kind="unused-fault",
-            title=f"connection fault never hit: {rule}",
-            where=rule.added,
-            why="the fault that the test is about did not happen",
-            remedy="correct the address or the schedule, or mark it: .optional() / ', optional'",
-            evidence=f"{evidence}; it was given by {rule.origin or 'the test'}",
-            test=self._test,
-        )
+        return given_by(rule, evidence)

@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from .._core.findings import Finding
 from .delay import delay
 from .effect import Effect
 from .keywords import PREFIX
+from .plan import OPTIONAL, given_by
 from .rule import FaultRule, RequestPattern
 from .rule_table import RuleTable
 
@@ -190,6 +190,7 @@ class DependencyFaults(RuleTable[DependencyRule]):
     """
 
     _kind = "dependency"
+    _remedy = f"correct the dependency or the schedule, {OPTIONAL}"
 
     def at(self, target: Any) -> DependencyPoint:
         """The point for one dependency. Raises `TypeError` for what cannot be one."""
@@ -246,7 +247,7 @@ class DependencyFaults(RuleTable[DependencyRule]):
             errors[rule.at] = errors[rule.at] or rule.error  # type: ignore[assignment]
         return DependencyFault(waited, errors["enter"], errors["exit"], list(rules))
 
-    def _unused(self, rule: DependencyRule) -> Finding:
+    def _why_unused(self, rule: DependencyRule) -> str:
         evidence = f"its schedule selected none of the {rule.seen} that it saw"
         if not rule.seen:
             what = f"{rule.method!r} of what it gives was" if rule.method else "it was"
@@ -256,15 +257,7 @@ class DependencyFaults(RuleTable[DependencyRule]):
                 f"{rule.method}() is a plain function that was called on the event loop's own "
                 "thread: to wait there would stop the loop; call it in a thread, or with .raises()"
             )
-        return Finding(
-            kind="unused-fault",
-            title=f"dependency fault never hit: {rule}",
-            where=rule.added,
-            why="the fault that the test is about did not happen",
-            remedy="correct the dependency or the schedule, or mark it: .optional() / ', optional'",
-            evidence=f"{evidence}; it was given by {rule.origin or 'the test'}",
-            test=self._test,
-        )
+        return given_by(rule, evidence)
 
     def clear(self) -> None:
         """Forget all rules."""

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from .effect import Effect
     from .rule import FaultRule, Hit
 
+# What to do about a rule that need not strike, in code or in the grammar.
+OPTIONAL = "or mark it: .optional() / ', optional'"
+
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
@@ -57,12 +60,25 @@ def unused(rule: FaultRule, test: str) -> Finding:
     else:
         secure = "https " if rule.effect.needs_tls else ""
         calls = f"no {secure}call to it was made"
+    remedy = f"correct the pattern or the schedule, {OPTIONAL}"
+    return never_struck(rule, test, given_by(rule, calls), remedy=remedy)
+
+
+def given_by(rule: FaultRule, evidence: str) -> str:
+    """The evidence, and who gave the rule."""
+    return f"{evidence}; it was given by {rule.origin or 'the test'}"
+
+
+def never_struck(
+    rule: FaultRule, test: str, evidence: str, *, what: str = "fault", remedy: str
+) -> Finding:
+    """The finding of a rule that should have struck."""
     return Finding(
         kind="unused-fault",
-        title=f"fault never hit: {rule}",
+        title=f"{what} never hit: {rule}",
         where=rule.added,
         why="the fault that the test is about did not happen",
-        remedy="correct the pattern or the schedule, or mark it: .optional() / ', optional'",
-        evidence=f"{calls}; it was given by {rule.origin or 'the test'}",
+        remedy=remedy,
+        evidence=evidence,
         test=test,
     )

@@ -6,6 +6,7 @@ import sys
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .plan import never_struck
 from .rule import FaultRule
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ class RuleTable(ABC, Generic[R]):
     """
 
     _kind = ""
+    _remedy = ""  # where a rule never strikes
     _on_change: Callable[[], None] | None = None
 
     def __init__(
@@ -68,14 +70,20 @@ class RuleTable(ABC, Generic[R]):
             A finding for each.
         """
         return [
-            self._unused(rule)
+            never_struck(
+                rule,
+                self._test,
+                self._why_unused(rule),
+                what=f"{self._kind} fault",
+                remedy=self._remedy,
+            )
             for rule in self
             if not (rule.hits or rule.is_optional or (rule._is_random and rule.seen))
         ]
 
     @abstractmethod
-    def _unused(self, rule: R) -> Finding:
-        """The finding of a rule that never struck."""
+    def _why_unused(self, rule: R) -> str:
+        """Why this rule never struck, as far as that is known."""
 
     def __iter__(self) -> Iterator[R]:
         return iter(list(self._rules))
