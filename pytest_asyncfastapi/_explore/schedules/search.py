@@ -19,7 +19,7 @@ from .policies import Schedule, parse, schedules
 from .probe import give_way
 from .run import Outcome, Runner
 from .sequential import NotAtomic
-from .shrink import minimise
+from .shrink import Shrink
 from .trace import shown
 
 if TYPE_CHECKING:
@@ -197,7 +197,10 @@ async def _failure(called: str, runner: Runner, search: _Search, shrink: bool) -
     same = again.failed and again.trace == found.trace
     shortest = found.schedule
     if same and shrink and found.changes:
-        shortest = await minimise(runner, found)
+        attempts = Shrink(found.schedule, found.changes)
+        for schedule in attempts:
+            attempts.failed = (await runner.run(schedule)).failed
+        shortest = attempts.smallest
     told = await runner.run(shortest, watched=True)
     interleaving = shown(told.rows)
     lines = [_headline(found), *_indented(_told(found.error))]

@@ -18,11 +18,11 @@ from ..model import Result
 from .every_order import ALL, EveryOrder
 from .policies import Schedule, parse, schedules
 from .probe import ScheduleProbe
-from .shrink import minimise
+from .shrink import Shrink
 from .trace import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator, Iterator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
     from ..._core.findings import Location
     from ..marker_arguments import SchedulesAsked
@@ -173,25 +173,15 @@ class ScheduleSweep:
         assert found.probe is not None
         smallest = found.schedule
         if found.probe.body.changes and self._every is None:
-            search = minimise(_Asking(), _Found(found.schedule, found.probe.body.changes))  # type: ignore[arg-type]
-            smallest = yield from self._driven(search, done)
+            attempts = Shrink(found.schedule, found.probe.body.changes)
+            for schedule in attempts:
+                point = SchedulePoint(self, schedule, "smaller")
+                yield from until_run(point, done)
+                attempts.failed = point.failed
+            smallest = attempts.smallest
         self._smallest = smallest
         self._shown = SchedulePoint(self, smallest, "shown")
         yield from until_run(self._shown, done)
-
-    def _driven(
-        self, search: Coroutine[Any, Any, Schedule], done: Sequence[Result]
-    ) -> Generator[SchedulePoint, None, Schedule]:
-        """The search is a coroutine that asks for runs; each is one more point."""
-        answer: _Found | None = None
-        while True:
-            try:
-                schedule = search.send(answer)
-            except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]
-            point = SchedulePoint(self, schedule, "smaller")
-            yield from until_run(point, done)
-            answer = _Found(schedule, (), failed=point.failed)
 
     def following(self, point: Any, run: Run) -> tuple[()]:
         """None: all points are known from the clean run."""
@@ -286,28 +276,3 @@ def until_run(point: Point, done: Sequence[Result]) -> Iterator[Any]:
     before = len(done)
     while len(done) == before:
         yield point
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A run, as the search sees it."""
-
-    schedule: Schedule
-    changes: tuple[tuple[int, int], ...]
-    failed: bool = True
-
-
-class _Asking:
-    """Stands for the runner: each run that the search wants is handed out."""
-
-    async def run(self, schedule: Schedule) -> Any:
-        """Ask whoever drives the search."""
-        return await _Question(schedule)
-
-
-class _Question:
-    def __init__(self, schedule: Schedule) -> None:
-        self._schedule = schedule
-
-    def __await__(self) -> Generator[Schedule, Any, Any]:
-        return (yield self._schedule)
