@@ -124,7 +124,13 @@ def describe(fd: int, owner: str) -> Descriptor:
         listens = bool(_ask(sock, socket.SOL_SOCKET, getattr(socket, "SO_ACCEPTCONN", 30)))
         own_process = sock.family == getattr(socket, "AF_UNIX", None) and _is_mine(sock)
         return Descriptor(
-            fd, owner, True, listens, _name(sock.getsockname), _name(sock.getpeername), own_process
+            fd=fd,
+            owner=owner,
+            is_socket=True,
+            listens=listens,
+            local=_name(sock.getsockname),
+            peer=_name(sock.getpeername),
+            own_process=own_process,
         )
     finally:
         sock.detach()

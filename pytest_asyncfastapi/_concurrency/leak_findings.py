@@ -110,13 +110,13 @@ def task_leak(task: Any, site: CreationSite, user: UserCode) -> Leak:
     lines = user_lines(task, user)
     waits = f"it waits at {lines[-1]}: {lines[-1].source}" if lines else "it has not started yet"
     return Leak(
-        "task",
-        f"task still running: {name}() was started and is not awaited by anybody",
-        where,
-        site.module,
-        site.activity,
-        created,
-        f"{waits}; it was cancelled after the test",
+        what="task",
+        title=f"task still running: {name}() was started and is not awaited by anybody",
+        where=where,
+        module=site.module,
+        activity=site.activity,
+        created=created,
+        evidence=f"{waits}; it was cancelled after the test",
     )
 
 
@@ -129,13 +129,13 @@ def uncancellable_leak(task: Any, site: CreationSite | None, user: UserCode) -> 
     name = lines[0].function if lines else code.co_qualname if code else repr(task)
     where = lines[-1] if lines else (site.where(user) if site is not None else None)
     return Leak(
-        "task",
-        f"task cannot be cancelled: {name}() goes on after 3 cancellations",
-        where,
-        site.module if site is not None else "",
-        site.activity if site is not None else "",
-        site.describe(user) if site is not None else "",
-        "it was ended by force after the test",
+        what="task",
+        title=f"task cannot be cancelled: {name}() goes on after 3 cancellations",
+        where=where,
+        module=site.module if site is not None else "",
+        activity=site.activity if site is not None else "",
+        created=site.describe(user) if site is not None else "",
+        evidence="it was ended by force after the test",
         resisted=True,
     )
 
@@ -146,13 +146,13 @@ def generator_leak(generator: Any, site: CreationSite, user: UserCode) -> Leak:
     at = user.location(generator.ag_code, frame.f_lineno)
     where, created = _made(site, user, generator.ag_code)
     return Leak(
-        "generator",
-        f"async generator not closed: {generator.__qualname__}() is left in the middle",
-        where,
-        site.module,
-        site.activity,
-        created,
-        f"it stands at {at}: {at.source}",
+        what="generator",
+        title=f"async generator not closed: {generator.__qualname__}() is left in the middle",
+        where=where,
+        module=site.module,
+        activity=site.activity,
+        created=created,
+        evidence=f"it stands at {at}: {at.source}",
     )
 
 
@@ -166,7 +166,14 @@ def resource_leak(entry: TrackedResource, user: UserCode) -> Leak:
         "socket": f"socket not closed: {entry.name} was opened, and never closed",
     }
     title, site = titles[entry.what], entry.site
-    return Leak(entry.what, title, where, site.module, site.activity, created)
+    return Leak(
+        what=entry.what,
+        title=title,
+        where=where,
+        module=site.module,
+        activity=site.activity,
+        created=created,
+    )
 
 
 def unawaited_leak(coroutine: Any, frame: FrameType | None, user: UserCode) -> Leak | None:
@@ -184,11 +191,11 @@ def unawaited_leak(coroutine: Any, frame: FrameType | None, user: UserCode) -> L
     at = where or user.location(code, code.co_firstlineno)
     module = coroutine.cr_frame.f_globals.get("__name__", "") if coroutine.cr_frame else ""
     return Leak(
-        "coroutine",
-        f"coroutine never awaited: {coroutine.__qualname__}() was called without `await`",
-        at,
-        str(module),
-        "" if frame is None else ACTIVITY.get(),
+        what="coroutine",
+        title=f"coroutine never awaited: {coroutine.__qualname__}() was called without `await`",
+        where=at,
+        module=str(module),
+        activity="" if frame is None else ACTIVITY.get(),
     )
 
 

@@ -139,7 +139,12 @@ class History:
         overlapping = [c for c in self._calls if c.begun < _end(bad) and _end(c) > bad.begun]
         overlapping = [c for c in overlapping if c is not bad]
         return Violation(
-            key, bad, tuple(possible), tuple(before), tuple(overlapping), self._stale(bad, before)
+            key=key,
+            call=bad,
+            possible=tuple(possible),
+            before=tuple(before),
+            overlapping=tuple(overlapping),
+            stale=self._stale(bad, before),
         )
 
     def _stale(self, bad: Call, before: Sequence[Call]) -> Call | None:

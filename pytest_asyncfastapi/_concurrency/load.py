@@ -178,13 +178,13 @@ class _Run:
         done = sorted(self._done.items())
         statuses = Counter(item.status for _, item in done if item.status is not None)
         return LoadReport(
-            n,
-            concurrency,
-            duration,
-            tuple(item.latency for _, item in done if item.error is None),
-            dict(statuses),
-            tuple(LoadError(number, item.error) for number, item in done if item.error),
-            self._peak,
+            n=n,
+            concurrency=concurrency,
+            duration=duration,
+            latencies=tuple(item.latency for _, item in done if item.error is None),
+            statuses=dict(statuses),
+            errors=tuple(LoadError(number, item.error) for number, item in done if item.error),
+            peak=self._peak,
         )
 
 

@@ -111,16 +111,16 @@ class PoolUse:
     def snapshot(self) -> PoolReport:
         """The use so far as a fact."""
         return PoolReport(
-            self.name,
-            self.size,
-            self.calls,
-            self.peak,
-            self.queued,
-            self.longest_queue,
-            self.longest_wait,
-            dict(self.waiters),
-            tuple(self.waits),
-            self.where,
+            name=self.name,
+            size=self.size,
+            calls=self.calls,
+            peak=self.peak,
+            queued=self.queued,
+            longest_queue=self.longest_queue,
+            longest_wait=self.longest_wait,
+            waiters=dict(self.waiters),
+            waits=tuple(self.waits),
+            where=self.where,
         )
 
 

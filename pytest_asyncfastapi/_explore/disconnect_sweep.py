@@ -146,15 +146,15 @@ class DisconnectPoint:
             data["cut_at"] = "" if answer.cut_at is None else str(answer.cut_at)
             data["cut_off"] = [str(line) for line in answer.cut_off]
         return Result(
-            self.token,
-            verdict,
-            bad,
-            str(answer.status) if answer is not None and answer.complete else "cut",
-            problem.detail,
-            f"{verdict}/{where or ''}",
-            f"{self.cut.request}.{self.cut.step}",
-            self.cut.mode,
-            data,
+            token=self.token,
+            verdict=verdict,
+            bad=bad,
+            answer=str(answer.status) if answer is not None and answer.complete else "cut",
+            detail=problem.detail,
+            group=f"{verdict}/{where or ''}",
+            row=f"{self.cut.request}.{self.cut.step}",
+            column=self.cut.mode,
+            data=data,
         )
 
 

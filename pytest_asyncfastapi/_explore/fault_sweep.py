@@ -176,7 +176,16 @@ class FaultSweep:
         url = plain(str(calls[struck].out.url))
         if all(plain(str(made.out.url)) != url for made in calls[struck + 1 :]):
             return []  # it would be the same run
-        return [FaultPoint(self, point.number, point.made, point.fault, "url", times=point.times)]
+        return [
+            FaultPoint(
+                sweep=self,
+                number=point.number,
+                made=point.made,
+                fault=point.fault,
+                reach="url",
+                times=point.times,
+            )
+        ]
 
     def point(self, token: str, clean: Run) -> FaultPoint | None:
         """The point of this token."""
@@ -193,7 +202,9 @@ class FaultSweep:
         self, clean: Run, number: int, made: Made, fault: str, reach: str = ""
     ) -> FaultPoint:
         times = [answer.duration for answer in clean.state.probe.answers.all]
-        return FaultPoint(self, number, made, fault, reach, times)
+        return FaultPoint(
+            sweep=self, number=number, made=made, fault=fault, reach=reach, times=times
+        )
 
     def calls(self, clean: Run) -> list[tuple[int, Made]]:
         """The calls of the clean run that are meant, each with its number."""

@@ -291,13 +291,13 @@ def _result(
     if others:
         data["also"] = dict(reversed(others.items()))
     return Result(
-        point.token,
-        worst.verdict,
-        bad,
-        _answered(run, made),
-        "; ".join(same),
-        f"{worst.verdict}/{at or point.number}",
-        point.row,
-        point.fault,
-        data,
+        token=point.token,
+        verdict=worst.verdict,
+        bad=bad,
+        answer=_answered(run, made),
+        detail="; ".join(same),
+        group=f"{worst.verdict}/{at or point.number}",
+        row=point.row,
+        column=point.fault,
+        data=data,
     )

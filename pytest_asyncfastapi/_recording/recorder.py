@@ -182,7 +182,9 @@ class TimelineRecorder:
         kind = "websocket" if scope["type"] == "websocket" else "http"
         method = scope.get("method", "WS")
         number = len(self.requests) + 1
-        request = Request(number, kind, method, scope.get("path", ""), self.now())
+        request = Request(
+            number=number, kind=kind, method=method, path=scope.get("path", ""), start=self.now()
+        )
         request.sent.headers = scope.get("headers") or ()
         self.requests.append(request)
         return request

@@ -74,5 +74,13 @@ async def explore_schedules(
     function(scenario, "scenario", "schedule")
     if invariant is not None:
         function(invariant, "invariant", "schedule")
-    asked = Asked(seeds, policy, start, changes, seconds(budget), replay, shrink)
+    asked = Asked(
+        seeds=seeds,
+        policy=policy,
+        start=start,
+        changes=changes,
+        limit=seconds(budget),
+        replay=replay,
+        shrink=shrink,
+    )
     return await searched("explore_schedules", scenario, invariant, asked)

@@ -162,15 +162,15 @@ class Runner:
         error = _error_of(task, stuck)
         lanes = on.lanes
         return Outcome(
-            schedule,
-            error,
-            lanes.trace(),
-            len(lanes.steps),
-            lanes.decisions,
-            tuple(lanes.changes),
-            [] if watch is None else watch.rows,
-            lanes.offers,
-            not on.jobs.gave_up,
+            schedule=schedule,
+            error=error,
+            trace=lanes.trace(),
+            steps=len(lanes.steps),
+            decisions=lanes.decisions,
+            changes=tuple(lanes.changes),
+            rows=[] if watch is None else watch.rows,
+            offers=lanes.offers,
+            repeats=not on.jobs.gave_up,
         )
 
     async def _body(self, on: OnLoop) -> None:

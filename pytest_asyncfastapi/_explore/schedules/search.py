@@ -180,13 +180,13 @@ class _Search:
         """Nothing has failed."""
         every = self._every
         return Explored(
-            self.number + 1,
-            len(self._traces),
-            self._steps,
-            tuple(self._runner.notes),
-            0 if every is None else every.most,
-            self._stopped,
-            0 if every is None else every.unsteady,
+            schedules=self.number + 1,
+            distinct=len(self._traces),
+            steps=self._steps,
+            notes=tuple(self._runner.notes),
+            changes=0 if every is None else every.most,
+            stopped=self._stopped,
+            unsteady=0 if every is None else every.unsteady,
         )
 
 

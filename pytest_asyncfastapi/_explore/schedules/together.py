@@ -94,7 +94,15 @@ async def explore_together(
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     if seeds == ALL and changes is None:
         changes = 1  # the number of orders grows with the square, and so on, of the steps
-    asked = Asked(seeds, policy, start, changes, seconds(budget), replay, shrink)
+    asked = Asked(
+        seeds=seeds,
+        policy=policy,
+        start=start,
+        changes=changes,
+        limit=seconds(budget),
+        replay=replay,
+        shrink=shrink,
+    )
     give_way(CURRENT_TEST.get())
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
     return await trial.explored(asked)
