@@ -14,13 +14,14 @@ import os
 import sys
 from itertools import islice
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from .findings import Location
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import CodeType, FrameType
+    from types import CodeType, FrameType, TracebackType
 
 _OURS = str(Path(__file__).parent.parent) + os.sep
 # Asking sysconfig for it would cost more than the rest of this module.
@@ -187,6 +188,15 @@ class UserCode:
             found.append((mine.f_code, mine.f_lineno))
             frame = mine.f_back
         return tuple(found)
+
+    def raised_at(self, trace: TracebackType | None) -> Location | None:
+        """The innermost of the user's lines in a traceback."""
+        lines = [
+            (frame.f_code, line)
+            for frame, line in walk_tb(trace)
+            if self.owns(frame.f_code.co_filename)
+        ]
+        return self.location(*lines[-1]) if lines else None
 
     def chain(self, frame: FrameType | None) -> tuple[Location, ...]:
         """The user's lines from the outermost down to `frame`.

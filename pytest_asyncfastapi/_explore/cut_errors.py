@@ -6,10 +6,11 @@ below it was cancelled. Knows both loops and Starlette by name.
 
 from __future__ import annotations
 
-import asyncio
-import sys
+from traceback import walk_tb
 
 import anyio
+
+from .await_steps import cancelled
 
 _ECHOES = (RuntimeError, anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError)
 
@@ -20,10 +21,8 @@ def is_cancel(error: BaseException) -> bool:
         return all(is_cancel(inner) for inner in error.exceptions)
     if _is_frameworks(error):
         return True
-    trio = sys.modules.get("trio")
-    kinds = (asyncio.CancelledError, *((trio.Cancelled,) if trio is not None else ()))
     # Starlette's word for it, and `_client`'s.
-    return isinstance(error, kinds) or type(error).__name__ in (
+    return isinstance(error, cancelled()) or type(error).__name__ in (
         "ClientDisconnect",
         "ClientDisconnected",
         "WebSocketDisconnect",
@@ -35,10 +34,7 @@ def _is_frameworks(error: BaseException) -> bool:
 
     Nearly every app has one, and its code cannot do anything about it.
     """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    if trace is None or type(error).__module__.partition(".")[0] not in ("builtins", "anyio"):
+    if type(error).__module__.partition(".")[0] not in ("builtins", "anyio"):
         return False
-    module = trace.tb_frame.f_globals.get("__name__", "")
-    return module == "starlette.middleware.base" and isinstance(error, _ECHOES)
+    modules = [frame.f_globals.get("__name__") for frame, _ in walk_tb(error.__traceback__)]
+    return modules[-1:] == ["starlette.middleware.base"] and isinstance(error, _ECHOES)

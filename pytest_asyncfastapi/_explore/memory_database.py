@@ -5,6 +5,7 @@ Knows errors, and SQLAlchemy's engines by their attributes; imports neither.
 
 from __future__ import annotations
 
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -36,13 +37,11 @@ def _says_gone(error: BaseException) -> bool:
 
 def _engines(error: BaseException) -> Iterator[Any]:
     """The engines of SQLAlchemy that the error has passed."""
-    trace = error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__", "").startswith("sqlalchemy.engine"):
-            engine = getattr(trace.tb_frame.f_locals.get("self"), "engine", None)
+    for frame, _ in walk_tb(error.__traceback__):
+        if frame.f_globals.get("__name__", "").startswith("sqlalchemy.engine"):
+            engine = getattr(frame.f_locals.get("self"), "engine", None)
             if hasattr(engine, "url"):
                 yield engine
-        trace = trace.tb_next
 
 
 def _in_memory(engine: Any) -> bool:

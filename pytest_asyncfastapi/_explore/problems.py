@@ -169,12 +169,7 @@ def raised(answer: Answer, run: Run) -> Problem | None:
 
 def place(error: BaseException, run: Run, trace: Any = None) -> Location | None:
     """The innermost of the user's lines in a traceback; `trace` is the app's part of it."""
-    users = run.state.user_code
-    found, trace = None, trace or error.__traceback__
-    while trace is not None:
-        if users.owns(trace.tb_frame.f_code.co_filename):
-            found = users.location(trace.tb_frame.f_code, trace.tb_lineno)
-        trace = trace.tb_next
+    found: Location | None = run.state.user_code.raised_at(trace or error.__traceback__)
     return found
 
 

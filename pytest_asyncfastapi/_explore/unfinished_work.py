@@ -17,6 +17,7 @@ import sys
 import weakref
 from contextlib import suppress
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Any
 
 from .._core.current_loop import in_trio
@@ -130,12 +131,10 @@ def forget_frames(error: BaseException) -> None:
         if each is None or id(each) in seen:
             continue
         seen.add(id(each))
-        trace = each.__traceback__
-        while trace is not None:
-            if trace.tb_frame not in goes_on and not _may_go_on(trace.tb_frame):
+        for frame, _ in walk_tb(each.__traceback__):
+            if frame not in goes_on and not _may_go_on(frame):
                 with suppress(RuntimeError):  # it runs, or (from 3.13 on) it is suspended
-                    trace.tb_frame.clear()
-            trace = trace.tb_next
+                    frame.clear()
         waiting += [each.__cause__, each.__context__, *getattr(each, "exceptions", ())]
 
 

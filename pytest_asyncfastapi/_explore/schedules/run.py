@@ -188,14 +188,7 @@ class Runner:
 
     def place_of(self, error: BaseException | None) -> Location | None:
         """The user's line that raised it."""
-        found = None
-        traceback = None if error is None else error.__traceback__
-        while traceback is not None:
-            code = traceback.tb_frame.f_code
-            if self._users.owns(code.co_filename):
-                found = self._users.location(code, traceback.tb_lineno)
-            traceback = traceback.tb_next
-        return found
+        return None if error is None else self._users.raised_at(error.__traceback__)
 
     def __repr__(self) -> str:
         return f"<Runner of {self._scenario!r}>"

@@ -67,7 +67,8 @@ class SchedulePoint:
         self.failed = error is not None or bool(news or self.unlike)
         detail = "" if error is None else f"{type(error).__name__}: {error}".strip()
         detail = detail or (news[0].title if news else "") or self.unlike
-        where = self.sweep.place_of(run, error) or (news[0].where if news else None)
+        where = None if error is None else run.state.user_code.raised_at(error.__traceback__)
+        where = where or (news[0].where if news else None)
         self.only_unlike = bool(self.unlike) and error is None and not news
         facts: dict[str, Any] = {"trace": self.probe.body.trace}
         facts["changes"] = len(self.probe.body.changes)
@@ -194,17 +195,6 @@ class ScheduleSweep:
             return SchedulePoint(self, parse(token.partition(":")[2]))
         except ValueError:
             return None
-
-    def place_of(self, run: Run, error: BaseException | None) -> Location | None:
-        """The user's innermost line that raised it."""
-        found, users = None, run.state.user_code
-        traceback = None if error is None else error.__traceback__
-        while traceback is not None:
-            code = traceback.tb_frame.f_code
-            if users.owns(code.co_filename):
-                found = users.location(code, traceback.tb_lineno)
-            traceback = traceback.tb_next
-        return found
 
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
         """The race, if there is one; or why no other order could be tried."""
