@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from .._core.findings import Location
     from .._core.frames import UserCode
 
-_MANY = 100_000  # suspensions after which counting on would only cost time
-_LOOKS = 50  # cancellations in a row at which it is asked where they meet it
-_PATIENCE = 500  # cancellations, and
-_PATIENCE_CPU = 1.0  # seconds of CPU time since the first, after which it will not end by itself
+_MAX_COUNT = 100_000  # suspensions after which counting on would only cost time
+_MAX_LOOKS = 50  # cancellations in a row at which it is asked where they meet it
+_MAX_CANCELS = 500  # cancellations, and
+_MAX_CANCEL_CPU = 1.0  # seconds of CPU time since the first, after which it will not end by itself
 
 
-class Stepped:
+class CoroutineStepper:
     """Awaits a coroutine; `count` is how often it has suspended.
 
     `cut_off` collects the user's lines at which a second cancellation met it: there
@@ -81,13 +81,13 @@ class Stepped:
             except BaseException as thrown:
                 error = thrown
             self._note_cancel(error, value)
-            if self.cancelled > _PATIENCE and self._is_hung():
+            if self.cancelled > _MAX_CANCELS and self._is_hung():
                 self.hung = True
                 return None
 
     def _is_hung(self) -> bool:
         """A cleanup that waits for a database's thread meets thousands of cancellations too."""
-        return thread_time() - self._first_cancel > _PATIENCE_CPU
+        return thread_time() - self._first_cancel > _MAX_CANCEL_CPU
 
     def end_by_force(self) -> None:
         """End the coroutine, which is not awaited any more."""
@@ -95,7 +95,7 @@ class Stepped:
             prevent_collection(self._coroutine)
 
     def _suspended(self) -> None:
-        self.count = min(self.count + 1, _MANY)
+        self.count = min(self.count + 1, _MAX_COUNT)
         if self.places is not None and len(self.places) < self.count:
             self.places.append(self._place())
         if self.count == self._at and self._then is not None:
@@ -115,7 +115,7 @@ class Stepped:
         if not self.cancelled:
             self._first_cancel = thread_time()
         self.cancelled += 1
-        if self.cancelled == 1 or self._looks >= _LOOKS:
+        if self.cancelled == 1 or self._looks >= _MAX_LOOKS:
             return
         # A cancel scope delivers its cancellation in each step, for as long as it takes.
         self._looks += 1

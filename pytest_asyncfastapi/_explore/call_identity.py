@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, Any
 from .recorded_responses import CALLER
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .._upstream.call_log import CallRecorder, Exchange, OpenExchange
-    from .recorded_responses import Answer
+    from .recorded_responses import RecordedResponse
 
 # Parts of a path that are made anew in each run: a UUID, a digest, a time or a serial number.
-_MADE_ANEW = re.compile(
+_VARIABLE_PARTS = re.compile(
     r"(?<=/)(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}|\d{9,})(?=/|$)", re.I
 )
 _WITH_DIGITS = re.compile(r"(?<=/)[^/]*\d[^/]*(?=/|$)")
@@ -50,7 +48,7 @@ class CallId:
 
 
 @dataclass(slots=True, eq=False)
-class Made:
+class SweptCall:
     """One upstream call of a run, in the order in which they were made.
 
     `answer` is the request that was being served, where it is one of the test's; `late`
@@ -61,7 +59,7 @@ class Made:
 
     id: CallId
     out: OpenExchange
-    answer: Answer | None = None
+    answer: RecordedResponse | None = None
     late: bool = False
     struck: bool = False
     is_round_trip: bool = False
@@ -92,7 +90,7 @@ class Made:
         return self.out.method, plain(str(self.out.url))
 
 
-class Calls:
+class SweptCalls:
     """The upstream calls of one run that a sweep may strike.
 
     Those of the test's body, and what its requests have left running; `setup` adds those
@@ -108,23 +106,23 @@ class Calls:
         *,
         setup: bool = False,
     ) -> None:
-        self.all: list[Made] = []
+        self.all: list[SweptCall] = []
         self.before = 0
-        self.endless: Made | None = None  # the call that is tried again and again
+        self.endless: SweptCall | None = None  # the call that is tried again and again
         self._setup = setup
         self._phase = "setup"
         self._recorders = [one for one in (recorder, round_trips) if one is not None]
         self._lock = threading.Lock()
         self._taken = [one.count for one in self._recorders]
         self._counted: Counter[tuple[str, str, str]] = Counter()
-        self._by_request: dict[int, Made] = {}
+        self._by_request: dict[int, SweptCall] = {}
 
     def enter(self, phase: str) -> None:
         """The next phase begins: `body`, `after` it, or the run is `over`."""
         self.take()
         self._phase = phase
 
-    def of(self, request: Any) -> Made | None:
+    def of(self, request: Any) -> SweptCall | None:
         """The call of a request that is on its way out; None where it is none of these."""
         self.take(request)
         return self._by_request.get(id(request))
@@ -139,37 +137,42 @@ class Calls:
                     caller = CALLER.get() if out.request is request else None
                     (self._look_at_round_trip if number else self._look_at)(out, caller)
 
-    def _look_at_round_trip(self, out: OpenExchange, caller: Answer | None) -> None:
+    def _look_at_round_trip(self, out: OpenExchange, caller: RecordedResponse | None) -> None:
         if self._phase == "setup" and not self._setup:
             self.before += not out.request.is_own
         elif self._phase == "setup" or (caller and self._phase in ("body", "after")):
             self._add(out, caller, out.request.server, is_round_trip=True)
 
-    def _look_at(self, out: OpenExchange, caller: Answer | None) -> None:
+    def _look_at(self, out: OpenExchange, caller: RecordedResponse | None) -> None:
         if self._phase == "setup" and not self._setup:
             self.before += 1
         elif self._phase in ("setup", "body") or (self._phase == "after" and caller):
-            self._add(out, caller, _MADE_ANEW.sub("*", plain(str(out.url))))
+            self._add(out, caller, _VARIABLE_PARTS.sub("*", plain(str(out.url))))
 
     def _add(
-        self, out: OpenExchange, caller: Answer | None, url: str, *, is_round_trip: bool = False
+        self,
+        out: OpenExchange,
+        caller: RecordedResponse | None,
+        url: str,
+        *,
+        is_round_trip: bool = False,
     ) -> None:
         line = "" if out.where is None else f"{out.where.path}:{out.where.line}"
         key = (out.method, url, line)
         self._counted[key] += 1
         late = caller is not None and caller.is_whole
-        made = Made(
+        call = SweptCall(
             CallId(*key, self._counted[key]), out, caller, late, is_round_trip=is_round_trip
         )
-        self._by_request[id(out.request)] = made
+        self._by_request[id(out.request)] = call
         # What a driver sends by itself meets what happens to its whole server only.
         if not (is_round_trip and out.request.is_own):
-            self.all.append(made)
+            self.all.append(call)
 
 
 # Strikes in one run after which whoever tries again is said never to give up.
-ENDLESS = 500
-_GOES_ON = {
+MAX_STRIKES = 500
+_REACH_TEXT = {
     "": "",
     "url": ", and from then on",
     "host": ", and from then on its host",
@@ -177,46 +180,46 @@ _GOES_ON = {
 }
 
 
-class Target:
+class FaultTarget:
     """Which calls of a run get the fault: one, and those after it that `reach` names.
 
     `reach` is `""`, `"url"`, `"host"`, or `"equal"` for all calls of the same kind.
     """
 
-    def __init__(self, calls: Calls, id: CallId | None, reach: str = "") -> None:
+    def __init__(self, calls: SweptCalls, id: CallId | None, reach: str = "") -> None:
         self._calls = calls
         self._id = id
         self._reach = reach
-        self._since: Made | None = None
+        self._since: SweptCall | None = None
         self._strikes = 0
 
     def match(self, request: Any) -> bool:
         """Is this request to be struck?"""
-        made = self._calls.of(request)
-        if made is None or self._id is None:
+        call = self._calls.of(request)
+        if call is None or self._id is None:
             return False
-        if made.id == self._id:
-            self._since = made
-        made.struck = made is self._since or self._is_beside(made)
-        self._strikes += made.struck
-        if self._strikes > ENDLESS:  # it works again, so that the run has an end
-            self._calls.endless = self._calls.endless or made
+        if call.id == self._id:
+            self._since = call
+        call.struck = call is self._since or self._is_beside(call)
+        self._strikes += call.struck
+        if self._strikes > MAX_STRIKES:  # it works again, so that the run has an end
+            self._calls.endless = self._calls.endless or call
             return False
-        return made.struck
+        return call.struck
 
-    def _is_beside(self, made: Made) -> bool:
+    def _is_beside(self, call: SweptCall) -> bool:
         if self._since is None or not self._reach:
             return False
         if self._reach == "equal":
-            return made.id.kind == self._since.id.kind
+            return call.id.kind == self._since.id.kind
         if self._reach == "host":
-            return made.host == self._since.host
-        return plain(str(made.out.url)) == plain(str(self._since.out.url))
+            return call.host == self._since.host
+        return plain(str(call.out.url)) == plain(str(self._since.out.url))
 
     def __repr__(self) -> str:
         if self._id is None:
             return "no call"
-        return f"{self._id.method} {self._id.url}{_GOES_ON[self._reach]}"
+        return f"{self._id.method} {self._id.url}{_REACH_TEXT[self._reach]}"
 
 
 def plain(url: str) -> str:
@@ -230,7 +233,9 @@ def origin(url: str) -> str:
     return f"{scheme}{slashes}{rest.partition('/')[0].partition('?')[0]}"
 
 
-def alike(answer: Answer, first: Answer, second: Answer | None) -> bool:
+def same_answer(
+    answer: RecordedResponse, first: RecordedResponse, second: RecordedResponse | None
+) -> bool:
     """Is it the answer of the clean run, apart from what differs between two clean runs?"""
     if (answer.status, answer.complete) != (first.status, first.complete):
         return False
@@ -242,27 +247,21 @@ def alike(answer: Answer, first: Answer, second: Answer | None) -> bool:
         bodies = [json.loads(one.body) for one in (answer, first, second)]
     except ValueError:
         return True  # it is never the same: its status is all that can be compared
-    return _alike(*bodies)
+    return _same_value(*bodies)
 
 
-def _alike(value: Any, first: Any, second: Any) -> bool:
+def _same_value(value: Any, first: Any, second: Any) -> bool:
     """Where two clean runs agree, does the third?"""
     if isinstance(first, dict) and isinstance(second, dict) and first.keys() == second.keys():
         return (
             isinstance(value, dict)
             and value.keys() == first.keys()
-            and all(_alike(value[key], first[key], second[key]) for key in first)
+            and all(_same_value(value[key], first[key], second[key]) for key in first)
         )
     if isinstance(first, list) and isinstance(second, list) and len(first) == len(second):
         return (
             isinstance(value, list)
             and len(value) == len(first)
-            and all(map(_alike, value, first, second))
+            and all(map(_same_value, value, first, second))
         )
     return bool(first != second or value == first)
-
-
-def only_in(ones: Sequence[Made], others: Sequence[Made]) -> list[Made]:
-    """The calls of one run that another has not made."""
-    known = {made.id for made in others}
-    return [made for made in ones if made.id not in known]

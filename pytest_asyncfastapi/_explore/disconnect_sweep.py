@@ -18,15 +18,15 @@ from .group_findings import grouped
 from .memory_database import is_memory_database
 from .model import Result, Run, sampled
 from .problems import Problem
-from .recorded_responses import Cut, Mode
-from .run_observer import Probe
+from .recorded_responses import CutPoint, Mode
+from .run_observer import SweepProbe
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from .marker_arguments import DisconnectSweepAsked
+    from .marker_arguments import DisconnectSweepOptions
     from .model import RunState
-    from .recorded_responses import Answer
+    from .recorded_responses import RecordedResponse
 
 KIND = "disconnect"
 _MODES: tuple[Mode, ...] = ("leave", "cancel", "cancel_always")
@@ -42,7 +42,7 @@ class DisconnectPoint:
     """The request is cut at this step, in this way."""
 
     sweep: DisconnectSweep
-    cut: Cut
+    cut: CutPoint
 
     @property
     def token(self) -> str:
@@ -51,15 +51,15 @@ class DisconnectPoint:
 
     def prepare(self, state: RunState) -> None:
         """Place the cut."""
-        asked = self.sweep.asked
+        options = self.sweep.options
         state.request_virtual_time()
-        state.probe = Probe(
+        state.probe = SweepProbe(
             state,
-            invariant=asked.invariant,
+            invariant=options.invariant,
             cut=self.cut,
             stepped=True,
-            again=lambda answer: asked.again and answer.cut,
-            setup=asked.setup,
+            again=lambda answer: options.again and answer.cut,
+            setup=options.setup,
             times=self.sweep.times,
         )
 
@@ -80,7 +80,7 @@ class DisconnectPoint:
             return self._result(problem.verdict, answer, problem)
         return self._result("ok", answer)
 
-    def _listed(self, run: Run, clean: Run, answer: Answer) -> Iterator[Problem]:
+    def _listed(self, run: Run, clean: Run, answer: RecordedResponse) -> Iterator[Problem]:
         """What may be meant, or is not the app's: it does not fail the test."""
         if answer.cut_off:
             line = answer.cut_off[0]
@@ -103,7 +103,7 @@ class DisconnectPoint:
                     answer.cut_at,
                 )
 
-    def _problems(self, run: Run, clean: Run, answer: Answer) -> Iterator[Problem]:
+    def _problems(self, run: Run, clean: Run, answer: RecordedResponse) -> Iterator[Problem]:
         if answer.hung:
             yield Problem(
                 "hung",
@@ -118,19 +118,21 @@ class DisconnectPoint:
         if answer.error is not None and not is_cancel(answer.error):
             yield Problem(
                 "failed",
-                f"{answer.label} raised {problems.told(answer.error)} as it was cut",
-                problems.place(answer.error, run),
+                f"{answer.label} raised {problems.describe_error(answer.error)} as it was cut",
+                problems.raised_at(answer.error, run),
             )
         if "setup" in run.errors:
-            yield Problem("set-up", f"the set-up failed: {problems.told(run.errors['setup'])}")
+            yield Problem(
+                "set-up", f"the set-up failed: {problems.describe_error(run.errors['setup'])}"
+            )
         yield from problems.of_teardown(run, clean)
-        if self.sweep.asked.assertions:
+        if self.sweep.options.assertions:
             yield from problems.of_assertions(run)
 
     def _result(
         self,
         verdict: str,
-        answer: Answer | None = None,
+        answer: RecordedResponse | None = None,
         problem: Problem | None = None,
         *,
         bad: bool = False,
@@ -163,8 +165,8 @@ class DisconnectSweep:
 
     kind = KIND
 
-    def __init__(self, asked: DisconnectSweepAsked, test: str, *, required: bool) -> None:
-        self.asked = asked
+    def __init__(self, options: DisconnectSweepOptions, test: str, *, required: bool) -> None:
+        self.options = options
         self.test = test
         self._required = required
         self.times: list[float] = []  # seconds that each request took in the clean run
@@ -172,8 +174,8 @@ class DisconnectSweep:
     def prepare(self, state: RunState) -> None:
         """Count the steps of the clean run."""
         state.request_virtual_time()
-        state.probe = Probe(
-            state, invariant=self.asked.invariant, stepped=True, setup=self.asked.setup
+        state.probe = SweepProbe(
+            state, invariant=self.options.invariant, stepped=True, setup=self.options.setup
         )
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[DisconnectPoint]:
@@ -184,27 +186,27 @@ class DisconnectSweep:
         probe = clean.state.probe
         self.times = [answer.duration for answer in probe.answers.all]
         # On trio there is no other way than for good.
-        modes: list[Mode] = [mode for mode in _MODES if mode in self.asked.modes]
+        modes: list[Mode] = [mode for mode in _MODES if mode in self.options.modes]
         if probe.on_trio and "cancel" in modes:
             modes.remove("cancel")
         return [
-            DisconnectPoint(self, Cut(request, step, mode))
+            DisconnectPoint(self, CutPoint(request, step, mode))
             for request, step in places
             for mode in modes
         ]
 
     def control(self) -> Callable[[RunState], None] | None:
         """The same requests once more, without a cut before."""
-        return self._control if self.asked.again else None
+        return self._control if self.options.again else None
 
     def _control(self, state: RunState) -> None:
         state.request_virtual_time()
-        state.probe = Probe(
+        state.probe = SweepProbe(
             state,
-            invariant=self.asked.invariant,
+            invariant=self.options.invariant,
             stepped=True,
             again=lambda answer: True,
-            setup=self.asked.setup,
+            setup=self.options.setup,
         )
 
     def leading(self, clean: Run) -> tuple[()]:
@@ -229,10 +231,10 @@ class DisconnectSweep:
         probe = clean.state.probe
         if self._required and not any(answer.steps for answer in probe.answers.all):
             return [_nothing(self.test)]
-        if probe.broken is not None:
+        if probe.invariant_error is not None:
             from .fault_findings import broken_before
 
-            return [broken_before(self.test, probe.broken)]
+            return [broken_before(self.test, probe.invariant_error)]
         return grouped(self.test, "disconnect sweep", done, _title, disconnect_messages.WHY)
 
     def about(self, clean: Run) -> dict[str, Any]:
@@ -246,7 +248,7 @@ class DisconnectSweep:
                 if answer.steps > tried[n]
             },
             "requests": {str(n): [a.label, a.steps, a.status] for n, a in enumerate(answers, 1)},
-            "columns": list(self.asked.modes),
+            "columns": list(self.options.modes),
         }
         if any(answer.steps for answer in answers):
             return told
@@ -254,7 +256,7 @@ class DisconnectSweep:
         return {**told, "nothing": waits}
 
 
-def _sampled(answers: Sequence[Answer]) -> list[tuple[int, int]]:
+def _sampled(answers: Sequence[RecordedResponse]) -> list[tuple[int, int]]:
     """The suspensions to cut at, as request and step: of equal ones the first, middle and last.
 
     Equal are those of the same endpoint with the same lines above them, to the innermost.
@@ -271,13 +273,13 @@ def _afterwards(run: Run, clean: Run) -> Iterator[Problem]:
     for again in _served_no_more(run, clean):
         if is_memory_database(again.error):
             continue
-        why = f": {problems.told(again.error)}" if again.error is not None else ""
+        why = f": {problems.describe_error(again.error)}" if again.error is not None else ""
         yield Problem(
             "broken afterwards", f"{again.label}, sent once more, is answered {again.status}{why}"
         )
 
 
-def _served_no_more(run: Run, clean: Run) -> Iterator[Answer]:
+def _served_no_more(run: Run, clean: Run) -> Iterator[RecordedResponse]:
     """The requests that fail when they are sent once more, and do not after a clean run."""
     control = problems.afterwards(clean)
     for number, again in run.state.probe.afterwards.items():
@@ -306,7 +308,7 @@ def _nothing(test: str) -> Finding:
     )
 
 
-def _cut_answer(cut: Cut, run: Run) -> Answer | None:
+def _cut_answer(cut: CutPoint, run: Run) -> RecordedResponse | None:
     answers = run.state.probe.answers.all
     answer = answers[cut.request - 1] if cut.request <= len(answers) else None
     return answer if answer is not None and answer.cut else None

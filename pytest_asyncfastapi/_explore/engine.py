@@ -21,7 +21,7 @@ import pytest
 
 from .._core.findings import FOUND
 from .._core.real_time import perf_counter
-from .model import Explored, Run, judged
+from .model import ExplorationResult, Run, judged
 from .own_run import OwnRun
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from .model import Exploration, Point, RunState
 
-    Told = Callable[[Explored], None]
+    OnProgress = Callable[[ExplorationResult], None]
 
 _TIMED_OUT = "pytest-timeout"
 _ENDS_ALL = (KeyboardInterrupt, pytest.exit.Exception)
@@ -44,7 +44,7 @@ class Engine:
 
     `state_of` gives the state of the run that has just ended. `prepare` is given,
     for each run, what to do with its new state before the fixtures are set up; None
-    ends it. `told` is called after each point, for the progress line.
+    ends it. `on_progress` is called after each point, for the progress line.
     """
 
     def __init__(
@@ -52,12 +52,12 @@ class Engine:
         item: pytest.Item,
         state_of: Callable[[pytest.Item], RunState | None],
         prepare: Callable[[Callable[[RunState], None] | None], None],
-        told: Told,
+        on_progress: OnProgress,
     ) -> None:
         self.item = item
         self._state_of = state_of
         self._prepare = prepare
-        self._told = told
+        self._on_progress = on_progress
         self.own: OwnRun | None = None  # the first clean run
         self._freezes = False
         self._warned: list[warnings.WarningMessage] = []
@@ -65,7 +65,11 @@ class Engine:
         self._sibling = copy.copy(item)
 
     def explore(
-        self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
+        self,
+        exploration: Exploration,
+        explored: ExplorationResult,
+        share: tuple[int, int],
+        replay: str,
     ) -> None:
         """Run the points of one exploration, or of its share `(i, n)`; the results are `explored`.
 
@@ -84,14 +88,18 @@ class Engine:
             explored.duration = perf_counter() - began
 
     def _explore(
-        self, exploration: Exploration, explored: Explored, share: tuple[int, int], replay: str
+        self,
+        exploration: Exploration,
+        explored: ExplorationResult,
+        share: tuple[int, int],
+        replay: str,
     ) -> None:
         clean = self.run(exploration.prepare)
         item: Any = self.item
         self.own = OwnRun(clean, [*item._report_sections], [*item.user_properties], [*self._warned])
         explored.clean = clean.passed or _only_blocks(clean)
         if not explored.clean:
-            raise Stopped(f"the test does not pass by itself: {_told(clean.error)}")
+            raise Stopped(f"the test does not pass by itself: {_describe(clean.error)}")
         explored.about = exploration.about(clean)
         with _light_collector() as self._freezes:
             self._run_points(exploration, explored, clean, share, replay)
@@ -99,7 +107,7 @@ class Engine:
     def _run_points(
         self,
         exploration: Exploration,
-        explored: Explored,
+        explored: ExplorationResult,
         clean: Run,
         share: tuple[int, int],
         replay: str,
@@ -123,7 +131,7 @@ class Engine:
     def _run_point(
         self,
         exploration: Exploration,
-        explored: Explored,
+        explored: ExplorationResult,
         clean: Run,
         point: Point,
         *,
@@ -133,10 +141,10 @@ class Engine:
         run = self.run(point.prepare)
         explored.results.append(judged(point, run, clean))
         if run.errors:
-            _let_go(run)
+            _release(run)
             if self._freezes:
                 gc.freeze()  # what is kept of the runs so far is not looked at after each of them
-        self._told(explored)
+        self._on_progress(explored)
         for further in () if alone else exploration.following(point, run):
             if explored.planned is not None:
                 explored.planned += 1
@@ -145,7 +153,7 @@ class Engine:
     def _points(
         self,
         exploration: Exploration,
-        explored: Explored,
+        explored: ExplorationResult,
         clean: Run,
         share: tuple[int, int],
         replay: str,
@@ -197,7 +205,7 @@ class Engine:
         if call.excinfo is not None:
             errors[when] = call.excinfo.value
         # Fixtures (`tmp_path`) and plugins rely on it.
-        self.item.ihook.pytest_runtest_makereport(item=self.item, call=_plain(call))
+        self.item.ihook.pytest_runtest_makereport(item=self.item, call=_short_traceback(call))
 
     @contextmanager
     def _restored(self) -> Iterator[None]:
@@ -240,17 +248,17 @@ def _forget(item: Any) -> None:
     item.user_properties.clear()
 
 
-def _let_go(run: Run) -> None:
+def _release(run: Run) -> None:
     """Collect what a failed run has left; a warning of it would be the next run's failure."""
-    run.let_go()
-    before, sys.unraisablehook = sys.unraisablehook, _unheard
+    run.clear_frames()
+    before, sys.unraisablehook = sys.unraisablehook, _ignore
     try:
         gc.collect()
     finally:
         sys.unraisablehook = before
 
 
-def _unheard(unraisable: object) -> None:
+def _ignore(unraisable: object) -> None:
     """The report is discarded."""
 
 
@@ -261,7 +269,7 @@ def _only_blocks(clean: Run) -> bool:
     return kinds == {"blocking"} and all(hasattr(error, FOUND) for error in errors)
 
 
-def _plain(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
+def _short_traceback(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
     """The same with an error that is quick to show: a traceback that nobody sees costs 10 ms."""
     error = None if call.excinfo is None else call.excinfo.value
     if error is None or isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception)):
@@ -271,7 +279,7 @@ def _plain(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
     return call
 
 
-def _told(error: BaseException | None) -> str:
+def _describe(error: BaseException | None) -> str:
     """An exception on one line, of a finding its title too."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return f"{type(error).__name__}: {' '.join(lines[:2])}"

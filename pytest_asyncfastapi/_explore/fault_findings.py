@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from .._core.findings import Finding
 from .group_findings import LISTED, grouped
-from .problems import told
+from .problems import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -148,7 +148,7 @@ def broken_before(test: str, error: BaseException) -> Finding:
     """The invariant does not even hold after the clean run."""
     return Finding(
         kind="sweep.invariant",
-        title=f"the sweep's invariant does not hold after the clean run: {told(error)}",
+        title=f"the sweep's invariant does not hold after the clean run: {describe_error(error)}",
         why="so a faulted run says nothing",
         remedy="write it so that it holds for a request that went well and for one that failed",
         test=test,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import problems, unsafe_retries, without_end
-from .call_identity import alike
+from .call_identity import same_answer
 from .marker_arguments import GATEWAY
 from .model import Result
 from .openapi_statuses import declares
@@ -21,10 +21,10 @@ from .swept_faults import swept_faults
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .call_identity import Made
-    from .marker_arguments import FaultSweepAsked
+    from .call_identity import SweptCall
+    from .marker_arguments import FaultSweepOptions
     from .model import Run
-    from .recorded_responses import Answer
+    from .recorded_responses import RecordedResponse
 
 # The strongest first. What no route answers makes all else of the run doubtful.
 _STRENGTH = (
@@ -43,16 +43,16 @@ _STRENGTH = (
 _UNEXPECTED = ("unhandled", "broken body", "undeclared status", "caller blamed")
 _LISTED = ("unsafe retry", "lost background task", "unexpected data", "masked")
 # Raised by the plugin for what has a finding of its own.
-_TOLD = ("NoTimeoutSet", "UnroutedCall")
+_REPORTED_OTHERWISE = ("NoTimeoutSet", "UnroutedCall")
 _SHOWN = 60  # characters of a body
 
 
 class Point(Protocol):
-    """What is asked of a point: `fault` strikes the call `made`, the `number`-th of its run."""
+    """What is asked of a point: `fault` strikes the call `call`, the `number`-th of its run."""
 
     fault: str
     number: int
-    made: Made
+    call: SweptCall
 
     @property
     def row(self) -> str:
@@ -65,7 +65,7 @@ class Point(Protocol):
         ...
 
     @property
-    def asked(self) -> FaultSweepAsked:
+    def options(self) -> FaultSweepOptions:
         """What the sweep is to do."""
         ...
 
@@ -80,7 +80,7 @@ def judge(point: Point, run: Run, clean: Run) -> Result:
     if found and found[0].verdict not in _LISTED:
         return _result(point, run, found, bad=True)
     if not found and (masked := _masked(point, run, clean)):
-        return _result(point, run, [Problem("masked", masked)], bad=point.asked.masked == "fail")
+        return _result(point, run, [Problem("masked", masked)], bad=point.options.masked == "fail")
     return _result(point, run, found)
 
 
@@ -103,16 +103,16 @@ _CHECKED = "check what has come (a pydantic model, say), and answer 502 where it
 
 
 def _all_problems(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
-    asked = point.asked
+    options = point.options
     probe: Any = run.state.probe
     yield from problems.of_findings(run, clean)
     struck = _struck(run)
     if point.fault == "slow" and struck is not None:
-        yield from without_end.waits(struck, asked.slow)
+        yield from without_end.waits(struck, options.slow)
     for answer in probe.answers.all:
         if _is_late(answer):
             yield _lost(answer, run)
-        elif type(answer.error).__name__ in _TOLD and run.new_findings(clean):
+        elif type(answer.error).__name__ in _REPORTED_OTHERWISE and run.new_findings(clean):
             continue
         elif (problem := problems.raised(answer, run)) is not None:
             yield problem
@@ -120,12 +120,12 @@ def _all_problems(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
         yield _aborted(run.errors["setup"], run)
     yield from problems.of_the_end(run, clean)
     yield from without_end.retries(probe.calls.endless)
-    if point.made.is_round_trip:
+    if point.call.is_round_trip:
         yield from problems.of_held(run, clean, "pool connection lost")
     yield from problems.of_generators(run, clean)
     yield from problems.of_tasks(run, clean)
     for answer, first in _beside(run, clean):
-        if answer.error is None and (problem := _status(answer, first, asked.statuses)):
+        if answer.error is None and (problem := _status(answer, first, options.statuses)):
             yield problem
     yield from _cached(point, run, clean)
     if struck is not None:
@@ -133,40 +133,42 @@ def _all_problems(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
             point.fault, struck, probe.calls.all, clean.state.probe.calls.all
         )
     yield from problems.of_teardown(run, clean)
-    if asked.assertions:
+    if options.assertions:
         yield from problems.of_assertions(run)
 
 
-def _is_late(answer: Answer) -> bool:
+def _is_late(answer: RecordedResponse) -> bool:
     """Did it fail after its answer? A 5xx is what a framework answers *for* an exception."""
     return answer.error is not None and answer.is_whole and answer.status < 500
 
 
-def _lost(answer: Answer, run: Run) -> Problem:
+def _lost(answer: RecordedResponse, run: Run) -> Problem:
     """The caller has its answer; what was to be done afterwards is not done."""
     error = answer.error
     assert error is not None
     return Problem(
         "lost background task",
-        f"after {answer.label} had been answered {answer.status}: {problems.told(error)}",
-        problems.place(error, run, answer.trace),
-        problems.KEEP,
+        f"after {answer.label} had been answered {answer.status}: {problems.describe_error(error)}",
+        problems.raised_at(error, run, answer.trace),
+        problems.RETRY_LATER,
     )
 
 
-def _beside(run: Run, clean: Run) -> Iterator[tuple[Answer, Answer | None]]:
+def _beside(run: Run, clean: Run) -> Iterator[tuple[RecordedResponse, RecordedResponse | None]]:
     """Each answer with that of the clean run; a test that fails half-way has fewer."""
     for place, answer in enumerate(run.state.probe.answers.all):
         first = _at(clean, place)
         yield answer, first if first is not None and first.label == answer.label else None
 
 
-def _at(run: Run | None, place: int) -> Answer | None:
+def _at(run: Run | None, place: int) -> RecordedResponse | None:
     answers = run.state.probe.answers.all if run is not None and run.state is not None else ()
     return answers[place] if place < len(answers) else None
 
 
-def _status(answer: Answer, first: Answer | None, statuses: tuple[int, ...]) -> Problem | None:
+def _status(
+    answer: RecordedResponse, first: RecordedResponse | None, statuses: tuple[int, ...]
+) -> Problem | None:
     status = answer.status
     if not answer.is_http or (first is not None and status == first.status):
         return None
@@ -191,8 +193,8 @@ def _status(answer: Answer, first: Answer | None, statuses: tuple[int, ...]) -> 
 def _aborted(error: BaseException, run: Run) -> Problem:
     return Problem(
         "start-up aborted",
-        f"the app (or a fixture) does not start: {problems.told(error)}",
-        problems.place(error, run),
+        f"the app (or a fixture) does not start: {problems.describe_error(error)}",
+        problems.raised_at(error, run),
         "start without it and try again later, or retry the call",
     )
 
@@ -207,11 +209,11 @@ def _cached(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
         first, second, after = _at(clean, place), _at(clean.control, place), usual.get(place)
         if first is None or second is None or after is None or not again.status:
             continue
-        if not alike(after, first, second) or alike(again, first, second):
+        if not same_answer(after, first, second) or same_answer(again, first, second):
             continue
         if not again.same_as(run.state.probe.answers.all[place]):
             continue
-        if point.made.is_round_trip:
+        if point.call.is_round_trip:
             yield Problem(
                 "connection lost",
                 f"{again.label} still answers {again.status}, a minute after the server is back",
@@ -228,23 +230,23 @@ def _cached(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
 
 def _masked(point: Point, run: Run, clean: Run) -> str:
     """Did the caller get a success although the call failed, and nobody tried it again?"""
-    made = _struck(run)
-    if made is None or made.late or swept_faults()[point.fault].shape:
+    call = _struck(run)
+    if call is None or call.late or swept_faults()[point.fault].shape:
         return ""
-    struck = made.exchange
+    struck = call.exchange
     if (point.fault == "slow" and not struck.error) or point.fault == "no_body":
         return ""
-    calls: list[Made] = run.state.probe.calls.all
-    for later in calls[calls.index(made) + 1 :]:
-        if later.same == made.same and not later.struck:
+    calls: list[SweptCall] = run.state.probe.calls.all
+    for later in calls[calls.index(call) + 1 :]:
+        if later.same == call.same and not later.struck:
             came = later.exchange
             if not came.error and (later.is_round_trip or (came.status or 500) < 400):
                 return ""  # tried again, with success
     for place, (answer, first) in enumerate(_beside(run, clean)):
-        mine = answer is made.answer if made.answer else struck.activity in ("", answer.label)
+        mine = answer is call.answer if call.answer else struck.activity in ("", answer.label)
         if not mine or not 200 <= answer.status < 400:
             continue
-        if first is not None and alike(answer, first, _at(clean.control, place)):
+        if first is not None and same_answer(answer, first, _at(clean.control, place)):
             return f"{answer.label} answered {answer.status} as if nothing had happened"
         shown = answer.body[:_SHOWN].decode(errors="replace").strip()
         more = "..." if len(answer.body) > _SHOWN else ""
@@ -252,16 +254,16 @@ def _masked(point: Point, run: Run, clean: Run) -> str:
     return ""
 
 
-def _struck(run: Run) -> Made | None:
+def _struck(run: Run) -> SweptCall | None:
     calls = run.state.probe.calls.all if run.state is not None else ()
-    return next((made for made in calls if made.struck), None)
+    return next((call for call in calls if call.struck), None)
 
 
-def _answered(run: Run, made: Made | None) -> str:
+def _answered(run: Run, call: SweptCall | None) -> str:
     """What the caller of the struck call got: `"502"`, or `"raised"` where nothing came."""
-    answers: list[Answer] = run.state.probe.answers.all
-    if made is not None and made.answer is not None and made.answer in answers:
-        answers = [made.answer]
+    answers: list[RecordedResponse] = run.state.probe.answers.all
+    if call is not None and call.answer is not None and call.answer in answers:
+        answers = [call.answer]
     for answer in answers:
         if answer.error is not None and not _is_late(answer):
             return "raised"
@@ -272,19 +274,19 @@ def _result(
     point: Point, run: Run, found: list[Problem], *, bad: bool = False, place: bool = True
 ) -> Result:
     """The result: the first of what was found is its verdict, the others are kept beside."""
-    made = _struck(run)
+    call = _struck(run)
     worst = found[0] if found else Problem("ok", "")
     where = worst.where
     if where is None and found and place:
-        where = (made or point.made).out.where
+        where = (call or point.call).out.where
     at = f"{where.path}:{where.line}" if where is not None else ""
-    data: dict[str, Any] = {"call": (made or point.made).label}
+    data: dict[str, Any] = {"call": (call or point.call).label}
     if worst.remedy:
         data["remedy"] = worst.remedy
     if where is not None:
         data["where"] = [where.path, where.line, where.function, where.source]
     if found:
-        data["activity"] = (made or point.made).out.activity
+        data["activity"] = (call or point.call).out.activity
     same = dict.fromkeys(each.detail for each in found if each.verdict == worst.verdict)
     others = {each.verdict: each.detail for each in reversed(found[1:])}
     others.pop(worst.verdict, None)
@@ -294,7 +296,7 @@ def _result(
         token=point.token,
         verdict=worst.verdict,
         bad=bad,
-        answer=_answered(run, made),
+        answer=_answered(run, call),
         detail="; ".join(same),
         group=f"{worst.verdict}/{at or point.number}",
         row=point.row,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class HeldItem:
     """What is still held: its class, and the user's line that took it."""
 
     what: str
@@ -31,11 +31,11 @@ class Held:
 
 
 @dataclass(slots=True, eq=False)
-class _Shelf:
+class _TrackedQueue:
     """A queue: how full it was at first, and what is out, each with the line that took it."""
 
     queue: Any
-    full: int
+    size: int
     out: list[tuple[Any, Location | None]] = field(default_factory=list)
 
 
@@ -49,7 +49,7 @@ class HeldLocks:
     def __init__(self, user_code: UserCode) -> None:
         self._user_code = user_code
         self._taken: dict[int, list[tuple[Any, Location]]] = {}
-        self._shelves: dict[int, _Shelf] = {}
+        self._queues: dict[int, _TrackedQueue] = {}
         self._patches = Patches()
         self.returned: set[Location] = set()
 
@@ -87,43 +87,43 @@ class HeldLocks:
     def _getting(self, original: Any) -> Any:
         # `get()` ends with this, too.
         def get_nowait(queue: Any) -> Any:
-            shelf = self._shelf(queue)
+            tracked = self._track(queue)
             item = original(queue)
-            shelf.out.append((item, self._user_code.where(sys._getframe(1))))
+            tracked.out.append((item, self._user_code.where(sys._getframe(1))))
             return item
 
         return get_nowait
 
     def _putting(self, original: Any) -> Any:
         def put_nowait(queue: Any, item: Any) -> None:
-            shelf = self._shelf(queue)
+            tracked = self._track(queue)
             original(queue, item)
-            back = next((out for out in shelf.out if out[0] is item), None)
+            back = next((out for out in tracked.out if out[0] is item), None)
             if back is not None and back[1] is not None:
                 self.returned.add(back[1])
-            if shelf.out:
-                shelf.out.remove(back or shelf.out[0])  # one that was made anew, in its place
+            if tracked.out:
+                tracked.out.remove(back or tracked.out[0])  # one that was made anew, in its place
 
         return put_nowait
 
-    def _shelf(self, queue: Any) -> _Shelf:
-        return self._shelves.setdefault(id(queue), _Shelf(queue, queue.qsize()))
+    def _track(self, queue: Any) -> _TrackedQueue:
+        return self._queues.setdefault(id(queue), _TrackedQueue(queue, queue.qsize()))
 
-    def held(self) -> list[Held]:
+    def held(self) -> list[HeldItem]:
         """What is still held."""
         return [
-            Held(type(lock).__name__, where)
+            HeldItem(type(lock).__name__, where)
             for taken in self._taken.values()
             for lock, where in taken
         ]
 
-    def missing(self) -> list[Held]:
+    def missing(self) -> list[HeldItem]:
         """What is out of a queue that had more at first."""
         return [
-            Held(type(shelf.queue).__name__, where)
-            for shelf in self._shelves.values()
-            if shelf.queue.qsize() < shelf.full
-            for _, where in shelf.out
+            HeldItem(type(tracked.queue).__name__, where)
+            for tracked in self._queues.values()
+            if tracked.queue.qsize() < tracked.size
+            for _, where in tracked.out
             if where is not None
         ]
 

@@ -15,7 +15,7 @@ from .swept_faults import swept_faults
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from .call_identity import Made
+    from .call_identity import SweptCall
     from .swept_faults import SweptFault
 
 _UNKNOWN = 1e8  # a served call has no budget that could be seen; in its place stands a huge one
@@ -24,45 +24,45 @@ _TITLES = {500: "Internal Server Error", 503: "Service Unavailable", 429: "Too M
 _GONE = "refused"  # from one exchange on, the whole server
 
 
-def faults(names: Sequence[str], made: Made) -> list[str]:
+def faults(names: Sequence[str], call: SweptCall) -> list[str]:
     """Those of `names` that this call may meet."""
     known = swept_faults()
-    if made.is_round_trip:
-        what = "connect" if made.is_connect else "exchange"
+    if call.is_round_trip:
+        what = "connect" if call.is_connect else "exchange"
         return [name for name in names if what in known[name].on]
     return [
         name
         for name in names
-        if _fits(name, known[name], made) and not (known[name].not_served and is_served(made))
+        if _fits(name, known[name], call) and not (known[name].not_served and is_served(call))
     ]
 
 
-def gone(names: Sequence[str], made: Made) -> list[str]:
+def outages(names: Sequence[str], call: SweptCall) -> list[str]:
     """Those that the server of a round trip may meet from then on, for good."""
-    return [name for name in names if name == _GONE and made.is_round_trip]
+    return [name for name in names if name == _GONE and call.is_round_trip]
 
 
-def left_out(names: Sequence[str], made: Made) -> list[str]:
+def left_out(names: Sequence[str], call: SweptCall) -> list[str]:
     """Those that cannot be played where the call is served on a real socket."""
     known = swept_faults()
-    return [name for name in names if known[name].not_served and is_served(made)]
+    return [name for name in names if known[name].not_served and is_served(call)]
 
 
-def is_served(made: Made | None) -> bool:
+def is_served(call: SweptCall | None) -> bool:
     """Has it come in on a socket that the test serves?"""
-    return made is not None and made.out.library == "served"
+    return call is not None and call.out.library == "served"
 
 
-def _fits(name: str, fault: SweptFault, made: Made) -> bool:
+def _fits(name: str, fault: SweptFault, call: SweptCall) -> bool:
     """Another body is a fault only where there was one of this kind, and a different one."""
     if fault.shape:
-        return _is_json(made) and _parsed(made) != json.loads(fault.shape)
+        return _is_json(call) and _parsed(call) != json.loads(fault.shape)
     if name == "no_body":
-        return bool(_body(made))
-    return "call" in fault.on and (name != "503_html" or _is_json(made))
+        return bool(_body(call))
+    return "call" in fault.on and (name != "503_html" or _is_json(call))
 
 
-def effect(name: str, made: Made | None, slow: float) -> Any:
+def effect(name: str, call: SweptCall | None, slow: float) -> Any:
     """What the fault of this name does to the call."""
     from .._faults import values
     from .._faults.grammar import parse
@@ -75,10 +75,10 @@ def effect(name: str, made: Made | None, slow: float) -> Any:
     if name == "503_html":
         return _answer(503, html=_page(503))
     found = parse(f"*: {fault.spec.format(slow=slow)}").effect
-    if not name.isdigit() or made is None:
+    if not name.isdigit() or call is None:
         return found
     status = int(name)
-    if _is_json(made):
+    if _is_json(call):
         problem = {"type": "about:blank", "title": _TITLES[status], "status": status}
         body, headers = values.answer(problem, None, {"Content-Type": "application/problem+json"})
     else:
@@ -86,12 +86,12 @@ def effect(name: str, made: Made | None, slow: float) -> Any:
     return replace(found, body=body, headers=headers)
 
 
-def of_round_trips(name: str, made: Made | None, slow: float) -> tuple[Any, Any]:
+def round_trip_effects(name: str, call: SweptCall | None, slow: float) -> tuple[Any, Any]:
     """What the fault of this name does to an exchange, and to an attempt to connect."""
     exchange, connect = "reset", "refused"
     on = swept_faults()[name].on
-    if made is not None and made.is_round_trip:
-        if made.is_connect and "connect" in on:
+    if call is not None and call.is_round_trip:
+        if call.is_connect and "connect" in on:
             connect = name
         elif "exchange" in on:
             exchange = name
@@ -105,11 +105,11 @@ def _answer(status: int, value: Any = ..., html: str | None = None) -> Any:
     return Effect(ending="status", status=status, body=body, headers=headers)
 
 
-def own_timeout(made: Made | None) -> float | None:
+def own_timeout(call: SweptCall | None) -> float | None:
     """The read timeout (s) that the app has given to this call itself."""
-    if made is None:
+    if call is None:
         return None
-    limit = getattr(made.out.request, "extensions", {}).get("timeout", {}).get("read")
+    limit = getattr(call.out.request, "extensions", {}).get("timeout", {}).get("read")
     return limit if limit is not None and limit < _UNKNOWN else None
 
 
@@ -118,13 +118,13 @@ def _page(status: int) -> str:
     return f"<html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
 
 
-def _is_json(made: Made) -> bool:
-    headers = getattr(made.out.response, "headers", {})
+def _is_json(call: SweptCall) -> bool:
+    headers = getattr(call.out.response, "headers", {})
     return "json" in headers.get("content-type", "")
 
 
-def _body(made: Made) -> bytes:
-    response = made.out.response
+def _body(call: SweptCall) -> bytes:
+    response = call.out.response
     stream = getattr(response, "stream", None)
     for content in (getattr(response, "_content", None), getattr(stream, "_stream", None)):
         if isinstance(content, bytes):
@@ -132,8 +132,8 @@ def _body(made: Made) -> bytes:
     return b"?" if getattr(response, "headers", {}).get("content-length", "0") != "0" else b""
 
 
-def _parsed(made: Made) -> Any:
+def _parsed(call: SweptCall) -> Any:
     try:
-        return json.loads(_body(made))
+        return json.loads(_body(call))
     except ValueError:
         return ...

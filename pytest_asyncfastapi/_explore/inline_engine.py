@@ -19,8 +19,8 @@ from .._core.findings import Finding
 from .._core.real_time import perf_counter
 from .._core.signatures import signature
 from .._core.tasks import is_explored
-from .marker_arguments import HAPPENED, function
-from .model import Explored, Run, judged
+from .marker_arguments import INVARIANT_ARGUMENTS, require_function
+from .model import ExplorationResult, Run, judged
 from .schedules.run import InvariantBroken, Stuck
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .model import Exploration, Point, Result, RunState
 
 # After these, what comes next meets what this run has left.
-_IN_THE_WAY = ("hung", "stuck", "lock held")
+_CORRUPTING = ("hung", "stuck", "lock held")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -79,7 +79,7 @@ class SweepFailure(AsyncFastAPIError, AssertionError):
         self.report = report
 
 
-class Within:
+class InlineEngine:
     """Explores `scenario` inside the body of the running test; `name` is what the user called.
 
     With `setup` what `reset` sends and calls is part of each run.
@@ -94,19 +94,19 @@ class Within:
         *,
         setup: bool = False,
     ) -> None:
-        function(scenario, "scenario", "point")
+        require_function(scenario, "scenario", "point")
         if reset is not None:
-            function(reset, "reset", "point")
+            require_function(reset, "reset", "point")
         self._name = name
         self._scenario = scenario
         self._reset = reset
         self._setup = setup
         self._test = CURRENT_TEST.get()
-        if sentence := self._why_not():
+        if sentence := self._unsupported_reason():
             raise RuntimeError(f"{name}() {sentence}")
         self.test: str = self._test.test
 
-    def _why_not(self) -> str:
+    def _unsupported_reason(self) -> str:
         if self._test is None:
             return "runs inside an async test: what it watches and strikes is the test's own"
         if self._test.inline_exploration.client is None:
@@ -118,24 +118,24 @@ class Within:
             return "is called by a scenario that is being explored: only one at a time can be"
         return ""
 
-    def holds(self, invariant: Callable[..., Any] | None) -> Callable[..., Any] | None:
+    def checked_invariant(self, invariant: Callable[..., Any] | None) -> Callable[..., Any] | None:
         """The invariant as a sweep asks it: it gets the fixtures that it names, False is broken."""
         if invariant is None:
             return None
-        function(invariant, "invariant", "point")
+        require_function(invariant, "invariant", "point")
         fixtures = self._test.item.funcargs
         parameters = signature(invariant).parameters.values()
         needed = [one.name for one in parameters if one.default is one.empty]
         for name in needed:
-            if name not in fixtures and name not in HAPPENED:
+            if name not in fixtures and name not in INVARIANT_ARGUMENTS:
                 raise ValueError(
                     f"the invariant asks for the fixture {name!r}, which this test does not "
                     "have; add it to the test, or write an invariant without arguments"
                 )
 
-        async def holds() -> None:
+        async def checked_invariant() -> None:
             probe = self._test.probe
-            known = {**probe.happened(), **fixtures}
+            known = {**probe.invariant_arguments(), **fixtures}
             result = invariant(**{name: known[name] for name in needed})
             if inspect.isawaitable(result):
                 result = await result
@@ -143,17 +143,17 @@ class Within:
                 name = getattr(invariant, "__name__", "the invariant")
                 raise InvariantBroken(f"{name}() is False")
 
-        return holds
+        return checked_invariant
 
     async def explore(self, exploration: Exploration, replay: str) -> SweepReport:
         """Run all points, or the one of the token `replay`."""
         __tracebackhide__ = True
         if self._test.probe is not None:  # the test is swept itself: one run of many
             self._test.inline_exploration.postponed = True
-            await self._called()
+            await self._run_scenario()
             return SweepReport((), (), f"{self._name}: the test itself is being explored")
         budget = self._test.settings.sweep_budget
-        explored = Explored(exploration.kind, self.test, call=self._call(), budget=budget)
+        explored = ExplorationResult(exploration.kind, self.test, call=self._call(), budget=budget)
         inline, began = self._test.inline_exploration, perf_counter()
         inline.active = True
         inline.explored.append(explored)
@@ -178,8 +178,8 @@ class Within:
         listed = [item for item in explored.findings if item.severity == "warning"]
         if len(listed) == len(explored.findings):
             inline.warnings += listed  # nobody may look at the report
-        told = inline.add_result(explored)
-        return SweepReport(tuple(explored.results), tuple(explored.findings), told)
+        text = inline.add_result(explored)
+        return SweepReport(tuple(explored.results), tuple(explored.findings), text)
 
     def _call(self) -> str:
         """`"explore_faults()"`; the second one of a test is `"explore_faults() 2"`."""
@@ -191,7 +191,7 @@ class Within:
         self,
         exploration: Exploration,
         clean: Run,
-        explored: Explored,
+        explored: ExplorationResult,
         replay: str,
         further: list[Point],
     ) -> Iterator[Point]:
@@ -210,7 +210,7 @@ class Within:
             further.clear()
             explored.planned = len(points)
             verdict = explored.results[-1].verdict
-            if verdict in _IN_THE_WAY and self._reset is None and number < len(points):
+            if verdict in _CORRUPTING and self._reset is None and number < len(points):
                 explored.stopped = (
                     f"after {verdict!r} at {point.token} nothing is as before, so "
                     f"{len(points) - number} of {len(points)} points were not run; "
@@ -223,7 +223,7 @@ class Within:
     ) -> Iterator[Finding]:
         for answer in clean.state.probe.answers.all:
             if answer.is_http and answer.status >= 500:
-                yield _unwell(answer, self.test)
+                yield _error_without_fault(answer, self.test)
         for finding in exploration.findings(clean, done):
             tokens = finding.data.get("tokens")
             replay = f"{self._name}(..., replay={tokens[0]!r})" if tokens else ""
@@ -242,15 +242,15 @@ class Within:
     async def _run(self, prepare: Callable[[RunState], None], *, forget: bool) -> Run:
         """One run of the scenario, and the look at what it leaves."""
         if not self._setup:
-            await self._make_new()
+            await self._reset_app()
         run_state, errors, began = self._test.new_run(), {}, perf_counter()
         with anyio.CancelScope() as scope, run_state.run(prepare, scope.cancel, forget=forget):
             phase = "setup"
             try:
                 if self._setup:
-                    await self._make_new()
+                    await self._reset_app()
                 phase = "call"
-                await run_state.probe.around(self._called)()
+                await run_state.probe.wrap_body(self._run_scenario)()
             except BaseException as error:
                 # `pytest.fail()` raises a BaseException named Failed.
                 if not (isinstance(error, Exception) or type(error).__name__ == "Failed"):
@@ -258,25 +258,25 @@ class Within:
                 errors[phase] = error
         return Run(run_state, errors, run_state.findings, perf_counter() - began)
 
-    async def _make_new(self) -> None:
-        made = None if self._reset is None else self._reset()
-        if inspect.isawaitable(made):
-            await made
+    async def _reset_app(self) -> None:
+        awaitable = None if self._reset is None else self._reset()
+        if inspect.isawaitable(awaitable):
+            await awaitable
 
-    async def _called(self) -> None:
-        made: Any = self._scenario()
-        if not inspect.isawaitable(made):
+    async def _run_scenario(self) -> None:
+        awaitable: Any = self._scenario()
+        if not inspect.isawaitable(awaitable):
             raise ValueError(
                 "scenario must return something to await: write `async def`, or "
-                f"`lambda: asgi_client.get(...)`; it returned {made!r}"
+                f"`lambda: asgi_client.get(...)`; it returned {awaitable!r}"
             )
-        await made
+        await awaitable
 
     def __repr__(self) -> str:
         return f"<Within {self.test}: {self._scenario!r}>"
 
 
-def _unwell(answer: Any, test: str) -> Finding:
+def _error_without_fault(answer: Any, test: str) -> Finding:
     return Finding(
         kind="sweep.clean",
         title=f"{answer.label} is answered {answer.status} without any fault",

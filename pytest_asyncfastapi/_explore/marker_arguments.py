@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 # What an invariant may ask for by name: the app's answers, the upstream calls, the point.
-HAPPENED = ("answers", "exchanges", "point")
+INVARIANT_ARGUMENTS = ("answers", "exchanges", "point")
 MODES = ("leave", "cancel", "cancel_always")
 # What an endpoint may answer for its upstream's fault without having declared it.
 GATEWAY = (502, 503, 504)
 
 
 @dataclass(frozen=True, slots=True)
-class FaultSweepAsked:
+class FaultSweepOptions:
     """`@pytest.mark.fault_sweep(...)`.
 
     `invariant` is a function (async or not) of the test's fixtures that raises where
@@ -49,7 +49,7 @@ class FaultSweepAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class DisconnectSweepAsked:
+class DisconnectSweepOptions:
     """`@pytest.mark.disconnect_sweep(...)`.
 
     `modes`: the client goes (`"leave"`: the app gets the disconnect, and is cancelled after a grace
@@ -67,7 +67,7 @@ class DisconnectSweepAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class SchedulesAsked:
+class SchedulesOptions:
     """`@pytest.mark.schedules(...)`.
 
     `seeds` is how many orders to try, from seed `start` on; `policy` is `"random"`
@@ -82,9 +82,9 @@ class SchedulesAsked:
     changes: int | None = None
 
 
-def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked:
+def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepOptions:
     """Read the arguments of the marker."""
-    _known(FaultSweepAsked, "fault_sweep", args, given)
+    _check_names(FaultSweepOptions, "fault_sweep", args, given)
     if "faults" in given:
         given["faults"] = _words(given["faults"], "faults", tuple(swept_faults()))
     if "statuses" in given:
@@ -98,27 +98,27 @@ def fault_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> FaultSweepAsked
             f"only={given['only']!r} must be a URL glob, such as 'https://pay.example/*'"
         )
     _invariant(given)
-    return FaultSweepAsked(**given)
+    return FaultSweepOptions(**given)
 
 
-def disconnect_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> DisconnectSweepAsked:
+def disconnect_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> DisconnectSweepOptions:
     """Read the arguments of the marker."""
-    _known(DisconnectSweepAsked, "disconnect_sweep", args, given)
+    _check_names(DisconnectSweepOptions, "disconnect_sweep", args, given)
     if "modes" in given:
         given["modes"] = _words(given["modes"], "modes", MODES)
     _invariant(given)
-    return DisconnectSweepAsked(**given)
+    return DisconnectSweepOptions(**given)
 
 
-def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesAsked:
+def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesOptions:
     """Read the arguments of the marker; the first may be given by position."""
     from .schedules.every_order import ALL, most_changes
     from .schedules.policies import schedules as planned
 
     if args:
         given, args = {"seeds": args[0], **given}, args[1:]
-    _known(SchedulesAsked, "schedules", args, given)
-    found = SchedulesAsked(**given)
+    _check_names(SchedulesOptions, "schedules", args, given)
+    found = SchedulesOptions(**given)
     if isinstance(found.start, bool) or not isinstance(found.start, int) or found.start < 0:
         raise ValueError(f"start={found.start!r} must be a whole number, 0 or more")
     most = most_changes(found.seeds, found.policy, found.start, found.changes)
@@ -162,7 +162,7 @@ def check_token(token: str) -> None:
         raise ValueError(f"{token!r}: {match['word']!r} must be one of {', '.join(words)}")
 
 
-def function(given: Any, name: str, each: str) -> None:
+def require_function(given: Any, name: str, each: str) -> None:
     """See that `given` can be called again and again. Raises `ValueError`."""
     if callable(given):
         return
@@ -175,10 +175,12 @@ def function(given: Any, name: str, each: str) -> None:
     )
 
 
-def _known(asked: type[Any], name: str, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+def _check_names(
+    options: type[Any], name: str, args: tuple[Any, ...], given: dict[str, Any]
+) -> None:
     if args:
         raise ValueError(f"{name} takes keywords only, such as invariant=...; got {args[0]!r}")
-    names = [item.name for item in fields(asked)]
+    names = [item.name for item in fields(options)]
     for word in given:
         if word not in names:
             near = difflib.get_close_matches(word, names, n=1)

@@ -83,7 +83,7 @@ class Run:
         """What went wrong first."""
         return next(iter(self.errors.values()), None)
 
-    def let_go(self) -> None:
+    def clear_frames(self) -> None:
         """Forget what the frames of its errors hold: a connection that keeps a database locked."""
         for error in self.errors.values():
             forget_frames(error)
@@ -104,11 +104,11 @@ class RunProbe(Protocol):
 
     client: Any
 
-    def tapped(self, app: Callable[..., Any]) -> Callable[..., Any]:
-        """The app, listened to."""
+    def wrap_app(self, app: Callable[..., Any]) -> Callable[..., Any]:
+        """The app, recorded."""
         ...
 
-    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_body(self, body: Callable[..., Any]) -> Callable[..., Any]:
         """The body of the test, and a look at what it leaves."""
         ...
 
@@ -244,7 +244,7 @@ class Exploration(Protocol):
 
 
 @dataclass(slots=True, eq=False)
-class Explored:
+class ExplorationResult:
     """What exploring one test in one way has come to so far.
 
     `planned` is the number of points, None while it is not known; `stopped` says

@@ -40,10 +40,10 @@ class OwnRun:
         """Let pytest's phases of this item end as these did."""
         self._left = deque(self.sections)
         item.user_properties[:] = self.properties
-        item.setup = lambda: self._end("setup")
-        item.runtest = lambda: self._end("call")
+        item.setup = lambda: self._raise_as_before("setup")
+        item.runtest = lambda: self._raise_as_before("call")
         item.teardown = lambda: None
-        self._say(item, "setup")
+        self._show_output(item, "setup")
         for one in self.warned:
             warnings.showwarning(
                 one.message, one.category, one.filename, one.lineno, one.file, one.line
@@ -51,24 +51,24 @@ class OwnRun:
 
     def body(self, item: Any) -> None:
         """Before the body."""
-        self._say(item, "call")
+        self._show_output(item, "call")
 
     def teardown(self, item: Any) -> None:
         """In the teardown: raise what the clean one has raised."""
-        self._say(item, "teardown")
-        self._end("teardown")
+        self._show_output(item, "teardown")
+        self._raise_as_before("teardown")
 
     def restore(self, item: Any) -> None:
         """From now on the item runs again."""
         for name in _REPLACED:
             vars(item).pop(name, None)
 
-    def _say(self, item: Any, phase: str) -> None:
+    def _show_output(self, item: Any, phase: str) -> None:
         """Show what was printed in this phase where pytest shows it."""
         while self._left and self._left[0][0] == phase:
             item._report_sections.append(self._left.popleft())
 
-    def _end(self, phase: str) -> None:
+    def _raise_as_before(self, phase: str) -> None:
         """As the clean run did. That a test failed by findings only is said by them, once more."""
         __tracebackhide__ = True
         error = self.run.errors.get(phase)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from .._core.findings import Finding, Location
     from .model import Run
-    from .recorded_responses import Answer
+    from .recorded_responses import RecordedResponse
 
 # Of a test that has come to another end than it was written for, they say nothing.
-_NO_NEWS = ("unused-route", "unused-fault")
+_EXPECTED = ("unused-route", "unused-fault")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +34,8 @@ class Problem:
 
 def of_findings(run: Run, clean: Run) -> Iterator[Problem]:
     """What the packages saw in this run only: a call without a timeout, a leak, a blocking call."""
-    told = ("leak.generator",) if run.state.probe.unclosed else ()  # by `of_generators()`
-    for finding in run.new_findings(clean, without=(*_NO_NEWS, *told)):
+    elsewhere = ("leak.generator",) if run.state.probe.unclosed else ()  # by `of_generators()`
+    for finding in run.new_findings(clean, without=(*_EXPECTED, *elsewhere)):
         leak = finding.kind.startswith("leak.")
         if finding.severity == "error" or leak:
             verdict = {"no-timeout": "no timeout"}.get(finding.kind, finding.kind)
@@ -70,21 +70,21 @@ _CLEANUP = "what its `finally` or `async with` gives back is not given back"
 
 def of_tasks(run: Run, clean: Run) -> Iterator[Problem]:
     """The tasks of a request that have failed, and nobody has awaited them."""
-    usual = {place(left.error, clean) for left in clean.state.probe.failed}
+    usual = {raised_at(left.error, clean) for left in clean.state.probe.failed}
     for left in run.state.probe.failed:
-        where = place(left.error, run)
+        where = raised_at(left.error, run)
         if where not in usual:
             yield Problem(
                 "lost background task",
                 f"the task {left.name}() of {left.answer.label}, which nobody awaits, failed: "
-                f"{told(left.error)}",
+                f"{describe_error(left.error)}",
                 where,
-                KEEP,
+                RETRY_LATER,
             )
 
 
 # What to do with work after the answer.
-KEEP = "try again later, or keep what is to be done (a queue, an outbox) until it is done"
+RETRY_LATER = "try again later, or keep what is to be done (a queue, an outbox) until it is done"
 
 
 def of_the_end(run: Run, clean: Run) -> Iterator[Problem]:
@@ -94,10 +94,12 @@ def of_the_end(run: Run, clean: Run) -> Iterator[Problem]:
         yield Problem("hung", "every task waits for another: " + _first(run.state.deadlock))
     elif _still_running(run):
         yield Problem("hung", _first(str(_still_running(run))))
-    if probe.broken is not None:
-        yield Problem("side effect", f"the invariant does not hold: {told(probe.broken)}")
-    for place, answer in probe.unanswered.items():
-        if place in afterwards(clean):
+    if probe.invariant_error is not None:
+        yield Problem(
+            "side effect", f"the invariant does not hold: {describe_error(probe.invariant_error)}"
+        )
+    for number, answer in probe.unanswered.items():
+        if number in afterwards(clean):
             yield Problem(
                 "stuck",
                 f"{answer.label}, sent once more, is not answered, as it is after the clean run: "
@@ -113,16 +115,16 @@ def of_held(run: Run, clean: Run, lost: str) -> Iterator[Problem]:
     mine, usual = run.state.probe, clean.state.probe
     for lock in mine.held:
         if lock not in usual.held:
-            told = f"{lock.what} taken at {lock.where} is still held"
-            yield Problem("lock held", told, lock.where, ASYNC_WITH)
+            detail = f"{lock.what} taken at {lock.where} is still held"
+            yield Problem("lock held", detail, lock.where, ASYNC_WITH)
     for item in mine.missing:
         # What a consumer takes from a queue of jobs is put back in no run.
         if item.where in usual.returned and item not in usual.missing:
-            told = f"what was taken from a {item.what} at {item.where} is not put back"
-            yield Problem(lost, told, item.where)
+            detail = f"what was taken from a {item.what} at {item.where} is not put back"
+            yield Problem(lost, detail, item.where)
 
 
-def afterwards(clean: Run) -> dict[int, Answer]:
+def afterwards(clean: Run) -> dict[int, RecordedResponse]:
     """What the same requests are answered, sent once more after a clean run."""
     control = clean.control
     return {} if control is None else control.state.probe.afterwards
@@ -132,48 +134,48 @@ def of_teardown(run: Run, clean: Run) -> Iterator[Problem]:
     """The app does not shut down any more, say."""
     error = run.errors.get("teardown")
     # Findings after the body are reported as they are.
-    if error is not None and not run.new_findings(clean, without=_NO_NEWS):
-        yield Problem("teardown", f"after the test: {told(error)}")
+    if error is not None and not run.new_findings(clean, without=_EXPECTED):
+        yield Problem("teardown", f"after the test: {describe_error(error)}")
 
 
 def of_assertions(run: Run) -> Iterator[Problem]:
     """The test's own assertions, where they are asked for."""
     error = run.errors.get("call")
     if isinstance(error, AssertionError):
-        yield Problem("assertion", f"the test's own: {told(error)}")
+        yield Problem("assertion", f"the test's own: {describe_error(error)}")
 
 
-def raised(answer: Answer, run: Run) -> Problem | None:
+def raised(answer: RecordedResponse, run: Run) -> Problem | None:
     """What the app raised, before its response or in the middle of it."""
     error = answer.error
     if error is None or answer.ended:
         return None
-    where = place(error, run, answer.trace)
+    where = raised_at(error, run, answer.trace)
     if answer.started and not answer.complete:
         got = f"a {answer.status} with {len(answer.body)} bytes of its body"
         return Problem(
             "broken body",
-            f"{answer.label} had sent {got}, then {told(error)}",
+            f"{answer.label} had sent {got}, then {describe_error(error)}",
             where,
             "fetch what can fail before the response starts, or end the stream with words that "
             "its reader understands",
         )
     return Problem(
         "unhandled",
-        f"{answer.label} raised {told(error)}",
+        f"{answer.label} raised {describe_error(error)}",
         where,
         "catch it where the call is made, and answer 502, 503 or 504 (or what the endpoint "
         "declares in `responses=`)",
     )
 
 
-def place(error: BaseException, run: Run, trace: Any = None) -> Location | None:
+def raised_at(error: BaseException, run: Run, trace: Any = None) -> Location | None:
     """The innermost of the user's lines in a traceback; `trace` is the app's part of it."""
     found: Location | None = run.state.user_code.raised_at(trace or error.__traceback__)
     return found
 
 
-def told(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     """An exception in one line."""
     text = _first(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__

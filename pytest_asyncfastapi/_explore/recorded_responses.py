@@ -18,7 +18,7 @@ import anyio
 from .._core.await_chains import user_lines
 from .._core.current_loop import current_task, now
 from .._core.force_terminate import tasks_below, terminate_children
-from .await_steps import Stepped, cancelled
+from .await_steps import CoroutineStepper, cancelled
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 Mode = Literal["leave", "cancel", "cancel_always"]
 # The request of the test that is being served, also in the tasks that it has created.
-CALLER: ContextVar[Answer | None] = ContextVar("asyncfastapi_caller", default=None)
+CALLER: ContextVar[RecordedResponse | None] = ContextVar("asyncfastapi_caller", default=None)
 
 
 @dataclass(slots=True, eq=False)
-class Answer:
+class RecordedResponse:
     """One request of the test and what the app made of it.
 
     `error` is what the app raised, `ended` whether that is a cancellation which came from
@@ -93,7 +93,7 @@ class Answer:
         """Is it a plain request, not a WebSocket?"""
         return bool(self.scope["type"] == "http")
 
-    def same_as(self, other: Answer) -> bool:
+    def same_as(self, other: RecordedResponse) -> bool:
         """Did the caller get the same?"""
         return (self.status, self.body, self.complete) == (
             other.status,
@@ -103,7 +103,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Cut:
+class CutPoint:
     """Where a request is to be cut: the `step`-th suspension of the `request`-th (from 1)."""
 
     request: int
@@ -111,51 +111,51 @@ class Cut:
     mode: Mode
 
 
-class Answers:
+class ResponseRecorder:
     """The requests of one run, in the order in which they reached the app."""
 
-    def __init__(self, user_code: UserCode, cut: Cut | None = None, *, stepped: bool) -> None:
-        self.all: list[Answer] = []
+    def __init__(self, user_code: UserCode, cut: CutPoint | None = None, *, stepped: bool) -> None:
+        self.all: list[RecordedResponse] = []
         self.recording = True
-        self.elsewhere: Answers | None = None  # who records instead, for a while
+        self.redirected_to: ResponseRecorder | None = None  # who records instead, for a while
         self._user_code = user_code
         self._cut = cut
         self._stepped = stepped
-        self._leave: dict[int, Callable[[], None]] = {}
+        self._disconnects: dict[int, Callable[[], None]] = {}
 
-    def leaving(self, app: App, leave: Callable[[], None]) -> App:
-        """`app`, for a request whose client can be made to go by `leave()`."""
+    def with_disconnect(self, app: App, disconnect: Callable[[], None]) -> App:
+        """`app`, for a request whose client can be made to go by `disconnect()`."""
 
         async def called(scope: Any, receive: Any, send: Any) -> None:
-            self._leave[id(scope)] = leave
+            self._disconnects[id(scope)] = disconnect
             try:
                 await app(scope, receive, send)
             finally:
-                self._leave.pop(id(scope), None)
+                self._disconnects.pop(id(scope), None)
 
         return called
 
-    def tapped(self, app: App) -> App:
+    def wrap_app(self, app: App) -> App:
         """`app`, its answers recorded while `recording`."""
 
-        async def tap(scope: Any, receive: Any, send: Any) -> None:
-            if self.elsewhere is not None:
-                return await self.elsewhere.tapped(app)(scope, receive, send)
+        async def recorded(scope: Any, receive: Any, send: Any) -> None:
+            if self.redirected_to is not None:
+                return await self.redirected_to.wrap_app(app)(scope, receive, send)
             if not self.recording:
                 return await app(scope, receive, send)
-            answer = Answer(scope)
+            answer = RecordedResponse(scope)
             self.all.append(answer)
             token = CALLER.set(answer)
             number = len(self.all)
-            ears = _receiving(answer, receive), _sending(answer, send)
+            channels = _recording_receive(answer, receive), _recording_send(answer, send)
             began = now()
             try:
                 if self._stepped:
-                    await self._in_steps(app, answer, number, *ears)
+                    await self._run_in_steps(app, answer, number, *channels)
                 else:
-                    await app(scope, *ears)
+                    await app(scope, *channels)
             except BaseException as error:
-                answer.error, answer.ended = error, _is_ended(error)
+                answer.error, answer.ended = error, _is_from_outside(error)
                 answer.trace = error.__traceback__
                 raise
             finally:
@@ -163,15 +163,15 @@ class Answers:
                 with suppress(ValueError):  # where it is ended by force, from another context
                     CALLER.reset(token)
 
-        return tap
+        return recorded
 
-    async def _in_steps(
-        self, app: App, answer: Answer, number: int, receive: Any, send: Any
+    async def _run_in_steps(
+        self, app: App, answer: RecordedResponse, number: int, receive: Any, send: Any
     ) -> None:
         cut = self._cut if self._cut is not None and self._cut.request == number else None
-        leave = self._leave.get(id(answer.scope), _nobody)
+        disconnect = self._disconnects.get(id(answer.scope), _no_disconnect)
         coroutine = app(answer.scope, receive, send)
-        stepped = Stepped(coroutine, self._user_code, places=self._cut is None)
+        stepped = CoroutineStepper(coroutine, self._user_code, places=self._cut is None)
         if cut is None:
             try:
                 await stepped
@@ -189,7 +189,7 @@ class Answers:
                 answer.cut, answer.cut_at, started = True, self._where(stepped), answer.started
                 if cut.mode == "leave":
                     if not answer.complete:
-                        leave()
+                        disconnect()
                 elif cut.mode == "cancel" and task is not None:
                     task.cancel()
                 else:
@@ -212,9 +212,9 @@ class Answers:
                     await terminate_children(current_task())
                     stepped.end_by_force()
         if answer.cut and not answer.complete:
-            leave()
+            disconnect()
 
-    def _where(self, stepped: Stepped) -> Location | None:
+    def _where(self, stepped: CoroutineStepper) -> Location | None:
         """The user's line that it waits at; below middleware the handler has a task of its own."""
         if (where := stepped.where()) is not None:
             return where
@@ -222,7 +222,7 @@ class Answers:
         return next((found[-1] for found in lines if found), None)
 
 
-def _nobody() -> None:
+def _no_disconnect() -> None:
     """Nobody is there to leave."""
 
 
@@ -233,7 +233,7 @@ def _asyncio_task() -> asyncio.Task[Any] | None:
         return None
 
 
-def _is_ended(error: BaseException) -> bool:
+def _is_from_outside(error: BaseException) -> bool:
     """Is it a cancellation that somebody has asked for, from outside of the app?"""
     if not isinstance(error, cancelled()):
         return False
@@ -257,14 +257,14 @@ def _is_shielded(task: Any, outer: Any) -> bool:
     return False
 
 
-def _receiving(answer: Answer, receive: Any) -> Any:
-    async def heard() -> Any:
+def _recording_receive(answer: RecordedResponse, receive: Any) -> Any:
+    async def recorded_receive() -> Any:
         message = await receive()
         if message["type"] == "http.request":
             answer.request_body += message.get("body", b"")
         return message
 
-    return heard
+    return recorded_receive
 
 
 def _length(headers: Any) -> int | None:
@@ -275,8 +275,8 @@ def _length(headers: Any) -> int | None:
     return None
 
 
-def _sending(answer: Answer, send: Any) -> Any:
-    async def sent(message: Any) -> None:
+def _recording_send(answer: RecordedResponse, send: Any) -> Any:
+    async def recorded_send(message: Any) -> None:
         kind = message["type"]
         if kind == "http.response.start":
             answer.started, answer.status = True, message["status"]
@@ -286,4 +286,4 @@ def _sending(answer: Answer, send: Any) -> Any:
             answer.complete = answer.complete or not message.get("more_body", False)
         await send(message)
 
-    return sent
+    return recorded_send

@@ -20,26 +20,26 @@ from .._core.real_time import perf_counter
 from .._core.signatures import signature
 from .._upstream.suppressed import suppress_findings
 from .await_steps import cancelled as _cancelled
-from .held_locks import Held, HeldLocks
-from .marker_arguments import HAPPENED
-from .recorded_responses import Answer, Answers
-from .unfinished_work import Failed, Left, Unclosed, forget_frames
+from .held_locks import HeldItem, HeldLocks
+from .marker_arguments import INVARIANT_ARGUMENTS
+from .recorded_responses import RecordedResponse, ResponseRecorder
+from .unfinished_work import FailedTask, UnclosedGenerator, UnfinishedWork, forget_frames
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from .._core.findings import Location
-    from .call_identity import Calls
+    from .call_identity import SweptCalls
     from .model import RunState
-    from .recorded_responses import Cut
+    from .recorded_responses import CutPoint
 
 # Virtual seconds, together a minute, after which what still runs is called left behind.
-_NAPS = (0.05, 1.0, 9.0, 50.0)
-_STILL = 0.3  # real seconds of one of them that say that time does not jump
-_PATIENCE = 30.0  # seconds that the request afterwards may take beyond twice its usual time
+_SLEEPS = (0.05, 1.0, 9.0, 50.0)
+_REAL_TIME = 0.3  # real seconds of one of them that say that time does not jump
+_TIMEOUT = 30.0  # seconds that the request afterwards may take beyond twice its usual time
 
 
-class Leaver:
+class DisconnectControl:
     """For `_client`: nothing goes wrong with this request, but its client can go."""
 
     leave_at = ""
@@ -49,8 +49,8 @@ class Leaver:
     upload_over = 0.0
     read_delay = 0.0
 
-    def __init__(self, answers: Answers) -> None:
-        self.around = answers.leaving
+    def __init__(self, answers: ResponseRecorder) -> None:
+        self.around = answers.with_disconnect
 
     def record(self, what: str) -> str:
         """In words, for the error that the test's client raises."""
@@ -60,7 +60,7 @@ class Leaver:
         """The app has ended."""
 
 
-class Probe:
+class SweepProbe:
     """One run, as a sweep sees it.
 
     `invariant` is asked after the body, with the test's fixtures by name. `again` says
@@ -74,10 +74,10 @@ class Probe:
         state: RunState,
         *,
         invariant: Callable[..., Any] | None = None,
-        cut: Cut | None = None,
+        cut: CutPoint | None = None,
         stepped: bool = False,
-        again: Callable[[Answer], bool] = lambda answer: False,
-        calls: Calls | None = None,
+        again: Callable[[RecordedResponse], bool] = lambda answer: False,
+        calls: SweptCalls | None = None,
         setup: bool = True,
         times: Sequence[float] = (),
         point: Any = None,
@@ -89,63 +89,64 @@ class Probe:
         self._invariant = invariant
         self._again = again
         self._times = times
-        self.answers = Answers(state.user_code, cut, stepped=stepped)
+        self.answers = ResponseRecorder(state.user_code, cut, stepped=stepped)
         self.answers.recording = setup
         self._earlier = 0  # exchanges of the test that are none of this run's
-        self._around = self.answers.leaving
-        self.broken: BaseException | None = None
-        self.afterwards: dict[int, Answer] = {}  # by the place of the first in `answers.all`
-        self.unanswered: dict[int, Answer] = {}  # the same, where none came in time
-        self.reached_end = False
+        self._around = self.answers.with_disconnect
+        self.invariant_error: BaseException | None = None
+        # By the place of the first in `answers.all`; of some none came in time.
+        self.afterwards: dict[int, RecordedResponse] = {}
+        self.unanswered: dict[int, RecordedResponse] = {}
         self.client: Any = None
-        self._leaver = Leaver(self.answers)
+        self._disconnect_control = DisconnectControl(self.answers)
         self._locks = HeldLocks(state.user_code) if stepped or locks else None
-        self.held: list[Held] = []  # locks
-        self.missing: list[Held] = []  # what was taken from a pool
+        self.held: list[HeldItem] = []  # locks
+        self.missing: list[HeldItem] = []  # what was taken from a pool
         self.returned: set[Location] = set()  # lines that have put back what they took
-        self._left = Left(state.user_code)
-        self.failed: list[Failed] = []  # tasks
-        self.unclosed: list[Unclosed] = []  # generators
+        self._unfinished = UnfinishedWork(state.user_code)
+        self.failed: list[FailedTask] = []  # tasks
+        self.unclosed: list[UnclosedGenerator] = []  # generators
         self.on_trio = False
 
-    def join(self, client: Any) -> None:
+    def attach_inline(self, client: Any) -> None:
         """Begin in the middle of a test: its client is open, and its app is listened to by nobody.
 
         So each request is, on its way in; what the test has done before does not count.
         """
         self.client = client
         self._earlier = len(self._state.scope.recorder.exchanges)
-        self._around = lambda app, leave: self.answers.leaving(self.answers.tapped(app), leave)
-        self._leaver.around = self._around
+        self._around = lambda app, disconnect: self.answers.with_disconnect(
+            self.answers.wrap_app(app), disconnect
+        )
+        self._disconnect_control.around = self._around
 
     def begin(self) -> None:
         """Just before the body."""
         self.answers.recording = True
         self.on_trio = asyncio._get_running_loop() is None
-        self.answers.recording = True
-        self._enter("body")
+        self._enter_phase("body")
         if self._locks is not None:
             self._locks.start()
-        self._left.start()
+        self._unfinished.start()
 
     def end(self) -> None:
         """Whatever has become of the run, it is over."""
         if self._locks is not None:
             self._locks.stop()
-        self._left.stop()
+        self._unfinished.stop()
 
     def plan(self, given: Any) -> Any:
         """What happens to a request on its way in: what the test has `given`, if anything."""
         if given is None:
-            return self._leaver
+            return self._disconnect_control
         given.around = self._around
         return given
 
-    def tapped(self, app: Any) -> Any:
+    def wrap_app(self, app: Any) -> Any:
         """The app, listened to."""
-        return self.answers.tapped(app)
+        return self.answers.wrap_app(app)
 
-    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_body(self, body: Callable[..., Any]) -> Callable[..., Any]:
         """The body of the test, and our look at what it leaves."""
 
         async def run(*args: Any, **kwargs: Any) -> Any:
@@ -168,59 +169,60 @@ class Probe:
         for answer in self.answers.all:
             if answer.error is not None:
                 forget_frames(answer.error)
-        self._enter("after")
+        self._enter_phase("after")
         if self._state.on_virtual_time:
-            await _calm()
-        self._enter("over")
+            await _let_time_pass()
+        self._enter_phase("over")
         if self._locks is not None:
             self.held, self.missing = self._locks.held(), self._locks.missing()
             self.returned = self._locks.returned
-        await self._look_at_what_is_left()
-        await self._ask_invariant()
-        await self._ask_again()
-        self.reached_end = True
+        await self._find_unfinished()
+        await self._check_invariant()
+        await self._repeat_requests()
 
-    async def _look_at_what_is_left(self) -> None:
-        if any(self._left.unclosed()):
+    async def _find_unfinished(self) -> None:
+        if any(self._unfinished.unclosed()):
             gc.collect()  # one that nobody can reach any more is closed by its loop
-            await anyio.sleep(_NAPS[0])
-        self.failed, self.unclosed = [*self._left.failed()], [*self._left.unclosed()]
+            await anyio.sleep(_SLEEPS[0])
+        self.failed, self.unclosed = [*self._unfinished.failed()], [*self._unfinished.unclosed()]
 
-    def _enter(self, phase: str) -> None:
+    def _enter_phase(self, phase: str) -> None:
         if self.calls is not None:
             self.calls.enter(phase)
 
-    async def _ask_invariant(self) -> None:
+    async def _check_invariant(self) -> None:
         if self._invariant is None:
             return
         try:
-            held = self._invariant(**self._given())
+            held = self._invariant(**self._fixtures_of_invariant())
             if inspect.isawaitable(held):
                 await held
         except Exception as error:
-            self.broken = error
+            self.invariant_error = error
 
-    def _given(self) -> dict[str, Any]:
+    def _fixtures_of_invariant(self) -> dict[str, Any]:
         """The fixtures that the invariant names; the sweep has checked that they are there."""
         assert self._invariant is not None
-        known = {**self.happened(), **self._state.item.funcargs}
+        known = {**self.invariant_arguments(), **self._state.item.funcargs}
         return {name: known[name] for name in signature(self._invariant).parameters}
 
-    def happened(self) -> dict[str, Any]:
-        """What an invariant may ask for beside fixtures: see `HAPPENED`."""
+    def invariant_arguments(self) -> dict[str, Any]:
+        """What an invariant may ask for beside fixtures: see `INVARIANT_ARGUMENTS`."""
         exchanges = self._state.scope.recorder.exchanges[self._earlier :]
-        return dict(zip(HAPPENED, (tuple(self.answers.all), exchanges, self._point), strict=True))
+        return dict(
+            zip(INVARIANT_ARGUMENTS, (tuple(self.answers.all), exchanges, self._point), strict=True)
+        )
 
-    async def _ask_again(self) -> None:
+    async def _repeat_requests(self) -> None:
         if self.client is None:
             return
         for place, answer in enumerate(list(self.answers.all)):
             if answer.is_http and self._again(answer):
-                await self._send(place, answer)
+                await self._send_again(place, answer)
 
-    async def _send(self, place: int, first: Answer) -> None:
+    async def _send_again(self, place: int, first: RecordedResponse) -> None:
         """Send this request once more, quietly: what it does to the routes is undone."""
-        ears = Answers(self._state.user_code, stepped=False)
+        recorder = ResponseRecorder(self._state.user_code, stepped=False)
         request = self.client.build_request(
             first.scope["method"],
             _path(first.scope),
@@ -228,28 +230,28 @@ class Probe:
             content=first.request_body,
             extensions={"raise_app_exceptions": False},
         )
-        before, self.answers.elsewhere = self.answers.elsewhere, ears
+        before, self.answers.redirected_to = self.answers.redirected_to, recorder
         usual = max([first.duration, *self._times[place : place + 1]])
-        patience = _PATIENCE + 2 * usual
-        with suppress_findings(self._state.scope), anyio.move_on_after(patience) as limit:
+        timeout = _TIMEOUT + 2 * usual
+        with suppress_findings(self._state.scope), anyio.move_on_after(timeout) as limit:
             with suppress(Exception):  # the answer says it, or there is none
                 await self.client.send(request)
-        self.answers.elsewhere = before
+        self.answers.redirected_to = before
         if limit.cancelled_caught:
             self.unanswered[place] = first
-        elif ears.all:
-            self.afterwards[place] = ears.all[0]
+        elif recorder.all:
+            self.afterwards[place] = recorder.all[0]
 
     def __repr__(self) -> str:
         return f"<Probe of {self._state.test}: {len(self.answers.all)} answers>"
 
 
-async def _calm() -> None:
+async def _let_time_pass() -> None:
     """Let a virtual minute pass; less where time stands still for a thread that never ends."""
-    for nap in _NAPS:
+    for sleep in _SLEEPS:
         began = perf_counter()
-        await anyio.sleep(nap)
-        if perf_counter() - began > max(nap / 2, _STILL):
+        await anyio.sleep(sleep)
+        if perf_counter() - began > max(sleep / 2, _REAL_TIME):
             return
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from . import marker_arguments
 from .disconnect_sweep import DisconnectSweep
 from .fault_sweep import FaultSweep
-from .inline_engine import Within
+from .inline_engine import InlineEngine
 from .swept_faults import swept_faults
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ async def explore_faults(
         ```
     """
     __tracebackhide__ = True
-    within = Within("explore_faults", scenario, reset, setup=setup)
+    engine = InlineEngine("explore_faults", scenario, reset, setup=setup)
     given = {
         "faults": faults,
         "statuses": statuses,
@@ -84,10 +84,10 @@ async def explore_faults(
         "again": again,
         "assertions": assertions,
         "setup": setup,
-        "invariant": within.holds(invariant),
+        "invariant": engine.checked_invariant(invariant),
     }
-    sweep = FaultSweep(marker_arguments.fault_sweep((), given), within.test, required=True)
-    return _checked(await within.explore(sweep, replay), check)
+    sweep = FaultSweep(marker_arguments.fault_sweep((), given), engine.test, required=True)
+    return _checked(await engine.explore(sweep, replay), check)
 
 
 async def explore_disconnects(
@@ -135,18 +135,18 @@ async def explore_disconnects(
         ```
     """
     __tracebackhide__ = True
-    within = Within("explore_disconnects", scenario, reset, setup=setup)
+    engine = InlineEngine("explore_disconnects", scenario, reset, setup=setup)
     given = {
         "modes": modes,
         "again": again,
         "assertions": assertions,
         "setup": setup,
-        "invariant": within.holds(invariant),
+        "invariant": engine.checked_invariant(invariant),
     }
     sweep = DisconnectSweep(
-        marker_arguments.disconnect_sweep((), given), within.test, required=True
+        marker_arguments.disconnect_sweep((), given), engine.test, required=True
     )
-    return _checked(await within.explore(sweep, replay), check)
+    return _checked(await engine.explore(sweep, replay), check)
 
 
 def _checked(report: SweepReport, check: bool) -> SweepReport:

@@ -30,20 +30,20 @@ if TYPE_CHECKING:
 
     from .._core.findings import Location
     from .._core.frames import UserCode
-    from .recorded_responses import Answer
+    from .recorded_responses import RecordedResponse
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class FailedTask:
     """A task of this request failed, and nobody has looked."""
 
     name: str
     error: BaseException
-    answer: Answer
+    answer: RecordedResponse
 
 
 @dataclass(frozen=True, slots=True)
-class Unclosed:
+class UnclosedGenerator:
     """An async generator: its name, the `yield` at which it stands, and who began it."""
 
     name: str
@@ -51,12 +51,12 @@ class Unclosed:
     begun: Location | None
 
 
-class Left:
+class UnfinishedWork:
     """Listens between `start()` and `stop()`."""
 
     def __init__(self, user_code: UserCode) -> None:
         self._user_code = user_code
-        self._tasks: list[tuple[asyncio.Task[Any], Answer]] = []
+        self._tasks: list[tuple[asyncio.Task[Any], RecordedResponse]] = []
         self._generators: list[tuple[weakref.ref[Any], Location | None]] = []
         self._patches = Patches()
         self._first: Any = None
@@ -94,16 +94,16 @@ class Left:
             begun = self._user_code.where(sys._getframe(1))
             self._generators.append((weakref.ref(generator), begun))
 
-    def failed(self) -> Iterator[Failed]:
+    def failed(self) -> Iterator[FailedTask]:
         """The tasks that have failed, and nobody has asked for their exception."""
         for task, answer in self._tasks:
             # It is what makes asyncio log "Task exception was never retrieved".
             lost = task.done() and not task.cancelled() and getattr(task, "_log_traceback", False)
             if lost and (error := task.exception()) is not None:
                 name = getattr(task.get_coro(), "__qualname__", task.get_name())
-                yield Failed(name, error, answer)
+                yield FailedTask(name, error, answer)
 
-    def unclosed(self) -> Iterator[Unclosed]:
+    def unclosed(self) -> Iterator[UnclosedGenerator]:
         """The generators that are left in the middle, before their cleanup."""
         for ref, begun in self._generators:
             generator = ref()
@@ -112,7 +112,7 @@ class Left:
             code, line = generator.ag_code, generator.ag_frame.f_lineno
             if _cleans_up(code.co_filename, line):
                 where = self._user_code.location(code, line)
-                yield Unclosed(generator.__qualname__, where, begun)
+                yield UnclosedGenerator(generator.__qualname__, where, begun)
 
     def __repr__(self) -> str:
         return f"<Left: {len(self._tasks)} tasks, {len(self._generators)} generators>"

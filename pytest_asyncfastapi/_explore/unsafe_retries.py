@@ -15,7 +15,7 @@ from .swept_faults import swept_faults
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from .call_identity import Made
+    from .call_identity import SweptCall
 
 _METHODS = ("POST", "PATCH")
 _REMEDY = (
@@ -25,47 +25,47 @@ _REMEDY = (
 
 
 def unsafe(
-    fault: str, made: Made, calls: Sequence[Made], clean: Sequence[Made]
+    fault: str, call: SweptCall, calls: Sequence[SweptCall], clean: Sequence[SweptCall]
 ) -> Iterator[Problem]:
     """Was the struck call sent once more, with the same body and no key, only for the fault?"""
-    if not swept_faults()[fault].processed or made.out.method not in _METHODS:
+    if not swept_faults()[fault].processed or call.out.method not in _METHODS:
         return
-    again = _like(made, calls)
-    if _key(made) and all(_key(each) == _key(made) for each in again):
+    again = _like(call, calls)
+    if _key(call) and all(_key(each) == _key(call) for each in again):
         return
-    usual = sum(_is_like(made, each) for each in clean)
-    later = [each for each in again if calls.index(each) > calls.index(made)]
+    usual = sum(_is_like(call, each) for each in clean)
+    later = [each for each in again if calls.index(each) > calls.index(call)]
     if len(again) <= usual or not later:
         return
-    first, second = made.out.where, later[0].out.where
+    first, second = call.out.where, later[0].out.where
     yield Problem(
         "unsafe retry",
-        f"{made.label}, called at {first}, may have been processed when it met {fault}, and was "
+        f"{call.label}, called at {first}, may have been processed when it met {fault}, and was "
         f"sent again with the same body at {second}",
         second,
         _REMEDY,
     )
 
 
-def _like(made: Made, calls: Sequence[Made]) -> list[Made]:
-    return [each for each in calls if _is_like(made, each)]
+def _like(call: SweptCall, calls: Sequence[SweptCall]) -> list[SweptCall]:
+    return [each for each in calls if _is_like(call, each)]
 
 
-def _is_like(made: Made, other: Made) -> bool:
+def _is_like(call: SweptCall, other: SweptCall) -> bool:
     """The same request of the same work: not that of another request of the test."""
-    mine, theirs = made.answer, other.answer
+    mine, theirs = call.answer, other.answer
     label = None if mine is None else mine.label
     return (
-        other.same == made.same
-        and _body(other) == _body(made)
+        other.same == call.same
+        and _body(other) == _body(call)
         and (None if theirs is None else theirs.label) == label
     )
 
 
-def _body(made: Made) -> Any:
-    return getattr(made.out.request, "_content", None)
+def _body(call: SweptCall) -> Any:
+    return getattr(call.out.request, "_content", None)
 
 
-def _key(made: Made) -> str:
-    headers = getattr(made.out.request, "headers", {})
+def _key(call: SweptCall) -> str:
+    headers = getattr(call.out.request, "headers", {})
     return headers.get("idempotency-key", "") or ""

@@ -5,45 +5,46 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from . import injected_faults
-from .call_identity import ENDLESS
+from .call_identity import MAX_STRIKES
 from .problems import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .call_identity import Made
+    from .call_identity import SweptCall
 
 
-def waits(made: Made, slow: float) -> Iterator[Problem]:
+def waits(call: SweptCall, slow: float) -> Iterator[Problem]:
     """Did the app wait for all of an answer that took `slow` seconds, without a timeout?"""
-    call = made.exchange
-    if injected_faults.own_timeout(made) is not None or call.error:
+    exchange = call.exchange
+    if injected_faults.own_timeout(call) is not None or exchange.error:
         return
-    if call.duration is None or call.duration < slow:
+    if exchange.duration is None or exchange.duration < slow:
         return
     remedy = (
         "give the call a timeout (httpx's default is 5 s a read), or asyncio.timeout() around it"
     )
-    if made.is_round_trip:
+    if call.is_round_trip:
         # A driver may wait for the answer to what the app has given up long ago.
-        if made.answer is not None and made.answer.duration < slow:
+        if call.answer is not None and call.answer.duration < slow:
             return
-        remedy = call.request.remedy
+        remedy = exchange.request.remedy
     yield Problem(
         "no timeout",
-        f"the app waited {slow:g} s for {call.method} {call.url}",
-        call.where,
+        f"the app waited {slow:g} s for {exchange.method} {exchange.url}",
+        exchange.where,
         remedy,
     )
 
 
-def retries(made: Made | None) -> Iterator[Problem]:
+def retries(call: SweptCall | None) -> Iterator[Problem]:
     """Does a request try this call again without an end? Background work may."""
-    if made is None or made.answer is None or made.late:
+    if call is None or call.answer is None or call.late:
         return
     yield Problem(
         "hung",
-        f"{made.answer.label} has met the fault {ENDLESS} times and tries again: nothing ends it",
-        made.out.where,
+        f"{call.answer.label} has met the fault {MAX_STRIKES} times and tries again: nothing "
+        "ends it",
+        call.out.where,
         "give up after some tries, or asyncio.timeout() around them all",
     )

@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from _pytest.fixtures import FuncFixtureInfo
     from _pytest.python import CallSpec2
 
-    from .._explore.model import Exploration, Explored, RunState
+    from .._explore.model import Exploration, ExplorationResult, RunState
     from .._explore.own_run import OwnRun
     from .chosen import Settings
     from .explored_test import ExploredTest
     from .state import TestState
 
-EXPLORED = pytest.StashKey["list[Explored]"]()
+EXPLORED = pytest.StashKey["list[ExplorationResult]"]()
 OWN = pytest.StashKey["OwnRun"]()  # what pytest is to report as the test's run
-INTERRUPTED = pytest.StashKey["list[Explored]"]()  # broken off: no report shows them
+INTERRUPTED = pytest.StashKey["list[ExplorationResult]"]()  # broken off: no report shows them
 _PREPARE = pytest.StashKey["Callable[[RunState], None] | None"]()
 _REFUSED = pytest.StashKey[str]()
 _Asked = TypeVar("_Asked")
@@ -147,9 +147,9 @@ def _unsupported_reason(item: pytest.Item, kind: str) -> str:
 
 
 def _check_invariant(item: pytest.Item, marker: str, check: Callable[..., Any] | None) -> None:
-    from .._explore.marker_arguments import HAPPENED
+    from .._explore.marker_arguments import INVARIANT_ARGUMENTS
 
-    names = (*getattr(item, "fixturenames", ()), *HAPPENED)
+    names = (*getattr(item, "fixturenames", ()), *INVARIANT_ARGUMENTS)
     for name in signature(check).parameters if check is not None else ():
         if name not in names:
             raise pytest.UsageError(
@@ -194,13 +194,15 @@ def _explorations_for(item: pytest.Item, settings: Settings) -> list[Exploration
 def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) -> OwnRun | None:
     """Explore in one way; returns the clean run."""
     from .._explore.engine import Engine
-    from .._explore.model import Explored
+    from .._explore.model import ExplorationResult
     from .._report.progress import Progress
     from .state import STATE
 
     share = _share(item, settings)
     name = "" if share[1] == 1 else f"{share[0]}/{share[1]}"
-    explored = Explored(exploration.kind, item.nodeid, shard=name, budget=settings.sweep_budget)
+    explored = ExplorationResult(
+        exploration.kind, item.nodeid, shard=name, budget=settings.sweep_budget
+    )
     item.stash.setdefault(EXPLORED, []).append(explored)
     progress = Progress(item.config)
 
@@ -272,7 +274,7 @@ def seconds(item: pytest.Item) -> float:
     return sum(explored.duration for explored in item.stash.get(EXPLORED, []))
 
 
-def interrupted(config: pytest.Config) -> list[Explored]:
+def interrupted(config: pytest.Config) -> list[ExplorationResult]:
     """What was broken off (Ctrl-C), which no report shows."""
     return config.stash.get(INTERRUPTED, [])
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from .._client.protocols import ClientFaultEffects
     from .._core.findings import Finding
-    from .._explore.model import Explored, RunProbe
+    from .._explore.model import ExplorationResult, RunProbe
     from .feature import App, Body, TestContext
 
 
@@ -32,11 +32,11 @@ class InlineExploration:
 
     client: Any = None
     active: bool = False
-    explored: list[Explored] = field(default_factory=list)
+    explored: list[ExplorationResult] = field(default_factory=list)
     warnings: list[Finding] = field(default_factory=list)
     postponed: bool = False
 
-    def add_result(self, explored: Explored) -> str:
+    def add_result(self, explored: ExplorationResult) -> str:
         """What came of it, in the words of the reports: a headline, the matrix, the findings."""
         from .._report import sweeps, text
 
@@ -53,7 +53,7 @@ class ExploreFeature(Feature):
     def __init__(self, test: TestContext) -> None:
         super().__init__(test)
         self.probe: RunProbe | None = None
-        self.explored: list[Explored] = []
+        self.explored: list[ExplorationResult] = []
         self.inline = InlineExploration()
 
     @property
@@ -63,11 +63,11 @@ class ExploreFeature(Feature):
 
     def around(self, body: Body) -> Body:
         """The probe looks at what the body leaves, before its fixtures end."""
-        return body if self.probe is None else self.probe.around(body)
+        return body if self.probe is None else self.probe.wrap_body(body)
 
     def wrap_app(self, app: App) -> App:
         """The probe listens to the app."""
-        return app if self.probe is None else self.probe.tapped(app)
+        return app if self.probe is None else self.probe.wrap_app(app)
 
     def set_client(self, client: Any) -> None:
         """The test has this `asgi_client`."""
@@ -97,7 +97,7 @@ class ExploreFeature(Feature):
         return {"sweeps": redacted([one.to_json() for one in explored])}
 
 
-def _second_run(explored: Explored) -> Finding:
+def _second_run(explored: ExplorationResult) -> Finding:
     from .._core.findings import Finding
 
     return Finding(

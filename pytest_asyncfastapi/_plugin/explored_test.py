@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from .._core.findings import Finding
     from .._explore.model import RunProbe, RunState
-    from .._explore.run_observer import Probe
+    from .._explore.run_observer import SweepProbe
     from .._faults import Faults
     from .._upstream.scope import UpstreamScope
     from .blocking import BlockingFeature
@@ -125,7 +125,7 @@ class InlineRun(_Run):
 
     def __init__(self, test: TestContext, features: Features) -> None:
         super().__init__(test, features)
-        self.probe: Probe | None = None
+        self.probe: SweepProbe | None = None
         self.deadlock = ""
         self.findings: list[Finding] = []
 
@@ -163,7 +163,7 @@ class InlineRun(_Run):
         ):
             prepare(self)
             assert self.probe is not None
-            self.probe.join(self.inline_exploration.client)
+            self.probe.attach_inline(self.inline_exploration.client)
             earlier = [what for what, _ in self._seen()]  # alive: no other object takes its `id`
             explore.probe, time.on_deadlock = self.probe, on_deadlock
             try:

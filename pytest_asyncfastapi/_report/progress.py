@@ -14,7 +14,7 @@ from .._core.units import show
 if TYPE_CHECKING:
     import pytest
 
-    from .._explore.model import Explored
+    from .._explore.model import ExplorationResult
 
 _EVERY = 0.1  # seconds between two changes
 _LEAST = 12  # columns that are worth writing into
@@ -34,14 +34,14 @@ class Progress:
         self._began = monotonic()
         self._last = 0.0
 
-    def tell(self, explored: Explored) -> None:
+    def tell(self, explored: ExplorationResult) -> None:
         """One more point is done."""
         now = monotonic()
         if self._live and now - self._last > _EVERY:
             self._last = now
             self._write(short(explored, now - self._began))
 
-    def end(self, explored: Explored) -> None:
+    def end(self, explored: ExplorationResult) -> None:
         """All is done, or was broken off."""
         if self._live:
             self._write("")
@@ -57,7 +57,7 @@ class Progress:
         self._writer._file.flush()
 
 
-def short(explored: Explored, elapsed: float) -> str:
+def short(explored: ExplorationResult, elapsed: float) -> str:
     """`"faults 12 of 44, 2 bad, about 8 s left"`: what has been run, and an estimate."""
     done, planned = len(explored.results), explored.planned
     count = f"{done} of {planned}" if planned is not None else f"{done}"
@@ -67,7 +67,7 @@ def short(explored: Explored, elapsed: float) -> str:
     return f"{explored.kind} {count}{bad}{estimate}"
 
 
-def line(explored: Explored) -> str:
+def line(explored: ExplorationResult) -> str:
     """`"faults sweep of test_x.py::test_y: 12 of 44 points, 2 bad"`."""
     done, planned = len(explored.results), explored.planned
     count = f"{done} of {planned}" if planned is not None and done < planned else f"{done}"

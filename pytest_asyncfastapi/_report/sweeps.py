@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from _pytest.terminal import TerminalReporter
 
-    from .._explore.model import Explored
+    from .._explore.model import ExplorationResult
 
 # Where it is not the beginning of the name.
 _SHORT = {
@@ -42,7 +42,9 @@ _MARKS = {
 
 
 def write_summary(
-    terminal: TerminalReporter, swept: Sequence[dict[str, Any]], interrupted: Sequence[Explored]
+    terminal: TerminalReporter,
+    swept: Sequence[dict[str, Any]],
+    interrupted: Sequence[ExplorationResult],
 ) -> None:
     """Write each sweep: in a line where all is well, as a matrix where it is not (or with -v)."""
     broken = [item.to_json() for item in interrupted]

@@ -8,7 +8,7 @@ from pytest_asyncfastapi import ScheduleFailure, VirtualClock, explore_schedules
 
 
 def explored(scenario, **options):
-    """What `explore_schedules` came to, the failure or `Explored`."""
+    """What `explore_schedules` came to, the failure or `ExplorationResult`."""
     try:
         return asyncio.run(explore_schedules(scenario, **options))
     except ScheduleFailure as failure:

@@ -139,12 +139,12 @@ def test_what_did_not_run_in_its_order_is_not_followed():
     every = EveryOrder(2)
     offers = [((1, 2), 1), ((1, 2), 2)]
     assert list(EveryOrder(2)) == []
-    assert every.ran(Schedule("fifo"), (), offers)
+    assert every.add_run(Schedule("fifo"), (), offers)
     orders = iter(every)
     one, two = next(orders), next(orders)
     assert [str(one), str(two)] == ["fifo@0:2", "fifo@1:1"]
-    assert not every.ran(one, ((0, 1),), offers)
-    assert not every.ran(two, two.changes, [((1, 2, 3), 1), ((1, 2), 1)])
+    assert not every.add_run(one, ((0, 1),), offers)
+    assert not every.add_run(two, two.changes, [((1, 2, 3), 1), ((1, 2), 1)])
     assert list(orders) == []
     assert every.unsteady == 2
 

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_asyncfastapi._core.frames import UserCode
 from pytest_asyncfastapi._explore import await_steps
-from pytest_asyncfastapi._explore.await_steps import Stepped
+from pytest_asyncfastapi._explore.await_steps import CoroutineStepper
 
 USER = UserCode(Path(__file__).parents[2])
 
@@ -28,9 +28,9 @@ async def stubborn(times: int) -> None:
         await asyncio.sleep(0)  # cut off here
 
 
-def cancelled_often(times: int) -> tuple[Stepped, int]:
+def cancelled_often(times: int) -> tuple[CoroutineStepper, int]:
     """The coroutine after that many cancellations and two more, and how often it was looked up."""
-    stepped, looks = Stepped(stubborn(times), USER), 0
+    stepped, looks = CoroutineStepper(stubborn(times), USER), 0
     stock = stepped.where
 
     def where() -> object:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from .on_asyncio import OnLoop
+from .on_asyncio import ScheduledLoop
 from .policies import parse
-from .trace import Row, Watch
+from .trace import Row, StepRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ def _nothing() -> None:
 
 
 @dataclass(slots=True)
-class Body:
+class BodyRun:
     """What became of it; filled in at the end of the body.
 
     `changes` makes the same order of the ordinary one: `fifo-SEED@decision:lane...`;
@@ -59,15 +59,15 @@ def scheduled(
     note: Callable[[str], None],
     users: UserCode | None = None,
     waits: bool = False,
-) -> Iterator[Body]:
+) -> Iterator[BodyRun]:
     """Run what is awaited in the block, by the calling task, under this schedule.
 
     With `users` it is noted who ran when (`rows`); with `waits` the ordinary order is kept
-    until `Body.begin()` is called. Raises `ValueError` for a token
+    until `BodyRun.begin()` is called. Raises `ValueError` for a token
     that names no schedule, `ClockError` without virtual time, and `RuntimeError` where
     no asyncio loop runs.
     """
-    schedule, body = parse(token), Body()
+    schedule, body = parse(token), BodyRun()
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     assert task is not None
 
@@ -76,10 +76,10 @@ def scheduled(
         task.cancel()
 
     others = asyncio.all_tasks(loop) - {task}
-    watch = None if users is None else Watch(users, others)
+    recorder = None if users is None else StepRecorder(users, others)
     state = random.getstate()
     random.seed(schedule.seed)
-    on = OnLoop(loop, on_stuck=on_stuck, note=note, watch=watch)
+    on = ScheduledLoop(loop, on_stuck=on_stuck, note=note, recorder=recorder)
     body.begin, body.rest, body.end = partial(on.begin, schedule.policy()), on.rest, on.end
     if not waits:
         body.begin()
@@ -91,5 +91,5 @@ def scheduled(
         body.trace, body.decisions = on.lanes.trace(), on.lanes.decisions
         body.changes, body.offers = tuple(on.lanes.changes), on.lanes.offers
         body.repeats = not on.jobs.gave_up
-        if watch is not None:
-            body.rows.extend(watch.rows)
+        if recorder is not None:
+            body.rows.extend(recorder.rows)

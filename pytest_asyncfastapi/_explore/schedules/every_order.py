@@ -22,9 +22,9 @@ CHANGES = 2  # at most, where nothing is said
 
 
 class EveryOrder:
-    """Gives the schedules one at a time; `ran()` is called after each, and after the ordinary one.
+    """Gives the schedules one at a time; `add_run()` has to be called after each of them.
 
-    What is not reported by `ran()` is not followed: somebody else does that.
+    And after the ordinary one. What is not added is not followed: another share does that.
     """
 
     def __init__(self, most: int = CHANGES) -> None:
@@ -34,7 +34,7 @@ class EveryOrder:
         self._followed: list[Offer] = []
         self._known: dict[Offer, Offer] = {}
 
-    def ran(
+    def add_run(
         self, schedule: Schedule, changes: Changes, offers: list[Offer], *, repeats: bool = True
     ) -> bool:
         """This order has been run, and `changes` were in it; False if it may not repeat.

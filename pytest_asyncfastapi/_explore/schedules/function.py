@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..._core.units import seconds
-from ..marker_arguments import function
-from .search import Asked, Explored, searched
+from ..marker_arguments import require_function
+from .search import Explored, SearchOptions, search_schedules
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -71,10 +71,10 @@ async def explore_schedules(
         ```
     """
     __tracebackhide__ = True
-    function(scenario, "scenario", "schedule")
+    require_function(scenario, "scenario", "schedule")
     if invariant is not None:
-        function(invariant, "invariant", "schedule")
-    asked = Asked(
+        require_function(invariant, "invariant", "schedule")
+    options = SearchOptions(
         seeds=seeds,
         policy=policy,
         start=start,
@@ -83,4 +83,4 @@ async def explore_schedules(
         replay=replay,
         shrink=shrink,
     )
-    return await searched("explore_schedules", scenario, invariant, asked)
+    return await search_schedules("explore_schedules", scenario, invariant, options)

@@ -18,14 +18,14 @@ from ..._core.await_chains import describe_each
 from ..._core.patches import Patches
 from ..._core.tasks import NOT_EAGER
 from .policies import Fifo
-from .ready_queue import Lane, Lanes
-from .worker_jobs import Jobs
+from .ready_queue import ControlledReadyQueue, Lane
+from .worker_jobs import WorkerJobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .policies import Policy
-    from .trace import Watch
+    from .trace import StepRecorder
 
 # A run that takes so many steps goes round in circles.
 MOST_STEPS = 200_000
@@ -34,7 +34,7 @@ MOST_STEPS = 200_000
 _STUCK = 0.5
 
 
-class OnLoop:
+class ScheduledLoop:
     """One schedule on one loop, from its making to `end()`."""
 
     def __init__(
@@ -43,25 +43,25 @@ class OnLoop:
         *,
         on_stuck: Callable[[str], None],
         note: Callable[[str], None],
-        watch: Watch | None = None,
+        recorder: StepRecorder | None = None,
     ) -> None:
         select = virtual_select(loop)
         if select is None:
             check_selector(loop)
             raise ClockError("schedules are explored in virtual time only: install a clock first")
-        if isinstance(loop._ready, Lanes):
+        if isinstance(loop._ready, ControlledReadyQueue):
             raise RuntimeError("a schedule is being explored on this loop already; one at a time")
         self._loop = loop
         self._select = select
         self._on_stuck = on_stuck
-        self._watch = watch
+        self._recorder = recorder
         self._marks = False
         self._marked = 0
         self._stock = loop._ready
         self._others = asyncio.all_tasks(loop)
-        self.lanes = lanes = Lanes(threading.get_ident())
+        self.lanes = lanes = ControlledReadyQueue(threading.get_ident())
         lanes.wakeup = loop._selector.get_key(loop._ssock).data[0]
-        self.jobs = Jobs(lanes, select.work, note)
+        self.jobs = WorkerJobs(lanes, select.work, note)
         lanes.taken = self._taken
         self._before = (select.on_deadlock, select.jump_policy.freeze_bound)
         # Many runs without a rest between them are not a loop that polls.
@@ -83,21 +83,21 @@ class OnLoop:
 
     def before_poll(self) -> None:
         """A step is over."""
-        self.jobs.settle()
-        self.jobs.admit()
+        self.jobs.finish_jobs()
+        self.jobs.admit_results()
 
     def after_poll(self) -> None:
         """The selector has answered."""
-        self.jobs.settle()
-        self.jobs.admit()
+        self.jobs.finish_jobs()
+        self.jobs.admit_results()
 
     def _taken(self, lane: Lane, handle: Any) -> None:
-        self.jobs.ran(handle)
-        if self._watch is not None and self.lanes.policy is not None:
+        self.jobs.on_run(handle)
+        if self._recorder is not None and self.lanes.policy is not None:
             if self._marks and len(self.lanes.changes) > self._marked:
                 self._marked = len(self.lanes.changes)
-                self._watch.changed(lane)
-            self._watch.taken(lane)
+                self._recorder.changed(lane)
+            self._recorder.on_step(lane)
         if len(self.lanes.steps) % MOST_STEPS == MOST_STEPS - 1:
             self._on_stuck(
                 f"This schedule has taken {MOST_STEPS} steps without an end: some task goes round "
@@ -114,9 +114,9 @@ class OnLoop:
     def rest(self) -> None:
         """No policy any more: the ordinary order, until the end or another `begin()`."""
         self.lanes.policy = None
-        if self._watch is not None:
-            self._watch.finish()
-            self._watch = None
+        if self._recorder is not None:
+            self._recorder.finish()
+            self._recorder = None
 
     def end(self) -> None:
         """Put everything back; what is ready runs in the ordinary order."""
@@ -127,7 +127,7 @@ class OnLoop:
         self._select.scheduler_hooks = None
         self._select.on_deadlock, self._select.jump_policy.freeze_bound = self._before
         self._patches.undo()
-        self.lanes.hand_over(self._stock)
+        self.lanes.transfer_to(self._stock)
         self._loop._ready = self._stock
 
     def __repr__(self) -> str:

@@ -30,7 +30,7 @@ VARIES = "differs from run to run"
 FREE = "is another one in each run"
 
 
-def plain(value: Any) -> Any:
+def to_data(value: Any) -> Any:
     """An answer as plain data: a response's status, body and some headers; else the value."""
     if isinstance(value, BaseException):
         first = str(value).strip().partition("\n")[0]
@@ -58,7 +58,7 @@ def _data(value: Any) -> Any:
     return _ADDRESS.sub("", repr(value))
 
 
-def flat(answers: list[Any], observed: Any) -> Flat:
+def flatten(answers: list[Any], observed: Any) -> Flat:
     """The values of all answers and of the observation by their paths."""
     found: Flat = {}
     for number, answer in enumerate(answers, 1):
@@ -78,12 +78,12 @@ def _flatten(value: Any, path: Path, found: Flat) -> None:
         found[path] = value if not isinstance(value, (dict, list)) else json.dumps(value)
 
 
-def anywhere(path: Path) -> Path:
+def pattern_of(path: Path) -> Path:
     """The same for each item of a list."""
     return tuple("[]" if part.startswith("[") else part for part in path)
 
 
-def form(value: Any) -> str:
+def kind_of(value: Any) -> str:
     """What a value is by its form: a time, a UUID; else nothing."""
     if isinstance(value, str):
         if _UUID.fullmatch(value):
@@ -95,7 +95,7 @@ def form(value: Any) -> str:
     return ""
 
 
-def named(outcome: Flat, varying: dict[Path, str]) -> Flat:
+def with_placeholders(outcome: Flat, varying: dict[Path, str]) -> Flat:
     """The outcome with names in place of values that are not to be compared.
 
     `varying` is what is known of paths; what a form says is added to it.
@@ -103,10 +103,10 @@ def named(outcome: Flat, varying: dict[Path, str]) -> Flat:
     names: dict[Any, str] = {}
     found: Flat = {}
     for path, value in outcome.items():
-        pattern = anywhere(path)
+        pattern = pattern_of(path)
         kind = varying.get(pattern)
         if kind is None:
-            kind = form(value)
+            kind = kind_of(value)
             if kind:
                 varying[pattern] = kind
         if not kind:
@@ -130,7 +130,7 @@ def _same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
-def shown(path: Path) -> str:
+def show_path(path: Path) -> str:
     """`"answer 2 .items[0].id"`."""
     first, *rest = path
     return f"{first} {''.join(rest)}".rstrip()

@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from ..._clock import ClockError
-from .body import Body, scheduled
+from .body import BodyRun, scheduled
 from .run import Stuck
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ScheduleProbe:
         self._watched = watched
         self._waits = waits
         self.client: Any = None
-        self.body = Body()
+        self.body = BodyRun()
         self.refused = ""
         self.explores_itself = False
         # What `together()` is to do (None: all at once), and what came of it.
@@ -50,11 +50,11 @@ class ScheduleProbe:
         """Nothing of ours happens to a request on its way in."""
         return given
 
-    def tapped(self, app: Any) -> Any:
+    def wrap_app(self, app: Any) -> Any:
         """The app, as it is."""
         return app
 
-    def around(self, body: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_body(self, body: Callable[..., Any]) -> Callable[..., Any]:
         """The body of the test, in this order; in its own one where that cannot be chosen."""
 
         async def run(*args: Any, **kwargs: Any) -> Any:
@@ -69,7 +69,7 @@ class ScheduleProbe:
             except ClockError as error:
                 self.refused = str(error)
                 return await body(*args, **kwargs)
-            with _ending(order, self.body):
+            with _LeaveSchedule(order, self.body):
                 return await body(*args, **kwargs)
 
         return run
@@ -82,10 +82,10 @@ def give_way(test: Any) -> None:
         probe.give_way()
 
 
-class _ending:
+class _LeaveSchedule:
     """Leave the schedule; a body that could never end has failed."""
 
-    def __init__(self, order: Any, body: Body) -> None:
+    def __init__(self, order: Any, body: BodyRun) -> None:
         self._order, self._body = order, body
 
     def __enter__(self) -> None:

@@ -41,23 +41,23 @@ class Lane:
         return f"<Lane {self.number} {self.label!r}, {len(self.waiting)} ready>"
 
 
-class Lanes:
+class ControlledReadyQueue:
     """What `loop._ready` is while exploring; `asyncio` appends to it and pops from it.
 
     Its length is 1 at most: the loop takes one step, then looks at its timers and
     its selector again, where the results of worker threads are let in.
     """
 
-    def __init__(self, home: int) -> None:
-        self._home = home  # the loop's thread
+    def __init__(self, loop_thread: int) -> None:
+        self._loop_thread = loop_thread  # the loop's thread
         self._rest = Lane(REST, None, "callbacks")
         self._lanes: dict[asyncio.Task[Any], Lane] = {}
         self._ready: dict[int, Lane] = {}
         self._order: list[int] = []
         self._labels: dict[str, int] = {}
         self._arrivals = 0
-        self._gate = threading.Lock()
-        self._after: Any = None  # where later handles go, once this is over
+        self._lock = threading.Lock()
+        self._successor: Any = None  # where later handles go, once this is over
         # Reads the byte by which threads wake the loop: it comes whenever it comes, and does
         # nothing that anybody could see.
         self.wakeup: Any = None
@@ -74,7 +74,7 @@ class Lanes:
 
     def append(self, handle: Any) -> None:
         """A handle is ready; `call_soon_threadsafe` comes here from other threads."""
-        if threading.get_ident() != self._home or self._after is not None:
+        if threading.get_ident() != self._loop_thread or self._successor is not None:
             self._from_outside(handle)
         elif handle is self.wakeup:
             handle._run()
@@ -84,9 +84,9 @@ class Lanes:
             self.add(handle)
 
     def _from_outside(self, handle: Any) -> None:
-        with self._gate:
-            if self._after is not None:
-                self._after.append(handle)
+        with self._lock:
+            if self._successor is not None:
+                self._successor.append(handle)
                 return
             self.inbox.append(handle)
         if self.arrived is not None:
@@ -119,7 +119,7 @@ class Lanes:
         number = order[0]
         if self.policy is not None:
             if len(order) > 1:
-                number = self._decided(self.policy)
+                number = self._choose(self.policy)
             self.steps.append(number)
         elif len(order) > 1:
             number = self._first()
@@ -135,7 +135,7 @@ class Lanes:
     def _first(self) -> int:
         return min(self._ready.values(), key=lambda lane: lane.waiting[0][0]).number
 
-    def _decided(self, policy: Policy) -> int:
+    def _choose(self, policy: Policy) -> int:
         first = self._first()
         number = policy.choose(self._order, first)
         if number != (self._favourite if self._favourite in self._order else first):
@@ -169,13 +169,13 @@ class Lanes:
 
     # What it came to
 
-    def hand_over(self, stock: deque[Any]) -> None:
+    def transfer_to(self, stock: deque[Any]) -> None:
         """It is over: what is ready, and all that follows, goes to `stock` in order of arrival."""
         left = list(self)
-        with self._gate:
+        with self._lock:
             left.extend(self.inbox)
             stock.extend(left)
-            self._after = stock
+            self._successor = stock
             self.clear()
         self._lanes.clear()
         self.taken = self.arrived = None

@@ -18,8 +18,8 @@ from ..._clock import VirtualClock
 from ..._core.base_error import AsyncFastAPIError
 from ..._core.current_test import CURRENT_TEST
 from ..._core.frames import UserCode
-from .on_asyncio import OnLoop, virtual_select
-from .trace import Row, Watch
+from .on_asyncio import ScheduledLoop, virtual_select
+from .trace import Row, StepRecorder
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .policies import Changes, Offer, Schedule
 
 _SCENARIO = "the scenario"
-_PATIENCE = 3  # times that tasks which were left behind are cancelled
+_MAX_CANCELS = 3  # times that tasks which were left behind are cancelled
 _NOT_ASYNCIO = (
     "explore_schedules() needs a test on asyncio: trio chooses the order of its tasks itself, "
     "and at random in every run. Fix: run this test on asyncio (anyio_backend = 'asyncio')."
@@ -135,15 +135,15 @@ class Runner:
 
         def on_stuck(text: str) -> None:
             stuck.append(text)
-            if len(stuck) > _PATIENCE + 2:
+            if len(stuck) > _MAX_CANCELS + 2:
                 raise Stuck(text)
             for one in (task,) if len(stuck) == 1 else asyncio.all_tasks(self._loop) - older:
                 one.cancel()
 
-        watch = Watch(self._users, older) if watched else None
+        recorder = StepRecorder(self._users, older) if watched else None
         # The collector finalizes generators at moments that no seed knows of.
         gc.disable()
-        on = OnLoop(self._loop, on_stuck=on_stuck, note=self._note, watch=watch)
+        on = ScheduledLoop(self._loop, on_stuck=on_stuck, note=self._note, recorder=recorder)
         try:
             # What was ready before runs out first.
             for _ in range(3):
@@ -168,12 +168,12 @@ class Runner:
             steps=len(lanes.steps),
             decisions=lanes.decisions,
             changes=tuple(lanes.changes),
-            rows=[] if watch is None else watch.rows,
+            rows=[] if recorder is None else recorder.rows,
             offers=lanes.offers,
             repeats=not on.jobs.gave_up,
         )
 
-    async def _body(self, on: OnLoop) -> None:
+    async def _body(self, on: ScheduledLoop) -> None:
         try:
             result = await self._scenario()
         finally:
@@ -186,7 +186,7 @@ class Runner:
                 name = getattr(self._invariant, "__name__", "the invariant")
                 raise InvariantBroken(f"{name}({result!r}) is False")
 
-    def place_of(self, error: BaseException | None) -> Location | None:
+    def raised_at(self, error: BaseException | None) -> Location | None:
         """The user's line that raised it."""
         return None if error is None else self._users.raised_at(error.__traceback__)
 
@@ -197,7 +197,7 @@ class Runner:
 async def _reap(task: asyncio.Task[Any], left: set[asyncio.Task[Any]]) -> None:
     """End what the scenario has left behind: the next schedule must not meet it."""
     left = left | {task}
-    for _ in range(_PATIENCE):
+    for _ in range(_MAX_CANCELS):
         left = {one for one in left if not one.done()}
         if not left:
             return

@@ -20,7 +20,7 @@ from .probe import give_way
 from .run import Outcome, Runner
 from .sequential import NotAtomic
 from .shrink import Shrink
-from .trace import shown
+from .trace import format_rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -83,7 +83,7 @@ class ScheduleFailure(AsyncFastAPIError, AssertionError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class SearchOptions:
     """Which schedules are run; see `explore_schedules()`. Raises `ValueError`."""
 
     seeds: int | Sequence[int] | str = 200
@@ -96,7 +96,7 @@ class Asked:
 
     def __post_init__(self) -> None:
         most_changes(self.seeds, self.policy, self.start, self.changes)
-        self.drawn()
+        self.seeded()
         self.first()
 
     def every(self) -> EveryOrder | None:
@@ -104,7 +104,7 @@ class Asked:
         most = most_changes(self.seeds, self.policy, self.start, self.changes)
         return EveryOrder(most) if most and not self.replay else None
 
-    def drawn(self, length: int = 0) -> Sequence[Schedule]:
+    def seeded(self, length: int = 0) -> Sequence[Schedule]:
         """The schedules of the seeds."""
         if isinstance(self.seeds, str) or self.replay:
             return ()
@@ -115,24 +115,24 @@ class Asked:
         return parse(self.replay) if self.replay else Schedule("fifo")
 
 
-async def searched(
+async def search_schedules(
     called: str,
     scenario: Callable[[], Awaitable[Any]],
     invariant: Callable[[Any], Any] | None,
-    asked: Asked,
+    options: SearchOptions,
 ) -> Explored:
     """Run them; `called` is what the user has called. Raises `ScheduleFailure`."""
     __tracebackhide__ = True
     give_way(CURRENT_TEST.get())
-    every = asked.every()
+    every = options.every()
     with Runner(scenario, invariant) as runner:
-        search = _Search(runner, every, asked.limit)
-        await search.run(asked.first())
-        await search.run_all(asked.drawn(search.last.decisions) if every is None else every)
+        search = _Search(runner, every, options.limit)
+        await search.run(options.first())
+        await search.run_all(options.seeded(search.last.decisions) if every is None else every)
         if search.last.error is not None:
-            shrink = asked.shrink and not asked.replay and every is None
-            told = await _failure(called, runner, search, shrink)
-            raise told from search.last.error
+            shrink = options.shrink and not options.replay and every is None
+            failure = await _failure(called, runner, search, shrink)
+            raise failure from search.last.error
         return search.explored()
 
 
@@ -157,7 +157,7 @@ class _Search:
         self._traces.add(found.trace)
         self._steps += found.steps
         if self._every is not None:
-            self._every.ran(schedule, found.changes, found.offers, repeats=found.repeats)
+            self._every.add_run(schedule, found.changes, found.offers, repeats=found.repeats)
 
     async def run_all(self, plan: Iterable[Schedule]) -> None:
         """Run these, as long as nothing fails and there is time."""
@@ -201,23 +201,23 @@ async def _failure(called: str, runner: Runner, search: _Search, shrink: bool) -
         for schedule in attempts:
             attempts.failed = (await runner.run(schedule)).failed
         shortest = attempts.smallest
-    told = await runner.run(shortest, watched=True)
-    interleaving = shown(told.rows)
-    lines = [_headline(found), *_indented(_told(found.error))]
-    if place := runner.place_of(found.error):
+    failure = await runner.run(shortest, watched=True)
+    interleaving = format_rows(failure.rows)
+    lines = [_headline(found), *_indented(_describe(found.error))]
+    if place := runner.raised_at(found.error):
         lines.append(f"  at {place}, in {place.function}: {place.source}")
     lines.append("")
     lines.append(f"  schedule   {found.schedule}{_number(search.number)}, trace {found.trace}")
     if fewest := search.fewest():
         lines.append(f"  smallest   {fewest}")
     if not same:
-        lines.append(_unsure(again))
+        lines.append(_does_not_repeat(again))
     if shortest is not found.schedule:
         lines.append(
             f"  smallest   {len(shortest.changes)} of {len(found.changes)} changes to "
             "the ordinary order are enough"
         )
-    if interleaving and told.failed:
+    if interleaving and failure.failed:
         lines += ["  who ran when, and up to which line:", *_indented(interleaving)]
     lines.append(f"  replay     {called}(..., replay={str(found.schedule)!r})")
     if shortest is not found.schedule:
@@ -233,7 +233,7 @@ async def _failure(called: str, runner: Runner, search: _Search, shrink: bool) -
     )
 
 
-def _told(error: BaseException | None) -> str:
+def _describe(error: BaseException | None) -> str:
     if isinstance(error, NotAtomic):
         return str(error)
     return f"{type(error).__name__}: {error}".strip()
@@ -254,7 +254,7 @@ def _number(tried: int) -> str:
     return f" (number {tried} of those tried)" if tried else ""
 
 
-def _unsure(again: Outcome) -> str:
+def _does_not_repeat(again: Outcome) -> str:
     return (
         f"  not sure   the same schedule once more gave trace {again.trace} and "
         f"{'failed' if again.failed else 'passed'}: something beside the schedule differs from "

@@ -18,15 +18,15 @@ from .outcomes import (
     UNIQUE,
     VARIES,
     Flat,
-    anywhere,
     brief,
     differing,
-    flat,
-    form,
+    flatten,
     is_brief,
-    named,
-    plain,
-    shown,
+    kind_of,
+    pattern_of,
+    show_path,
+    to_data,
+    with_placeholders,
 )
 
 if TYPE_CHECKING:
@@ -64,9 +64,9 @@ class TogetherResult:
 
     def __post_init__(self) -> None:
         self.labels = [_label(answer, number) for number, answer in enumerate(self.answers, 1)]
-        self.parts = [plain(answer) for answer in self.answers]
-        seen = plain(self.observed)
-        self.flat = flat(self.parts, seen)
+        self.parts = [to_data(answer) for answer in self.answers]
+        seen = to_data(self.observed)
+        self.flat = flatten(self.parts, seen)
         self.parts.append(seen)
 
     def refused(self) -> set[int]:
@@ -98,8 +98,8 @@ class Sequential:
     """The outcomes of each order; `impossible` are those that cannot end by themselves.
 
     A request that was refused because of the others (`REFUSED`) may as well not have been sent:
-    then the orders of the others count too, see `wanted()`. `ignored` are keys of answers that are
-    not compared.
+    then the orders of the others count too, see `orders_to_try()`. `ignored` are keys of answers
+    that are not compared.
     """
 
     def __init__(self, count: int, ignored: Sequence[str] = ()) -> None:
@@ -117,7 +117,7 @@ class Sequential:
         """The orders that have been run to their end."""
         return [*self._runs]
 
-    def wanted(self, found: TogetherResult) -> list[tuple[int, ...]]:
+    def orders_to_try(self, found: TogetherResult) -> list[tuple[int, ...]]:
         """The orders of fewer requests, not run yet, that this outcome may come from."""
         refused = found.refused()
         fewer = [
@@ -133,12 +133,12 @@ class Sequential:
         runs = self._runs.setdefault(order, [])
         runs.append(found)
         if len(runs) > 1:
-            self._learn(order, self._kept(runs[0]), self._kept(found))
+            self._add_varying(order, self._compared(runs[0]), self._compared(found))
 
     def _missing(self, order: Sequence[int]) -> set[int]:
         return set(range(1, self._count + 1)) - {*order}
 
-    def _kept(self, found: TogetherResult, without: Collection[int] = ()) -> Flat:
+    def _compared(self, found: TogetherResult, without: Collection[int] = ()) -> Flat:
         heads = {f"answer {number}" for number in without}
         return {
             path: value
@@ -146,23 +146,25 @@ class Sequential:
             if path[0] not in heads and self._ignored.isdisjoint(path)
         }
 
-    def _learn(self, order: tuple[int, ...], one: Flat, other: Flat) -> None:
+    def _add_varying(self, order: tuple[int, ...], one: Flat, other: Flat) -> None:
         for kind in (VARIES, FREE):
-            paths = differing(named(one, self.varying), named(other, self.varying))
+            paths = differing(
+                with_placeholders(one, self.varying), with_placeholders(other, self.varying)
+            )
             if not paths:
                 return
             lost = [path for path in paths if path not in one or path not in other]
             if lost:
                 raise ValueError(
                     f"the requests one after the other ({in_words(order)}) came to "
-                    f"{shown(lost[0])} in one run only: what they change is not made new for "
+                    f"{show_path(lost[0])} in one run only: what they change is not made new for "
                     "each run, or is drawn at random. Fix: make it new in reset=, or in a "
                     "fixture of the test"
                 )
             for path in paths:
                 # A signed token, say, is the same within one second, and another in the next.
-                text = isinstance(one[path], (str, float)) and form(one[path]) != UNIQUE
-                self.varying[anywhere(path)] = FREE if text else kind
+                text = isinstance(one[path], (str, float)) and kind_of(one[path]) != UNIQUE
+                self.varying[pattern_of(path)] = FREE if text else kind
 
     def verdict(self, found: TogetherResult) -> str:
         """Nothing where an order gives the same; else the table of it beside the nearest."""
@@ -184,8 +186,8 @@ class Sequential:
         self, found: TogetherResult, other: TogetherResult, missing: Collection[int]
     ) -> tuple[Flat, Flat]:
         """Both with names in place of what varies, without the answers that one has not."""
-        mine, theirs = self._kept(found, missing), self._kept(other, missing)
-        return named(mine, self.varying), named(theirs, self.varying)
+        mine, theirs = self._compared(found, missing), self._compared(other, missing)
+        return with_placeholders(mine, self.varying), with_placeholders(theirs, self.varying)
 
     def _table(self, found: TogetherResult, order: tuple[int, ...], paths: list[Path]) -> str:
         near = self._runs[order][0]
@@ -205,7 +207,7 @@ class Sequential:
             if mine_there:
                 lines.append(f"{'not':>{width}}  {brief(there)}")
                 both = [path for path in mine_there if path in mine and path in theirs]
-                named_there = any(anywhere(path) in self.varying for path in both)
+                named_there = any(pattern_of(path) in self.varying for path in both)
                 if named_there or not (is_brief(here) and is_brief(there)):
                     lines += _listed(mine, theirs, both)
         return "\n".join([*lines, *self.about()])
@@ -223,7 +225,7 @@ class Sequential:
         """What was not compared, and which orders could not be."""
         lines = [
             f"{'not compared' if kind in (TIME, FREE) else 'only equal ones compared'}: "
-            f"{shown(path)} ({kind})"
+            f"{show_path(path)} ({kind})"
             for path, kind in sorted(self.varying.items())
         ]
         lines += [
@@ -245,7 +247,7 @@ class Sequential:
 
 def _listed(mine: Flat, theirs: Flat, paths: list[Path]) -> list[str]:
     lines = [
-        f"  {shown(path)}: {_value(mine, path)}, not {_value(theirs, path)}"
+        f"  {show_path(path)}: {_value(mine, path)}, not {_value(theirs, path)}"
         for path in paths[:_PATHS]
     ]
     more = len(paths) - _PATHS

@@ -19,15 +19,15 @@ from .every_order import ALL, EveryOrder
 from .policies import Schedule, parse, schedules
 from .probe import ScheduleProbe
 from .shrink import Shrink
-from .trace import shown
+from .trace import format_rows
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
     from ..._core.findings import Location
-    from ..marker_arguments import SchedulesAsked
+    from ..marker_arguments import SchedulesOptions
     from ..model import Point, Run, RunState
-    from .body import Body
+    from .body import BodyRun
 
     # Gives points, and in the end the first that has failed.
     _Search = Generator[Any, None, "SchedulePoint | None"]
@@ -46,8 +46,8 @@ class SchedulePoint:
     verdict: str = ""
     probe: ScheduleProbe | None = None
     failed: bool = False
-    unlike: str = ""  # how the outcome differs from all that it may be
-    only_unlike: bool = False
+    difference: str = ""  # how the outcome differs from all that it may be
+    only_differs: bool = False
 
     @property
     def token(self) -> str:
@@ -56,27 +56,27 @@ class SchedulePoint:
 
     def prepare(self, state: RunState) -> None:
         """Virtual time, the order, and draws of their own for the faults."""
-        self.sweep.place(state, self.schedule, watched=self.verdict == "shown")
+        self.sweep.install(state, self.schedule, watched=self.verdict == "shown")
         self.probe = state.probe
 
     def judge(self, run: Run, clean: Run) -> Result:
         """Did it hold in this order too?"""
         assert self.probe is not None
         news = [item for item in run.new_findings(clean) if item.severity == "error"]
-        error, self.unlike = run.error, self.sweep.unlike(self.probe)
-        self.failed = error is not None or bool(news or self.unlike)
+        error, self.difference = run.error, self.sweep.difference(self.probe)
+        self.failed = error is not None or bool(news or self.difference)
         detail = "" if error is None else f"{type(error).__name__}: {error}".strip()
-        detail = detail or (news[0].title if news else "") or self.unlike
+        detail = detail or (news[0].title if news else "") or self.difference
         where = None if error is None else run.state.user_code.raised_at(error.__traceback__)
         where = where or (news[0].where if news else None)
-        self.only_unlike = bool(self.unlike) and error is None and not news
+        self.only_differs = bool(self.difference) and error is None and not news
         facts: dict[str, Any] = {"trace": self.probe.body.trace}
         facts["changes"] = len(self.probe.body.changes)
-        if not self.verdict and not self.sweep.followed(self.schedule, self.probe.body):
+        if not self.verdict and not self.sweep.add_run(self.schedule, self.probe.body):
             facts["unsteady"] = True
         verdict = self.verdict or ("race" if self.failed else "ok")
         bad = self.failed and not self.verdict
-        if self.only_unlike:
+        if self.only_differs:
             facts["unlike"] = True
         if self.verdict == "shown":
             facts["lanes"] = [row.to_json() for row in self.probe.body.rows[-_ROWS:]]
@@ -94,17 +94,17 @@ class ScheduleSweep:
     kind = KIND
     waits = False  # does each schedule wait until the test lets it begin?
 
-    def __init__(self, asked: SchedulesAsked, test: str, *, required: bool = True) -> None:
-        self.asked = asked
+    def __init__(self, options: SchedulesOptions, test: str, *, required: bool = True) -> None:
+        self.options = options
         self.test = test
         self._required = required
         self.failure: tuple[str, Location | None] = ("", None)
-        self._every = EveryOrder(asked.changes or 1) if asked.seeds == ALL else None
-        self.told: dict[str, Any] = {}
+        self._every = EveryOrder(options.changes or 1) if options.seeds == ALL else None
+        self.facts: dict[str, Any] = {}
         self._smallest: Schedule | None = None
         self._shown: SchedulePoint | None = None
 
-    def place(self, state: RunState, schedule: Schedule, *, watched: bool = False) -> None:
+    def install(self, state: RunState, schedule: Schedule, *, watched: bool = False) -> None:
         """Let this run go in this order."""
         if schedule.seed:
             seed = state.settings.seed + 1_000_003 * schedule.seed
@@ -114,7 +114,7 @@ class ScheduleSweep:
 
     def prepare(self, state: RunState) -> None:
         """The clean run is in the ordinary order."""
-        self.place(state, Schedule("fifo"))
+        self.install(state, Schedule("fifo"))
 
     def control(self) -> None:
         """Nothing is done after a run that could be compared."""
@@ -123,11 +123,11 @@ class ScheduleSweep:
         """No point needs others to have been run before it."""
         return ()
 
-    def unlike(self, probe: ScheduleProbe) -> str:
+    def difference(self, probe: ScheduleProbe) -> str:
         """How the outcome of this run differs from all that it may be; here it may be any."""
         return ""
 
-    def confirmed(self, point: SchedulePoint, done: Sequence[Result]) -> _Check:
+    def is_confirmed(self, point: SchedulePoint, done: Sequence[Result]) -> _Check:
         """Is this failure one, after a second look?"""
         yield from ()
         return True
@@ -140,36 +140,40 @@ class ScheduleSweep:
             first = self._seeds(probe, done) if every is None else self._all(every, probe, done)
             found = yield from first
             if found is not None:
-                yield from self.smaller(found, done)
+                yield from self.shrunk_and_shown(found, done)
 
     def _seeds(self, probe: ScheduleProbe, done: Sequence[Result]) -> _Search:
-        asked = self.asked
-        assert isinstance(asked.seeds, int)
-        for schedule in schedules(asked.seeds, asked.policy, asked.start, probe.body.decisions):
+        options = self.options
+        assert isinstance(options.seeds, int)
+        for schedule in schedules(
+            options.seeds, options.policy, options.start, probe.body.decisions
+        ):
             point = SchedulePoint(self, schedule)
             yield point
-            if point.failed and (yield from self.confirmed(point, done)):
+            if point.failed and (yield from self.is_confirmed(point, done)):
                 return point
         return None
 
     def _all(self, every: EveryOrder, probe: ScheduleProbe, done: Sequence[Result]) -> _Search:
         """Where shares take turns, they do so for one change; what follows is the same share's."""
         body = probe.body
-        every.ran(Schedule("fifo"), body.changes, body.offers, repeats=body.repeats)
+        every.add_run(Schedule("fifo"), body.changes, body.offers, repeats=body.repeats)
         for schedule in every:
             point = SchedulePoint(self, schedule)
             yield from (point,) if len(schedule.changes) == 1 else until_run(point, done)
-            if point.failed and (yield from self.confirmed(point, done)):
+            if point.failed and (yield from self.is_confirmed(point, done)):
                 return point
         return None
 
-    def followed(self, schedule: Schedule, body: Body) -> bool:
+    def add_run(self, schedule: Schedule, body: BodyRun) -> bool:
         """This order has been run; False if it was another one, where every order is to be."""
         if self._every is None or not schedule.changes:
             return True
-        return self._every.ran(schedule, body.changes, body.offers, repeats=body.repeats)
+        return self._every.add_run(schedule, body.changes, body.offers, repeats=body.repeats)
 
-    def smaller(self, found: SchedulePoint, done: Sequence[Result]) -> Iterator[SchedulePoint]:
+    def shrunk_and_shown(
+        self, found: SchedulePoint, done: Sequence[Result]
+    ) -> Iterator[SchedulePoint]:
         """Make the failing one small, and show it."""
         assert found.probe is not None
         smallest = found.schedule
@@ -190,7 +194,7 @@ class ScheduleSweep:
 
     def point(self, token: str, clean: Run) -> SchedulePoint | None:
         """The schedule of this token: alone, so that nothing is said of all orders."""
-        self.told.pop("most_changes", None)
+        self.facts.pop("most_changes", None)
         try:
             return SchedulePoint(self, parse(token.partition(":")[2]))
         except ValueError:
@@ -217,7 +221,10 @@ class ScheduleSweep:
                 else smallest(count, unsteady=self._every.unsteady)
             )
         if self._shown is not None and self._shown.failed and self._shown.probe is not None:
-            lines += ["who ran when, and up to which line:", shown(self._shown.probe.body.rows)]
+            lines += [
+                "who ran when, and up to which line:",
+                format_rows(self._shown.probe.body.rows),
+            ]
         return Finding(
             kind="schedules.race",
             title="race: the test fails when its tasks run in another order than the ordinary one",
@@ -233,15 +240,15 @@ class ScheduleSweep:
     def about(self, clean: Run) -> dict[str, Any]:
         """What the ordinary order was."""
         probe = clean.state.probe
-        told = self.told
-        told["decisions"] = probe.body.decisions
+        facts = self.facts
+        facts["decisions"] = probe.body.decisions
         if self._every is not None:
-            told["most_changes"] = self._every.most
+            facts["most_changes"] = self._every.most
         if probe.explores_itself:
-            told["nothing"] = "the test explores orders itself"
+            facts["nothing"] = "the test explores orders itself"
         elif probe.refused or not probe.body.decisions:
-            told["nothing"] = probe.refused or "no two tasks were ready at the same time"
-        return told
+            facts["nothing"] = probe.refused or "no two tasks were ready at the same time"
+        return facts
 
 
 def _trace(result: Result) -> str:

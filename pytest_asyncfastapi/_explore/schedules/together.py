@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..._core.current_test import CURRENT_TEST
 from ..._core.units import seconds
-from ..marker_arguments import function
+from ..marker_arguments import require_function
 from .every_order import ALL
 from .policies import Schedule
 from .probe import ScheduleProbe, give_way
 from .run import Runner, Stuck
-from .search import Asked, Explored, ScheduleFailure, searched
+from .search import Explored, ScheduleFailure, SearchOptions, search_schedules
 from .sequential import MOST, NotAtomic, Sequential, TogetherResult, in_words
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ async def explore_together(
     ignored = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     if seeds == ALL and changes is None:
         changes = 1  # the number of orders grows with the square, and so on, of the steps
-    asked = Asked(
+    options = SearchOptions(
         seeds=seeds,
         policy=policy,
         start=start,
@@ -105,7 +105,7 @@ async def explore_together(
     )
     give_way(CURRENT_TEST.get())
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
-    return await trial.explored(asked)
+    return await trial.explored(options)
 
 
 class Trial:
@@ -124,20 +124,20 @@ class Trial:
         self._sequential = sequential
         self._last: TogetherResult | None = None
 
-    async def explored(self, asked: Asked) -> Explored:
+    async def explored(self, options: SearchOptions) -> Explored:
         """What came of it. Raises `ScheduleFailure`."""
         __tracebackhide__ = True
         sequential = self._sequential
         await self._one_after_the_other([*sequential.all()] * 2)
         for again in range(_AGAIN):
             try:
-                result = await searched(_CALLED, self._together, None, asked)
+                result = await search_schedules(_CALLED, self._together, None, options)
             except ScheduleFailure as failure:
                 found = self._last
                 if not isinstance(failure.__cause__, NotAtomic) or found is None:
                     raise
                 # What differs between two runs seldom, and the orders of fewer requests.
-                more = sequential.wanted(found) * 2
+                more = sequential.orders_to_try(found) * 2
                 await self._one_after_the_other([*sequential.possible(), *more])
                 if sequential.verdict(found) or again == _AGAIN - 1:
                     raise failure from None  # its text has all that the cause says
@@ -257,10 +257,10 @@ def _check(called: str, requests: Sequence[Any], **given: Any) -> None:
     if not 2 <= len(requests) <= MOST:
         raise ValueError(f"{called}() takes 2 to {MOST} requests; got {len(requests)}")
     for number, request in enumerate(requests, 1):
-        function(request, f"request {number}", "run")
+        require_function(request, f"request {number}", "run")
     for name, one in given.items():
         if one is not None:
-            function(one, name, "run")
+            require_function(one, name, "run")
 
 
 async def called(given: Callable[[], Any] | None) -> Any:

@@ -18,7 +18,7 @@ from .sweep import KIND, SchedulePoint, ScheduleSweep, until_run
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
 
-    from ..marker_arguments import SchedulesAsked
+    from ..marker_arguments import SchedulesOptions
     from ..model import Run, RunState
     from .probe import ScheduleProbe
 
@@ -39,14 +39,14 @@ class OrderPoint:
 
     def prepare(self, state: RunState) -> None:
         """As in the clean run, but for what `together()` does."""
-        self.sweep.place(state, Schedule("fifo"))
+        self.sweep.install(state, Schedule("fifo"))
         self.probe = state.probe
         state.probe.order = self.order
 
     def judge(self, run: Run, clean: Run) -> Result:
         """Nothing is wrong with an order; it says what is right."""
         assert self.probe is not None
-        detail = self.sweep.learnt(self.order, self.probe, run)
+        detail = self.sweep.add_order(self.order, self.probe, run)
         return Result(self.token, "one by one", detail=detail)
 
 
@@ -55,10 +55,10 @@ class TogetherSweep(ScheduleSweep):
 
     waits = True
 
-    def __init__(self, asked: SchedulesAsked, test: str, *, required: bool = True) -> None:
-        super().__init__(asked, test, required=required)
+    def __init__(self, options: SchedulesOptions, test: str, *, required: bool = True) -> None:
+        super().__init__(options, test, required=required)
         self._sequential: Sequential | None = None
-        self._why_not = ""
+        self._refusal = ""
 
     def leading(self, clean: Run) -> Sequence[OrderPoint]:
         """Each order, twice."""
@@ -66,7 +66,7 @@ class TogetherSweep(ScheduleSweep):
         if probe.refused or probe.found is None:
             return ()
         self._sequential = known = Sequential(len(probe.found.answers), probe.ignored)
-        self.told["one_by_one"] = len(known.all())
+        self.facts["one_by_one"] = len(known.all())
         return [OrderPoint(self, order, again) for again in (1, 2) for order in known.all()]
 
     def points(self, clean: Run, done: Sequence[Result]) -> Iterator[Any]:
@@ -74,17 +74,17 @@ class TogetherSweep(ScheduleSweep):
         leading = self.leading(clean)
         for point in leading:
             yield from until_run(point, done)
-        if self._why_not:
+        if self._refusal:
             return
         if leading:
             first = SchedulePoint(self, Schedule("fifo"))
             yield from until_run(first, done)
-            if first.failed and (yield from self.confirmed(first, done)):
-                yield from self.smaller(first, done)
+            if first.failed and (yield from self.is_confirmed(first, done)):
+                yield from self.shrunk_and_shown(first, done)
                 return
         yield from super().points(clean, done)
 
-    def learnt(self, order: tuple[int, ...], probe: ScheduleProbe, run: Run) -> str:
+    def add_order(self, order: tuple[int, ...], probe: ScheduleProbe, run: Run) -> str:
         """What this order came to; returns what is to be said of it."""
         known = self._sequential
         assert known is not None
@@ -92,31 +92,35 @@ class TogetherSweep(ScheduleSweep):
             if probe.body.stuck:
                 known.impossible.append(order)
                 return "never ends"
-            self._why_not = self._why_not or (
+            self._refusal = self._refusal or (
                 f"together(), one after the other ({in_words(order)}): "
                 f"{type(run.error).__name__}: {run.error}"
             )
-            return self._why_not
+            return self._refusal
         try:
             known.add(order, probe.found)
         except ValueError as error:
-            self._why_not = self._why_not or f"together(): {error}"
+            self._refusal = self._refusal or f"together(): {error}"
             return str(error)
         return ""
 
-    def unlike(self, probe: ScheduleProbe) -> str:
+    def difference(self, probe: ScheduleProbe) -> str:
         """The table of this outcome beside the nearest one, if no order gives it."""
         if self._sequential is None or probe.found is None:
             return ""
         return self._sequential.verdict(probe.found)
 
-    def confirmed(self, point: SchedulePoint, done: Sequence[Result]) -> Generator[Any, None, bool]:
+    def is_confirmed(
+        self, point: SchedulePoint, done: Sequence[Result]
+    ) -> Generator[Any, None, bool]:
         """Run the orders once more: something may differ from run to run, but seldom."""
         known, probe = self._sequential, point.probe
-        if known is None or probe is None or probe.found is None or not point.only_unlike:
+        if known is None or probe is None or probe.found is None or not point.only_differs:
             return True
         place = len(done) - 1
-        for again, orders in enumerate((known.possible(), *[known.wanted(probe.found)] * 2), 3):
+        for again, orders in enumerate(
+            (known.possible(), *[known.orders_to_try(probe.found)] * 2), 3
+        ):
             for order in orders:
                 yield from until_run(OrderPoint(self, order, again), done)
         if text := known.verdict(probe.found):
@@ -130,10 +134,10 @@ class TogetherSweep(ScheduleSweep):
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
         """The race; or why there is nothing to compare with."""
         if self._sequential is not None:
-            self.told["compared"] = self._sequential.about()
+            self.facts["compared"] = self._sequential.about()
         probe: ScheduleProbe = clean.state.probe
-        if self._why_not and not probe.refused:
-            return [_nothing_to_compare(self._why_not, self.test, probe)]
+        if self._refusal and not probe.refused:
+            return [_nothing_to_compare(self._refusal, self.test, probe)]
         found = super().findings(clean, done)
         return [replace(one, where=one.where or probe.called_at) for one in found]
 

@@ -43,7 +43,7 @@ class Row:
         return [self.who, line, self.what, self.changed]
 
 
-class Watch:
+class StepRecorder:
     """Notes where each task stands after its steps; asked for only when a run is to be shown.
 
     The tasks of `others` were there before, and are left out.
@@ -53,7 +53,7 @@ class Watch:
         self._users = users
         self._others = others
         self._last: Lane | None = None
-        self._stands: dict[int, tuple[Any, ...]] = {}
+        self._positions: dict[int, tuple[Any, ...]] = {}
         self.rows: list[Row] = []
 
     def changed(self, lane: Lane) -> None:
@@ -61,7 +61,7 @@ class Watch:
         self.finish()
         self.rows.append(Row(lane.label, None, "goes first from here on", changed=True))
 
-    def taken(self, lane: Lane) -> None:
+    def on_step(self, lane: Lane) -> None:
         """The step before is over, and one of `lane` begins."""
         self.finish()
         self._last = lane if lane.task is not None and lane.task not in self._others else None
@@ -72,15 +72,15 @@ class Watch:
         if lane is None or lane.task is None:
             return
         if lane.task.done():
-            if lane.number in self._stands:
+            if lane.number in self._positions:
                 self.rows.append(Row(lane.label, None, _end_of(lane.task)))
             return
-        where, what, mark = self._stand(lane.task)
-        if where is not None and self._stands.get(lane.number) != mark:
-            self._stands[lane.number] = mark
+        where, what, mark = self._position(lane.task)
+        if where is not None and self._positions.get(lane.number) != mark:
+            self._positions[lane.number] = mark
             self.rows.append(Row(lane.label, where, what))
 
-    def _stand(self, task: Any) -> tuple[Location | None, str, tuple[Any, ...]]:
+    def _position(self, task: Any) -> tuple[Location | None, str, tuple[Any, ...]]:
         """The innermost of the user's lines, how it got there, and what tells it from others."""
         frames = frames_of(task)
         mine = [frame for frame in frames if self._users.owns(frame.f_code.co_filename)]
@@ -117,7 +117,7 @@ def _end_of(task: Any) -> str:
     return "ends" if error is None else f"fails with {type(error).__name__}"
 
 
-def shown(rows: list[Row]) -> str:
+def format_rows(rows: list[Row]) -> str:
     """The rows, numbered; the user's line below its place."""
     width = max((len(row.who) for row in rows), default=0)
     lines: list[str] = []

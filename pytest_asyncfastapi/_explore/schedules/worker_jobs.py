@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..._clock.pending_work import PendingWork
-    from .ready_queue import Lanes
+    from .ready_queue import ControlledReadyQueue
 
 # A thread that waits for what only a later step brings is left to itself after so
 # many real seconds; its result then comes when it comes.
@@ -28,17 +28,19 @@ PATIENCE = 1.0
 _SLICE = 0.001
 
 
-class Jobs:
+class WorkerJobs:
     """Waits between two steps until every job is done, or blocked on the loop itself."""
 
-    def __init__(self, lanes: Lanes, work: PendingWork, note: Callable[[str], None]) -> None:
+    def __init__(
+        self, lanes: ControlledReadyQueue, work: PendingWork, note: Callable[[str], None]
+    ) -> None:
         self._lanes = lanes
         self._work = work
         self._note = note
         self._arrived = threading.Event()
-        self._landed: dict[Any, tuple[Any, ...]] = {}  # a delivery that has not run: its keys
+        self._delivered: dict[Any, tuple[Any, ...]] = {}  # a delivery that has not run: its keys
         self._calls: set[Any] = set()  # anything else that a thread has added, and has not run
-        self._left: set[Any] = set()  # not waited for any more
+        self._abandoned: set[Any] = set()  # not waited for any more
         self._blocked = False  # were all that run blocked, after the last step?
         self._gates: dict[Any, threading.Event] = {}  # of the jobs that have not begun
         self._order: list[Any] = []
@@ -50,21 +52,21 @@ class Jobs:
         """Another thread has added `handle` to the loop; called on that thread."""
         first = (handle._args or (None,))[0]
         if isinstance(first, asyncio.Future):
-            self._landed[handle] = (getattr(handle._callback, "__self__", None), first)
+            self._delivered[handle] = (getattr(handle._callback, "__self__", None), first)
         else:
             self._calls.add(handle)
         self._arrived.set()
 
-    def ran(self, handle: Any) -> None:
+    def on_run(self, handle: Any) -> None:
         """This handle is about to run: its delivery is not pending any more."""
-        if self._landed:
-            self._landed.pop(handle, None)
+        if self._delivered:
+            self._delivered.pop(handle, None)
         if self._calls:
             self._calls.discard(handle)
 
     # Before the selector is asked
 
-    def settle(self) -> None:
+    def finish_jobs(self) -> None:
         """Run all jobs of the last step to their end."""
         jobs = self._work.thread_jobs()
         if not jobs and not self._gates:
@@ -80,7 +82,7 @@ class Jobs:
                     return
                 self._gates.pop(next(iter(self._gates))).set()
             elif perf_counter() - began > self.patience:
-                self._leave(running)
+                self._abandon(running)
                 continue
             self._arrived.wait(_SLICE)
             waited = True
@@ -88,21 +90,21 @@ class Jobs:
 
     def _running(self, jobs: list[tuple[Any, str]]) -> list[tuple[Any, str]]:
         """The jobs that are at work: not delivered, not given up, their gate open."""
-        done = {id(key) for keys in list(self._landed.values()) for key in keys}
+        done = {id(key) for keys in list(self._delivered.values()) for key in keys}
         return [
             (key, name)
             for key, name in jobs
-            if id(key) not in done and key not in self._left and key not in self._gates
+            if id(key) not in done and key not in self._abandoned and key not in self._gates
         ]
 
     def _all_blocked(self, running: list[tuple[Any, str]]) -> bool:
         called = bool(self._calls)
         return all(self._work.waits_for_loop(key, called=called) for key, _ in running)
 
-    def _leave(self, running: list[tuple[Any, str]]) -> None:
+    def _abandon(self, running: list[tuple[Any, str]]) -> None:
         self.gave_up = True
         for key, name in running:
-            self._left.add(key)
+            self._abandoned.add(key)
             self._note(
                 f"{name} was not done after {self.patience:g} s of real time, so the schedule "
                 "went on without it: this order may not repeat"
@@ -110,7 +112,7 @@ class Jobs:
 
     # After the selector has answered
 
-    def admit(self) -> None:
+    def admit_results(self) -> None:
         """Let in what threads have added, in the order in which the jobs were submitted."""
         inbox = self._lanes.inbox
         if not inbox:
@@ -121,11 +123,11 @@ class Jobs:
         if len(handles) > 1:
             handles.sort(key=self._place)
         for handle in handles:
-            self._left.difference_update(self._landed.get(handle, ()))
+            self._abandoned.difference_update(self._delivered.get(handle, ()))
             self._lanes.add(handle)
 
     def _place(self, handle: Any) -> int:
-        keys = self._landed.get(handle, ())
+        keys = self._delivered.get(handle, ())
         for place, job in enumerate(self._order):
             if any(job is key for key in keys):
                 return place
@@ -154,7 +156,7 @@ class Jobs:
         self._gates.clear()
 
     def __repr__(self) -> str:
-        return f"<Jobs: {len(self._gates)} held, {len(self._left)} left>"
+        return f"<Jobs: {len(self._gates)} held, {len(self._abandoned)} left>"
 
 
 def _gated(gate: threading.Event, func: Callable[..., Any]) -> Callable[..., Any]:
