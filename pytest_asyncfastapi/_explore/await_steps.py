@@ -1,7 +1,7 @@
-"""Counts how often a coroutine suspends, and does something at one of those moments.
+"""Counts how often a coroutine suspends, and calls a function at one of these suspensions.
 
-Works on asyncio and trio: it hands on what the coroutine yields to its loop, and
-what the loop sends or throws back. Knows nothing of requests.
+Works on asyncio and trio: it passes on what the coroutine yields to its loop, and
+what the loop sends or throws back. Must not depend on requests.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .._core.frames import UserCode
 
 _MAX_COUNT = 100_000  # suspensions after which counting on would only cost time
-_MAX_LOOKS = 50  # cancellations in a row at which it is asked where they meet it
+_MAX_LOOKS = 50  # cancellations in a row whose lines are recorded
 _MAX_CANCELS = 500  # cancellations, and
 _MAX_CANCEL_CPU = 1.0  # seconds of CPU time since the first, after which it will not end by itself
 
@@ -31,8 +31,8 @@ class CoroutineStepper:
 
     `cut_off` collects the user's lines at which a second cancellation met it: there
     it was cleaning up after the first, and will not finish. `cancelled` counts the
-    cancellations. `places` says of each suspension which other ones are at the same place,
-    where that is asked for. One that catches them all is `hung`: it is awaited no longer, and
+    cancellations. `places` has a number for each suspension, equal for those at the same place,
+    if `places=True`. A coroutine that catches them all is `hung`: it is awaited no longer, and
     left where it is for `end_by_force()`.
     """
 

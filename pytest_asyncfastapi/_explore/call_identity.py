@@ -1,8 +1,8 @@
-"""Which upstream call is meant: this line's call to this URL, not the k-th call of a run.
+"""Identifies an upstream call across runs: this line's call to this URL, not the k-th call.
 
 Other runs make other calls before it: a token is cached, a background task calls
-too, something is tried again. So are round trips with databases and caches: the method is
-their command. Knows exchanges; neither faults nor pytest.
+too, something is tried again. Round trips with databases and caches are identified in the same
+way: the method is their command. Must not depend on faults.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from .._upstream.call_log import CallRecorder, Exchange, OpenExchange
     from .recorded_responses import RecordedResponse
 
-# Parts of a path that are made anew in each run: a UUID, a digest, a time or a serial number.
+# Parts of a path that are new in each run: a UUID, a digest, a time or a serial number.
 _VARIABLE_PARTS = re.compile(
     r"(?<=/)(?:[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}|\d{9,})(?=/|$)", re.I
 )
@@ -31,8 +31,8 @@ _WITH_DIGITS = re.compile(r"(?<=/)[^/]*\d[^/]*(?=/|$)")
 class CallId:
     """One upstream call, distinct from all others of its run, and its counterpart in another run.
 
-    `url` is without its query, and with `*` for what is made anew in each run; `line`
-    is the app's, `number` the how-many-eth of these in the run (from 1).
+    `url` is without its query, and with `*` for what is new in each run; `line`
+    is the app's, `number` counts equal ones in the run (from 1).
     """
 
     method: str
@@ -51,9 +51,9 @@ class CallId:
 class SweptCall:
     """One upstream call of a run, in the order in which they were made.
 
-    `answer` is the request that was being served, where it is one of the test's; `late`
-    says that it had been answered by then: the call is background work. `struck` says
-    that the fault of the run met it. `is_round_trip`: it is not HTTP, but an exchange with a
+    `answer` is the request that was being served, where it is one of the test's; `late`:
+    it had been answered by then, so the call is background work. `struck`: the fault
+    of the run was applied to it. `is_round_trip`: it is not HTTP, but an exchange with a
     database or cache, or an attempt to connect to one.
     """
 
@@ -66,7 +66,7 @@ class SweptCall:
 
     @property
     def exchange(self) -> Exchange:
-        """What came of it."""
+        """The exchange as it is now."""
         return self.out.snapshot()
 
     @property
@@ -170,7 +170,7 @@ class SweptCalls:
             self.all.append(call)
 
 
-# Strikes in one run after which whoever tries again is said never to give up.
+# Strikes in one run after which an app that retries is reported as never giving up.
 MAX_STRIKES = 500
 _REACH_TEXT = {
     "": "",

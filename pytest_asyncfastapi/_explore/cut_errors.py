@@ -1,7 +1,7 @@
-"""Which errors of a request that was cut only say that it was: they are nobody's mistake.
+"""Which errors of a request that was cut are only a consequence of the cut, and no bug.
 
 A cancellation, a client that is gone, what Starlette's middleware raises where the app
-below it was cancelled. Knows both loops and Starlette by name.
+below it was cancelled. Depends on both loops and on Starlette by name.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def is_cancel(error: BaseException) -> bool:
         return all(is_cancel(inner) for inner in error.exceptions)
     if _is_frameworks(error):
         return True
-    # Starlette's word for it, and `_client`'s.
+    # Starlette's exception, and `_client`'s.
     return isinstance(error, cancelled()) or type(error).__name__ in (
         "ClientDisconnect",
         "ClientDisconnected",

@@ -1,4 +1,4 @@
-"""What a disconnect sweep says of each verdict: why it matters, and what to write."""
+"""The texts of a disconnect sweep for each verdict: why it matters, and what to write."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHIELD = (
     "shield cleanup that awaits: `with anyio.CancelScope(shield=True):` (or "
     "`with anyio.move_on_after(5, shield=True):`) around it"
 )
-# What to write, where the problem itself does not say it.
+# What to write, where the problem has no remedy of its own.
 REMEDIES = {
     "side effect": "make it one step (a single transaction), or undo what is done so far: "
     "`try: ... except BaseException: undo it; raise`; what awaits there needs a shield "

@@ -64,7 +64,7 @@ class DisconnectPoint:
         )
 
     def judge(self, run: Run, clean: Run) -> Result:
-        """What did it come to?"""
+        """The result of the run."""
         answer = _cut_answer(self.cut, run)
         if answer is None:
             return self._result("not reached")
@@ -241,7 +241,7 @@ class DisconnectSweep:
         """The requests, how often each suspends, and how many of these places are not tried."""
         answers = clean.state.probe.answers.all
         tried = Counter(request for request, _ in _sampled(answers))
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "left_out": {
                 str(n): answer.steps - tried[n]
                 for n, answer in enumerate(answers, 1)
@@ -251,9 +251,9 @@ class DisconnectSweep:
             "columns": list(self.options.modes),
         }
         if any(answer.steps for answer in answers):
-            return told
+            return facts
         waits = "no request of `asgi_client` ever waits" if answers else "no request was made"
-        return {**told, "nothing": waits}
+        return {**facts, "nothing": waits}
 
 
 def _sampled(answers: Sequence[RecordedResponse]) -> list[tuple[int, int]]:

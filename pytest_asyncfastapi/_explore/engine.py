@@ -270,7 +270,7 @@ def _only_blocks(clean: Run) -> bool:
 
 
 def _short_traceback(call: pytest.CallInfo[None]) -> pytest.CallInfo[None]:
-    """The same with an error that is quick to show: a traceback that nobody sees costs 10 ms."""
+    """The same with an error that is quick to format: a traceback that is not shown costs 10 ms."""
     error = None if call.excinfo is None else call.excinfo.value
     if error is None or isinstance(error, (pytest.skip.Exception, pytest.xfail.Exception)):
         return call

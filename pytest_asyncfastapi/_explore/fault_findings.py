@@ -44,7 +44,7 @@ def findings(
 ) -> list[Finding]:
     """The bad results by what is wrong and where; what is only listed as warnings.
 
-    `left_out` are faults that could not be tried; `required` says that the test is marked.
+    `left_out` are faults that could not be tried; `required`: the test is marked.
     """
     if done and all(result.verdict == "not reached" for result in done):
         return [_none_reached(test, done, required=required)]
@@ -121,7 +121,7 @@ def no_call(unseen: Sequence[str]) -> str:
 def nothing_to_sweep(test: str, only: str, before: int, unseen: Sequence[str]) -> Finding:
     """A marked test that makes no upstream call in its body; `before` it were so many.
 
-    `unseen` says where the app has a client library whose calls are not seen.
+    `unseen` lists where the app uses a client library whose calls are not seen.
     """
     which = "" if only == "*" else f" to {only}"
     if before:

@@ -2,7 +2,7 @@
 
 Modelled after SQLite's anomaly tests, which fail the first, second ... n-th operation
 until a run completes. A point is a call by its identity (`call_identity.py`), and how far the
-fault reaches from there. Knows no HTTP library and no pytest.
+fault reaches from there. Must not import an HTTP library or pytest.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class FaultPoint:
 
     @property
     def options(self) -> FaultSweepOptions:
-        """What the sweep is to do."""
+        """The options of the sweep."""
         return self.sweep.options
 
     @property
@@ -84,7 +84,7 @@ class FaultPoint:
         )
 
     def judge(self, run: Run, clean: Run) -> Result:
-        """What did it come to?"""
+        """The result of the run."""
         return judge(self, run, clean)
 
 
@@ -130,7 +130,7 @@ class FaultSweep:
             slow = self.slow(call, state)
         target = FaultTarget(calls, id, reach)
         state.faults.give(target, injected_faults.effect(fault, call, slow), origin=SWEEP)
-        # The target is asked for each, with or without a point: so it knows whose each is.
+        # Matched against each, with or without a point: that is how the calls are recorded.
         effects = injected_faults.round_trip_effects(fault, call, slow)
         state.faults.connections.give(target, *effects, origin=SWEEP)
         state.request_virtual_time()
@@ -274,16 +274,16 @@ class FaultSweep:
             for number, call in self.calls(clean)
         }
         answers = [f"{a.label} {a.status}" for a in clean.state.probe.answers.all]
-        told: dict[str, Any] = {
+        facts: dict[str, Any] = {
             "rows": rows,
             "left_out": len(rows) - len(self._sampled(clean)),
             "columns": self._columns(clean),
             "clean": answers,
         }
-        return told if rows else {**told, "nothing": self._why_nothing(clean)}
+        return facts if rows else {**facts, "nothing": self._why_nothing(clean)}
 
     def _columns(self, clean: Run) -> list[str]:
-        """The faults that were asked for; where there is no HTTP call, those of round trips."""
+        """The selected faults; where there is no HTTP call, only those of round trips."""
         calls = [call for _, call in self.calls(clean)]
         if not calls or not all(call.is_round_trip for call in calls):
             return list(self.options.faults)

@@ -1,4 +1,4 @@
-"""What a faulted run came to: the endpoint's answer, judged.
+"""The verdict on a faulted run, from the endpoint's answer.
 
 "500 is a bug" is not enough. An exception, one after the response has started, a
 status that nobody declared, the caller blamed, a side effect left, a failure cached,
@@ -48,7 +48,7 @@ _SHOWN = 60  # characters of a body
 
 
 class Point(Protocol):
-    """What is asked of a point: `fault` strikes the call `call`, the `number`-th of its run."""
+    """What the verdict needs of a point: `fault` strikes `call`, the `number`-th of its run."""
 
     fault: str
     number: int
@@ -66,7 +66,7 @@ class Point(Protocol):
 
     @property
     def options(self) -> FaultSweepOptions:
-        """What the sweep is to do."""
+        """The options of the sweep."""
         ...
 
 

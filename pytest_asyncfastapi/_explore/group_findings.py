@@ -43,12 +43,12 @@ def _finding(
 ) -> Finding:
     first = results[0]
     # Of these nothing is known but the token.
-    told = first.verdict if first.verdict == NOT_JUDGED else title(results)
+    text = first.verdict if first.verdict == NOT_JUDGED else title(results)
     where = first.data.get("where")
     replay = f"{quoted(test)} --asyncfastapi-replay={first.token}"
     return Finding(
         kind=f"sweep.{first.verdict.replace(' ', '-')}",
-        title=f"{name}: {told}",
+        title=f"{name}: {text}",
         where=Location(*where) if where else None,
         activity=first.data.get("activity", ""),
         evidence=first.detail,

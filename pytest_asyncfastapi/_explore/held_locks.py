@@ -1,9 +1,8 @@
 """Which locks, semaphores and pooled things the app has taken in a run and not given back.
 
 Wraps `acquire` and `release` of asyncio's classes (and anyio's semaphore on asyncio), and
-what is taken from an `asyncio.Queue` and put back, while a probe listens. The locks of
-anyio and trio are known to nobody but themselves: the request that is sent once more
-finds those.
+`get_nowait` and `put_nowait` of `asyncio.Queue`, during a run. The locks of anyio and trio
+cannot be tracked: those are found by the request that is sent once more.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """What is still held: its class, and the user's line that took it."""
+    """A lock that is held, or an item out of a pool: its class, and the line that took it."""
 
     what: str
     where: Location
@@ -40,7 +39,7 @@ class _TrackedQueue:
 
 
 class HeldLocks:
-    """Listens between `start()` and `stop()`; `held()` is what was taken and not given back.
+    """Records between `start()` and `stop()`; `held()` is what was taken and not given back.
 
     A queue is a pool where what was taken is put back: `returned` are the lines of which
     that is true, `missing()` is what left a queue emptier than it was.
@@ -54,7 +53,7 @@ class HeldLocks:
         self.returned: set[Location] = set()
 
     def start(self) -> None:
-        """Begin to listen."""
+        """Patch the classes."""
         for kind in _locks():
             self._patches.wrap(kind, "acquire", self._acquiring)
             self._patches.wrap(kind, "release", self._releasing)
@@ -102,7 +101,7 @@ class HeldLocks:
             if back is not None and back[1] is not None:
                 self.returned.add(back[1])
             if tracked.out:
-                tracked.out.remove(back or tracked.out[0])  # one that was made anew, in its place
+                tracked.out.remove(back or tracked.out[0])  # a new one, in its place
 
         return put_nowait
 

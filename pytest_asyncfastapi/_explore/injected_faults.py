@@ -1,7 +1,7 @@
-"""The faults of a sweep, made for the call that they strike.
+"""The faults of a sweep, built for the call that they strike.
 
-Which of them a call may meet, and what stands in their answers, depends on what the
-clean run has got: JSON, HTML, nothing. Knows exchanges and the words of faults.
+Which of them a call may meet, and the bodies of their answers, depend on the answer in the
+clean run: JSON, HTML, nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .call_identity import SweptCall
     from .swept_faults import SweptFault
 
-_UNKNOWN = 1e8  # a served call has no budget that could be seen; in its place stands a huge one
+_UNKNOWN = 1e8  # a served call has no budget that could be seen; in its install stands a huge one
 _TITLES = {500: "Internal Server Error", 503: "Service Unavailable", 429: "Too Many Requests"}
 
 _GONE = "refused"  # from one exchange on, the whole server

@@ -1,8 +1,8 @@
-"""The engine of a sweep inside one test: a scenario again and again, in the same fixtures.
+"""The engine of a sweep inside one test: a scenario is run repeatedly, in the same fixtures.
 
 The clean run records; then there is one run for each point, judged as those of the
-markers are. What the test provides (its client, its faults) comes from `CURRENT_TEST`;
-must not know pytest.
+markers are. What the test provides (its client, its faults) comes from `CURRENT_TEST`.
+Must not import pytest.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CORRUPTING = ("hung", "stuck", "lock held")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepReport:
-    """What a sweep inside a test came to; as text: the matrix and the findings.
+    """The result of a sweep inside a test; as text: the matrix and the findings.
 
     Attributes:
         points: The runs, each with `token` (for `replay=`), `verdict` (`"ok"`, `"unhandled"`,
@@ -119,7 +119,7 @@ class InlineEngine:
         return ""
 
     def checked_invariant(self, invariant: Callable[..., Any] | None) -> Callable[..., Any] | None:
-        """The invariant as a sweep asks it: it gets the fixtures that it names, False is broken."""
+        """The invariant as a sweep calls it: with the fixtures that it names; False fails."""
         if invariant is None:
             return None
         require_function(invariant, "invariant", "point")
@@ -177,7 +177,7 @@ class InlineEngine:
             explored.findings.append(explored.stopped_finding())
         listed = [item for item in explored.findings if item.severity == "warning"]
         if len(listed) == len(explored.findings):
-            inline.warnings += listed  # nobody may look at the report
+            inline.warnings += listed  # the caller may not look at the report
         text = inline.add_result(explored)
         return SweepReport(tuple(explored.results), tuple(explored.findings), text)
 

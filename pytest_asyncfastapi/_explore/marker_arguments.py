@@ -1,6 +1,6 @@
-"""What a user may ask of a sweep: the arguments of its marker, read and checked.
+"""The arguments of the sweeps' markers, parsed and validated.
 
-Raises `ValueError` with one sentence; where the marker stands is the caller's to say.
+Raises `ValueError` with one sentence; the caller adds where the marker is.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .swept_faults import swept_faults
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-# What an invariant may ask for by name: the app's answers, the upstream calls, the point.
+# Arguments of an invariant beside fixtures: the app's answers, the upstream calls, the point.
 INVARIANT_ARGUMENTS = ("answers", "exchanges", "point")
 MODES = ("leave", "cancel", "cancel_always")
 # What an endpoint may answer for its upstream's fault without having declared it.

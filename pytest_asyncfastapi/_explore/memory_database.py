@@ -1,6 +1,6 @@
 """Recognises that a database in memory is gone: SQLite's ends with its connection.
 
-Knows errors, and SQLAlchemy's engines by their attributes; imports neither.
+SQLAlchemy's engines are recognised by their attributes; it is not imported.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _MOST = 20  # errors of a chain
 
 
 def is_memory_database(error: BaseException | None) -> bool:
-    """Is it SQLite's word for a table that went with its database in memory?"""
+    """Is it SQLite's error for a table that went with its database in memory?"""
     chain = list(_chain(error))
     return any(_says_gone(each) for each in chain) and any(
         _in_memory(engine) for each in chain for engine in _engines(each)

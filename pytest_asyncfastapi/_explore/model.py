@@ -1,8 +1,8 @@
 """What one kind of exploring is: a list of points, each a run of the same test.
 
 The contract between the engine (`engine.py`), which runs a test again with fresh
-fixtures, and the sweeps and schedules, which say under which conditions. Knows
-neither pytest nor how anything is injected.
+fixtures, and the sweeps and schedules, which define the conditions. Must not import
+pytest, nor depend on how anything is injected.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _Each = TypeVar("_Each")
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What one point came to; plain data, so that it travels as JSON.
+    """The result of one point; plain data, so that it can be sent as JSON.
 
     `token` is what `--asyncfastapi-replay` takes. `verdict` is one or two words
     (`"ok"`, `"unhandled"`, `"masked"`), `bad` whether it fails the test, `answer`
@@ -51,10 +51,10 @@ class Result:
 
     def to_json(self) -> dict[str, Any]:
         """Plain data, as it travels on a report."""
-        told = asdict(self)
+        data = asdict(self)
         if not self.record:
-            del told["record"]
-        return told
+            del data["record"]
+        return data
 
 
 @dataclass(slots=True, eq=False)
@@ -198,7 +198,7 @@ class Point(Protocol):
         ...
 
     def judge(self, run: Run, clean: Run) -> Result:
-        """After the fixtures are torn down: what did it come to?"""
+        """After the fixtures are torn down: return the result."""
         ...
 
 
@@ -219,7 +219,7 @@ class Exploration(Protocol):
         ...
 
     def points(self, clean: Run, done: Sequence[Result]) -> Iterable[Point]:
-        """The points, in order; asked for one at a time, `done` being what is known by then."""
+        """The points, in order; iterated one at a time, `done` being the results so far."""
         ...
 
     def leading(self, clean: Run) -> Sequence[Point]:
@@ -227,7 +227,7 @@ class Exploration(Protocol):
         ...
 
     def following(self, point: Any, run: Run) -> Iterable[Point]:
-        """The points that are worth a run after what this one has come to."""
+        """The points that are worth a run after the result of this one."""
         ...
 
     def point(self, token: str, clean: Run) -> Point | None:
@@ -239,13 +239,13 @@ class Exploration(Protocol):
         ...
 
     def about(self, clean: Run) -> dict[str, Any]:
-        """Plain data for the report beside the results: the rows of the matrix, say."""
+        """Plain data for the report beside the results, such as the rows of the matrix."""
         ...
 
 
 @dataclass(slots=True, eq=False)
 class ExplorationResult:
-    """What exploring one test in one way has come to so far.
+    """The results of exploring one test in one way so far.
 
     `planned` is the number of points, None while it is not known; `stopped` says
     why the rest was not run, `duration` is seconds of real time. `call` is what the
@@ -339,6 +339,6 @@ def judged(point: Point, run: Run, clean: Run) -> Result:
 
 
 def _recorded(result: Result, run: Run) -> Result:
-    """The same with what the run did, where the state of the test has listened."""
+    """The same with the timeline of the run, where it was recorded."""
     facts = {} if run.state is None else run.state.record()
     return replace(result, record=json.dumps(facts)) if facts else result

@@ -1,8 +1,8 @@
-"""The test's own run after a sweep: what its clean run came to, as pytest's protocol reports it.
+"""The test's own run after a sweep: the outcome of its clean run, in pytest's protocol.
 
 Running the test once more after its points would meet what they have left: a row in a
 shared database, a cache in a module. So set-up, body and teardown are not run again;
-each phase ends as it did in the clean run. Must not know pytest, nor what was swept.
+each phase ends as it did in the clean run. Must not import pytest.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class OwnRun:
             item._report_sections.append(self._left.popleft())
 
     def _raise_as_before(self, phase: str) -> None:
-        """As the clean run did. That a test failed by findings only is said by them, once more."""
+        """As the clean run did; a failure by findings only is reported by the findings."""
         __tracebackhide__ = True
         error = self.run.errors.get(phase)
         if error is not None and not hasattr(error, FOUND):

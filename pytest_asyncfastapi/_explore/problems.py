@@ -1,7 +1,6 @@
-"""What any sweep finds wrong in a run, whatever it was that it injected.
+"""The problems that any sweep reports of a run, independent of what it injected.
 
-A problem is a verdict and a line for people; the worst comes first. Knows answers
-and findings; not what was injected.
+A problem is a verdict and one line of detail; the worst comes first.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from .model import Run
     from .recorded_responses import RecordedResponse
 
-# Of a test that has come to another end than it was written for, they say nothing.
+# A run with a fault may well not use every route and fault of its test.
 _EXPECTED = ("unused-route", "unused-fault")
 
 
@@ -69,7 +68,7 @@ _CLEANUP = "what its `finally` or `async with` gives back is not given back"
 
 
 def of_tasks(run: Run, clean: Run) -> Iterator[Problem]:
-    """The tasks of a request that have failed, and nobody has awaited them."""
+    """The tasks of a request that have failed and were never awaited."""
     usual = {raised_at(left.error, clean) for left in clean.state.probe.failed}
     for left in run.state.probe.failed:
         where = raised_at(left.error, run)
@@ -131,7 +130,7 @@ def afterwards(clean: Run) -> dict[int, RecordedResponse]:
 
 
 def of_teardown(run: Run, clean: Run) -> Iterator[Problem]:
-    """The app does not shut down any more, say."""
+    """An error in the teardown, such as an app that does not shut down any more."""
     error = run.errors.get("teardown")
     # Findings after the body are reported as they are.
     if error is not None and not run.new_findings(clean, without=_EXPECTED):
@@ -139,7 +138,7 @@ def of_teardown(run: Run, clean: Run) -> Iterator[Problem]:
 
 
 def of_assertions(run: Run) -> Iterator[Problem]:
-    """The test's own assertions, where they are asked for."""
+    """The test's own assertions, where `assertions=True`."""
     error = run.errors.get("call")
     if isinstance(error, AssertionError):
         yield Problem("assertion", f"the test's own: {describe_error(error)}")

@@ -1,8 +1,8 @@
-"""What the app answered: an ASGI wrapper that records each request of a run.
+"""The responses of the app: an ASGI wrapper that records each request of a run.
 
-It sees what the client may never be shown: an exception behind a 500, one after
-the response has started. It counts the suspension points of a request and can
-cut it at one of them. Knows ASGI; neither httpx nor pytest.
+It sees what the client does not: an exception behind a 500, one after the
+response has started. It counts the suspension points of a request and can
+cut it at one of them. Depends on ASGI; neither on httpx nor on pytest.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class RecordedResponse:
     cut_off: list[Location] = field(default_factory=list)
     swallowed: bool = False
     hung: bool = False
-    length: int | None = None  # what the head says of the body
+    length: int | None = None  # of the body, by the response's head
 
     @property
     def is_whole(self) -> bool:
@@ -79,7 +79,7 @@ class RecordedResponse:
 
     @property
     def endpoint(self) -> tuple[str, str]:
-        """The method and the route, where the framework says which; else the path."""
+        """The method and the route, where the framework sets it in the scope; else the path."""
         path = getattr(self.scope.get("route"), "path", None) or self.scope["path"]
         return self.scope.get("method", "WEBSOCKET"), path
 
@@ -184,7 +184,9 @@ class ResponseRecorder:
             def cut_now() -> None:
                 nonlocal started
                 if cut.mode == "cancel" and _is_shielded(task, scope):
-                    stepped.at(stepped.count + 1, cut_now)  # it has said: not here
+                    stepped.at(
+                        stepped.count + 1, cut_now
+                    )  # shielded: at the next one
                     return
                 answer.cut, answer.cut_at, started = True, self._where(stepped), answer.started
                 if cut.mode == "leave":
@@ -234,7 +236,7 @@ def _asyncio_task() -> asyncio.Task[Any] | None:
 
 
 def _is_from_outside(error: BaseException) -> bool:
-    """Is it a cancellation that somebody has asked for, from outside of the app?"""
+    """Is it a cancellation that was requested from outside of the app?"""
     if not isinstance(error, cancelled()):
         return False
     task = _asyncio_task()

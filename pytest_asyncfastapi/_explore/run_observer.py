@@ -1,8 +1,8 @@
-"""What a sweep has in each run of the test: it records what the app does, and probes it afterwards.
+"""The probe of a sweep in each run of the test: records the app, and checks it afterwards.
 
-After the body it lets a virtual minute pass, asks the test's invariant, and sends
-one more request to see whether the app has recovered. Knows the state of a test by
-a few verbs; neither pytest nor how faults are injected.
+After the body it lets a virtual minute pass, calls the test's invariant, and sends each
+request once more to see whether the app has recovered. Must not import pytest, nor depend
+on how faults are injected.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 # Virtual seconds, together a minute, after which what still runs is called left behind.
 _SLEEPS = (0.05, 1.0, 9.0, 50.0)
-_REAL_TIME = 0.3  # real seconds of one of them that say that time does not jump
+_REAL_TIME = 0.3  # real seconds of one of them from which on time is taken to be real
 _TIMEOUT = 30.0  # seconds that the request afterwards may take beyond twice its usual time
 
 
 class DisconnectControl:
-    """For `_client`: nothing goes wrong with this request, but its client can go."""
+    """A fault plan for `_client` without faults, but with a client that can disconnect."""
 
     leave_at = ""
     leave_after: float | None = None
@@ -53,7 +53,7 @@ class DisconnectControl:
         self.around = answers.with_disconnect
 
     def record(self, what: str) -> str:
-        """In words, for the error that the test's client raises."""
+        """The text of the error that the test's client raises."""
         return f"{what}, by the sweep"
 
     def over(self) -> None:
@@ -61,12 +61,12 @@ class DisconnectControl:
 
 
 class SweepProbe:
-    """One run, as a sweep sees it.
+    """The probe of one run.
 
-    `invariant` is asked after the body, with the test's fixtures by name. `again` says
-    which requests are sent once more; `times` has the seconds that each took in the clean
+    `invariant` is called after the body, with the test's fixtures by name. `again` selects
+    the requests that are sent once more; `times` has the seconds that each took in the clean
     run. `calls` is notified where the body begins and ends. Requests before the body count with
-    `setup` only. `point` is that of the run, for the invariant. `locks` asks what is held.
+    `setup` only. `point` is that of the run, for the invariant. `locks`: held locks are recorded.
     """
 
     def __init__(
@@ -109,9 +109,9 @@ class SweepProbe:
         self.on_trio = False
 
     def attach_inline(self, client: Any) -> None:
-        """Begin in the middle of a test: its client is open, and its app is listened to by nobody.
+        """Start in the middle of a test: its client is open, and its app is not wrapped.
 
-        So each request is, on its way in; what the test has done before does not count.
+        So each request is wrapped on its own; what the test has done before does not count.
         """
         self.client = client
         self._earlier = len(self._state.scope.recorder.exchanges)
@@ -130,20 +130,20 @@ class SweepProbe:
         self._unfinished.start()
 
     def end(self) -> None:
-        """Whatever has become of the run, it is over."""
+        """The run is over, however it ended."""
         if self._locks is not None:
             self._locks.stop()
         self._unfinished.stop()
 
     def plan(self, given: Any) -> Any:
-        """What happens to a request on its way in: what the test has `given`, if anything."""
+        """The fault plan of a request: the one `given` by the test, or one without faults."""
         if given is None:
             return self._disconnect_control
         given.around = self._around
         return given
 
     def wrap_app(self, app: Any) -> Any:
-        """The app, listened to."""
+        """The app, recorded."""
         return self.answers.wrap_app(app)
 
     def wrap_body(self, body: Callable[..., Any]) -> Callable[..., Any]:
@@ -164,7 +164,7 @@ class SweepProbe:
         return run
 
     async def after_body(self) -> None:
-        """Look at what the body has left, while its fixtures still stand."""
+        """Check what the body has left, while its fixtures are still set up."""
         self.answers.recording = False
         for answer in self.answers.all:
             if answer.error is not None:
@@ -207,7 +207,7 @@ class SweepProbe:
         return {name: known[name] for name in signature(self._invariant).parameters}
 
     def invariant_arguments(self) -> dict[str, Any]:
-        """What an invariant may ask for beside fixtures: see `INVARIANT_ARGUMENTS`."""
+        """The arguments of an invariant beside fixtures: see `INVARIANT_ARGUMENTS`."""
         exchanges = self._state.scope.recorder.exchanges[self._earlier :]
         return dict(
             zip(INVARIANT_ARGUMENTS, (tuple(self.answers.all), exchanges, self._point), strict=True)
@@ -234,7 +234,7 @@ class SweepProbe:
         usual = max([first.duration, *self._times[place : place + 1]])
         timeout = _TIMEOUT + 2 * usual
         with suppress_findings(self._state.scope), anyio.move_on_after(timeout) as limit:
-            with suppress(Exception):  # the answer says it, or there is none
+            with suppress(Exception):  # it is in the recorded response, or there is none
                 await self.client.send(request)
         self.answers.redirected_to = before
         if limit.cancelled_caught:

@@ -1,9 +1,8 @@
-"""What a request has begun and nobody has ended: tasks whose error is lost, open generators.
+"""Unfinished work of a request: failed tasks whose error is lost, and open async generators.
 
-A task that fails where nobody awaits it, or asks for its exception, has lost its work. An
-async generator that is left at a `yield` inside of `try: ... finally:` or `async with` has
-not cleaned up. Both are recorded while a probe listens. Knows asyncio and trio; not what is
-injected.
+A task that fails, and whose exception is never retrieved, has lost its work. An async
+generator that is left at a `yield` inside of `try: ... finally:` or `async with` has not
+cleaned up. Both are recorded during a run, on asyncio and trio.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FailedTask:
-    """A task of this request failed, and nobody has looked."""
+    """A task of this request whose exception was never retrieved."""
 
     name: str
     error: BaseException
@@ -44,7 +43,7 @@ class FailedTask:
 
 @dataclass(frozen=True, slots=True)
 class UnclosedGenerator:
-    """An async generator: its name, the `yield` at which it stands, and who began it."""
+    """An async generator: its name, the `yield` that it is suspended at, and who started it."""
 
     name: str
     where: Location
@@ -52,7 +51,7 @@ class UnclosedGenerator:
 
 
 class UnfinishedWork:
-    """Listens between `start()` and `stop()`."""
+    """Records between `start()` and `stop()`."""
 
     def __init__(self, user_code: UserCode) -> None:
         self._user_code = user_code
@@ -62,7 +61,7 @@ class UnfinishedWork:
         self._first: Any = None
 
     def start(self) -> None:
-        """Begin to listen, in the thread of the loop."""
+        """Start to record, in the thread of the loop."""
         self._patches.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
         self._first = sys.get_asyncgen_hooks().firstiter
         sys.set_asyncgen_hooks(firstiter=self._iterating)
@@ -95,7 +94,7 @@ class UnfinishedWork:
             self._generators.append((weakref.ref(generator), begun))
 
     def failed(self) -> Iterator[FailedTask]:
-        """The tasks that have failed, and nobody has asked for their exception."""
+        """The failed tasks whose exception was never retrieved."""
         for task, answer in self._tasks:
             # It is what makes asyncio log "Task exception was never retrieved".
             lost = task.done() and not task.cancelled() and getattr(task, "_log_traceback", False)
@@ -119,9 +118,9 @@ class UnfinishedWork:
 
 
 def forget_frames(error: BaseException) -> None:
-    """Let go of what the frames of an exception hold; nobody but us would keep it so long.
+    """Clear the frames of an exception, which a sweep keeps longer than a test would.
 
-    The frames of what goes on (a worker that has passed the error to who asked) stay.
+    The frames of what goes on (a worker that has passed the error to its caller) stay.
     """
     waiting: list[BaseException | None] = [error]
     seen: set[int] = set()
@@ -139,7 +138,7 @@ def forget_frames(error: BaseException) -> None:
 
 
 def _may_go_on(frame: FrameType) -> bool:
-    """Until 3.13 `clear()` closes what is suspended; of generators and trio nobody says it."""
+    """Until 3.13 `clear()` closes what is suspended; for generators and trio this is not known."""
     if sys.version_info >= (3, 13):
         return False
     flags = frame.f_code.co_flags

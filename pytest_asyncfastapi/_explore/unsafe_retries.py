@@ -1,8 +1,8 @@
 """A POST or PATCH that is sent again although the first may have been processed.
 
-After a timeout nobody knows whether the work was done. With a key that stays the same
-(`Idempotency-Key`) the upstream can tell. A POST may be a mere question (a search, a
-token), so it is only listed. Knows exchanges only.
+After a timeout it is not known whether the work was done. With a key that stays the same
+(`Idempotency-Key`) the upstream can detect the retry. A POST may be a mere query (a search, a
+token), so it is only listed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What nothing ends: a wait without a timeout, and a request that tries again forever."""
+"""What never ends: a wait without a timeout, and a request that is retried forever."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A whole test body under one schedule, for who runs a test again and again.
+"""A whole test body under one schedule, for the sweep that runs a test repeatedly.
 
 `scheduled(token)` is put around the awaited body, inside its running loop, with
-virtual time on: what it does is undone at its end. The fixtures before and after
-it run in the ordinary order. Must not know pytest, nor how tests are run again.
+virtual time on; everything is restored at its end. The fixtures before and after
+it run in the ordinary order. Must not import pytest, nor depend on the engine.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 
 def _nothing() -> None:
-    """Nothing waits."""
+    """The default of a `BodyRun` that was not started."""
 
 
 @dataclass(slots=True)
 class BodyRun:
-    """What became of it; filled in at the end of the body.
+    """The run of a body; filled in at its end.
 
     `changes` makes the same order of the ordinary one: `fifo-SEED@decision:lane...`;
-    `decisions` is the length that `pct-SEEDxLENGTH` wants. `stuck` says who waits for
-    what, if the body could never have ended; it was cancelled then. `repeats` is False where
+    `decisions` is the length for `pct-SEEDxLENGTH`. `stuck` is the description of a
+    deadlock, if the body could never have ended; it was cancelled then. `repeats` is False where
     the machine has decided too. `begin` lets a schedule begin that waits for it, after `rest`
     everything is in the ordinary order again, after `end` the loop is as it was.
     """

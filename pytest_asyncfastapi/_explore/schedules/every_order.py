@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .policies import Changes, Offer
 
 ALL = "all"
-CHANGES = 2  # at most, where nothing is said
+CHANGES = 2  # the default maximum
 
 
 class EveryOrder:
@@ -29,7 +29,7 @@ class EveryOrder:
 
     def __init__(self, most: int = CHANGES) -> None:
         self.most = most
-        self.unsteady = 0  # orders that may have been others than those asked for
+        self.unsteady = 0  # runs that may have been in another order than the schedule's
         self._parents: list[list[tuple[Changes, list[Offer]]]] = [[] for _ in range(most)]
         self._followed: list[Offer] = []
         self._known: dict[Offer, Offer] = {}
@@ -52,7 +52,7 @@ class EveryOrder:
         return steady and repeats
 
     def __iter__(self) -> Iterator[Schedule]:
-        for parents in self._parents:  # complete when their children are asked for
+        for parents in self._parents:  # complete by the time that their children are needed
             for changes, offers in parents:
                 self._followed = offers
                 first = changes[-1][0] + 1 if changes else 0

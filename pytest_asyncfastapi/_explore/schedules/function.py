@@ -1,7 +1,7 @@
 """`explore_schedules()`: one scenario under many schedules of the event loop.
 
-Stops at the first schedule under which it fails, makes that schedule as small
-as it can, and shows who ran when. This module must not know pytest.
+Stops at the first schedule under which it fails, shrinks that schedule, and shows the
+interleaving. Must not import pytest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A schedule on an asyncio loop that is already running, put on and taken off again.
 
-The loop's ready queue is exchanged for lanes, on the instance, so anyio's
-runner and pytest-asyncio work alike. Virtual time must be on: it is notified
-between any two steps, and says when nothing can happen any more.
+The loop's ready queue is replaced on the instance, so anyio's runner and
+pytest-asyncio work alike. Virtual time must be on: its `select()` is called between
+any two steps, and detects deadlocks.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What requests that ran together came to, as plain data that can be compared.
+"""The outcome of requests that ran together, as plain data that can be compared.
 
 An outcome is the answer of each request and what was observed afterwards, flat: a value
 for each path (`answer 2 .left`). Times and UUIDs are known by their form, other values that
 differ from run to run by having differed; both become names, `<id 1>`, so that equal ones
-stay equal. Must not know how the requests were run.
+stay equal. Must not depend on how the requests were run.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def kind_of(value: Any) -> str:
 def with_placeholders(outcome: Flat, varying: dict[Path, str]) -> Flat:
     """The outcome with names in place of values that are not to be compared.
 
-    `varying` is what is known of paths; what a form says is added to it.
+    `varying` is what is known of paths; values that are recognised by their form are added to it.
     """
     names: dict[Any, str] = {}
     found: Flat = {}

@@ -1,6 +1,6 @@
-"""What a run of a whole test under one schedule is given: its body runs in this order.
+"""The probe of a run under one schedule: the body of the test runs in this order.
 
-Does not know pytest, nor which schedules are tried.
+Must not import pytest, nor depend on which schedules are tried.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _ON_TRIO = "trio chooses the order of its tasks itself, and at random in every r
 
 
 class ScheduleProbe:
-    """One run of the body under one schedule; `body` is what became of it."""
+    """One run of the body under one schedule; `body` has the result."""
 
     def __init__(self, state: RunState, schedule: Schedule, *, watched: bool, waits: bool) -> None:
         self._state = state
@@ -47,7 +47,7 @@ class ScheduleProbe:
         self.body.end()
 
     def plan(self, given: Any) -> Any:
-        """Nothing of ours happens to a request on its way in."""
+        """No fault is added to the requests of the client."""
         return given
 
     def wrap_app(self, app: Any) -> Any:
@@ -76,7 +76,7 @@ class ScheduleProbe:
 
 
 def give_way(test: Any) -> None:
-    """Who explores orders inside a test that is run in many orders itself goes first."""
+    """End the schedule of a test that explores orders itself."""
     probe = getattr(test, "probe", None)
     if isinstance(probe, ScheduleProbe):
         probe.give_way()

@@ -4,7 +4,7 @@ Stands in for `loop._ready`. The steps of a task stay in order, and so do all
 callbacks that belong to no task (lane 0); which lane goes next is up to a
 policy. The lanes are offered in the order of their numbers, not of arrival, so
 that a set iterated somewhere does not change the choice. What other threads
-add waits in `inbox` until it is let in. This module must not know threads' work.
+add waits in `inbox` until `WorkerJobs` adds it. Must not depend on what threads do.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class ControlledReadyQueue:
         self.taken = self.arrived = None
 
     def trace(self) -> str:
-        """Twelve hexadecimal digits that say who ran when; equal for equal runs."""
+        """Twelve hexadecimal digits for the order of all steps; equal for equal runs."""
         text = "|".join(self._labels) + "|" + ",".join(map(str, self.steps))
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 

@@ -1,7 +1,7 @@
-"""One run of a scenario under one schedule, and what it came to.
+"""One run of a scenario under one schedule, and its outcome.
 
-Everything is put back after each: the loop, the state of `random`, and tasks
-that the scenario has left behind. Must not know which schedules are tried.
+Everything is restored after each: the loop, the state of `random`, and tasks
+that the scenario has left behind. Must not depend on which schedules are tried.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class RunningTest(Protocol):
         """Draw the faults' delays from this seed, or from the run's own again."""
 
     def note(self, text: str) -> None:
-        """Tell this at the end of the run."""
+        """Print this at the end of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Outcome:
 
 
 class Stuck(AsyncFastAPIError, AssertionError):
-    """The scenario can never end under this schedule; the message says who waits for what."""
+    """The scenario can never end under this schedule; the message has the await chains."""
 
 
 class InvariantBroken(AsyncFastAPIError, AssertionError):
@@ -126,7 +126,7 @@ class Runner:
             self.notes.append(text)
 
     async def run(self, schedule: Schedule, *, watched: bool = False) -> Outcome:
-        """Run the scenario once; `watched` notes who ran when, at which line."""
+        """Run the scenario once; `watched` records the interleaving (`rows`)."""
         random.seed(schedule.seed)
         if self._test is not None:
             self._test.reseed(schedule.seed, self._loop.time())

@@ -1,7 +1,7 @@
 """The search of a scenario: run under one schedule after another, up to the first that fails.
 
-That one is replayed, made small where it is not by itself, and shown as an interleaving. Must
-not know pytest, nor what the scenario is about.
+That one is replayed, shrunk where that makes sense, and shown as an interleaving. Must
+not import pytest, nor depend on the scenario.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Explored:
         changes: How many changes to the ordinary order there were at most, where every such order
             was to be run; 0 for seeds.
         stopped: Why some were not run; empty if all were.
-        unsteady: How many orders were not the ones asked for.
+        unsteady: How many runs were in another order than the schedule's.
     """
 
     schedules: int

@@ -1,7 +1,7 @@
-"""What requests come to one after the other, in each order: what they may come to together.
+"""The outcomes of requests one after the other, in each order: those that are allowed together.
 
-Each order is run twice: what differs between the two is not compared. Must not know how
-anything is run.
+Each order is run twice: what differs between the two is not compared. Must not depend on how
+the requests are run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from .outcomes import Path
 
 MOST = 4  # requests: 24 orders, each run twice
-# Statuses that say: not now, as another request is in the way.
+# Statuses of a request that was refused because of another one.
 REFUSED = (409, 412, 423, 425, 429, 503)
 _PATHS = 6  # that are listed
 
@@ -162,7 +162,7 @@ class Sequential:
                     "fixture of the test"
                 )
             for path in paths:
-                # A signed token, say, is the same within one second, and another in the next.
+                # A signed token may be the same within one second, and another in the next.
                 text = isinstance(one[path], (str, float)) and kind_of(one[path]) != UNIQUE
                 self.varying[pattern_of(path)] = FREE if text else kind
 

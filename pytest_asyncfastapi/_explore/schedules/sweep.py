@@ -1,9 +1,9 @@
-"""A whole test under many schedules: the body again and again, each time in another order.
+"""A whole test under many schedules: the body is run repeatedly, each time in another order.
 
 The clean run keeps the ordinary order; then there is one run for each seed, or for each
 order with so many changes, up to the first that fails. That one is made small (where it is
-not by itself) and shown, by further runs. The orders themselves are `body.py`'s; does not
-know pytest.
+not by itself) and shown, by further runs. `body.py` applies the orders. Must not import
+pytest.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class SchedulePoint:
 class ScheduleSweep:
     """One test's schedules; `test` is its name for the line that replays.
 
-    `required` says that the test is marked: that no other order can be tried fails it.
+    `required`: the test is marked, so it fails if no other order can be tried.
     """
 
     kind = KIND
@@ -193,7 +193,7 @@ class ScheduleSweep:
         return ()
 
     def point(self, token: str, clean: Run) -> SchedulePoint | None:
-        """The schedule of this token: alone, so that nothing is said of all orders."""
+        """The schedule of this token: alone, so that no claim is made about all orders."""
         self.facts.pop("most_changes", None)
         try:
             return SchedulePoint(self, parse(token.partition(":")[2]))

@@ -109,7 +109,7 @@ async def explore_together(
 
 
 class Trial:
-    """The requests, one after the other or together; `sequential` is what they may come to."""
+    """The requests, one after the other or together; `sequential` has the allowed outcomes."""
 
     def __init__(
         self,

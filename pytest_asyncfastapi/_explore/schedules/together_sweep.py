@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class OrderPoint:
-    """The requests one after the other; `again` tells its runs apart."""
+    """The requests one after the other; `again` numbers the runs of one order."""
 
     sweep: TogetherSweep
     order: tuple[int, ...]
@@ -44,7 +44,7 @@ class OrderPoint:
         state.probe.order = self.order
 
     def judge(self, run: Run, clean: Run) -> Result:
-        """Nothing is wrong with an order; it says what is right."""
+        """An order is never a failure; its outcome is one of those allowed."""
         assert self.probe is not None
         detail = self.sweep.add_order(self.order, self.probe, run)
         return Result(self.token, "one by one", detail=detail)
@@ -85,7 +85,7 @@ class TogetherSweep(ScheduleSweep):
         yield from super().points(clean, done)
 
     def add_order(self, order: tuple[int, ...], probe: ScheduleProbe, run: Run) -> str:
-        """What this order came to; returns what is to be said of it."""
+        """Add the outcome of this order; returns a note on it."""
         known = self._sequential
         assert known is not None
         if probe.found is None:

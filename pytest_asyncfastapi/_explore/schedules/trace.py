@@ -26,9 +26,9 @@ _IN_THREAD = {"run_sync_in_worker_thread": "func", "to_thread": "func"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Somebody ran until `where`, or (None) to its end; `what` says how.
+    """A task (`who`) ran until `where`, or (None) to its end; `what` describes how.
 
-    `changed`: nobody ran, but `who` goes first from here on, against the ordinary order.
+    `changed`: no task ran, but `who` goes first from here on, against the ordinary order.
     """
 
     who: str
@@ -44,7 +44,7 @@ class Row:
 
 
 class StepRecorder:
-    """Notes where each task stands after its steps; asked for only when a run is to be shown.
+    """Records where each task is suspended after its steps, for a run that is to be shown.
 
     The tasks of `others` were there before, and are left out.
     """
@@ -81,7 +81,7 @@ class StepRecorder:
             self.rows.append(Row(lane.label, where, what))
 
     def _position(self, task: Any) -> tuple[Location | None, str, tuple[Any, ...]]:
-        """The innermost of the user's lines, how it got there, and what tells it from others."""
+        """The innermost of the user's lines, how it got there, and what identifies the position."""
         frames = frames_of(task)
         mine = [frame for frame in frames if self._users.owns(frame.f_code.co_filename)]
         code = _job_of(frames)

@@ -2,8 +2,8 @@
 
 After each step of the loop all jobs that it has submitted are run to their end,
 one after the other, and only then is anything else scheduled: so what a thread
-does lies at one place of the schedule, and its result comes in the order of
-submission, not of the machine's mood. Must not know policies.
+does happens at one point of the schedule, and its result comes in the order of
+submission, independent of the machine's timing. Must not depend on policies.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from ..._clock.pending_work import PendingWork
     from .ready_queue import ControlledReadyQueue
 
-# A thread that waits for what only a later step brings is left to itself after so
-# many real seconds; its result then comes when it comes.
+# A thread that waits for what only a later step does is abandoned after so many real seconds;
+# its result then comes at any time.
 PATIENCE = 1.0
 _SLICE = 0.001
 
@@ -64,7 +64,7 @@ class WorkerJobs:
         if self._calls:
             self._calls.discard(handle)
 
-    # Before the selector is asked
+    # Before the selector is polled
 
     def finish_jobs(self) -> None:
         """Run all jobs of the last step to their end."""
@@ -110,7 +110,7 @@ class WorkerJobs:
                 "went on without it: this order may not repeat"
             )
 
-    # After the selector has answered
+    # After the selector was polled
 
     def admit_results(self) -> None:
         """Let in what threads have added, in the order in which the jobs were submitted."""
