@@ -1,4 +1,4 @@
-"""Who leaked, who queued, who hung: watches, and changes nothing that the app sees.
+"""Leaks, thread-pool queueing and deadlines: observes, and changes nothing that the app sees.
 
 Must not know the blocking guard, HTTP messages or pytest.
 """

@@ -1,4 +1,4 @@
-"""The deadline of a test's body, in real seconds: who waits for what, then the end.
+"""The deadline of a test's body, in real seconds: the await chains, then the end.
 
 A thread waits for the deadline, so that it comes under virtual time and in a
 loop that hangs too. At the deadline the body is cancelled; one that swallows
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator
 
 _GRACE = 1.0  # seconds for a body to end once it was cancelled, and for a loop to answer
-_PATIENCE = 5  # cancellations
+_MAX_CANCELS = 5  # cancellations
 
 
 class DeadlineInterrupt(BaseException):
@@ -36,7 +36,7 @@ class DeadlineInterrupt(BaseException):
 
 
 class DeadlinePassed(AsyncFastAPIError):
-    """The body did not end in time; the text says who waits for what."""
+    """The body did not end in time; the text has the await chains."""
 
 
 class Deadline:
@@ -78,16 +78,18 @@ class Deadline:
             loop_call_later(_GRACE, again)
 
         def again() -> None:
-            if not self._over.is_set() and self._tries < _PATIENCE:
+            if not self._over.is_set() and self._tries < _MAX_CANCELS:
                 cancel()
 
         def loop_call_later(delay: float, callback: Callable[[], None]) -> None:
             # In real time, which is not the loop's where that is virtual.
-            def ring() -> None:
+            def wait_then_call() -> None:
                 if not self._over.wait(delay) and not loop.is_closed():
-                    _in_loop(lambda: loop.call_soon_threadsafe(callback))
+                    _if_open(lambda: loop.call_soon_threadsafe(callback))
 
-            threading.Thread(target=ring, daemon=True, name="asyncfastapi-deadline").start()
+            threading.Thread(
+                target=wait_then_call, daemon=True, name="asyncfastapi-deadline"
+            ).start()
 
         self._watch(lambda: loop.call_soon_threadsafe(expire))
         try:
@@ -107,7 +109,7 @@ class Deadline:
             return
         while task.cancelling() > cancelled:
             task.uncancel()
-        ours = isinstance(error, (asyncio.CancelledError, DeadlineInterrupt, _GivenUp))
+        ours = isinstance(error, (asyncio.CancelledError, DeadlineInterrupt, _BodyGivenUp))
         raise DeadlinePassed(self.report) from (None if ours else error)
 
     async def _on_trio(self, body: Awaitable[Any]) -> Any:
@@ -130,7 +132,7 @@ class Deadline:
             failed = error
         self._end()
         if self.report:
-            ours = isinstance(failed, (trio.Cancelled, DeadlineInterrupt, _GivenUp))
+            ours = isinstance(failed, (trio.Cancelled, DeadlineInterrupt, _BodyGivenUp))
             raise DeadlinePassed(self.report) from (None if ours else failed)
         if failed is not None:
             raise failed
@@ -138,16 +140,16 @@ class Deadline:
 
     def _given_up(self) -> bool:
         """Has the body swallowed every cancellation?"""
-        return self._tries >= _PATIENCE
+        return self._tries >= _MAX_CANCELS
 
     def _given_up_on_trio(self) -> bool:
         # Trio cancels again at each checkpoint: what comes back so often does not want to end.
         if self.report:
             self._tries += 1
-        return self._tries >= 100 * _PATIENCE
+        return self._tries >= 100 * _MAX_CANCELS
 
     def _on_deadline(self, describe: Callable[[], str]) -> None:
-        """The deadline has reached the loop: write down who waits, once."""
+        """The deadline has reached the loop: write the await chains into the report, once."""
         self._reached.set()
         if self.report:
             return
@@ -165,17 +167,17 @@ class Deadline:
 
     # The thread that waits
 
-    def _watch(self, knock: Callable[[], object]) -> None:
+    def _watch(self, wake_up: Callable[[], object]) -> None:
         def wait() -> None:
             if self._over.wait(self.seconds):
                 return
-            _in_loop(knock)
+            _if_open(wake_up)
             if not self._reached.wait(_GRACE) and not self._over.is_set():
-                self._stuck()
+                self._interrupt_thread()
 
         threading.Thread(target=wait, daemon=True, name="asyncfastapi-deadline").start()
 
-    def _stuck(self) -> None:
+    def _interrupt_thread(self) -> None:
         """The loop does not answer: show where its thread is, and interrupt it there."""
         frame = sys._current_frames().get(self._thread)
         stack = _step_of(frame)
@@ -188,13 +190,13 @@ class Deadline:
                 f"can be cancelled. The thread was interrupted here:\n{stack}"
                 "Fix: call nothing in a coroutine that waits or computes without an await."
             )
-            self._dump(self.report + self._from_outside())
+            self._dump(self.report + self._hint_for_pstree())
             # Seen by the interpreter between two instructions; a call in C ends first.
             ctypes.pythonapi.PyThreadState_SetAsyncExc(
                 ctypes.c_ulong(self._thread), ctypes.py_object(DeadlineInterrupt)
             )
 
-    def _from_outside(self) -> str:
+    def _hint_for_pstree(self) -> str:
         """What can be done as long as the process hangs."""
         if self._loop is None or sys.version_info < (3, 14):
             return ""
@@ -219,12 +221,12 @@ def _step_of(frame: Any) -> str:
     return "".join(traceback.StackSummary.extract(reversed(taken)).format()[-12:])
 
 
-class _GivenUp(BaseException):
+class _BodyGivenUp(BaseException):
     """The body swallows its cancellation: it is not stepped any more."""
 
 
 class _SteppedBody:
-    """Steps a coroutine by hand, so that one that resists can be left where it stands."""
+    """Steps a coroutine by hand, so that one that cannot be cancelled can be abandoned."""
 
     def __init__(self, body: Awaitable[Any], given_up: Callable[[], bool]) -> None:
         self._body: Any = body
@@ -238,15 +240,15 @@ class _SteppedBody:
         return self
 
     def __next__(self) -> Any:
-        return self._checked(next(self._steps))
+        return self._unless_given_up(next(self._steps))
 
     def send(self, value: Any) -> Any:
         """The next step, with what the loop answers."""
-        return self._checked(self._steps.send(value))
+        return self._unless_given_up(self._steps.send(value))
 
     def throw(self, *error: Any) -> Any:
         """The next step, with an exception."""
-        return self._checked(self._steps.throw(*error))
+        return self._unless_given_up(self._steps.throw(*error))
 
     def close(self) -> None:
         """The end, from outside."""
@@ -264,23 +266,23 @@ class _SteppedBody:
         """The body's."""
         return getattr(self._body, "cr_await", None)
 
-    def _checked(self, trap: Any) -> Any:
+    def _unless_given_up(self, trap: Any) -> Any:
         if not self._given_up():
             return trap
-        _let_go(trap)
+        _detach_future(trap)
         with suppress(BaseException):  # it swallows that too; its report is written already
             self._steps.close()
         if self.cr_frame is not None:
             prevent_collection(self._body)
-        raise _GivenUp
+        raise _BodyGivenUp
 
 
-def _let_go(trap: Any) -> None:
-    """A future that is handed to the task is marked so; nobody will wait for this one."""
+def _detach_future(trap: Any) -> None:
+    """Clear the mark of a future that is yielded to the task; this one is not awaited."""
     if getattr(trap, "_asyncio_future_blocking", False):
         trap._asyncio_future_blocking = False
 
 
-def _in_loop(knock: Callable[[], object]) -> None:
+def _if_open(wake_up: Callable[[], object]) -> None:
     with suppress(RuntimeError):  # the loop is closed: the test has ended meanwhile
-        knock()
+        wake_up()

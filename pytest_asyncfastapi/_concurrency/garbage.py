@@ -23,7 +23,7 @@ _FARTHEST = 20  # steps that these are away
 
 
 def never_started() -> list[weakref.ref[CoroutineType[Any, Any, Any]]]:
-    """The coroutines that nobody has awaited yet, among the newest objects."""
+    """The coroutines that were not awaited yet, among the newest objects."""
     found: list[weakref.ref[CoroutineType[Any, Any, Any]]] = []
     for generation in _NEWEST:
         objects = gc.get_objects(generation)

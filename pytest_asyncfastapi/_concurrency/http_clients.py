@@ -1,4 +1,4 @@
-"""Clients and streamed responses of httpx and httpx2 that nobody closes.
+"""Clients and streamed responses of httpx and httpx2 that are never closed.
 
 The only place of this package that knows their names. A client that never sent
 anything holds nothing, and is not a leak.
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from .._core.patches import Patches
 
 
-class Hub(resource_tracker.Hub, Protocol):
-    """Who is notified of clients, responses, and of waits without a limit."""
+class Notifier(resource_tracker.Notifier, Protocol):
+    """Gives the observer, and a callback for waits without a limit."""
 
     on_unbounded: Callable[[Any, Any], None] | None
 
 
-def wrap(patches: Patches, hub: Hub, library: Any) -> None:
+def wrap(patches: Patches, notifier: Notifier, library: Any) -> None:
     """Track the clients of one library."""
     for name, close in (("AsyncClient", "aclose"), ("Client", "close")):
         kind = getattr(library, name)
         shown = f"{library.__name__}.{name}"
         wires = (library.AsyncHTTPTransport, library.HTTPTransport)
-        patches.wrap(kind, "__init__", _making(hub, shown, wires))
+        patches.wrap(kind, "__init__", _making(notifier, shown, wires))
         patches.wrap(kind, close, _closing)
         patches.wrap(kind, "__aexit__" if close == "aclose" else "__exit__", _closing)
         sending = _sending_async if close == "aclose" else _sending
-        patches.wrap(kind, "send", sending(hub, wires))
+        patches.wrap(kind, "send", sending(notifier, wires))
     patches.wrap(library.Response, "aclose", _closing)
     patches.wrap(library.Response, "close", _closing)
 
 
-def _making(hub: Hub, shown: str, wires: tuple[type, ...]) -> Any:
+def _making(notifier: Notifier, shown: str, wires: tuple[type, ...]) -> Any:
     """Clients whose connections are real ones; one that runs an app in-process holds none."""
 
     def making(original: Any) -> Any:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
             if isinstance(self._transport, wires):
-                site = hub.site(sys._getframe(1))
-                resource_tracker.register(hub, site, ("client", shown), self, _is_closed)
+                site = notifier.site(sys._getframe(1))
+                resource_tracker.register(notifier, site, ("client", shown), self, _is_closed)
 
         return __init__
 
@@ -70,14 +70,14 @@ def _closing(original: Any) -> Any:
     return close
 
 
-def _sending(hub: Hub, wires: tuple[type, ...]) -> Any:
+def _sending(notifier: Notifier, wires: tuple[type, ...]) -> Any:
     def making(original: Any) -> Any:
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
             resource_tracker.mark_used(self)
-            _report_unbounded(hub, self, wires, args, kwargs)
+            _report_unbounded(notifier, self, wires, args, kwargs)
             response = original(self, *args, **kwargs)
             if kwargs.get("stream"):
-                _streams(hub, hub.site(sys._getframe(1)), response)
+                _streams(notifier, notifier.site(sys._getframe(1)), response)
             return response
 
         return send
@@ -85,18 +85,18 @@ def _sending(hub: Hub, wires: tuple[type, ...]) -> Any:
     return making
 
 
-def _sending_async(hub: Hub, wires: tuple[type, ...]) -> Any:
+def _sending_async(notifier: Notifier, wires: tuple[type, ...]) -> Any:
     def making(original: Any) -> Any:
         async def streamed(self: Any, site: Any, args: Any, kwargs: Any) -> Any:
             response = await original(self, *args, **kwargs)
-            _streams(hub, site, response)
+            _streams(notifier, site, response)
             return response
 
         def send(self: Any, *args: Any, **kwargs: Any) -> Any:
             resource_tracker.mark_used(self)
-            _report_unbounded(hub, self, wires, args, kwargs)
+            _report_unbounded(notifier, self, wires, args, kwargs)
             if kwargs.get("stream"):
-                return streamed(self, hub.site(sys._getframe(1)), args, kwargs)
+                return streamed(self, notifier.site(sys._getframe(1)), args, kwargs)
             return original(self, *args, **kwargs)
 
         return send
@@ -105,10 +105,10 @@ def _sending_async(hub: Hub, wires: tuple[type, ...]) -> Any:
 
 
 def _report_unbounded(
-    hub: Hub, client: Any, wires: tuple[type, ...], args: Any, kwargs: Any
+    notifier: Notifier, client: Any, wires: tuple[type, ...], args: Any, kwargs: Any
 ) -> None:
-    """Report a call that has a wait without a limit to whoever asked for them."""
-    report = hub.on_unbounded
+    """Report a call that has a wait without a limit to `on_unbounded`."""
+    report = notifier.on_unbounded
     if report is None or not isinstance(client._transport, wires):
         return
     request = args[0] if args else kwargs.get("request")
@@ -117,10 +117,10 @@ def _report_unbounded(
         report(request, sys._getframe(2))
 
 
-def _streams(hub: Hub, site: Any, response: Any) -> None:
+def _streams(notifier: Notifier, site: Any, response: Any) -> None:
     name = f"{response.request.method} {response.request.url}"
     if not response.is_closed:
-        resource_tracker.register(hub, site, ("response", name), response, _is_given_back)
+        resource_tracker.register(notifier, site, ("response", name), response, _is_given_back)
 
 
 def _is_closed(thing: Any) -> bool:

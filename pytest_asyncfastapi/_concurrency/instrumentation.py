@@ -1,8 +1,8 @@
-"""Where tasks, generators, coroutines and pools are recorded, for the active observer.
+"""Records tasks, generators, coroutines and pools, for the active observer.
 
 Process-wide like the functions that it wraps: there is one `INSTRUMENTATION`, and while no
-test is watched nothing is wrapped. Of several watches (a pytest inside a
-pytest) the youngest is notified.
+test is observed nothing is wrapped. Of several observers (a pytest inside a
+pytest) the latest is notified.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 class Observer(Protocol):
-    """What the hub knows of the watch of a test."""
+    """What is notified: the leak detector of a test."""
 
     user_code: UserCode
     resources: ResourceTracker
@@ -48,11 +48,11 @@ class Observer(Protocol):
     def on_task_created(self, task: Any, site: CreationSite) -> None:
         """A task of trio's was created."""
 
-    def on_asyncgen(self, generator: Any, site: CreationSite, home: Any) -> None:
+    def on_asyncgen(self, generator: Any, site: CreationSite, owner: Any) -> None:
         """An async generator is iterated for the first time, in this loop or trio run."""
 
     def on_unawaited(self, coroutine: Any, frame: Any) -> None:
-        """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
+        """A coroutine is destroyed that was never awaited; no frame where it was collected."""
 
     def on_loop_close(self, loop: Any) -> None:
         """A loop of asyncio's is about to close, and to cancel what it has."""
@@ -65,56 +65,56 @@ class Observer(Protocol):
 
 
 class Instrumentation:
-    """The watches that listen, and the functions that are wrapped for them."""
+    """The observers, and the functions that are wrapped for them."""
 
     def __init__(self) -> None:
         self.observers: tuple[Observer, ...] = ()
-        self._tasks = Patches()  # what says who created a task
+        self._tasks = Patches()  # for the creation sites of tasks
         self._patches = Patches()  # everything else
         self._lock = threading.Lock()
         # Called for a call of httpx or httpx2 that has a wait without a limit: request, frame.
         self.on_unbounded: Callable[[Any, Any], None] | None = None
-        self._collects = 0  # the thread in which the collector is at work
+        self._collecting_thread = 0  # the thread in which the collector is at work
 
     @property
     def observer(self) -> Observer | None:
         """The observer that is notified."""
         return self.observers[-1] if self.observers else None
 
-    def attach(self, watch: Observer) -> None:
-        """A watch begins."""
+    def attach(self, observer: Observer) -> None:
+        """Add an observer."""
         with self._lock:
             if not self.observers:
-                self._rest(full=not watch.tasks_only)
+                self._keep_what_is_needed(full=not observer.tasks_only)
                 self._tasks.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
-            if not watch.tasks_only:
+            if not observer.tasks_only:
                 self._wrap_asyncio()
-                self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._dropping)
+                self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._warning)
                 resource_tracker.wrap(self._patches, self)
                 gc.callbacks.append(self._collecting)
-            self.observers = (*self.observers, watch)
+            self.observers = (*self.observers, observer)
         self.refresh()
 
-    def detach(self, watch: Observer) -> None:
-        """A watch ends; with the last one everything is as it was, or at rest."""
+    def detach(self, observer: Observer) -> None:
+        """Remove an observer; with the last one the patches go, or are kept for the next."""
         with self._lock:
-            if watch not in self.observers:
+            if observer not in self.observers:
                 return
-            self.observers = tuple(item for item in self.observers if item is not watch)
+            self.observers = tuple(item for item in self.observers if item is not observer)
             if not self.observers:
                 with suppress(ValueError):
                     gc.callbacks.remove(self._collecting)
-                if not watch.lingers:
+                if not observer.lingers:
                     self._undo()
 
     def stop(self) -> None:
-        """Put back what stays wrapped between the watches of two tests, unless one is active."""
+        """Put back what stays wrapped between two observed tests, unless there is an observer."""
         with self._lock:
             if not self.observers:
                 self._undo()
 
-    def _rest(self, *, full: bool) -> None:
-        """Of what the last watch has left wrapped, keep what the next one needs.
+    def _keep_what_is_needed(self, *, full: bool) -> None:
+        """Of what is wrapped since the last observer, keep what the next one needs.
 
         CPython 3.13 caches the attributes of a class only until it was changed a thousand times.
         """
@@ -128,12 +128,12 @@ class Instrumentation:
         self._tasks.undo()
 
     def _collecting(self, phase: str, info: dict[str, int]) -> None:
-        self._collects = threading.get_ident() if phase == "start" else 0
+        self._collecting_thread = threading.get_ident() if phase == "start" else 0
 
     def refresh(self) -> None:
         """Wrap what has been imported since: clients, limiters and background tasks."""
         record_background_tasks(self._patches.wrap, self.site)
-        if all(watch.tasks_only for watch in self.observers):
+        if all(observer.tasks_only for observer in self.observers):
             return
         for name in ("httpx", "httpx2"):
             if name in sys.modules:
@@ -142,10 +142,10 @@ class Instrumentation:
 
     def site(self, frame: Any) -> CreationSite | None:
         """Where what is made at `frame` was created, for the current observer."""
-        watch = self.observer
-        if watch is None:
+        observer = self.observer
+        if observer is None:
             return None
-        return capture(frame, watch.user_code, None if watch.exempt else watch)
+        return capture(frame, observer.user_code, None if observer.exempt else observer)
 
     # asyncio
 
@@ -170,30 +170,30 @@ class Instrumentation:
 
         return firstiter
 
-    def on_first_iteration(self, generator: Any, frame: Any, home: Any) -> None:
+    def on_first_iteration(self, generator: Any, frame: Any, owner: Any) -> None:
         """An async generator is iterated for the first time, at `frame`, in this loop or run."""
-        watch, site = self.observer, self.site(frame)
-        if watch is not None and site is not None:
-            watch.on_asyncgen(generator, site, home)
+        observer, site = self.observer, self.site(frame)
+        if observer is not None and site is not None:
+            observer.on_asyncgen(generator, site, owner)
 
     def _closing(self, original: Any) -> Any:
         def close(runner: Any) -> Any:
             loop = getattr(runner, "_loop", None)
-            watch = self.observer
+            observer = self.observer
             idle = asyncio._get_running_loop() is None
-            if watch is not None and idle and loop is not None and not loop.is_closed():
-                watch.on_loop_close(loop)
-                close_loop(loop, watch.on_uncancellable)
+            if observer is not None and idle and loop is not None and not loop.is_closed():
+                observer.on_loop_close(loop)
+                close_loop(loop, observer.on_uncancellable)
             return original(runner)
 
         return close
 
-    def _dropping(self, original: Any) -> Any:
+    def _warning(self, original: Any) -> Any:
         def warn(coroutine: Any) -> Any:
-            watch = self.observer
-            if watch is not None:
-                collected = self._collects == threading.get_ident()
-                watch.on_unawaited(coroutine, None if collected else sys._getframe(1))
+            observer = self.observer
+            if observer is not None:
+                collected = self._collecting_thread == threading.get_ident()
+                observer.on_unawaited(coroutine, None if collected else sys._getframe(1))
             return original(coroutine)
 
         # The warning names a frame so many levels up. Those of the import machinery do not
@@ -202,7 +202,7 @@ class Instrumentation:
         return warn
 
     def __repr__(self) -> str:
-        return f"<Instrumentation: {len(self.observers)} watches>"
+        return f"<Instrumentation: {len(self.observers)} observers>"
 
 
 INSTRUMENTATION = Instrumentation()
@@ -211,26 +211,26 @@ INSTRUMENTATION = Instrumentation()
 class TrioInstrument:
     """Records trio's tasks; one for each run, which it stays with."""
 
-    def __init__(self, hub: Instrumentation, main: Any, run: Any) -> None:
-        self._hub = hub
+    def __init__(self, notifier: Instrumentation, main: Any, run: Any) -> None:
+        self._notifier = notifier
         self._main = weakref.ref(main)
         self._run = weakref.ref(run)
 
     def task_spawned(self, task: Any) -> None:
         """A task was created, by the code above."""
-        site = self._hub.site(sys._getframe(1))
-        watch = self._hub.observer
-        if site is not None and watch is not None:
+        site = self._notifier.site(sys._getframe(1))
+        observer = self._notifier.observer
+        if site is not None and observer is not None:
             attach(task, site)
-            watch.on_task_created(task, site)
+            observer.on_task_created(task, site)
 
     def task_exited(self, task: Any) -> None:
         """A task is over; with the main one, the run is."""
-        watch, run = self._hub.observer, self._run()
+        observer, run = self._notifier.observer, self._run()
         if task is self._main() and run is not None:
             TRIO_RUNS.discard(run)
-            if watch is not None:
-                watch.on_run_end(run)
+            if observer is not None:
+                observer.on_run_end(run)
 
 
 def instrument_trio() -> None:

@@ -1,4 +1,4 @@
-"""The watch of one test: what it spawned and opened, and what of that it left behind.
+"""The leak detector of one test: what it spawned and opened, and what of that it left behind.
 
 Judged late, when the test's own fixtures are torn down: as its loop is about
 to close, or after the teardown where the loop lives on. A leaked task is then
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
 LeakMode = Literal["fail", "warn", "off"]
 # Coroutines that were reported before they are collected, by their `id`: when Python warns of one,
 # the weak references to it are gone already.
-_LOST: dict[int, weakref.ref[Any]] = {}
-# Those that somebody still held when they were looked at, which takes long, and which is done once:
+_REPORTED: dict[int, weakref.ref[Any]] = {}
+# Those that were still referenced when they were checked, which takes long and is done once:
 # a warning that pytest keeps holds its coroutine for the rest of the run.
-_HELD: dict[int, weakref.ref[Any]] = {}
-_PATIENCE = 1.0  # seconds that threads have to end, once somebody closed what owned them
+_STILL_HELD: dict[int, weakref.ref[Any]] = {}
+_JOIN_TIMEOUT = 1.0  # seconds that threads have to end, once their owner was closed
 
 
 class LeakDetector:
@@ -50,7 +50,7 @@ class LeakDetector:
 
     `lasting` says that the app outlives the test: what its lifespan made, and what
     libraries keep for it, is judged when its loop closes and not after the test.
-    `tasks_only` says that nobody asks for more than who created a task.
+    `tasks_only`: only the creation sites of tasks are recorded.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class LeakDetector:
         self._generators: dict[Any, list[tuple[weakref.ref[Any], CreationSite]]] = {}
         self._trio_tasks: weakref.WeakKeyDictionary[Any, CreationSite] = weakref.WeakKeyDictionary()
         self._owner_loops: weakref.WeakSet[Any] = weakref.WeakSet()  # of the test's body
-        self._depth = 0
+        self._origin_depth = 0
 
     def start(self) -> None:
         """Begin to record.
@@ -86,19 +86,19 @@ class LeakDetector:
         plain request 8 %; else a coroutine that is lost is placed where it was dropped.
         """
         INSTRUMENTATION.attach(self)
-        self._depth = sys.get_coroutine_origin_tracking_depth()
+        self._origin_depth = sys.get_coroutine_origin_tracking_depth()
         if self.leaks == "fail":
-            sys.set_coroutine_origin_tracking_depth(max(1, self._depth))
+            sys.set_coroutine_origin_tracking_depth(max(1, self._origin_depth))
 
     def on_loop(self) -> None:
         """The test has a running loop now; record what can only be seen from inside it."""
         if self not in INSTRUMENTATION.observers:
             return
         INSTRUMENTATION.refresh()
-        home = current_loop()
-        if home is not None:
-            self._owner_loops.add(home)
-        if home is not None and home is not asyncio._get_running_loop():
+        owner = current_loop()
+        if owner is not None:
+            self._owner_loops.add(owner)
+        if owner is not None and owner is not asyncio._get_running_loop():
             instrument_trio()
 
     def stop(self) -> None:
@@ -108,21 +108,21 @@ class LeakDetector:
         try:
             if self.leaks != "off":
                 self._judge_coroutines()
-                for home in list(self._owner_loops):
-                    if _is_paused(home):
-                        self._judge_loop(home, closing=False)
-                for home in list(self._generators):
+                for owner in list(self._owner_loops):
+                    if _is_paused(owner):
+                        self._judge_loop(owner, closing=False)
+                for owner in list(self._generators):
                     # One that another fixture or a thread still has is not over.
-                    if home in self._owner_loops or not is_alive(home):
-                        self._judge_generators(home, closing=False)
+                    if owner in self._owner_loops or not is_alive(owner):
+                        self._judge_generators(owner, closing=False)
                 self._judge_trio()
                 self._judge_opened()
         finally:
             self._generators.clear()
-            sys.set_coroutine_origin_tracking_depth(self._depth)
+            sys.set_coroutine_origin_tracking_depth(self._origin_depth)
             INSTRUMENTATION.detach(self)
 
-    # What the hub tells
+    # Called by the instrumentation
 
     def pool(self, name: str) -> PoolUse:
         """The use of the thread pool of this name."""
@@ -137,17 +137,17 @@ class LeakDetector:
         """A task of trio's was created."""
         self._trio_tasks[task] = site
 
-    def on_asyncgen(self, generator: Any, site: CreationSite, home: Any) -> None:
+    def on_asyncgen(self, generator: Any, site: CreationSite, owner: Any) -> None:
         """An async generator is iterated for the first time, in this loop or trio run."""
         if self.user_code.owns(generator.ag_code.co_filename):
-            self._generators.setdefault(home, []).append((weakref.ref(generator), site))
+            self._generators.setdefault(owner, []).append((weakref.ref(generator), site))
 
     def on_unawaited(self, coroutine: Any, frame: FrameType | None) -> None:
-        """A coroutine is destroyed that nobody ever awaited; no frame where it was collected."""
-        if _LOST.pop(id(coroutine), None) is None and self.leaks != "off":
+        """A coroutine is destroyed that was never awaited; no frame where it was collected."""
+        if _REPORTED.pop(id(coroutine), None) is None and self.leaks != "off":
             leak = leak_findings.unawaited_leak(coroutine, frame, self.user_code)
             if leak is not None:
-                self._keep(leak)
+                self._add(leak)
 
     def on_loop_close(self, loop: Any) -> None:
         """A loop is about to close, and to cancel what it still has."""
@@ -160,7 +160,7 @@ class LeakDetector:
         """A task swallows its cancellations, and is about to be ended by force."""
         leak = leak_findings.uncancellable_leak(task, creation_site_of(task), self.user_code)
         if self.leaks != "off" and leak.where is not None:
-            self._keep(leak)
+            self._add(leak)
 
     def on_run_end(self, run: Any) -> None:
         """The main task of a trio run has ended."""
@@ -170,8 +170,8 @@ class LeakDetector:
 
     # Judging
 
-    def _counts(self, site: CreationSite, *, closing: bool, paused: bool = False) -> bool:
-        """Is what was born there this test's to end? `paused`: its loop goes on afterwards."""
+    def _belongs_to_test(self, site: CreationSite, *, closing: bool, paused: bool = False) -> bool:
+        """Has this test to end what was created there? `paused`: its loop goes on afterwards."""
         if paused and not site.direct:
             return False  # a library may keep it for who uses the loop next
         if site.code is not None and site.code.co_name == "<module>":
@@ -183,7 +183,7 @@ class LeakDetector:
             return site.activity != LIFESPAN and site.direct
         return True
 
-    def left_now(self) -> list[tuple[Any, Finding]]:
+    def leftovers(self) -> list[tuple[Any, Finding]]:
         """What is there at this moment that the test made: each task and thing, and the finding.
 
         For who runs one scenario many times in a test: what is new after a run is left by it.
@@ -192,11 +192,11 @@ class LeakDetector:
             return []
         self._judge_coroutines()
         loop = asyncio._get_running_loop()
-        found = [] if loop is None else self._left(loop, closing=False)
+        found = [] if loop is None else self._leftover_tasks(loop, closing=False)
         for task, site in list(self._trio_tasks.items()):
             nursery = task.parent_nursery
             alive = nursery is not None and task in nursery.child_tasks
-            if alive and site.code is not None and self._counts(site, closing=False):
+            if alive and site.code is not None and self._belongs_to_test(site, closing=False):
                 found.append((task, site))
         leaks = [
             (task, leak_findings.task_leak(task, site, self.user_code)) for task, site in found
@@ -211,21 +211,21 @@ class LeakDetector:
         ]
 
     def _judge_loop(self, loop: Any, *, closing: bool) -> None:
-        if not self._left(loop, closing=closing, paused=not closing):
+        if not self._leftover_tasks(loop, closing=closing, paused=not closing):
             return
         loop.run_until_complete(run_pending())
-        leaks = self._left(loop, closing=closing, paused=not closing)
+        leaks = self._leftover_tasks(loop, closing=closing, paused=not closing)
         for task, site in leaks:
-            self._keep(leak_findings.task_leak(task, site, self.user_code))
+            self._add(leak_findings.task_leak(task, site, self.user_code))
         reap(loop, [task for task, _ in leaks], self.on_uncancellable)
 
-    def _left(
+    def _leftover_tasks(
         self, loop: Any, *, closing: bool, paused: bool = False
     ) -> list[tuple[Any, CreationSite]]:
         found: list[tuple[Any, CreationSite]] = []
         for task in asyncio.all_tasks(loop):
             site = creation_site_of(task)
-            if site is None or not self._counts(site, closing=closing, paused=paused):
+            if site is None or not self._belongs_to_test(site, closing=closing, paused=paused):
                 continue
             code = getattr(task.get_coro(), "cr_code", None)
             if site.code is not None or (code and self.user_code.owns(code.co_filename)):
@@ -236,36 +236,36 @@ class LeakDetector:
         for task, site in list(self._trio_tasks.items()):
             nursery = task.parent_nursery
             alive = nursery is not None and task in nursery.child_tasks
-            if alive and site.code is not None and self._counts(site, closing=True):
-                self._keep(leak_findings.task_leak(task, site, self.user_code))
+            if alive and site.code is not None and self._belongs_to_test(site, closing=True):
+                self._add(leak_findings.task_leak(task, site, self.user_code))
             self._trio_tasks.pop(task, None)
 
-    def _judge_generators(self, home: Any, *, closing: bool) -> None:
+    def _judge_generators(self, owner: Any, *, closing: bool) -> None:
         rest: list[tuple[weakref.ref[Any], CreationSite]] = []
-        for ref, site in self._generators.pop(home, ()):
+        for ref, site in self._generators.pop(owner, ()):
             if not _is_begun(ref):
                 continue
-            if not self._counts(site, closing=closing):
+            if not self._belongs_to_test(site, closing=closing):
                 rest.append((ref, site))
             elif not garbage.is_garbage(ref) and (generator := ref()) is not None:
-                self._keep(leak_findings.generator_leak(generator, site, self.user_code))
+                self._add(leak_findings.generator_leak(generator, site, self.user_code))
         if rest:
-            self._generators.setdefault(home, []).extend(rest)
+            self._generators.setdefault(owner, []).extend(rest)
 
     def _judge_coroutines(self) -> None:
-        """Those that nobody can await any more, and that the collector has not come to yet."""
+        """Those that cannot be awaited any more, and were not collected yet."""
         for ref in garbage.never_started():
             number = id(ref())
-            known = number in _LOST or number in _HELD
+            known = number in _REPORTED or number in _STILL_HELD
             leak = None if known else leak_findings.unawaited_leak(ref(), None, self.user_code)
             if leak is not None and garbage.is_garbage(ref):
-                _LOST[number] = weakref.ref(ref(), functools.partial(_forget, number))
-                self._keep(leak)
+                _REPORTED[number] = weakref.ref(ref(), functools.partial(_forget, number))
+                self._add(leak)
             elif leak is not None:
-                _HELD[number] = weakref.ref(ref(), functools.partial(_HELD.pop, number))
+                _STILL_HELD[number] = weakref.ref(ref(), functools.partial(_STILL_HELD.pop, number))
 
     def _judge_opened(self) -> None:
-        until = monotonic() + _PATIENCE
+        until = monotonic() + _JOIN_TIMEOUT
         for entry in self._open():
             thread = entry.ref()
             if isinstance(thread, threading.Thread):
@@ -273,16 +273,18 @@ class LeakDetector:
                     continue  # the worker of a library's connection, which the loop still has
                 thread.join(max(0.0, until - monotonic()))
             if entry.open:
-                self._keep(leak_findings.resource_leak(entry, self.user_code))
+                self._add(leak_findings.resource_leak(entry, self.user_code))
 
     def _open(self) -> list[TrackedResource]:
         return [
             entry
             for entry in self.resources.entries
-            if entry.open and self._counts(entry.site, closing=False) and _matters(entry)
+            if entry.open
+            and self._belongs_to_test(entry.site, closing=False)
+            and _is_reportable(entry)
         ]
 
-    def _keep(self, leak: Leak) -> None:
+    def _add(self, leak: Leak) -> None:
         if not any(rule.matches(leak) for rule in self._allow):
             self.found.append(leak)
 
@@ -295,9 +297,11 @@ class LeakDetector:
         return f"<LeakDetector: {state}, {len(self.found)} leaks>"
 
 
-def _is_paused(home: Any) -> bool:
+def _is_paused(owner: Any) -> bool:
     """Is this a loop of asyncio's that goes on after the test?"""
-    return isinstance(home, asyncio.AbstractEventLoop) and is_alive(home) and not home.is_running()
+    return (
+        isinstance(owner, asyncio.AbstractEventLoop) and is_alive(owner) and not owner.is_running()
+    )
 
 
 def _is_begun(ref: weakref.ref[Any]) -> bool:
@@ -308,10 +312,10 @@ def _is_begun(ref: weakref.ref[Any]) -> bool:
 
 def _forget(number: int, ref: object) -> None:
     if not INSTRUMENTATION.observers:  # else `on_unawaited()` comes next
-        _LOST.pop(number, None)
+        _REPORTED.pop(number, None)
 
 
-def _matters(entry: TrackedResource) -> bool:
+def _is_reportable(entry: TrackedResource) -> bool:
     """What some library opens for itself, a socket or a daemon thread, is its own business."""
     thread = entry.ref()
     if isinstance(thread, threading.Thread):

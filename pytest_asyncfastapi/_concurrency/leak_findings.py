@@ -1,4 +1,4 @@
-"""A leak in words: what was left behind, by whose line, why it matters, what to write."""
+"""Leaks as findings: what was left behind, by which line, why it matters, what to write."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from .resource_tracker import TrackedResource
 
 KINDS = ("task", "coroutine", "generator", "client", "response", "thread", "socket")
-_OF_KIND = {
+_TEXTS = {
     "task": (
         "nobody waits for it: its error is lost, and it is cut off at whatever line it stands on "
         "when the server stops",
@@ -68,7 +68,7 @@ class Leak:
     activity: str
     created: str = ""
     evidence: str = ""
-    resisted: bool = False
+    uncancellable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def parse_rule(text: str) -> LeakRule:
     return LeakRule(match["kind"], match["module"] or "")
 
 
-def _made(site: CreationSite, user: UserCode, fallback: Any) -> tuple[Location | None, str]:
+def _created_at(site: CreationSite, user: UserCode, fallback: Any) -> tuple[Location | None, str]:
     where = site.where(user)
     if where is None and fallback is not None:
         where = user.location(fallback, fallback.co_firstlineno)
@@ -106,7 +106,7 @@ def task_leak(task: Any, site: CreationSite, user: UserCode) -> Leak:
     """A task that still runs."""
     coroutine = task.get_coro() if hasattr(task, "get_coro") else task.coro
     name = getattr(coroutine, "__qualname__", None) or repr(coroutine)
-    where, created = _made(site, user, getattr(coroutine, "cr_code", None))
+    where, created = _created_at(site, user, getattr(coroutine, "cr_code", None))
     lines = user_lines(task, user)
     waits = f"it waits at {lines[-1]}: {lines[-1].source}" if lines else "it has not started yet"
     return Leak(
@@ -136,7 +136,7 @@ def uncancellable_leak(task: Any, site: CreationSite | None, user: UserCode) -> 
         activity=site.activity if site is not None else "",
         created=site.describe(user) if site is not None else "",
         evidence="it was ended by force after the test",
-        resisted=True,
+        uncancellable=True,
     )
 
 
@@ -144,7 +144,7 @@ def generator_leak(generator: Any, site: CreationSite, user: UserCode) -> Leak:
     """An async generator that was begun and not finished."""
     frame = generator.ag_frame
     at = user.location(generator.ag_code, frame.f_lineno)
-    where, created = _made(site, user, generator.ag_code)
+    where, created = _created_at(site, user, generator.ag_code)
     return Leak(
         what="generator",
         title=f"async generator not closed: {generator.__qualname__}() is left in the middle",
@@ -158,7 +158,7 @@ def generator_leak(generator: Any, site: CreationSite, user: UserCode) -> Leak:
 
 def resource_leak(entry: TrackedResource, user: UserCode) -> Leak:
     """A thing that was opened and not closed."""
-    where, created = _made(entry.site, user, None)
+    where, created = _created_at(entry.site, user, None)
     titles = {
         "client": f"{entry.name} not closed: it was used, and never closed",
         "response": f"response stream not closed: {entry.name} was opened, and never closed",
@@ -177,7 +177,7 @@ def resource_leak(entry: TrackedResource, user: UserCode) -> Leak:
 
 
 def unawaited_leak(coroutine: Any, frame: FrameType | None, user: UserCode) -> Leak | None:
-    """A coroutine that nobody awaited, dropped at `frame`; None where none of it is the user's."""
+    """A coroutine that was never awaited, dropped at `frame`; None where it is not the user's."""
     code = coroutine.cr_code
     origin = coroutine.cr_origin[0] if coroutine.cr_origin else None
     where: Location | None = None
@@ -201,13 +201,13 @@ def unawaited_leak(coroutine: Any, frame: FrameType | None, user: UserCode) -> L
 
 def finding(leak: Leak, mode: str, test: str) -> Finding:
     """The record that every package reports with."""
-    why, remedy = _OF_KIND[leak.what]
-    if leak.resisted:
+    why, remedy = _TEXTS[leak.what]
+    if leak.uncancellable:
         why = "a server that stops waits for it without limit"
         remedy = "let CancelledError pass: no bare `except BaseException` around an await"
     rule = f"{leak.what}@{leak.module}" if leak.module else leak.what
     return Finding(
-        kind=f"leak.{leak.what}" + (".resisting" if leak.resisted else ""),
+        kind=f"leak.{leak.what}" + (".resisting" if leak.uncancellable else ""),
         title=leak.title,
         where=leak.where,
         activity=leak.activity,

@@ -2,7 +2,7 @@
 
 The search of Wing and Gong (1993) with the memory of Lowe (2017): of the calls that had begun
 before any other one was answered, one comes next; a set of calls that led to the same state
-before is not tried again. Must not know HTTP, nor how the calls were made.
+before is not tried again. Must not depend on HTTP, nor on how the calls were made.
 """
 
 from __future__ import annotations
@@ -200,6 +200,6 @@ def _unknown(call: Call) -> Call:
 
 
 def _state_of(model: Any) -> str:
-    """What tells two states of a model apart."""
+    """The identity of a state of the model."""
     state = getattr(model, "__dict__", None)
     return repr(model) if state is None else repr(sorted(state.items()))

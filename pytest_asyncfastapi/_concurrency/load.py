@@ -1,7 +1,7 @@
 """`load`: many requests at once, a bounded number at a time, on asyncio and trio.
 
-Knows nothing of HTTP but that a response may have a `status_code`. What the
-pools, the loop and the upstream did meanwhile comes from `Meters`.
+Depends on HTTP only for the `status_code` of a response. What the pools, the
+loop and the upstream did meanwhile comes from `Meters`.
 """
 
 from __future__ import annotations
@@ -85,9 +85,9 @@ class Load:
             assert report.statuses == {200: 200}
             ```
         """
-        call = _factory(request)
-        _whole("n", n)
-        _whole("concurrency", concurrency)
+        call = _request_function(request)
+        _check_count("n", n)
+        _check_count("concurrency", concurrency)
         meters, threads = self._meters, Threads()
         outer, steps = meters.swap_threads(threads), len(meters.step_times())
         before = len(meters.upstream_calls() or ())
@@ -135,18 +135,18 @@ class _Run:
         self._history = history
         self._numbers = iter(range(n))
         self._done: dict[int, _Done] = {}
-        self._flying = 0
+        self._in_flight = 0
         self._peak = 0
 
     async def work(self) -> None:
         """Make requests one after the other."""
         for number in self._numbers:
-            self._flying += 1
-            self._peak = max(self._peak, self._flying)
+            self._in_flight += 1
+            self._peak = max(self._peak, self._in_flight)
             done = self._done[number] = _Done()
             since = anyio.current_time()
             try:
-                response = await self._made(number)
+                response = await self._send(number)
                 done.status = getattr(response, "status_code", None)
             except _WrongRequest:
                 raise
@@ -154,27 +154,27 @@ class _Run:
                 done.error = error
             finally:
                 done.latency = anyio.current_time() - since
-                self._flying -= 1
-            # A request that never waits would leave the other workers without a turn.
+                self._in_flight -= 1
+            # A request that never waits would keep the other workers from running.
             await anyio.lowlevel.checkpoint()
 
-    async def _made(self, number: int) -> Any:
-        """Make the request, and note what it did where that is to be judged."""
-        made, history = self._call(number), self._history
+    async def _send(self, number: int) -> Any:
+        """Make the request, and record it in the history if there is a model."""
+        request, history = self._call(number), self._history
         if history is None:
-            return await _awaitable(made)
+            return await _awaitable(request)
         try:
-            call = history.begin(number, made)
+            call = history.begin(number, request)
         except TypeError as error:
-            _close(getattr(made, "request", made))
+            _close(getattr(request, "request", request))
             raise _WrongRequest(str(error)) from None
-        assert isinstance(made, Operation)
-        response = await _awaitable(made.request)
+        assert isinstance(request, Operation)
+        response = await _awaitable(request.request)
         history.end(call, response)
         return response
 
     def report(self, n: int, concurrency: int, duration: float) -> LoadReport:
-        """What it came to, without what others have measured."""
+        """The report, without what `Meters` has measured."""
         done = sorted(self._done.items())
         statuses = Counter(item.status for _, item in done if item.status is not None)
         return LoadReport(
@@ -208,12 +208,12 @@ def _close(request: Any) -> None:
         close()
 
 
-def _whole(name: str, value: Any) -> None:
+def _check_count(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ValueError(f"load({name}={value!r}): it must be a whole number, 1 or more")
 
 
-def _factory(request: Any) -> Callable[[int], Awaitable[Any]]:
+def _request_function(request: Any) -> Callable[[int], Awaitable[Any]]:
     if inspect.isawaitable(request):
         _close(request)
         raise TypeError(

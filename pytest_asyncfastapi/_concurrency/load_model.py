@@ -1,7 +1,7 @@
 """A load against a sequential model: what each request did, by the model's own methods.
 
 The history of each key is judged by itself, as requests about different keys do not touch
-each other. Knows of HTTP only that an answer has a status and a JSON body.
+each other. Depends on HTTP only for the status and JSON body of an answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a load came to: a small table for people, attributes for tests, JSON for tools."""
+"""The report of a load: a small table for people, attributes for tests, JSON for tools."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class LoadError:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What a load came to.
+    """The report of a load.
 
     All times are seconds on the clock in force (virtual time where it is on).
 

@@ -1,6 +1,6 @@
 """Loop lag: how long one step of the loop kept all others waiting, in a test or a load.
 
-Reads step times that somebody else has measured; knows neither steps nor who did.
+Computed from step times that the blocking guard has measured.
 """
 
 from __future__ import annotations

@@ -9,9 +9,9 @@ from typing import Any
 TRIO_RUNS: weakref.WeakSet[Any] = weakref.WeakSet()
 
 
-def is_alive(home: Any) -> bool:
+def is_alive(owner: Any) -> bool:
     """Is this a loop, or a run of trio, that has not ended?"""
-    if home is None:
+    if owner is None:
         return False
-    closed = getattr(home, "is_closed", None)
-    return home in TRIO_RUNS if closed is None else not closed()
+    closed = getattr(owner, "is_closed", None)
+    return owner in TRIO_RUNS if closed is None else not closed()

@@ -1,7 +1,7 @@
 """What was opened in a test and is not closed: threads, sockets, and whatever registers here.
 
-A thing that died unclosed is a leak too, so the ledger keeps notes and no
-references. Knows the standard library's things; clients have a file of their own.
+A thing that was collected unclosed is a leak too, so the tracker keeps records and no
+references. Threads and sockets are here; clients have a file of their own.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .._core.current_loop import current_loop
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    Probe = Callable[[Any], bool]
+    IsClosed = Callable[[Any], bool]
 
     from .._core.creation_site import CreationSite
     from .._core.patches import Patches
@@ -35,7 +35,7 @@ class TrackedResource:
     __slots__ = ("closed", "is_closed", "name", "owner_loop", "ref", "site", "used", "what")
 
     def __init__(
-        self, what: str, name: str, site: CreationSite, thing: Any, is_closed: Probe
+        self, what: str, name: str, site: CreationSite, thing: Any, is_closed: IsClosed
     ) -> None:
         self.what = what
         self.name = name
@@ -60,7 +60,7 @@ class TrackedResource:
         return f"<TrackedResource {self.what} {self.name}: {'open' if self.open else 'closed'}>"
 
 
-# Everything open that a watch knows, to be found again by the one who closes it.
+# Everything tracked, by the thing itself: to be found again when it is closed.
 _KNOWN: weakref.WeakKeyDictionary[Any, TrackedResource] = weakref.WeakKeyDictionary()
 
 
@@ -93,18 +93,18 @@ def mark_used(thing: Any) -> None:
         entry.used = True
 
 
-class Watch(Protocol):
-    """The watch of a test, as far as it concerns resources."""
+class Observer(Protocol):
+    """The observer of a test, as far as it concerns resources."""
 
     resources: ResourceTracker
 
 
-class Hub(Protocol):
-    """Who is notified of what is opened."""
+class Notifier(Protocol):
+    """Gives the observer of resources, and creation sites."""
 
     @property
-    def observer(self) -> Watch | None:
-        """The watch that is notified."""
+    def observer(self) -> Observer | None:
+        """The observer that is notified."""
         ...
 
     def site(self, frame: Any) -> CreationSite | None:
@@ -113,19 +113,19 @@ class Hub(Protocol):
 
 
 def register(
-    hub: Hub,
+    notifier: Notifier,
     site: CreationSite | None,
     what: tuple[str, str],
     thing: Any,
-    closed: Probe,
+    closed: IsClosed,
 ) -> None:
-    """Register what was opened (its kind and its name), if it was by somebody's line."""
-    watch = hub.observer
-    if watch is not None and site is not None and site.code is not None:
-        watch.resources.add(TrackedResource(*what, site, thing, closed), thing)
+    """Register what was opened (its kind and its name), if a user's line did it."""
+    observer = notifier.observer
+    if observer is not None and site is not None and site.code is not None:
+        observer.resources.add(TrackedResource(*what, site, thing, closed), thing)
 
 
-def wrap(patches: Patches, hub: Hub) -> None:
+def wrap(patches: Patches, notifier: Notifier) -> None:
     """Track threads and sockets."""
 
     def starting(original: Any) -> Any:
@@ -133,7 +133,11 @@ def wrap(patches: Patches, hub: Hub) -> None:
             original(thread)
             if not _of_a_pool(thread):
                 register(
-                    hub, hub.site(sys._getframe(1)), ("thread", thread.name), thread, _has_ended
+                    notifier,
+                    notifier.site(sys._getframe(1)),
+                    ("thread", thread.name),
+                    thread,
+                    _has_ended,
                 )
 
         return start
@@ -141,7 +145,9 @@ def wrap(patches: Patches, hub: Hub) -> None:
     def making(original: Any) -> Any:
         def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
             original(self, *args, **kwargs)
-            register(hub, hub.site(sys._getframe(1)), ("socket", _kind(self)), self, _is_shut)
+            register(
+                notifier, notifier.site(sys._getframe(1)), ("socket", _kind(self)), self, _is_shut
+            )
 
         return __init__
 

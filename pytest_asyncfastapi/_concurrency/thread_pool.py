@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from .._core.activity import ACTIVITY
 from .._core.findings import Finding
 from .thread_report import PoolReport, Wait
-from .thread_targets import place_of
+from .thread_targets import location_of_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,7 +33,7 @@ EXECUTOR = "asyncio's default executor"
 
 
 class Job:
-    """What the executor was given. Over once it ran, or once nobody wants it any more."""
+    """A job of the executor. Over once it ran, or once its future was cancelled."""
 
     __slots__ = ("future", "ran", "rank")
 
@@ -67,7 +67,7 @@ class PoolUse:
         self._lock = threading.Lock()
 
     def on_request(self, size: float, running: int, find: Callable[[], Location | None]) -> bool:
-        """A call asks for a thread; returns whether it has to wait. `find` says whose it is."""
+        """A call requests a thread; returns whether it has to wait. `find` gives its line."""
         with self._lock:
             self.calls += 1
             self.size = size
@@ -224,8 +224,8 @@ def _article(name: str) -> str:
 # Where the pools are instrumented
 
 
-class Watch(Protocol):
-    """The watch of a test, as far as it concerns thread pools."""
+class Observer(Protocol):
+    """The observer of a test, as far as it concerns thread pools."""
 
     user_code: UserCode
 
@@ -234,31 +234,31 @@ class Watch(Protocol):
         ...
 
 
-class Hub(Protocol):
-    """Who is notified of what is done with thread pools."""
+class Notifier(Protocol):
+    """Gives the observer of thread pools."""
 
     @property
-    def observer(self) -> Watch | None:
-        """The watch that is notified."""
+    def observer(self) -> Observer | None:
+        """The observer that is notified."""
         ...
 
 
-def wrap(patches: Patches, hub: Hub) -> None:
+def wrap(patches: Patches, notifier: Notifier) -> None:
     """Instrument the limiters that are imported, and the executors of loops."""
-    patches.wrap(asyncio.BaseEventLoop, "run_in_executor", lambda o: _submitting(o, hub))
+    patches.wrap(asyncio.BaseEventLoop, "run_in_executor", lambda o: _submitting(o, notifier))
     backend: Any = sys.modules.get("anyio._backends._asyncio")
     if backend is not None:
         patches.wrap(
             backend.CapacityLimiter,
             "acquire_on_behalf_of",
-            lambda original: _acquiring(original, hub, _anyio_default, asyncio_now),
+            lambda original: _acquiring(original, notifier, _anyio_default, asyncio_now),
         )
     trio: Any = sys.modules.get("trio")
     if trio is not None and hasattr(trio, "to_thread"):
         patches.wrap(
             trio.CapacityLimiter,
             "acquire_on_behalf_of",
-            lambda original: _acquiring(original, hub, _trio_default, trio.current_time),
+            lambda original: _acquiring(original, notifier, _trio_default, trio.current_time),
         )
 
 
@@ -276,13 +276,13 @@ def _trio_default() -> Any:
     return sys.modules["trio"].to_thread.current_default_thread_limiter()
 
 
-def _acquiring(original: Any, hub: Hub, default: Any, now: Any) -> Any:
+def _acquiring(original: Any, notifier: Notifier, default: Any, now: Any) -> Any:
     async def acquire_on_behalf_of(limiter: Any, borrower: Any) -> Any:
-        watch = hub.observer
-        if watch is None or limiter is not default():
+        observer = notifier.observer
+        if observer is None or limiter is not default():
             return await original(limiter, borrower)
-        pool = watch.pool(LIMITER)
-        find = functools.partial(place_of, sys._getframe(), watch.user_code)
+        pool = observer.pool(LIMITER)
+        find = functools.partial(location_of_job, sys._getframe(), observer.user_code)
         waits = pool.on_request(limiter.total_tokens, limiter.borrowed_tokens, find)
         del find  # it holds this frame
         since = now()
@@ -297,13 +297,13 @@ def _acquiring(original: Any, hub: Hub, default: Any, now: Any) -> Any:
     return acquire_on_behalf_of
 
 
-def _submitting(original: Any, hub: Hub) -> Any:
+def _submitting(original: Any, notifier: Notifier) -> Any:
     def run_in_executor(loop: Any, executor: Any, func: Any, *args: Any) -> Any:
-        watch = hub.observer
-        if executor is not None or watch is None:
+        observer = notifier.observer
+        if executor is not None or observer is None:
             return original(loop, executor, func, *args)
-        pool, mine = watch.pool(EXECUTOR), Job()
-        find = functools.partial(place_of, sys._getframe(), watch.user_code, func)
+        pool, mine = observer.pool(EXECUTOR), Job()
+        find = functools.partial(location_of_job, sys._getframe(), observer.user_code, func)
         waits = pool.submit(mine, _size(loop), find)
         del find  # it holds this frame
         since, who = loop.time(), ACTIVITY.get() if waits else ""

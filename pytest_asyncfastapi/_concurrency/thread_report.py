@@ -1,4 +1,4 @@
-"""What the thread pools of a test had to do, as facts. Knows no pool."""
+"""The use of the thread pools in a test, as plain records."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which line of the user's needs a thread: the function that is to run there, or who asks for it.
+"""Which line of the user's needs a thread: the function that is to run there, or its caller.
 
-Used only for a call that has to wait. Knows where anyio and trio keep the
-function while they wait for its thread; it must not change anything.
+Used only for a call that has to wait. Reads from the frames of anyio and trio the
+function that waits for a thread; changes nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _WAITING = {"run_sync_in_worker_thread": "func", "to_thread_run_sync": "sync_fn"}
 
 
-def place_of(frame: FrameType | None, user: UserCode, function: Any = None) -> Location | None:
+def location_of_job(
+    frame: FrameType | None, user: UserCode, function: Any = None
+) -> Location | None:
     """The user's function that waits for a thread, else their line that requested one."""
     above: list[FrameType] = []
     while frame is not None:
@@ -38,7 +40,7 @@ def place_of(frame: FrameType | None, user: UserCode, function: Any = None) -> L
             return user.location(code, _line_of_def(code))
     for mine in above[1:]:
         if is_ours(mine.f_code.co_filename):
-            return None  # who stands above it is the test that made the request
+            return None  # above it is the test that made the request
         if user.owns(mine.f_code.co_filename):
             return user.location(mine.f_code, mine.f_lineno)
     return None
@@ -61,7 +63,7 @@ def _codes_of(function: Any) -> Iterator[CodeType]:
 
 
 def _line_of_def(code: CodeType) -> int:
-    """The line of `def`, which stands below that of a decorator."""
+    """The line of `def`, which is below that of a decorator."""
     for number in range(code.co_firstlineno, code.co_firstlineno + 20):
         if linecache.getline(code.co_filename, number).lstrip().startswith(("def ", "async def ")):
             return number

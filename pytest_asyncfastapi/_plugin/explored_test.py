@@ -179,7 +179,7 @@ class InlineRun(_Run):
         found += [(item.place, item) for item in self._features.blocking.found()]
         watch = self._features.concurrency.watch
         if watch is not None:
-            found += watch.left_now()
+            found += watch.leftovers()
             found += [(item.place, item) for item in watch.findings()]
         return found
 
