@@ -1,4 +1,4 @@
-"""The one error of virtual time. Knows nothing of loops."""
+"""The error of virtual time."""
 
 from __future__ import annotations
 

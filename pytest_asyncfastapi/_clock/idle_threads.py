@@ -1,8 +1,8 @@
-"""Is a thread at rest: in an empty queue, until somebody hands it a job?
+"""Is a thread idle: does it wait in an empty queue for a job?
 
-Where a thread stands is read from its innermost frame; that it stands there, and is not
-just about to go on with a job that it has taken, needs a moment in which the kernel did
-not run it. This module must not know whose thread it is, nor about time that is virtual.
+Where a thread waits is read from its innermost frame; that it waits there, and is not
+just about to go on with a job that it has taken, is known once the kernel did not run it
+for a while. Must not depend on virtual time.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     import threading
     import types
 
-# Real seconds. A thread that has a job but not the GIL is run every 5 ms to ask for it.
-_MOMENT = 0.05
-# Between two jobs a busy one rests for less: no need to read the kernel's figures.
-_GLANCE = 0.005
+# Real seconds. A thread that has a job but not the GIL is run every 5 ms to request it.
+_REST = 0.05
+# Between two jobs a busy thread is idle for less: no need to read the kernel's figures.
+_SHORT_REST = 0.005
 # Where the kernel does not say whether it was run: so long without a step of the loop.
-_LONG_MOMENT = 0.12
+_REST_WITHOUT_KERNEL = 0.12
 _GET = queue.Queue.get.__code__
 _MISSING = object()
 
 
 class IdleTracker:
-    """Remembers since when each thread has been seen at rest."""
+    """Remembers since when each thread has been seen idle."""
 
     def __init__(self) -> None:
         self._since: weakref.WeakKeyDictionary[threading.Thread, tuple[float, str]] = (
@@ -45,25 +45,25 @@ class IdleTracker:
         self._loop_runs += 1
 
     def __call__(self, thread: threading.Thread) -> bool:
-        """Is it at rest, and was it all the time since an earlier look?"""
+        """Is it idle, and was it all the time since an earlier check?"""
         frame = sys._current_frames().get(thread.ident or 0)
         if frame is None or not waits_for_a_job(frame):
             self._since.pop(thread, None)
             return False
         now = perf_counter()
         since, before = self._since.setdefault(thread, (now, ""))
-        if not before and now - since < _GLANCE:
+        if not before and now - since < _SHORT_REST:
             return False
-        figures, moment = _figures(thread.native_id), _MOMENT
+        figures, enough = _kernel_figures(thread.native_id), _REST
         if figures is None:
-            figures, moment = f"after {self._loop_runs} moves", _LONG_MOMENT
+            figures, enough = f"after {self._loop_runs} moves", _REST_WITHOUT_KERNEL
         if figures != before:
             self._since[thread] = now, figures
             return False
-        return bool(figures) and now - since >= moment
+        return bool(figures) and now - since >= enough
 
 
-def _figures(tid: int | None) -> str | None:
+def _kernel_figures(tid: int | None) -> str | None:
     """How often the kernel has run a thread that sleeps; "" if it does not, None if unknown."""
     if sys.platform != "linux" or tid is None:
         return None
@@ -85,7 +85,7 @@ def _read(path: str) -> bytes:
 
 
 def waits_for_a_job(frame: types.FrameType) -> bool:
-    """Does it stand in `queue.get()`, and the queue is empty?"""
+    """Is it in `queue.get()` of an empty queue?"""
     if frame.f_globals.get("__name__") != "threading":
         names = called_names(frame.f_code, frame.f_lasti)
         found = _look_up(frame, names[:-1]) if names[-1:] == ("get",) else None
@@ -97,7 +97,7 @@ def waits_for_a_job(frame: types.FrameType) -> bool:
 
 
 def _look_up(frame: types.FrameType, names: tuple[str, ...]) -> Any:
-    """What such a name stands for there; no property is run for it."""
+    """The value of such a name there; no property is run for it."""
     first, *rest = names
     found = frame.f_locals.get(first, frame.f_globals.get(first, _MISSING))
     for name in rest:

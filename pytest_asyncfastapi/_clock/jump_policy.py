@@ -2,9 +2,9 @@
 
 Under `freeze` time stands still, up to a bound after which it runs at real
 speed and a note names the work; under `flow` it runs at real speed at once.
-A loop that never rests (somebody polls) would hold time forever: after many
+A loop that is never idle (a task polls) would stop time forever: after many
 steps it moves by the processor time that they take, and faster and faster.
-This module must not know what the work is, nor which loop waits for it.
+Must not depend on the kind of work or loop.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 Policy = Literal["freeze", "flow"]
 POLICIES = ("freeze", "flow")
 
-# A dying thread wakes nobody, so never wait longer than this.
+# A thread that ends does not wake the loop, so never wait longer than this.
 SLICE = 0.02
 _FIRST_SLICE = 0.001
 # An unknown thread may be just about to end: only then does time flow for it.
-_GRACE = 0.15
-# Steps of a loop without any rest; a program that works so long without one is rare.
+_UNKNOWN_WORK_BOUND = 0.15
+# Steps of a loop that is not idle in between; a program with so many is rare.
 BUSY_STEPS = 20_000
-_PER_LOOK = 64  # more of them, from one look at the processor's clock to the next
+_STEPS_PER_LOOK = 64  # more of them between two readings of the processor's clock
 
 
 class JumpPolicy:
@@ -48,15 +48,16 @@ class JumpPolicy:
         self._slice = _FIRST_SLICE
         self._flowing = False
         self._stuck = 0.0
-        self.deadlock_reported = False  # has the deadlock been reported? Once is enough
-        self.steps = 0  # since the loop has rested
-        self._spun: tuple[float, float] | None = None  # the processor's clock then, and at first
+        self.deadlock_reported = False
+        self.steps = 0  # since the loop was idle
+        # The thread's processor time at the latest and at the first look at a busy loop.
+        self._busy_since: tuple[float, float] | None = None
 
     def slice_for(self, work: WaitReason) -> float:
         """How long to wait now for this work before looking again."""
         if not self._flowing and self._policy == "flow":
             self._flowing = True
-        bound = _GRACE if work.is_unbounded else self.freeze_bound
+        bound = _UNKNOWN_WORK_BOUND if work.is_unbounded else self.freeze_bound
         if not self._flowing and self._frozen >= bound:
             self._flowing = True
             self._note(work)
@@ -76,7 +77,7 @@ class JumpPolicy:
             self.real_waited += duration
 
     def is_due(self) -> bool:
-        """Does a timer go off as soon as the loop asks?"""
+        """Is a timer due?"""
         when = self._timeline.next_when()
         return when is not None and when <= self._timeline.now
 
@@ -93,28 +94,28 @@ class JumpPolicy:
         if note not in self._notes:
             self._notes.append(note)
 
-    def on_busy_loop(self, who: Callable[[], str]) -> None:
-        """The loop has taken `BUSY_STEPS` steps without a rest; checked again after some more."""
-        self.steps -= _PER_LOOK
+    def on_busy_loop(self, busy_line: Callable[[], str]) -> None:
+        """The loop took `BUSY_STEPS` steps without being idle; called again after some more."""
+        self.steps -= _STEPS_PER_LOOK
         now = thread_time()
-        if self._spun is None:
-            self._spun = now, now
+        if self._busy_since is None:
+            self._busy_since = now, now
             return
-        last, first = self._spun
-        self._spun = now, first
+        last, first = self._busy_since
+        self._busy_since = now, first
         if self._timeline.next_when() is None:
             return
         # Doubled with every half of a second: an hour takes six seconds of processor time.
         self._timeline.flow((now - last) * 2 ** min(int((now - first) * 2), 40))
-        if now - first > _GRACE:
+        if now - first > _UNKNOWN_WORK_BOUND:
             self.add_note(
                 "virtual time moves on although the loop never rests: something polls, with "
-                f"`sleep(0)` or by catching its cancellation ({who()})"
+                f"`sleep(0)` or by catching its cancellation ({busy_line()})"
             )
 
     def on_idle(self) -> None:
         """Nothing is ready."""
-        self.steps, self._spun = 0, None
+        self.steps, self._busy_since = 0, None
 
     def jump(self) -> bool:
         """No work is pending: move time to the next timer; False when there is none."""
@@ -132,7 +133,7 @@ class JumpPolicy:
         self.deadlock_reported = False
 
     def should_wait(self, something_is_open: bool) -> bool:
-        """Nothing is due: may something outside still speak, or has it been said already?"""
+        """Nothing is due: may external I/O still arrive, or was the deadlock reported already?"""
         return self.deadlock_reported or (self._stuck < self.freeze_bound and something_is_open)
 
     def add_stuck(self, duration: float) -> None:

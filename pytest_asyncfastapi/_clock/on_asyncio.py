@@ -1,7 +1,7 @@
 """Virtual time on an asyncio loop that is already running.
 
 Installed on the loop instance, so anyio's runner and pytest-asyncio work
-alike, and taken off again. This module must not know when it is safe to jump.
+alike, and removed again. `selector.py` decides when it is safe to jump.
 """
 
 from __future__ import annotations

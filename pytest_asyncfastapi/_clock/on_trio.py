@@ -2,8 +2,8 @@
 
 trio asks its clock how long to sleep exactly when no task can run: that is the
 one place where a run waits. So the run is given another clock, in mid-test if
-need be, also in guest mode, in which anyio's runner uses trio. This module must
-not know what counts as real work, nor what time does meanwhile.
+need be, also in guest mode, in which anyio's runner uses trio. What counts as real work is in
+`trio_pending_work.py`, what time does meanwhile in `jump_policy.py`.
 """
 
 from __future__ import annotations
@@ -88,34 +88,34 @@ class VirtualTrioClock(trio.abc.Clock):
     """The clock of the run while time is virtual."""
 
     def __init__(
-        self, runner: Any, timeline: Timeline, pace: JumpPolicy, on_deadlock: Callable[[], None]
+        self, runner: Any, timeline: Timeline, policy: JumpPolicy, on_deadlock: Callable[[], None]
     ) -> None:
         self._runner = runner
         self._timeline = timeline
-        self._jump_policy = pace
+        self._jump_policy = policy
         self._work = TrioPendingWork(runner)
         self._on_deadlock = on_deadlock
         self._poll = _ready_check(runner)
         self._settled = False
         self._since: float | None = None
-        self._account: Callable[[float], None] = pace.add_waited
+        self._account: Callable[[float], None] = policy.add_waited
 
     def start_clock(self) -> None:
         """The run has begun long since."""
 
     def current_time(self) -> float:
-        """Seconds; trio asks first of all when it has waited, which is when waiting is counted."""
+        """Seconds; trio calls this first after it has waited, so waiting is counted here."""
         if self._since is not None:
             waited, self._since = perf_counter() - self._since, None
             self._account(waited)
-        pace = self._jump_policy
-        pace.steps += 1  # called at each step of the run, and sometimes in between
-        if pace.steps > BUSY_STEPS:
-            pace.on_busy_loop(self._who)
+        policy = self._jump_policy
+        policy.steps += 1  # called at each step of the run, and sometimes in between
+        if policy.steps > BUSY_STEPS:
+            policy.on_busy_loop(self._next_task_line)
         return self._timeline.now
 
-    def _who(self) -> str:
-        """Whose step comes next, and where it stands."""
+    def _next_task_line(self) -> str:
+        """The line of the next ready task."""
         lines = (line_of(task) for task in self._runner.runq)
         return next((line for line in lines if line), "not in your code")
 
@@ -142,7 +142,7 @@ class VirtualTrioClock(trio.abc.Clock):
             self._settled = True
             return SETTLE
         self._settled = False
-        if _waits_for_orders(self._runner):
+        if _waits_for_pytest(self._runner):
             return math.inf
         return 0 if self._jump_policy.jump() else self._nothing_to_wait_for()
 
@@ -155,7 +155,7 @@ class VirtualTrioClock(trio.abc.Clock):
         return duration
 
     def _nothing_to_wait_for(self) -> float:
-        """No deadline and no work: a deadlock, unless something outside may still speak."""
+        """No deadline and no work: a deadlock, unless external I/O may still arrive."""
         if self._work.has_listener():
             return SLICE
         if self._jump_policy.should_wait(self._work.has_open_io()):
@@ -242,7 +242,7 @@ def _owner_of(task: Any) -> str:
     return str(frames[0].f_globals.get("__name__", "")) if frames else ""
 
 
-def _waits_for_orders(runner: Any) -> bool:
+def _waits_for_pytest(runner: Any) -> bool:
     """Has anyio's runner done what pytest requested? Then nothing happens by itself."""
     if not runner.is_guest or runner.main_task is None:
         return False
@@ -276,9 +276,9 @@ def _ready_check(runner: Any) -> Callable[[], bool]:
             "test on the asyncio backend (on Windows with asyncio.SelectorEventLoop)"
         )
     # By way of `selectors`: that is what a blocking guard takes for an event loop that waits.
-    asker = selectors.PollSelector()
-    asker.register(poller.fileno(), selectors.EVENT_READ)
-    return lambda: bool(asker.select(0))
+    poll = selectors.PollSelector()
+    poll.register(poller.fileno(), selectors.EVENT_READ)
+    return lambda: bool(poll.select(0))
 
 
 def _check(runner: Any) -> None:

@@ -1,9 +1,9 @@
-"""`clock.patch_time()`: the functions of `time` tell virtual time too.
+"""`clock.patch_time()`: the functions of `time` return virtual time too.
 
 Token expiry, keep-alive and retry budgets read `time.time()` and
-`time.monotonic()`, not the loop. Replaced are the names in the module `time`;
-who took a function out of it before (`from time import monotonic`) keeps the
-real one, and so do our own stopwatches. This module must not know why time moves.
+`time.monotonic()`, not the loop. The names in the module `time` are replaced;
+code that imported a function before (`from time import monotonic`) keeps the
+real one, and so do our own stopwatches.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class PatchedTime:
         self._timeline.on_move = moved
 
     def restore(self) -> None:
-        """Back to real time; a function that somebody else has replaced since stays theirs."""
+        """Back to real time; a function that was replaced by others since is left alone."""
         if not self._on:
             return
         self._on = False

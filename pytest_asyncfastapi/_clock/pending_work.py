@@ -2,8 +2,8 @@
 
 Worker jobs are counted at submission and released at delivery, both on the
 loop's thread. A library with a thread or a socket of its own (aiosqlite,
-asyncpg) is recognised by the futures that it creates and somebody awaits.
-This module must not know what is done about it; `selector.py` decides.
+asyncpg) is recognised by the futures that it creates and that a task awaits.
+`selector.py` decides what is done about it.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class PendingWork:
         self._creators: set[str] = set()
         self.descriptors: list[Descriptor] = []
 
-    # --- what the loop tells us -------------------------------------------------
+    # --- called by the loop -----------------------------------------------------
 
     def watch_create_future(
         self, stock: Callable[[], asyncio.Future[Any]]
@@ -151,7 +151,7 @@ class PendingWork:
         if creator == TOOLING:
             return False
         for one in outside:
-            # A database of which nothing is asked does not answer another package's question.
+            # An idle database connection does not complete another package's future.
             if one.owner == creator or (creator != USER and one.fd not in AT_REST):
                 return True
         for thread, owner in threads:

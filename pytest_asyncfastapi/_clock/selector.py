@@ -2,8 +2,8 @@
 
 Called with a timeout above zero, the loop has nothing ready. Then real events
 come first, then real work is waited for in short slices, and only when
-neither is left does time jump to the next timer. This module must not know
-what counts as real work, nor what time does meanwhile.
+neither is left does time jump to the next timer. What counts as real work is in
+`pending_work.py`, what time does meanwhile in `jump_policy.py`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SETTLE = 0.001
 
 
 class SchedulerHooks(Protocol):
-    """Called between any two steps of the loop, by whoever chooses their order."""
+    """Called between any two steps of the loop; for schedules, which choose their order."""
 
     def before_poll(self) -> None:
         """A step is over; the selector is about to be polled."""
@@ -41,14 +41,14 @@ class VirtualSelect:
         self,
         loop: Any,
         stock: Callable[..., list[Any]],
-        pace: JumpPolicy,
+        policy: JumpPolicy,
         work: PendingWork,
         *,
         on_deadlock: Callable[[], None],
     ) -> None:
         self._loop = loop
         self._stock = stock
-        self.jump_policy = pace
+        self.jump_policy = policy
         self.work = work
         self.on_deadlock = on_deadlock
         self.scheduler_hooks: SchedulerHooks | None = None
@@ -67,12 +67,12 @@ class VirtualSelect:
 
     def _events(self, timeout: float | None) -> list[Any]:
         if not self.on or (timeout is not None and timeout <= 0):
-            pace = self.jump_policy
-            if pace.deadlock_reported:
-                pace.on_event()
-            pace.steps += 1
-            if pace.steps > BUSY_STEPS:
-                pace.on_busy_loop(self._who)
+            policy = self.jump_policy
+            if policy.deadlock_reported:
+                policy.on_event()
+            policy.steps += 1
+            if policy.steps > BUSY_STEPS:
+                policy.on_busy_loop(self._next_task_line)
             return self._stock(timeout)
         self.jump_policy.on_idle()
         events = self._stock(0)
@@ -94,8 +94,8 @@ class VirtualSelect:
                 return events
         return [] if self.jump_policy.jump() else self._nothing_to_wait_for()
 
-    def _who(self) -> str:
-        """Whose step comes next, and where it stands."""
+    def _next_task_line(self) -> str:
+        """The line of the next ready task."""
         lines = (line_of(step._callback) for step in self._loop._ready)
         return next((line for line in lines if line), "not in your code")
 
@@ -108,7 +108,7 @@ class VirtualSelect:
         return events
 
     def _nothing_to_wait_for(self) -> list[Any]:
-        """No timer and no work: a deadlock, unless something outside may still speak."""
+        """No timer and no work: a deadlock, unless external I/O may still arrive."""
         if self.work.has_listener():
             return self._stock(SLICE)
         if self.jump_policy.should_wait(self.work.has_open_io()):

@@ -1,8 +1,8 @@
-"""Which file descriptors of the loop lead outside, and who waits for them.
+"""Which file descriptors of the loop lead outside, and which tasks wait for them.
 
 A listener is idle; a connection whose two ends are both served by this loop
-(a loopback server inside the test) is not the outside world. This module
-must not know about time or threads.
+(a loopback server inside the test) is not the outside world. Must not depend
+on time or threads.
 """
 
 from __future__ import annotations
@@ -121,29 +121,31 @@ def describe(fd: int, owner: str) -> Descriptor:
     except OSError:
         return Descriptor(fd, owner)  # a pipe, a pidfd, a file
     try:
-        listens = bool(_ask(sock, socket.SOL_SOCKET, getattr(socket, "SO_ACCEPTCONN", 30)))
-        own_process = sock.family == getattr(socket, "AF_UNIX", None) and _is_mine(sock)
+        listens = bool(_getsockopt(sock, socket.SOL_SOCKET, getattr(socket, "SO_ACCEPTCONN", 30)))
+        own_process = sock.family == getattr(socket, "AF_UNIX", None) and _peer_is_this_process(
+            sock
+        )
         return Descriptor(
             fd=fd,
             owner=owner,
             is_socket=True,
             listens=listens,
-            local=_name(sock.getsockname),
-            peer=_name(sock.getpeername),
+            local=_address(sock.getsockname),
+            peer=_address(sock.getpeername),
             own_process=own_process,
         )
     finally:
         sock.detach()
 
 
-def _ask(sock: socket.socket, level: int, option: int) -> int:
+def _getsockopt(sock: socket.socket, level: int, option: int) -> int:
     try:
         return sock.getsockopt(level, option)
     except OSError:
         return 0
 
 
-def _is_mine(sock: socket.socket) -> bool:
+def _peer_is_this_process(sock: socket.socket) -> bool:
     """Is the other end of this Unix socket in this process?"""
     option = getattr(socket, "SO_PEERCRED", None)
     try:
@@ -155,7 +157,7 @@ def _is_mine(sock: socket.socket) -> bool:
         return False
 
 
-def _name(ask: Any) -> Any:
+def _address(ask: Any) -> Any:
     try:
         name = ask()
     except OSError:
@@ -205,7 +207,7 @@ def waits_outside(frames: list[types.FrameType], outside: list[Descriptor]) -> b
 
 
 def waiting_owner(frames: list[types.FrameType]) -> str | None:
-    """Whose code waits for somebody else to set something; None when it is time or tasks."""
+    """The package whose code waits for an event; None when it waits for time or tasks."""
     for frame in reversed(frames):
         module = frame.f_globals.get("__name__", "")
         if module in ("asyncio.tasks", "asyncio.taskgroups"):
@@ -216,7 +218,7 @@ def waiting_owner(frames: list[types.FrameType]) -> str | None:
 
 
 def _fd_of(frame: types.FrameType) -> int | None:
-    """The descriptor that a frame of asyncio's or anyio's waits for, where it tells."""
+    """The descriptor that a frame of asyncio's or anyio's waits for, if that is known."""
     values = frame.f_locals
     me = values.get("self")
     for holder in (

@@ -1,7 +1,7 @@
 """Which threads may be at work for this loop, and which are known to be idle.
 
-Looks at threads from outside (`threading.enumerate`, their current frames);
-must not know about time, sockets or tasks.
+Threads are examined from outside (`threading.enumerate`, their current frames).
+Must not depend on time, sockets or tasks.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _TOOLS |= {
 }
 # Threads whose target is in these modules run whatever they were given.
 _NEUTRAL = frozenset({"threading", "_thread", "time", "builtins", "functools", "_contextvars"})
-# Where a thread stands that waits for somebody to hand it something.
+# The modules of the innermost frame of a thread that waits for a job.
 _IDLE = frozenset({"threading", "queue"})
 _RESULT = concurrent.futures.Future.result.__code__
 
@@ -141,7 +141,7 @@ class Threads:
         return False
 
     def waits_for_result(self, thread: threading.Thread) -> bool:
-        """Is it blocked in `concurrent.futures.Future.result`, whoever is to give it?"""
+        """Is it blocked in `concurrent.futures.Future.result`, of any future?"""
         return self._awaited_by(thread) is not None
 
     def _awaited_by(self, thread: threading.Thread) -> Any:

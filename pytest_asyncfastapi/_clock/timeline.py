@@ -5,7 +5,7 @@ counts 100 ns since the start in whole numbers. Deadlines are ordered by
 ticks, so 0.1 + 0.2 and 0.3 are the same moment, and ten thousand sleeps add
 up without float drift, however long the machine has been up.
 
-This module must not know when it is safe to move time; `selector.py` does.
+`selector.py` decides when it is safe to move time.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class ClockWaiter(Protocol):
     """What `advance()` waits for: an asyncio future, or its like on trio."""
 
     def done(self) -> bool:
-        """Is nobody waiting for it any more?"""
+        """Has it been reached, or given up?"""
         ...
 
     def set_result(self, result: None, /) -> None:
@@ -93,16 +93,16 @@ class Timeline(ABC):
 
     def waiter_for(self, duration: float) -> ClockWaiter:
         """To await: done at now + `duration`, after all that is due until then."""
-        goal = self.new_waiter()
+        waiter = self.new_waiter()
         due = self.ticks + round(duration * TICKS)
-        heapq.heappush(self._waiters, (due, next(self.orders), self.now + duration, goal))
-        return goal
+        heapq.heappush(self._waiters, (due, next(self.orders), self.now + duration, waiter))
+        return waiter
 
     def fail_waiters(self, error: Exception) -> None:
-        """Nobody will move time any more: tell those who wait for it."""
-        for *_, goal in self._waiters:
-            if not goal.done():
-                goal.set_exception(error)
+        """Time will not be moved any more: raise in those who wait for it."""
+        for *_, waiter in self._waiters:
+            if not waiter.done():
+                waiter.set_exception(error)
         self._waiters.clear()
 
     def next_when(self) -> float | None:
@@ -115,12 +115,12 @@ class Timeline(ABC):
         moment = self._next()
         if moment is None:
             return False
-        due, when, goal = moment
+        due, when, waiter = moment
         self._move(max(due - self.ticks, 0))
         self.now = max(self.now, when)
-        if goal is not None:
+        if waiter is not None:
             heapq.heappop(self._waiters)
-            goal.set_result(None)
+            waiter.set_result(None)
         return True
 
     def flow(self, duration: float) -> None:
@@ -143,8 +143,8 @@ class Timeline(ABC):
             heapq.heappop(self._waiters)
         timer = self.next_timer()
         if self._waiters and (timer is None or self._waiters[0][0] < timer[0]):
-            due, _, when, goal = self._waiters[0]
-            return due, when, goal
+            due, _, when, waiter = self._waiters[0]
+            return due, when, waiter
         return None if timer is None or timer[0] >= NEVER else (*timer, None)
 
     def __repr__(self) -> str:

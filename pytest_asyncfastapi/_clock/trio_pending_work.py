@@ -1,8 +1,8 @@
 """What counts as real work on trio: the reasons why time must not jump now.
 
-A thread job is pending for as long as its task stands in `to_thread.run_sync`,
+A thread job is pending for as long as its task is in `to_thread.run_sync`,
 so from its submission to its delivery. I/O is what the descriptors are that
-tasks wait for. This module must not know what is done about it.
+tasks wait for. `on_trio.py` decides what is done about it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _RESCAN = 1.0
 
 
 class TrioTask:
-    """A task of trio's, with the two names by which `await_chains` asks."""
+    """A task of trio's, with the two methods that `await_chains` needs."""
 
     __slots__ = ("task",)
 
@@ -83,7 +83,7 @@ class TrioPendingWork:
         self._runner = runner
         self.threads = TrioThreads(runner.current_trio_token())
         self._sockets: WeakSet[Any] = WeakSet()
-        self._strangers: dict[Descriptor, float] = {}
+        self._scanned_at: dict[Descriptor, float] = {}
         self.descriptors: list[Descriptor] = []
 
     def find(self) -> WaitReason | None:
@@ -118,7 +118,7 @@ class TrioPendingWork:
     def _unknown_thread(self, threads: list[tuple[threading.Thread, str]]) -> WaitReason | None:
         for thread, owner in threads:
             if owner == WORKER:
-                # A job that was abandoned: nobody waits for it, but it may still call back.
+                # A job that was abandoned: no task waits for it, but it may still call back.
                 busy = self.threads.works_for_us(thread)
             else:
                 busy = self.threads.is_new(thread) and self.threads.is_busy(thread, owner)
@@ -156,9 +156,9 @@ class TrioPendingWork:
         if is_local(one, self._known()):
             return True
         now = perf_counter()
-        if now - self._strangers.get(one, -_RESCAN) < _RESCAN:
+        if now - self._scanned_at.get(one, -_RESCAN) < _RESCAN:
             return False
-        self._strangers[one] = now
+        self._scanned_at[one] = now
         socket_type: Any = __import__("trio").socket.SocketType
         self._sockets.update(item for item in gc.get_objects() if isinstance(item, socket_type))
         return is_local(one, self._known())

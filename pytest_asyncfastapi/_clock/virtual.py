@@ -1,8 +1,7 @@
 """The public object behind the `clock` fixture: virtual time on a running loop.
 
-The same verbs on asyncio and on trio; what they do to the loop is in
-`on_asyncio.py` and `on_trio.py`. This module must not know when it is safe to
-jump, nor anything of pytest.
+The API is the same on asyncio and on trio; what it does to the loop is in
+`on_asyncio.py` and `on_trio.py`. Must not import pytest.
 """
 
 from __future__ import annotations
@@ -84,7 +83,7 @@ class VirtualClock:
             ClockError: Where virtual time is impossible: no loop runs, or one that is neither
                 asyncio's own nor trio with its own clock.
         """
-        home: Any = loop if loop is not None else _running()
+        home: Any = loop if loop is not None else _running_owner()
         if self._installation is not None and self._installation.owner is home:
             return
         if self._installation is not None:
@@ -168,7 +167,7 @@ class VirtualClock:
             ```
         """
         length = seconds(duration)
-        await self._here("clock.advance()").timeline.waiter_for(length)
+        await self._installed_here("clock.advance()").timeline.waiter_for(length)
 
     def patch_time(self, *, datetime: bool = False) -> PatchedTime:
         """Let the functions of `time` give virtual time on this loop's thread, until the end.
@@ -193,13 +192,13 @@ class VirtualClock:
                 await clock.advance("1h")
             ```
         """
-        on = self._here("clock.patch_time()")
+        on = self._installed_here("clock.patch_time()")
         if self._patched is not None:
             self._patched.restore()
         self._patched = PatchedTime(on.timeline, datetime=datetime)
         return self._patched
 
-    def _here(self, verb: str) -> _Installation:
+    def _installed_here(self, verb: str) -> _Installation:
         if self._installation is None or not self._installation.is_here():
             raise ClockError(f"{verb} needs the clock on the running loop: call clock.install()")
         return self._installation
@@ -221,7 +220,7 @@ class VirtualClock:
         return f"<VirtualClock {state}, {self.time()} s, {len(self.notes)} notes>"
 
 
-def _running() -> Any:
+def _running_owner() -> Any:
     """The running asyncio loop, or trio's runner. Raises `ClockError` without either."""
     loop = asyncio._get_running_loop()
     if loop is not None:

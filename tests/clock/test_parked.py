@@ -20,7 +20,7 @@ LONG = {"freeze_bound": 3600.0}
 def system(request, monkeypatch):
     """Linux, and where nobody says whether a thread was run: macOS, Windows."""
     if request.param == "without":
-        monkeypatch.setattr(idle_threads, "_figures", lambda tid: None)
+        monkeypatch.setattr(idle_threads, "_kernel_figures", lambda tid: None)
     elif sys.platform != "linux":
         pytest.skip("there is no /proc")
 
@@ -167,21 +167,21 @@ def idle():
 
 def test_where_it_stands_is_not_enough(idle, monkeypatch):
     """One that was run since the last look may hold a job by now."""
-    monkeypatch.setattr(idle_threads, "_MOMENT", 0.0)
-    monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
+    monkeypatch.setattr(idle_threads, "_REST", 0.0)
+    monkeypatch.setattr(idle_threads, "_SHORT_REST", 0.0)
     figures = iter(["1 2 3", "1 2 4", "1 2 4", "", "1 2 4", "1 2 4"])
-    monkeypatch.setattr(idle_threads, "_figures", lambda tid: next(figures))
+    monkeypatch.setattr(idle_threads, "_kernel_figures", lambda tid: next(figures))
     is_parked = idle_threads.IdleTracker()
     assert [is_parked(idle.thread) for _ in range(6)] == [False, False, True, False, False, True]
 
 
 def test_without_the_kernel_it_takes_longer(idle, monkeypatch):
-    monkeypatch.setattr(idle_threads, "_figures", lambda tid: None)
-    monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
+    monkeypatch.setattr(idle_threads, "_kernel_figures", lambda tid: None)
+    monkeypatch.setattr(idle_threads, "_SHORT_REST", 0.0)
     is_parked = idle_threads.IdleTracker()
     assert not is_parked(idle.thread)
     assert not is_parked(idle.thread)
-    monkeypatch.setattr(idle_threads, "_LONG_MOMENT", 0.0)
+    monkeypatch.setattr(idle_threads, "_REST_WITHOUT_KERNEL", 0.0)
     assert is_parked(idle.thread)
     is_parked.on_loop_ran()  # the loop may have handed over a job, and got its answer
     assert not is_parked(idle.thread)
@@ -191,13 +191,13 @@ def test_without_the_kernel_it_takes_longer(idle, monkeypatch):
 def test_a_short_rest_costs_no_question(idle, monkeypatch):
     """Between two jobs a busy thread rests for some microseconds, and is looked at each time."""
     asked = []
-    monkeypatch.setattr(idle_threads, "_figures", lambda tid: asked.append(tid) or "1 2 3")
-    monkeypatch.setattr(idle_threads, "_GLANCE", 3600.0)
+    monkeypatch.setattr(idle_threads, "_kernel_figures", lambda tid: asked.append(tid) or "1 2 3")
+    monkeypatch.setattr(idle_threads, "_SHORT_REST", 3600.0)
     is_parked = idle_threads.IdleTracker()
     assert not any(is_parked(idle.thread) for _ in range(100))
     assert asked == []
-    monkeypatch.setattr(idle_threads, "_GLANCE", 0.0)
-    monkeypatch.setattr(idle_threads, "_MOMENT", 0.0)
+    monkeypatch.setattr(idle_threads, "_SHORT_REST", 0.0)
+    monkeypatch.setattr(idle_threads, "_REST", 0.0)
     assert [is_parked(idle.thread) for _ in range(2)] == [False, True]
     assert len(asked) == 2
 

@@ -61,7 +61,7 @@ def test_the_other_end_of_a_unix_socket_on_macos(
 
     monkeypatch.setattr(sys, "platform", "darwin")
     monkeypatch.delattr(socket, "SO_PEERCRED", raising=False)
-    assert sockets._is_mine(Socket()) is known  # type: ignore[arg-type]
+    assert sockets._peer_is_this_process(Socket()) is known  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("counted", [True, False])
