@@ -1,8 +1,7 @@
-"""What one test did, moment by moment, for the reports that are written.
+"""The timeline of one test, for the reports that are written.
 
-Made only where a writer needs it (JSON, trace, HTML); without it nothing in here
-runs. It listens to the app's requests from around the app and asks the packages for
-the rest when the test is over. Knows no format.
+Created only if a report needs it (JSON, trace, HTML). It wraps the app to record its
+requests, and collects the rest from the packages when the test is over.
 
 All moments are seconds since the test began, on the clock in force. Where that is
 virtual, it stands still while code runs: a blocking call has a moment, and a
@@ -34,8 +33,8 @@ if TYPE_CHECKING:
 class RequestLabel(str):
     """The label of a request (`"GET /items"`) that knows which one it is.
 
-    It is what `ACTIVITY` says inside of the app, so whatever is seen there can be attributed
-    from what is seen in another request with the same label.
+    It is the value of `ACTIVITY` inside of the app, so that what is seen there is attributed to
+    this request and not to another one with the same label.
     """
 
     __slots__ = ("number",)
@@ -46,7 +45,7 @@ class RequestLabel(str):
 
 
 @dataclass(slots=True, eq=False)
-class Body:
+class MessageBody:
     """A head, and the beginning of its body."""
 
     headers: Any = None
@@ -88,8 +87,8 @@ class Request:
     end: float | None = None
     status: int | None = None
     error: str = ""
-    sent: Body = field(default_factory=Body)
-    received: Body = field(default_factory=Body)
+    sent: MessageBody = field(default_factory=MessageBody)
+    received: MessageBody = field(default_factory=MessageBody)
 
     def to_data(self) -> dict[str, Any]:
         """As it goes into a report."""
@@ -116,7 +115,7 @@ class Request:
 
 
 class TimelineRecorder:
-    """Listens in one test; `to_data()` says at its end what there was, as plain data."""
+    """Records one test; `to_data()` returns all of it at the end, as plain data."""
 
     def __init__(self, user_code: UserCode) -> None:
         self.requests: list[Request] = []
@@ -126,7 +125,7 @@ class TimelineRecorder:
         self.clock_origins: dict[str, float] = {}
 
     def on_loop(self) -> None:
-        """The test has a loop: whose time may be ahead, if an earlier test was on virtual time."""
+        """The test has a loop: its time may be ahead, if an earlier test was on virtual time."""
         now, clock = now_with_clock()
         if current_loop() is not None:
             self.clock_origins.setdefault(clock, now - (monotonic() - self._began))
@@ -134,7 +133,7 @@ class TimelineRecorder:
             self.tasks.on_trio()
 
     def start(self) -> None:
-        """Record the tasks of asyncio, above whoever has timed its steps since another test."""
+        """Record the tasks of asyncio."""
         self.tasks.start()
 
     def stop(self) -> None:
@@ -151,34 +150,34 @@ class TimelineRecorder:
 
         async def observed(scope: Any, receive: Any, send: Any) -> Any:
             __tracebackhide__ = True
-            request = self._begun(scope)
+            request = self._new_request(scope)
             label = RequestLabel(ACTIVITY.get() or f"{request.method} {request.path}")
             label.number = request.number
             ACTIVITY.set(label)  # in the context of this request's own task
             self.tasks.on_request(label)
 
-            async def heard(message: dict[str, Any]) -> None:
+            async def recorded_send(message: dict[str, Any]) -> None:
                 request.on_send(message, self.now())
                 await send(message)
 
-            async def taken() -> Any:
+            async def recorded_receive() -> Any:
                 message = await receive()
                 if message.get("type") == "http.request":
                     request.sent.add(message.get("body") or b"")
                 return message
 
             try:
-                return await app(scope, taken, heard)
+                return await app(scope, recorded_receive, recorded_send)
             except BaseException as error:
                 request.error = type(error).__name__
                 raise
             finally:
                 request.end = self.now()
 
-        setattr(observed, "app", app)  # noqa: B010 - as middleware has it: whoever looks for the app
+        setattr(observed, "app", app)  # noqa: B010 - as middleware has it, to find the app below
         return observed
 
-    def _begun(self, scope: Any) -> Request:
+    def _new_request(self, scope: Any) -> Request:
         kind = "websocket" if scope["type"] == "websocket" else "http"
         method = scope.get("method", "WS")
         number = len(self.requests) + 1

@@ -1,9 +1,9 @@
 """The tasks of one recorded test: when each lived, and what it awaited for how long.
 
-Looked at where a task goes on: it still stands at the line that it has waited at.
-So only a wait that took time costs a look at its frames. Observes asyncio by its
+A task is examined when it goes on: it is still at the line that it has waited at.
+So only a wait that took time costs a walk through its frames. Observes asyncio by its
 handles, and trio as an instrument; on a loop that has neither (uvloop) it sees
-nothing. Knows no format.
+nothing.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
 
-_SHORTEST = 0.001  # seconds of a wait that is noted: shorter ones are only turns of the loop
-_MOST = 2000  # waits of one test that are noted, and tasks that are followed
-_ATTRIBUTE = "_asyncfastapi_life"
+_MIN_WAIT = 0.001  # seconds of a wait that is recorded: shorter ones are only turns of the loop
+_MAX_RECORDS = 2000  # waits of one test that are recorded, and tasks that are followed
+_ATTRIBUTE = "_asyncfastapi_task_record"
 
 
 class TaskRecord:
@@ -60,7 +60,7 @@ class TaskRecorder:
         self._users = user_code
         self._of_trio: weakref.WeakKeyDictionary[Any, TaskRecord]  # made when there is a trio run
         self._records: list[TaskRecord] = []
-        self._noted = 0
+        self._wait_count = 0
         self._patches = Patches()
         self._live = True
         self._trio: _TrioInstrument | None = None
@@ -81,7 +81,7 @@ class TaskRecorder:
 
     def stop(self) -> None:
         """Put everything back."""
-        self._live = False  # for whoever is above us
+        self._live = False  # a patch on top may still call ours
         self._patches.undo()
         if self._trio is not None:
             self._trio.tasks = None
@@ -90,9 +90,9 @@ class TaskRecorder:
         """The running task serves this request from now on; it may never have been seen."""
         task = current_loop.current_task()
         if task is not None:
-            life = self._record_of(task, activity, current_loop.now())
-            if life is not None:
-                life.activity = activity
+            record = self._record_of(task, activity, current_loop.now())
+            if record is not None:
+                record.activity = activity
 
     def _wrap_step(self, original: Any) -> Any:
         tasks = self
@@ -103,46 +103,47 @@ class TaskRecorder:
             if not isinstance(task, asyncio.Task):
                 original(self)
                 return
-            life, clock = getattr(task, _ATTRIBUTE, None), self._loop.time
-            if life is None or life.owner is not tasks:
-                life = tasks._record_of(task, self._context.get(ACTIVITY, ""), clock())
-            elif (now := clock()) - life.since >= _SHORTEST:
-                tasks._waited(task, life, now)
+            record, clock = getattr(task, _ATTRIBUTE, None), self._loop.time
+            if record is None or record.owner is not tasks:
+                record = tasks._record_of(task, self._context.get(ACTIVITY, ""), clock())
+            elif (now := clock()) - record.since >= _MIN_WAIT:
+                tasks._add_wait(task, record, now)
             try:
                 original(self)
             finally:
-                if life is not None:
-                    life.since = clock()
+                if record is not None:
+                    record.since = clock()
                     if task.done():
-                        life.end = life.since
+                        record.end = record.since
 
         return _run
 
     def on_step_start(self, task: Any, context: Any) -> None:
         """A task of trio's is about to run: where, and for how long, has it waited?"""
-        life, now = self._found(task), current_loop.now()
-        if life is None:
+        record, now = self._known_record(task), current_loop.now()
+        if record is None:
             self._record_of(task, context.get(ACTIVITY, ""), now)
-        elif now - life.since >= _SHORTEST:
-            self._waited(task, life, now)
+        elif now - record.since >= _MIN_WAIT:
+            self._add_wait(task, record, now)
 
-    def _waited(self, task: Any, life: TaskRecord, now: float) -> None:
-        if self._noted >= _MOST:
+    def _add_wait(self, task: Any, record: TaskRecord, now: float) -> None:
+        if self._wait_count >= _MAX_RECORDS:
             return
-        outer, inner = self._suspended_at(task, life)
+        outer, inner = self._suspended_at(task, record)
         if outer is None or inner is None:
             return
-        self._noted += 1
-        if not life.name:
-            # The user's outermost function says more than the library's that began the task.
-            life.name, life.awaits, life.site = outer.f_code.co_qualname, [], creation_site_of(task)
-        life.awaits.append((life.since, now, inner.f_code, inner.f_lineno))
+        self._wait_count += 1
+        if not record.name:
+            # The user's outermost function is more useful than the library's that began the task.
+            record.name, record.awaits = outer.f_code.co_qualname, []
+            record.site = creation_site_of(task)
+        record.awaits.append((record.since, now, inner.f_code, inner.f_lineno))
 
     def _suspended_at(
-        self, task: Any, life: TaskRecord
+        self, task: Any, record: TaskRecord
     ) -> tuple[FrameType | None, FrameType | None]:
         """The user's outermost frame in which a task is suspended, and the innermost."""
-        awaited: Any = None if life.inside is None else life.inside()
+        awaited: Any = None if record.inside is None else record.inside()
         # While it is suspended, what awaits it is as before: the framework, which is long.
         if awaited is None or not awaited.cr_suspended:
             awaited = task.coro if hasattr(task, "coro") else task.get_coro()
@@ -154,7 +155,7 @@ class TaskRecorder:
             frame = awaited.cr_frame
             if frame is not None and owns(frame):
                 if outer is None:
-                    outer, life.inside = frame, weakref.ref(awaited)
+                    outer, record.inside = frame, weakref.ref(awaited)
                 inner = frame
             awaited = awaited.cr_await
         if awaited is not None and type(awaited).__name__ != "FutureIter":
@@ -165,67 +166,70 @@ class TaskRecorder:
 
     def on_step_end(self, task: Any) -> None:
         """A task of trio's has run, and waits again or is done."""
-        life = self._found(task)
-        if life is not None:
-            life.since = current_loop.now()
+        record = self._known_record(task)
+        if record is not None:
+            record.since = current_loop.now()
 
     def on_task_exit(self, task: Any) -> None:
         """A task of trio's is over."""
-        life = self._found(task)
-        if life is not None:
-            life.end = current_loop.now()
+        record = self._known_record(task)
+        if record is not None:
+            record.end = current_loop.now()
 
-    def _found(self, task: Any) -> TaskRecord | None:
-        life: TaskRecord | None = getattr(task, _ATTRIBUTE, None)
-        if life is None:
+    def _known_record(self, task: Any) -> TaskRecord | None:
+        record: TaskRecord | None = getattr(task, _ATTRIBUTE, None)
+        if record is None:
             return self._of_trio.get(task) if self._trio is not None else None
-        return life if life.owner is self else None
+        return record if record.owner is self else None
 
     def _record_of(self, task: Any, activity: str, now: float) -> TaskRecord | None:
-        life = self._found(task)
-        if life is None and len(self._records) < _MOST:
-            life = TaskRecord(self, activity, now)
+        record = self._known_record(task)
+        if record is None and len(self._records) < _MAX_RECORDS:
+            record = TaskRecord(self, activity, now)
             if isinstance(task, asyncio.Future):
-                setattr(task, _ATTRIBUTE, life)
+                setattr(task, _ATTRIBUTE, record)
             else:
-                self._of_trio[task] = life
-            self._records.append(life)
-        return life
+                self._of_trio[task] = record
+            self._records.append(record)
+        return record
 
     def to_data(
-        self, serving: Callable[[str], int | None], zeros: dict[str, float], began: float
+        self,
+        request_number: Callable[[str], int | None],
+        clock_origins: dict[str, float],
+        began: float,
     ) -> list[dict[str, Any]]:
         """The tasks that have waited at a line of the user's, as plain data.
 
-        `zeros` is when the test began on each clock that has a name (`TimelineRecorder.zeros`).
+        `clock_origins` is that of `TimelineRecorder`: when the test began on each named clock.
         """
-        zero = zeros.get("" if self._trio is None else "trio", began)
+        zero = clock_origins.get("" if self._trio is None else "trio", began)
         return [
             {
-                "request": serving(life.activity),
-                "name": life.name,
-                "created": self._created(life),
-                "start": max(0.0, life.start - zero),
-                "end": None if life.end is None else life.end - zero,
+                "request": request_number(record.activity),
+                "name": record.name,
+                "created": self._created(record),
+                "start": max(0.0, record.start - zero),
+                "end": None if record.end is None else record.end - zero,
                 "awaits": [
                     {
                         "at": max(0.0, since - zero),
                         "seconds": until - since,
                         "where": self._users.location(code, line).to_json(),
                     }
-                    for since, until, code, line in life.awaits
+                    for since, until, code, line in record.awaits
                 ],
             }
-            for life in self._records
-            if life.name
+            for record in self._records
+            if record.name
         ]
 
-    def _created(self, life: TaskRecord) -> dict[str, Any] | None:
-        where = None if life.site is None else life.site.where(self._users)
+    def _created(self, record: TaskRecord) -> dict[str, Any] | None:
+        where = None if record.site is None else record.site.where(self._users)
         return None if where is None else where.to_json()
 
     def __repr__(self) -> str:
-        return f"<TaskRecorder: {len(self._records)} followed, {self._noted} waits>"
+        return f"<TaskRecorder: {len(self._records)} followed, {self._wait_count} waits>"
 
 
 class _TrioInstrument:
