@@ -19,12 +19,12 @@ ACTIVITY: ContextVar[str] = ContextVar("asyncfastapi_activity", default="")
 # The request that is being served: an object with `label`, `status`, `error` and `finished`.
 SERVED: ContextVar[Any] = ContextVar("asyncfastapi_served", default=None)
 
-# The label of an app's start-up and shutdown: nobody is served meanwhile.
+# The label of an app's start-up and shutdown: no request is served meanwhile.
 LIFESPAN = "lifespan"
 # The label of what a test does by itself, between its requests.
 BODY = "the test's own body"
 
-# Process-wide, like sys.monitoring, whose users are the only ones in here.
+# Process-wide, like sys.monitoring, whose users are the only watchers.
 _watchers: tuple[Callable[[], None], ...] = ()
 
 

@@ -1,8 +1,7 @@
 """Who waits where: the await chain of every task of a loop, as text.
 
 A suspended task has no stack, only coroutines that await each other; this
-module walks them, and says who created the task where that is known. It must
-not know why anybody asks (a deadlock, a deadline) and changes nothing.
+module walks them, and adds who created the task where that is known. It changes nothing.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ _LINKS = (("cr_frame", "cr_await"), ("gi_frame", "gi_yieldfrom"), ("ag_frame", "
 _WRAPPERS = ("async_generator_asend", "async_generator_athrow", "coroutine_wrapper")
 _LIMIT = 200
 _NAMES = 3  # of the tasks that one waits for
-# Where every task of trio's is suspended: says nothing.
-_TRAPS = "trio._core._traps"
+# Where every task of trio's is suspended: left out.
+_TRIO_TRAPS = "trio._core._traps"
 
 
 def frames_of(task: Any) -> list[types.FrameType]:
     """The suspended frames of a task of either library, outermost first; empty when it has none."""
     frames = _walk(task.get_coro() if hasattr(task, "get_coro") else task.coro)
-    return [frame for frame in frames if frame.f_globals.get("__name__") != _TRAPS]
+    return [frame for frame in frames if frame.f_globals.get("__name__") != _TRIO_TRAPS]
 
 
 def _walk(awaited: Any) -> Iterator[types.FrameType]:
@@ -98,7 +97,7 @@ def describe_each(tasks: Iterable[Any], current: Any = None, *, of_users: bool =
             frames,
             users,
             creation_site_of(task),
-            _verb(task, current, waits.get(task)),
+            _state_of(task, current, waits.get(task)),
         )
         for task in ordered
         if _any_owned(frames := frames_of(task), users) or not of_users
@@ -109,7 +108,7 @@ def describe_each(tasks: Iterable[Any], current: Any = None, *, of_users: bool =
     return "\n".join(blocks) or "no task is left"
 
 
-def _verb(task: Any, current: Any, awaited: list[Any] | None = None) -> str:
+def _state_of(task: Any, current: Any, awaited: list[Any] | None = None) -> str:
     if task is current:
         return "is running"
     if not awaited:
@@ -136,13 +135,15 @@ def describe_trio_tasks() -> str:
         frames = frames_of(task)
         if _any_owned(frames, users):
             blocks.append(
-                _describe(task.name, frames, users, creation_site_of(task), _verb(task, current))
+                _describe(
+                    task.name, frames, users, creation_site_of(task), _state_of(task, current)
+                )
             )
     return "\n".join(blocks) or "no task of yours is left"
 
 
 def user_lines(task: Any, users: UserCode) -> list[Location]:
-    """Where a suspended task (of either library) stands, in the user's lines, outermost first."""
+    """Where a task (of either library) is suspended, in the user's lines, outermost first."""
     return [
         users.location(frame.f_code, frame.f_lineno)
         for frame in frames_of(task)
@@ -151,7 +152,7 @@ def user_lines(task: Any, users: UserCode) -> list[Location]:
 
 
 def line_of(step: Any) -> str:
-    """The user's line at which a task stands whose step this is: text, empty without one.
+    """The user's line at which the task of this step is suspended: text, empty without one.
 
     `step` is a task of trio's, or the callback of a handle on asyncio.
     """
@@ -170,23 +171,23 @@ def _age(task: asyncio.Task[Any]) -> tuple[int, str]:
 
 
 def _describe(
-    name: str, frames: list[types.FrameType], users: UserCode, site: CreationSite | None, verb: str
+    name: str, frames: list[types.FrameType], users: UserCode, site: CreationSite | None, state: str
 ) -> str:
     if not frames:
         return f"{name!r} has not started or has no Python frames"
-    lines = [f"{name!r} {verb}:"]
+    lines = [f"{name!r} {state}:"]
     mine = [frame for frame in frames if users.owns_frame(frame)]
     for frame in mine or frames[:1]:
         place = users.location(frame.f_code, frame.f_lineno)
         lines.append(f"    {place.function}  {place}\n        {place.source}")
     innermost = frames[-1]
     if innermost not in mine and (mine or len(frames) > 1):
-        lines.append(f"    in {_dotted(innermost)}")
+        lines.append(f"    in {_qualified_name(innermost)}")
     if site is not None and site.code is not None:
         lines.append("    created " + site.describe(users).replace("\n", "\n    "))
     return "\n".join(lines)
 
 
-def _dotted(frame: types.FrameType) -> str:
+def _qualified_name(frame: types.FrameType) -> str:
     module = frame.f_globals.get("__name__", "?")
     return f"{module}.{frame.f_code.co_qualname}()"

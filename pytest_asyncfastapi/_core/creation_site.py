@@ -2,7 +2,7 @@
 
 A whole stack at each `create_task` would cost nine times the call, one frame
 half of it. Packages that name a place look it up here; the recorder is the concurrency
-package. Knows neither pytest nor why anybody asks.
+package.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from .frames import UserCode
 
 _OURS = str(Path(__file__).parent.parent) + os.sep
-# Ours too, and between whoever creates a task and the call that does it.
+# Ours too, but between the code that creates a task and the call that does it.
 _HERE = Path(__file__).parent.parent
-_LISTENERS = (
+_INSTRUMENTATION = (
     str(_HERE / "_concurrency") + os.sep,
     str(_HERE / "_explore" / "unfinished_work.py"),
 )
-# What stands between whoever creates a task or opens a thing, and the call that does it.
+# Libraries between the code that creates a task or opens a thing, and the call that does it.
 _PLUMBING = ("asyncio", "anyio", "trio", "uvloop", "httpx", "httpx2", "httpcore", "httpcore2")
 _STEPS = frozenset({"_run_once", "run_forever", "unrolled_run"})
 _LOOPS = (os.path.join("asyncio", "base_events.py"), os.path.join("trio", "_core", "_run.py"))
 _ATTRIBUTE = "_asyncfastapi_creation_site"
-_DEEPEST = 60  # frames that are looked at
-_LONGEST = 12  # generations that are remembered
+_MAX_FRAMES = 60  # frames that are looked at
+_MAX_GENERATIONS = 12  # generations that are remembered
 # Trio's tasks take no attributes, but own their context.
 _CONTEXT_SITE: ContextVar[CreationSite | None] = ContextVar(
     "asyncfastapi_creation_site", default=None
@@ -65,13 +65,13 @@ class CreationSite:
         self.direct: bool = direct
         self.activity: str = ACTIVITY.get()
         parent = current_creation_site()
-        maker: CreationSite | None = parent
-        while maker is not None and maker.code is None:
-            maker = maker.parent  # a runner's, or some library's
-        self.owner: object = owner if maker is None or owner is None else maker.owner
+        creator: CreationSite | None = parent
+        while creator is not None and creator.code is None:
+            creator = creator.parent  # a runner's, or some library's
+        self.owner: object = owner if creator is None or owner is None else creator.owner
         generation: int = 0 if parent is None else parent.generation + 1
-        self.parent = None if generation > _LONGEST else parent
-        self.generation = 0 if generation > _LONGEST else generation
+        self.parent = None if generation > _MAX_GENERATIONS else parent
+        self.generation = 0 if generation > _MAX_GENERATIONS else generation
 
     def where(self, user: UserCode) -> Location | None:
         """The line, as people are shown it."""
@@ -98,7 +98,7 @@ def capture(frame: FrameType | None, user: UserCode, owner: object) -> CreationS
     """The creation site of what the code at `frame` makes; None for the plugin's own code."""
     direct: bool | None = None
     kinds = user.kinds
-    for _ in range(_DEEPEST):
+    for _ in range(_MAX_FRAMES):
         if frame is None:
             break
         # The module is checked first: `f_code` is an audit event, and most frames are libraries'.
@@ -123,7 +123,7 @@ def _kind(filename: str, user: UserCode) -> str:
     """Whose file this is: `user`, `ours`, `loop`, `plumbing` (see below) or `library`."""
     if user.owns(filename):
         found = "user"
-    elif filename.startswith(_OURS) and not filename.startswith(_LISTENERS):
+    elif filename.startswith(_OURS) and not filename.startswith(_INSTRUMENTATION):
         found = "ours"
     elif filename.endswith(_LOOPS):
         found = "loop"
@@ -138,7 +138,7 @@ def is_plumbing(filename: str, user: UserCode) -> bool:
     known = user.plumbing.get(filename)
     if known is None:
         parts = filename.split(os.sep)
-        known = user.plumbing[filename] = filename.startswith(_LISTENERS) or (
+        known = user.plumbing[filename] = filename.startswith(_INSTRUMENTATION) or (
             is_stdlib(filename) or (is_installed(filename) and any(p in parts for p in _PLUMBING))
         )
     return known

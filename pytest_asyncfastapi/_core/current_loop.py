@@ -1,7 +1,7 @@
 """Where the caller runs (asyncio's loop, a trio run, or neither), and what time it is there.
 
-asyncio is checked first: it is nearly always the one. trio is looked at only where somebody has
-imported it.
+asyncio is checked first: it is nearly always the one. trio is checked only where it has been
+imported.
 """
 
 from __future__ import annotations

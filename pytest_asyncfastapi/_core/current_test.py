@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-# `explore_schedules()` asks for it. None outside of pytest.
+# Used by `explore_schedules()`. None outside of pytest.
 CURRENT_TEST: ContextVar[Any] = ContextVar("asyncfastapi_test", default=None)
 
 
-# The same for who has no context of the body's: fixtures, and what they leave running. Of
-# several (a pytest inside a pytest) the last one.
+# The same for code outside of the body's context: fixtures, and tasks that they leave running.
+# Of several (a pytest inside a pytest) the last one.
 RUNNING: list[Any] = []
 
 

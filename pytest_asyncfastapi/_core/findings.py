@@ -1,8 +1,8 @@
-"""The one record that every package reports with.
+"""The record that every package reports with.
 
-A `Finding` says what happened, where (the user's line, never ours), why it
-matters and what to change. It travels as JSON on pytest's reports, so xdist
-needs nothing special. This module knows nothing of pytest.
+A `Finding` has what happened, where (the user's line, never ours), why it
+matters and what to change. It is sent as JSON on pytest's reports, so xdist
+needs nothing special. Must not import pytest.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Finding:
 
     @property
     def weight(self) -> tuple[bool, int, float]:
-        """Which of two findings of one place says more: an error, then kind, then time."""
+        """Which of two findings of one place is shown: an error, then by kind, then by time."""
         data = self.data
         return (self.severity == "error", data.get("strength") or 0, data.get("duration") or 0.0)
 
@@ -126,8 +126,8 @@ def swallowed_deadlock(report: str) -> Finding:
     )
 
 
-# Of these each title says something of its own, although one line made them all.
-_EACH = ("unrouted",)
+# Kinds of which each title is kept, although they have the same line.
+_SEPARATE_TITLES = ("unrouted",)
 
 
 class FindingLog:
@@ -142,7 +142,7 @@ class FindingLog:
         if known is None:
             self._by_place[finding.place] = finding
             return
-        if finding.kind in _EACH and finding.title != known.title:
+        if finding.kind in _SEPARATE_TITLES and finding.title != known.title:
             also = dict.fromkeys([*known.data.get("also", ()), finding.title])
             self._by_place[finding.place] = replace(known, data={**known.data, "also": [*also]})
             return

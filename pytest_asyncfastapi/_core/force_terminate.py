@@ -1,9 +1,8 @@
-"""Ends a task that swallows every cancellation, so that nobody waits for it forever.
+"""Force-terminates a task that swallows every cancellation, so that nothing waits for it forever.
 
 `except CancelledError` and `except Exception` do not catch `ForcedExit`: it is thrown in
 at each await until the task is over. One that catches even that is removed from the
-list of those that its loop waits for. Knows asyncio and trio; not why anybody wants a
-task to end.
+list of those that its loop waits for. Works on asyncio and trio.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_TIMES = 20  # awaits of its cleanup that a task is thrown out of
-_STEPS = 3  # of the loop, for a task to notice
+_MAX_THROWS = 20  # awaits of its cleanup that a task is thrown out of
+_LOOP_STEPS = 3  # of the loop, for a task to notice
 
 
 class ForcedExit(BaseException):
@@ -51,12 +50,12 @@ def tasks_below(task: Any) -> list[Any]:
     """The tasks that run in the groups (or nurseries) of this one, and in theirs."""
     if isinstance(task, asyncio.Task):
         return list(_descendants(task))
-    return [each for each in _family(task) if each is not task]
+    return [each for each in _task_tree(task) if each is not task]
 
 
 def close_coroutine(coroutine: Any) -> bool:
-    """Throw a coroutine that nobody awaits out of each of its awaits; False if it goes on."""
-    return any(_throw_once(coroutine) for _ in range(_TIMES))
+    """Throw a coroutine that is not awaited out of each of its awaits; False if it goes on."""
+    return any(_throw_once(coroutine) for _ in range(_MAX_THROWS))
 
 
 # asyncio
@@ -66,7 +65,7 @@ async def _end_on_asyncio(task: asyncio.Task[Any]) -> bool:
     if not task.done() and _close(task):
         task.add_done_callback(_forget)
         task.cancel()  # wakes it, to find that there is nothing left to run
-    for _ in range(_STEPS):  # to be done, and to tell whoever waits for it
+    for _ in range(_LOOP_STEPS):  # to be done, and to wake its waiters
         await asyncio.sleep(0)
     if not task.done():
         unregister_task(task)
@@ -88,7 +87,7 @@ def _descendants(task: asyncio.Task[Any]) -> list[asyncio.Task[Any]]:
 
 
 def unregister_task(task: asyncio.Task[Any]) -> None:
-    """Let nobody wait for this task any more."""
+    """Remove this task from those that its loop and cancel scopes wait for."""
     asyncio.tasks._unregister_task(task)
     _leave_scopes(task)
     task._log_destroy_pending = False  # type: ignore[attr-defined]
@@ -107,7 +106,7 @@ def _leave_scopes(task: asyncio.Task[Any]) -> None:
 
 
 def prevent_collection(coroutine: Any) -> None:
-    """Let the collector never have this one, not even as the interpreter ends.
+    """Leak this coroutine on purpose: it must not be collected, not even at exit.
 
     It would close it; and what catches everything, around an `await` that fails at once
     because no loop runs, does not come back from that.
@@ -119,7 +118,7 @@ def prevent_collection(coroutine: Any) -> None:
 
 def _forget(task: asyncio.Task[Any]) -> None:
     if not task.cancelled():
-        task.exception()  # nobody else will ask for it
+        task.exception()  # retrieved, so that it is not logged
 
 
 def _close(task: asyncio.Task[Any]) -> bool:
@@ -131,7 +130,7 @@ def _close(task: asyncio.Task[Any]) -> bool:
     current = asyncio.current_task(loop)
     if current is not None:
         asyncio.tasks._leave_task(loop, current)
-    asyncio.tasks._enter_task(loop, task)  # cancel scopes ask who they are left by
+    asyncio.tasks._enter_task(loop, task)  # cancel scopes check by which task they are left
     try:
         return bool(run(close_coroutine, coroutine))
     finally:
@@ -153,7 +152,7 @@ def _throw_once(coroutine: Any) -> bool:
     except BaseException:
         return bool(inspect.getcoroutinestate(coroutine) == inspect.CORO_CLOSED)
     if getattr(trap, "_asyncio_future_blocking", False):
-        trap._asyncio_future_blocking = False  # nobody will wait for it
+        trap._asyncio_future_blocking = False  # it will not be awaited
     return False
 
 
@@ -163,15 +162,15 @@ def _throw_once(coroutine: Any) -> bool:
 async def _end_on_trio(task: Any) -> bool:
     import trio
 
-    for _ in range(_TIMES):
-        left = [each for each in _family(task) if _alive(each)]
+    for _ in range(_MAX_THROWS):
+        left = [each for each in _task_tree(task) if _alive(each)]
         if not left:
             return True
         for each in left:
             # Whoever waits for the end of a child ends by itself when the child has.
             if not any(_alive(child) for child in _children(each)):
                 _throw(each)
-        for _ in range(_STEPS):
+        for _ in range(_LOOP_STEPS):
             await trio.lowlevel.cancel_shielded_checkpoint()
     return not _alive(task)
 
@@ -181,10 +180,10 @@ def _children(task: Any) -> Iterator[Any]:
         yield from nursery.child_tasks
 
 
-def _family(task: Any) -> Iterator[Any]:
+def _task_tree(task: Any) -> Iterator[Any]:
     """The tasks below this one, then itself."""
     for child in _children(task):
-        yield from _family(child)
+        yield from _task_tree(child)
     yield task
 
 
@@ -193,7 +192,7 @@ def _alive(task: Any) -> bool:
 
 
 def _throw(task: Any) -> None:
-    """Let `ForcedExit` be what this task is resumed with: trio has no public word for it."""
+    """Resume this task with `ForcedExit`: trio has no public function for that."""
     import outcome
 
     def leave() -> None:

@@ -1,8 +1,8 @@
 """Which lines are the user's: the place that a finding points at.
 
 A file is the user's when it is neither the standard library, nor installed
-(`site-packages`), nor ours. The answer is cached per file name, because the
-watchers ask it often.
+(`site-packages`), nor ours. The answer is cached per file name, because it is
+needed often.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def is_stdlib(filename: str) -> bool:
 
 # How an event loop takes the next step of a task.
 _STEPS = ("_run_once", "run_forever", "unrolled_run")
-# Whoever stands above these has called nothing below them; by module and function.
+# Frames above these did not call what is below them; by module and function.
 _BEGINNINGS = {
     "asyncio.base_events": _STEPS,
     "trio._core._run": _STEPS,
@@ -89,7 +89,7 @@ class UserCode:
         self.root: str = os.path.realpath(root) + os.sep
         self.owned: dict[str, bool] = {}  # by file; what `owns()` remembers
         self._shown: dict[str, str] = {}
-        self.plumbing: dict[str, bool] = {}  # of `creation_site`, which asks as often
+        self.plumbing: dict[str, bool] = {}  # of `creation_site`, used as often
         self.kinds: dict[str, str] = {}  # the same
 
     def owns(self, filename: str) -> bool:

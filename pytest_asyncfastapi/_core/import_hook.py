@@ -23,11 +23,11 @@ class PostImportHook(MetaPathFinder):
         self._ready = ready
 
     def install(self) -> None:
-        """Begin to watch."""
+        """Add this to `sys.meta_path`."""
         sys.meta_path.insert(0, self)
 
     def remove(self) -> None:
-        """Stop watching; harmless when not installed."""
+        """Remove it; harmless when not installed."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
@@ -42,12 +42,12 @@ class PostImportHook(MetaPathFinder):
             return None
         execute: Callable[[ModuleType], Any] = spec.loader.exec_module
 
-        def execute_and_tell(module: ModuleType) -> None:
+        def execute_and_notify(module: ModuleType) -> None:
             execute(module)
             if self in sys.meta_path:
                 self._ready()
 
-        setattr(spec.loader, "exec_module", execute_and_tell)  # noqa: B010 - a method, on purpose
+        setattr(spec.loader, "exec_module", execute_and_notify)  # noqa: B010 - a method, on purpose
         return spec
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
-"""What may be said after every order of a test's tasks, up to a number of changes, was tried.
+"""The claim after every order of a test's tasks, up to a number of changes, was tried.
 
 The claim covers only what was run: an order that was left out, or did not repeat, is
-named. Must not know how orders are made.
+named. Must not depend on how orders are made.
 """
 
 from __future__ import annotations

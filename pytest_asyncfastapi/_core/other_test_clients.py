@@ -1,8 +1,8 @@
 """Requests of other test clients, labelled by their endpoint as those of `asgi_client` are.
 
-While somebody watches, `httpx.ASGITransport` (and httpx2's), Starlette's `TestClient` and
-async-asgi-testclient say in `ACTIVITY` what they ask of the app, and where that begins and ends.
-Only what is imported already is looked at; this module knows nothing of who watches.
+Between `label_requests()` and `stop_labelling()`, `httpx.ASGITransport` (and httpx2's),
+Starlette's `TestClient` and async-asgi-testclient set `ACTIVITY` for the time of each request.
+Only modules that are imported already are patched.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Served:
 
 
 @contextmanager
-def _under(label: str, given: dict[str, Any]) -> Iterator[Served]:
+def _labelled_block(label: str, given: dict[str, Any]) -> Iterator[Served]:
     """What runs in this block is the lifespan, or a request, with this label.
 
     Not one that is only begun in it: a WebSocket, or a response that is `given` piece by piece.
@@ -111,7 +111,7 @@ def _under(label: str, given: dict[str, Any]) -> Iterator[Served]:
 def _labelled(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _under(label(*args, **kwargs), kwargs) as served:
+        with _labelled_block(label(*args, **kwargs), kwargs) as served:
             answer = original(*args, **kwargs)
             served.status = getattr(answer, "status_code", 0)
             return answer
@@ -122,7 +122,7 @@ def _labelled(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]
 def _labelled_async(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _under(label(*args, **kwargs), kwargs) as served:
+        with _labelled_block(label(*args, **kwargs), kwargs) as served:
             answer = await original(*args, **kwargs)
             served.status = getattr(answer, "status_code", 0)
             return answer

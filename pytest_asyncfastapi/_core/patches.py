@@ -1,8 +1,8 @@
 """Attributes of other people's classes, modules and objects: replaced, and put back afterwards.
 
-Patches of one attribute may be undone in any order. One that has another patch on top of it (ours
-or somebody else's) stays where it is and only has to pass on; it goes as soon as it is on top.
-Else each test would leave one more.
+Patches of one attribute may be undone in any order. One below another patch (ours or another
+library's) stays in place and has to forward its calls; it is removed as soon as it is on top.
+Otherwise each test would leave one more.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _INHERITED: Any = object()  # the owner had no attribute of its own
 
 
 class _Patch:
-    """One attribute: what stands there now, and what stood there."""
+    """One attribute: its replacement, and its value before."""
 
     __slots__ = ("before", "name", "ours", "owner")
 
@@ -49,7 +49,7 @@ def _clean(owner: Any, name: str) -> None:
 
 
 class Patches:
-    """What somebody has replaced, until `undo()`."""
+    """A set of replaced attributes, until `undo()`."""
 
     def __init__(self) -> None:
         self._done: dict[tuple[int, str], _Patch] = {}

@@ -1,4 +1,4 @@
-"""What the operating system does not tell, and so what cannot be watched on it."""
+"""What the operating system does not report, and so what cannot be watched on it."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 freezegun looks through the attributes of every imported module for the functions of `time`
 and puts its own in their place. A partial is another object than the function it calls, so
-it stays as it is, and it costs 2 ns a call. This module knows nothing of who measures what.
+it stays as it is, and it costs 2 ns a call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The parameters of the user's functions, whatever their annotations name.
 
-From Python 3.14 on annotations are evaluated when somebody asks for them (PEP 649), and
-`inspect.signature()` asks: a name that only type checkers import is then a `NameError`.
+From Python 3.14 on annotations are evaluated when they are read (PEP 649), and
+`inspect.signature()` reads them: a name that only type checkers import is then a `NameError`.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
 
-# Set on a loop by who explores its schedules: tasks of ours begin like any other.
+# Set on a loop whose schedules are explored: our tasks begin like any other.
 NOT_EAGER = "_asyncfastapi_not_eager"
 
 
@@ -35,9 +35,9 @@ class SpawnedTask(Protocol):
 
 
 class Signal:
-    """Wakes everyone who waits at this moment; costs nothing while nobody does.
+    """Wakes all current waiters; costs nothing while there are none.
 
-    `event` is None while nobody does: a hot path may ask before it calls `fire()`.
+    `event` is None while there are none: a hot path may check it before it calls `fire()`.
     """
 
     __slots__ = ("event",)

@@ -2,7 +2,7 @@
 
 Where a library's function was handed to a thread (`asyncio.to_thread(client.get, url)`) or to
 Starlette (`BackgroundTasks.add_task(client.post, url)`), no line of the user's is on the stack.
-Called only then. Changes nothing, and knows neither HTTP nor its callers.
+Called only then. Changes nothing.
 """
 
 from __future__ import annotations
@@ -23,33 +23,33 @@ if TYPE_CHECKING:
     from .creation_site import CreationSite
     from .frames import UserCode
 
-_ADDED = "_asyncfastapi_creation_site"
+_ATTRIBUTE = "_asyncfastapi_creation_site"
 _POLLS, _POLL = 200, 0.001  # times, and seconds of real time, in a worker thread
-_FEW = 5  # times, for a job that perhaps no loop waits for
-_HANDS_OVER = asyncio.BaseEventLoop.run_in_executor.__code__
+_POLLS_WITHOUT_LOOP = 5  # times, for a job that perhaps no loop waits for
+_RUN_IN_EXECUTOR = asyncio.BaseEventLoop.run_in_executor.__code__
 _DEPTH = 12  # frames below it: those of `submit()` and of starting a thread
 
 
 def record_background_tasks(patch: Callable[..., None], site: Callable[[Any], Any]) -> None:
-    """Have each background task of Starlette note the line that made it: `site(frame)`."""
+    """Store on each background task of Starlette the line that created it: `site(frame)`."""
     module = sys.modules.get("starlette.background")
     if module is None:
         return
 
-    def noting(original: Any) -> Any:
+    def recording(original: Any) -> Any:
         def init(task: Any, *args: Any, **kwargs: Any) -> None:
             original(task, *args, **kwargs)
-            setattr(task, _ADDED, site(sys._getframe(1)))
+            setattr(task, _ATTRIBUTE, site(sys._getframe(1)))
 
         return init
 
-    patch(module.BackgroundTask, "__init__", noting)
+    patch(module.BackgroundTask, "__init__", recording)
 
 
 def line_of(frame: FrameType | None, user: UserCode) -> tuple[CodeType, int] | None:
     """The user's line that handed over what runs at `frame`; None where none did."""
     while frame is not None:
-        found = _added(frame)
+        found = _background_task_line(frame)
         if found is not None:
             return found
         job = _job_of(frame)
@@ -65,7 +65,7 @@ def _line_in(task: Any, user: UserCode) -> tuple[CodeType, int] | None:
     for frame in reversed(frames_of(task)):
         if user.owns_frame(frame):
             return frame.f_code, frame.f_lineno
-        found = _added(frame)
+        found = _background_task_line(frame)
         if found is not None:
             return found
     return line_of_creation(creation_site_of(task))
@@ -78,11 +78,11 @@ def line_of_creation(site: CreationSite | None) -> tuple[CodeType, int] | None:
     return None if site is None or site.code is None else (site.code, site.line)
 
 
-def _added(frame: FrameType) -> tuple[CodeType, int] | None:
+def _background_task_line(frame: FrameType) -> tuple[CodeType, int] | None:
     """Where the background task was made that runs in this frame."""
     if frame.f_globals.get("__name__") != "starlette.background":
         return None
-    return line_of_creation(getattr(frame.f_locals.get("self"), _ADDED, None))
+    return line_of_creation(getattr(frame.f_locals.get("self"), _ATTRIBUTE, None))
 
 
 def _job_of(frame: FrameType) -> Callable[[], Any] | None:
@@ -111,9 +111,9 @@ def _waiting_for(future_of_job: Callable[[], Any]) -> Any:
     for tried in range(_POLLS):
         future = future_of_job()
         if future is None:
-            over = tried >= _FEW and not _is_handing_over()
+            over = tried >= _POLLS_WITHOUT_LOOP and not _runs_run_in_executor()
         else:
-            # Asked first: a task that is suspended after that has come to its `await`.
+            # Checked first: a task that is suspended after that has come to its `await`.
             over = asyncio.current_task(future.get_loop()) is None
             for task in tasks_awaiting(future):
                 return task
@@ -123,21 +123,21 @@ def _waiting_for(future_of_job: Callable[[], Any]) -> Any:
     return None
 
 
-def _is_handing_over() -> bool:
+def _runs_run_in_executor() -> bool:
     """Is some loop in the middle of `run_in_executor()`, before it makes a future of the job?"""
     for frame in sys._current_frames().values():
         outer: FrameType | None = frame
         for _ in range(_DEPTH):
             if outer is None:
                 break
-            if outer.f_code is _HANDS_OVER:
+            if outer.f_code is _RUN_IN_EXECUTOR:
                 return True
             outer = outer.f_back
     return False
 
 
 def _suspended(register: Any) -> Any:
-    """The task of trio's in this register, once it stands at its `await`."""
+    """The task of trio's in this register, once it is suspended at its `await`."""
     for task in register:
         for _ in range(_POLLS):
             if task is None or not task.coro.cr_running:

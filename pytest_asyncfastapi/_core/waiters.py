@@ -1,7 +1,7 @@
 """Which tasks of asyncio wait for a future, or for each other.
 
 From Python 3.14 on each future knows who awaits it, in whatever way; before that it is read
-from the tasks, for `await` and `gather()` only. Knows no frames, nor why anybody asks.
+from the tasks, for `await` and `gather()` only.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ if TYPE_CHECKING:
 
     Waits = dict[asyncio.Task[Any], list[asyncio.Task[Any]]]
 
-_NOTED = hasattr(asyncio.Future, "_asyncio_awaited_by")
+_HAS_AWAITED_BY = hasattr(asyncio.Future, "_asyncio_awaited_by")
 
 
 def tasks_awaiting(future: Any) -> list[asyncio.Task[Any]]:
     """The tasks that wait for this future; none if it is not a future of asyncio's."""
     if not asyncio.isfuture(future):
         return []
-    if _NOTED:
-        return _noted(future)
-    return [task for task in asyncio.all_tasks(future.get_loop()) if future in _read(task)]
+    if _HAS_AWAITED_BY:
+        return _awaited_by(future)
+    return [task for task in asyncio.all_tasks(future.get_loop()) if future in _read_awaited(task)]
 
 
 def waits_among(tasks: Iterable[Any]) -> Waits:
     """For which of these tasks each of them waits, in their order."""
     waits: Waits = {task: [] for task in tasks if isinstance(task, asyncio.Task)}
-    if not _NOTED:
-        return _read_among(waits)
+    if not _HAS_AWAITED_BY:
+        return _waits_read_among(waits)
     for task in waits:
-        for waiter in _noted(task):
+        for waiter in _awaited_by(task):
             if waiter in waits:
                 waits[waiter].append(task)
     return waits
@@ -67,7 +67,7 @@ def cancel(task: asyncio.Task[Any]) -> None:
     task of each circle is woken first, with a `CancelledError`, and this one after it.
     """
     loop = task.get_loop()
-    waits = _read_among(asyncio.all_tasks(loop))
+    waits = _waits_read_among(asyncio.all_tasks(loop))
     woken = False
     while found := find_cycle(waits):
         _wake_cancelled(found[0])
@@ -89,16 +89,16 @@ def _wake_cancelled(task: Any) -> None:
             cancelled.add_done_callback(callback, context=context)
 
 
-def _read_among(tasks: Iterable[Any]) -> Waits:
+def _waits_read_among(tasks: Iterable[Any]) -> Waits:
     among = set(tasks)
-    return {task: [each for each in _read(task) if each in among] for task in tasks}
+    return {task: [each for each in _read_awaited(task) if each in among] for task in tasks}
 
 
-def _noted(future: Any) -> list[asyncio.Task[Any]]:
+def _awaited_by(future: Any) -> list[asyncio.Task[Any]]:
     return [each for each in future._asyncio_awaited_by or () if isinstance(each, asyncio.Task)]
 
 
-def _read(task: Any) -> list[Any]:
+def _read_awaited(task: Any) -> list[Any]:
     """What a task awaits, and what is gathered in it."""
     awaited = getattr(task, "_fut_waiter", None)
     return [] if awaited is None else [awaited, *(getattr(awaited, "_children", None) or ())]
