@@ -62,5 +62,5 @@ def test_where_it_is_cut_off_is_known_by_line() -> None:
 def test_a_cancellation_delivered_in_each_step_is_looked_up_some_times() -> None:
     """Each look walks the await chain: a scope delivers thousands until a database answers."""
     stepped, looks = cancelled_often(400)
-    assert looks <= await_steps._LOOKS + 1
+    assert looks <= await_steps._MAX_LOOKS + 1
     assert len(stepped.cut_off) == 2
