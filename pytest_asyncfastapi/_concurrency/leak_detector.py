@@ -193,11 +193,7 @@ class LeakDetector:
         self._judge_coroutines()
         loop = asyncio._get_running_loop()
         found = [] if loop is None else self._leftover_tasks(loop, closing=False)
-        for task, site in list(self._trio_tasks.items()):
-            nursery = task.parent_nursery
-            alive = nursery is not None and task in nursery.child_tasks
-            if alive and site.code is not None and self._belongs_to_test(site, closing=False):
-                found.append((task, site))
+        found += self._leftover_trio_tasks(closing=False)
         leaks = [
             (task, leak_findings.task_leak(task, site, self.user_code)) for task, site in found
         ]
@@ -233,12 +229,19 @@ class LeakDetector:
         return sorted(found, key=lambda pair: pair[0].get_name())
 
     def _judge_trio(self) -> None:
-        for task, site in list(self._trio_tasks.items()):
-            nursery = task.parent_nursery
-            alive = nursery is not None and task in nursery.child_tasks
-            if alive and site.code is not None and self._belongs_to_test(site, closing=True):
-                self._add(leak_findings.task_leak(task, site, self.user_code))
-            self._trio_tasks.pop(task, None)
+        for task, site in self._leftover_trio_tasks(closing=True):
+            self._add(leak_findings.task_leak(task, site, self.user_code))
+        self._trio_tasks.clear()
+
+    def _leftover_trio_tasks(self, *, closing: bool) -> list[tuple[Any, CreationSite]]:
+        return [
+            (task, site)
+            for task, site in list(self._trio_tasks.items())
+            if (nursery := task.parent_nursery) is not None
+            and task in nursery.child_tasks
+            and site.code is not None
+            and self._belongs_to_test(site, closing=closing)
+        ]
 
     def _judge_generators(self, owner: Any, *, closing: bool) -> None:
         rest: list[tuple[weakref.ref[Any], CreationSite]] = []

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import anyio.lowlevel
 
+from .._core.current_loop import now
 from .._core.signatures import signature
 from .load_model import Operation, recorder
 from .load_report import LoadError, LoadReport
@@ -93,7 +94,7 @@ class Load:
         before = len(meters.upstream_calls() or ())
         history = None if model is None else recorder(model)
         run = _Run(call, n, history)
-        began = anyio.current_time()
+        began = now()
         try:
             async with anyio.create_task_group() as group:
                 for _ in range(min(n, concurrency)):
@@ -105,7 +106,7 @@ class Load:
             meters.swap_threads(outer)
             outer.add(threads)
         calls = meters.upstream_calls()
-        report = run.report(n, concurrency, anyio.current_time() - began)
+        report = run.report(n, concurrency, now() - began)
         report = replace(
             report,
             threads=threads.pools,
@@ -144,7 +145,7 @@ class _Run:
             self._in_flight += 1
             self._peak = max(self._peak, self._in_flight)
             done = self._done[number] = _Done()
-            since = anyio.current_time()
+            since = now()
             try:
                 response = await self._send(number)
                 done.status = getattr(response, "status_code", None)
@@ -153,7 +154,7 @@ class _Run:
             except Exception as error:
                 done.error = error
             finally:
-                done.latency = anyio.current_time() - since
+                done.latency = now() - since
                 self._in_flight -= 1
             # A request that never waits would keep the other workers from running.
             await anyio.lowlevel.checkpoint()

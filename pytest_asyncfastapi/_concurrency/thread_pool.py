@@ -16,6 +16,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.activity import ACTIVITY
+from .._core.current_loop import now
 from .._core.findings import Finding
 from .thread_report import PoolReport, Wait
 from .thread_targets import location_of_job
@@ -251,20 +252,15 @@ def wrap(patches: Patches, notifier: Notifier) -> None:
         patches.wrap(
             backend.CapacityLimiter,
             "acquire_on_behalf_of",
-            lambda original: _acquiring(original, notifier, _anyio_default, asyncio_now),
+            lambda original: _acquiring(original, notifier, _anyio_default),
         )
     trio: Any = sys.modules.get("trio")
     if trio is not None and hasattr(trio, "to_thread"):
         patches.wrap(
             trio.CapacityLimiter,
             "acquire_on_behalf_of",
-            lambda original: _acquiring(original, notifier, _trio_default, trio.current_time),
+            lambda original: _acquiring(original, notifier, _trio_default),
         )
-
-
-def asyncio_now() -> float:
-    """The time of the running loop."""
-    return asyncio.get_running_loop().time()
 
 
 def _anyio_default() -> Any:
@@ -276,7 +272,7 @@ def _trio_default() -> Any:
     return sys.modules["trio"].to_thread.current_default_thread_limiter()
 
 
-def _acquiring(original: Any, notifier: Notifier, default: Any, now: Any) -> Any:
+def _acquiring(original: Any, notifier: Notifier, default: Any) -> Any:
     async def acquire_on_behalf_of(limiter: Any, borrower: Any) -> Any:
         observer = notifier.observer
         if observer is None or limiter is not default():

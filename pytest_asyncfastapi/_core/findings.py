@@ -31,6 +31,10 @@ class Location:
     def __str__(self) -> str:
         return f"{self.path}:{self.line}"
 
+    def to_list(self) -> list[Any]:
+        """`[path, line, function, source]`."""
+        return [getattr(self, name) for name in self.__slots__]
+
     def to_json(self) -> dict[str, Any]:
         """Plain data. There are many in a report, and `asdict()` takes ten times as long."""
         return {name: getattr(self, name) for name in self.__slots__}

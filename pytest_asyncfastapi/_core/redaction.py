@@ -15,9 +15,9 @@ NAMES = (
     "signature", "sig", "session", "sessionid", "private-key",
 )
 # fmt: on
-_NAMES = "|".join(sorted((name.replace("-", "[-_]") for name in NAMES), key=len, reverse=True))
+PATTERN = "|".join(sorted((name.replace("-", "[-_]") for name in NAMES), key=len, reverse=True))
 # The value of a parameter in the query of a URL, and a password before the host.
-_PARAMETER = re.compile(rf"([?&](?:{_NAMES})=)[^&\s\"'<>\\#)]+", re.IGNORECASE)
+_PARAMETER = re.compile(rf"([?&](?:{PATTERN})=)[^&\s\"'<>\\#)]+", re.IGNORECASE)
 _PASSWORD = re.compile(r"(://[^/\s:@\"'\\]*:)[^@/\s\"'\\]+@")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from .redaction import NAMES, SECRET, redacted
+from .redaction import NAMES, PATTERN, SECRET, redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,14 +17,13 @@ KEPT = 4096  # bytes of a body that are looked at
 LONGEST = 1000  # characters of a body, and of a header, that are shown
 _MOST = 40  # headers
 _SECRET_NAMES = frozenset(NAMES)
-_NAMES = "|".join(sorted((name.replace("-", "[-_]") for name in NAMES), key=len, reverse=True))
 # `"token": "..."`, `"token": 123`; a string may be cut off.
 _JSON = re.compile(
-    rf'("(?:{_NAMES})"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^\s,\]}}"\[{{][^\s,\]}}]*)', re.IGNORECASE
+    rf'("(?:{PATTERN})"\s*:\s*)(?:"(?:[^"\\]|\\.)*"?|[^\s,\]}}"\[{{][^\s,\]}}]*)', re.IGNORECASE
 )
-_FORM = re.compile(rf"((?:^|&)(?:{_NAMES})=)[^&\s]*", re.IGNORECASE)
+_FORM = re.compile(rf"((?:^|&)(?:{PATTERN})=)[^&\s]*", re.IGNORECASE)
 _PART = re.compile(
-    rf'(name="(?:{_NAMES})"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n)(?:(?!\r?\n--).)*',
+    rf'(name="(?:{PATTERN})"[^\r\n]*\r?\n(?:[^\r\n]+\r?\n)*\r?\n)(?:(?!\r?\n--).)*',
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -142,7 +142,7 @@ class DisconnectPoint:
         remedy = problem.remedy or disconnect_messages.REMEDIES.get(verdict, "")
         data: dict[str, Any] = {"remedy": remedy} if remedy else {}
         if where is not None:
-            data["where"] = [where.path, where.line, where.function, where.source]
+            data["where"] = where.to_list()
         if answer is not None:
             data["activity"] = answer.label
             data["cut_at"] = "" if answer.cut_at is None else str(answer.cut_at)

@@ -284,7 +284,7 @@ def _result(
     if worst.remedy:
         data["remedy"] = worst.remedy
     if where is not None:
-        data["where"] = [where.path, where.line, where.function, where.source]
+        data["where"] = where.to_list()
     if found:
         data["activity"] = (call or point.call).out.activity
     same = dict.fromkeys(each.detail for each in found if each.verdict == worst.verdict)

@@ -227,10 +227,7 @@ def _no_disconnect() -> None:
 
 
 def _asyncio_task() -> asyncio.Task[Any] | None:
-    try:
-        return asyncio.current_task()
-    except RuntimeError:  # trio
-        return None
+    return None if asyncio._get_running_loop() is None else asyncio.current_task()
 
 
 def _is_from_outside(error: BaseException) -> bool:

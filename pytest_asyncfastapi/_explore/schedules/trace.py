@@ -38,8 +38,7 @@ class Row:
 
     def to_json(self) -> list[Any]:
         """Plain data for a report."""
-        where = self.where
-        line = None if where is None else [where.path, where.line, where.function, where.source]
+        line = None if self.where is None else self.where.to_list()
         return [self.who, line, self.what, self.changed]
 
 
