@@ -124,7 +124,7 @@ class CoroutineStepper:
             self.cut_off.append(line)
 
     def __repr__(self) -> str:
-        return f"<Stepped {self._coroutine!r}: {self.count} suspensions>"
+        return f"<CoroutineStepper {self._coroutine!r}: {self.count} suspensions>"
 
 
 def cancelled() -> tuple[type[BaseException], ...]:

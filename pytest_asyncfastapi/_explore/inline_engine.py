@@ -273,7 +273,7 @@ class InlineEngine:
         await awaitable
 
     def __repr__(self) -> str:
-        return f"<Within {self.test}: {self._scenario!r}>"
+        return f"<InlineEngine {self.test}: {self._scenario!r}>"
 
 
 def _error_without_fault(answer: Any, test: str) -> Finding:

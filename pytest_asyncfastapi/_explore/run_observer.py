@@ -243,7 +243,7 @@ class SweepProbe:
             self.afterwards[place] = recorder.all[0]
 
     def __repr__(self) -> str:
-        return f"<Probe of {self._state.test}: {len(self.answers.all)} answers>"
+        return f"<SweepProbe of {self._state.test}: {len(self.answers.all)} answers>"
 
 
 async def _let_time_pass() -> None:

@@ -114,7 +114,7 @@ class UnfinishedWork:
                 yield UnclosedGenerator(generator.__qualname__, where, begun)
 
     def __repr__(self) -> str:
-        return f"<Left: {len(self._tasks)} tasks, {len(self._generators)} generators>"
+        return f"<UnfinishedWork: {len(self._tasks)} tasks, {len(self._generators)} generators>"
 
 
 def forget_frames(error: BaseException) -> None:

@@ -131,7 +131,7 @@ class ScheduledLoop:
         self._loop._ready = self._stock
 
     def __repr__(self) -> str:
-        return f"<OnLoop {self.lanes!r}, {self.jobs!r}>"
+        return f"<ScheduledLoop {self.lanes!r}, {self.jobs!r}>"
 
 
 def virtual_select(loop: Any) -> VirtualSelect | None:

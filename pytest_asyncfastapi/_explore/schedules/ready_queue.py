@@ -186,7 +186,7 @@ class ControlledReadyQueue:
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     def __repr__(self) -> str:
-        return f"<Lanes: {len(self._order)} ready, {len(self.steps)} steps>"
+        return f"<ControlledReadyQueue: {len(self._order)} ready, {len(self.steps)} steps>"
 
 
 # anyio runs the body of a test in a task of this name.

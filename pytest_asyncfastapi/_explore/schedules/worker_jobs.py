@@ -156,7 +156,7 @@ class WorkerJobs:
         self._gates.clear()
 
     def __repr__(self) -> str:
-        return f"<Jobs: {len(self._gates)} held, {len(self._abandoned)} left>"
+        return f"<WorkerJobs: {len(self._gates)} held, {len(self._abandoned)} left>"
 
 
 def _gated(gate: threading.Event, func: Callable[..., Any]) -> Callable[..., Any]:
