@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .memory_stream import reset_in_upload
 from .real_waits import timed_out, wait_or_time_out
 from .script import SCRIPT
-from .tls_alerts import certificate_required, connection_reset
+from .tls_alerts import connection_reset
 
 if TYPE_CHECKING:
     from .http2 import Http2
@@ -80,7 +80,8 @@ class MemorySocket:
             self._wait_until_due(deadline)
             move = peer.next_event()
             if move is not None:
-                self._perform(*move, deadline)
+                if peer.perform(*move, time.monotonic):
+                    self._go_silent(deadline)
             elif peer.chunks is not None:
                 self._body()
             elif peer.request_received:
@@ -97,31 +98,18 @@ class MemorySocket:
             if left > 0:
                 wait_or_time_out(left, deadline, timed_out(self._peer, "read"))
 
-    def _perform(self, kind: str, value: Any, deadline: float | None) -> None:
-        peer = self._peer
-        if kind == "wait":
-            peer.due = (peer.due or time.monotonic()) + value
-        elif value == "stall":
-            wait_or_time_out(None, deadline, timed_out(peer, "read"))
-        elif value == "reset":
-            peer.broken = True
-        elif value == "alert":
-            raise certificate_required()
+    def _go_silent(self, deadline: float | None) -> None:
+        wait_or_time_out(None, deadline, timed_out(self._peer, "read"))
 
     def _head(self, deadline: float | None) -> None:
         peer, script = self._peer, self._peer.script
         if script is None:
             peer.ended = True
             return
-        effect = script.effect
-        if effect.is_paced and not peer.script_begun:
-            peer.script_begun = True
-            peer.due = max(peer.due, time.monotonic()) + effect.delay
+        if peer.is_delayed(script.effect, time.monotonic):
             self._wait_until_due(deadline)
-        if not peer.start_without_answer(effect):
-            peer.start_response(script.answer())
-            if effect.is_paced:
-                peer.due = max(peer.due, time.monotonic())
+        if not peer.start_without_answer(script.effect):
+            peer.start_paced_response(script.answer(), time.monotonic)
             peer.chunks = iter(peer.response.stream)
             self._body()
 

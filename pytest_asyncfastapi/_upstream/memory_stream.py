@@ -17,7 +17,7 @@ import anyio
 
 from .._core.current_loop import checkpoint, now
 from .script import SCRIPT
-from .tls_alerts import certificate_required, connection_reset
+from .tls_alerts import connection_reset
 
 if TYPE_CHECKING:
     from .http2_streams import AsyncStreams
@@ -60,7 +60,8 @@ class _AsyncMemoryStream:
             await self._wait_until_due()
             move = peer.next_event()
             if move is not None:
-                await self._perform(*move)
+                if peer.perform(*move, now):
+                    await anyio.sleep_forever()
             elif peer.chunks is not None:
                 await self._body()
             elif peer.request_received:
@@ -76,31 +77,15 @@ class _AsyncMemoryStream:
             if left > 0:
                 await anyio.sleep(left)
 
-    async def _perform(self, kind: str, value: Any) -> None:
-        peer = self._peer
-        if kind == "wait":
-            peer.due = (peer.due or now()) + value
-        elif value == "stall":
-            await anyio.sleep_forever()
-        elif value == "reset":
-            peer.broken = True
-        elif value == "alert":
-            raise certificate_required()
-
     async def _head(self) -> None:
         peer, script = self._peer, self._peer.script
         if script is None:
             peer.ended = True
             return
-        effect = script.effect
-        if effect.is_paced and not peer.script_begun:
-            peer.script_begun = True
-            peer.due = max(peer.due, now()) + effect.delay
+        if peer.is_delayed(script.effect, now):
             await self._wait_until_due()
-        if not peer.start_without_answer(effect):
-            peer.start_response(await script.answer())
-            if effect.is_paced:
-                peer.due = max(peer.due, now())
+        if not peer.start_without_answer(script.effect):
+            peer.start_paced_response(await script.answer(), now)
             peer.chunks = aiter(peer.response.stream)
             await self._body()
 

@@ -16,6 +16,7 @@ from .framing import raw_frame, raw_head, unframed
 from .http1 import BodyMismatch, Http1
 from .proxies import Socks, connected
 from .script import SCRIPT
+from .tls_alerts import certificate_required
 from .wire_events import (
     ResponseEvents,
     corrupt,
@@ -26,7 +27,7 @@ from .wire_events import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .._faults.catalog import WireEvent
     from .http2 import Http2
@@ -190,6 +191,33 @@ class Peer:
             self.ended = True
         return (kind, value)
 
+    def perform(self, kind: str, value: Any, clock: Callable[[], float]) -> bool:
+        """Do what is on the tape; True where the server goes silent for good."""
+        if kind == "wait":
+            self.due = (self.due or clock()) + value
+        elif value == "reset":
+            self.broken = True
+        elif value == "alert":
+            raise certificate_required()
+        return (kind, value) == ("end", "stall")
+
+    def is_delayed(self, effect: Effect, clock: Callable[[], float]) -> bool:
+        """Begin with what happens to a request that has arrived; True where its answer is `due`."""
+        if not effect.is_paced or self.script_begun:
+            return False
+        self._begin_script(effect, clock())
+        return True
+
+    def _begin_script(self, effect: Effect, at: float) -> None:
+        self.script_begun = True
+        self.due = max(self.due, at) + effect.delay
+
+    def start_paced_response(self, response: Any, clock: Callable[[], float]) -> None:
+        """Say the head of an answer that may have taken its time to be made."""
+        self.start_response(response)
+        if self.script is not None and self.script.effect.is_paced:
+            self.due = max(self.due, clock())
+
     def start_without_answer(self, effect: Effect) -> bool:
         """Put a tape on that needs no answer; False where the answer is needed."""
         moves = replacement_events(effect)
@@ -245,8 +273,7 @@ class Peer:
         ):
             return None
         if not self.script_begun:
-            self.script_begun = True
-            self.due = max(self.due, at) + script.effect.delay
+            self._begin_script(script.effect, at)
         return script
 
     def send_response(self, response: Any) -> None:

@@ -219,10 +219,8 @@ class _ServerSocket(MemorySocket):
     def _wait_until_due(self, deadline: float | None) -> None:
         self._pause(self._peer.due - time.monotonic())
 
-    def _perform(self, kind: str, value: Any, deadline: float | None) -> None:
-        if (kind, value) == ("end", "stall"):
-            self._pause(None)
-        super()._perform(kind, value, deadline)
+    def _go_silent(self, deadline: float | None) -> None:
+        self._pause(None)
 
     def recv(self, limit: int) -> bytes:
         self.settimeout(_LONG + max(0.0, self._peer.due - time.monotonic()))
