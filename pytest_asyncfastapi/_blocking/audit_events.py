@@ -37,6 +37,7 @@ _EVENTS: dict[str, Entry] = {
     for names, category, judge, remedy in _TABLE
     for name in names.split()
 }
+_EVENTS[_PROBE] = Entry(_PROBE, "unknown", "always", to.THREAD)
 _added = False  # process-wide: an audit hook stays forever
 
 
@@ -59,18 +60,19 @@ def probe() -> bool:
 
 def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
     # It outlives the globals of this module.
-    hub, events, running, getframe = HUB, _EVENTS, on_loop, sys._getframe
+    hub, known, running, getframe = HUB, _EVENTS.get, on_loop, sys._getframe
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        if not hub.listeners:
+        # Nearly all events are of no interest: an attribute of a function that is read, mostly.
+        entry = known(event)
+        if entry is None or not hub.listeners:
             return
-        entry = events.get(event)
         if event == "import":
             hub.catalog.importing(args[0])
-        if entry is None:
-            if event == _PROBE:
-                hub.probed.add("audit")
-        elif running():
+        elif event == _PROBE:
+            hub.probed.add("audit")
+            return
+        if running():
             hub.heard(entry, args, getframe(1))
 
     return hook

@@ -112,8 +112,14 @@ class Functions:
 class CallSites:
     """Which sites stay on, after a call of something that is not in the catalog."""
 
-    def __init__(self, catalog: Catalog, aside: Callable[[], AbstractContextManager[None]]) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        aside: Callable[[], AbstractContextManager[None]],
+        changing: set[int],
+    ) -> None:
         self.functions = Functions()
+        self.changing = changing  # the user's functions that call what a variable holds
         self._catalog = catalog
         self._aside = aside
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
@@ -128,43 +134,52 @@ class CallSites:
         self._once.clear()
         self._methods_at.clear()
 
-    def is_plain(self, code: CodeType, callee: Any, kind: type) -> bool:
-        """Is it what the code says, in other tests too? Else it may stand in for something."""
-        if kind is MethodDescriptorType and callee.__objclass__ in _CONTAINERS:
-            return True
-        name = getattr(callee, "__name__", "")
-        blocks = name in self._catalog.names or name in NAMED_LAST
-        return (name in code.co_names and not blocks) or self._is_later(callee, kind)
+    def of_user(  # noqa: PLR0911 - a list of cases
+        self, code: CodeType, offset: int, callee: Any, kind: type
+    ) -> str:
+        """May this call of the user's own code have a callee of the catalog next time?
 
-    def of_user(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
-        """May this call of the user's own code have a callee of the catalog next time?"""
+        Returns:
+            `"never"`; `"seldom"`, where the callee is a method by the name of one of the catalog,
+            or stands in for something; `"often"`, where it is whatever a variable holds.
+        """
         site = (identity(code), offset)
         if site in self._methods_at:
-            return True
+            return "seldom"
         if kind is MethodDescriptorType:
             if callee.__objclass__ in _CONTAINERS:
-                return False
+                return "never"
         elif kind not in _PLAIN and not isinstance(callee, type):
-            return True  # a mock, mostly
-        name = getattr(callee, "__name__", "")
-        if name in self._methods() and not isinstance(callee, type):
-            # The method of another object next time; a function of a module stays what it is.
-            stays = kind is not FunctionType or _is_method(callee)
-            stays = stays and not self._is_later(callee, kind)
-            if stays:
-                self._methods_at.add(site)
-            return stays
+            how = self._varies(code, vars(kind).get("__call__"))  # a mock, mostly
+            return "seldom" if how == "never" else how
+        elif self._is_later(callee, kind):
+            return "never"
         known = self._known.get(identity(code))
         if known is None:
             if site not in self._once:
                 self._once.add(site)  # most are not called again: their code need not be read
-                return not self._is_later(callee, kind)
+                return "often"
             known = self._read(code)
+        name = getattr(callee, "__name__", "")
         written = known[1].get(offset, name)
+        if written and name in self._methods() and not isinstance(callee, type):
+            # The method of another object next time; a function of a module stays what it is.
+            if kind is not FunctionType or _is_method(callee):
+                self._methods_at.add(site)
+            return "seldom"
         # A variable, or a C function under another name than its own: an alias, mostly.
         module = getattr(callee, "__module__", "")  # a method of an object has none
-        aliased = not written or (written != name and module == "builtins")
-        return aliased and not self._is_later(callee, kind)
+        if not written or (written != name and module == "builtins"):
+            return self._varies(code, callee)
+        blocks = name in self._catalog.names or name in NAMED_LAST
+        return "never" if name in code.co_names and not blocks else "seldom"
+
+    def _varies(self, code: CodeType, callee: Any) -> str:
+        """What is called here may be anything next time, unless it makes a coroutine now."""
+        if self._is_later(callee, type(callee)):
+            return "never"
+        self.changing.add(identity(code))
+        return "often"
 
     def _read(self, code: CodeType) -> tuple[CodeType, dict[int, str]]:
         if len(self._known) >= _MOST_CODES:

@@ -22,8 +22,11 @@ _HAS_MONITORING = sys.version_info >= (3, 12)
 class Tap(Protocol):
     """What the two call taps have in common."""
 
-    def start(self, user: UserCode, *, anew: bool) -> str:
-        """Listen (again), `anew` to every call site; returns why that is impossible, or ""."""
+    def start(self, user: UserCode, *, anew: bool, patches: bool) -> str:
+        """Listen (again), `anew` to every call site; returns why that is impossible, or "".
+
+        With `patches`, to every one of the user's that may call something else now.
+        """
         ...
 
     def rest(self) -> None:
@@ -64,7 +67,7 @@ class Witnesses:
             self._limits[id(guard)] = threshold
             with self._hub.aside():  # a loop may be running: what we import is not its business
                 tap = self._tap = self._tap or self._make_tap()
-                self._trouble = tap.start(user, anew=anew)
+                self._trouble = tap.start(user, anew=anew, patches=guard.patches)
                 self.steps.start(min(self._limits.values()))
                 label_requests()
         return self.check()
@@ -79,7 +82,7 @@ class Witnesses:
             if rest:
                 self.steps.start(min(self._limits.values()))
                 if self._tap is not None:
-                    self._tap.start(rest[-1].user_code, anew=True)
+                    self._tap.start(rest[-1].user_code, anew=True, patches=True)
             elif self._lingers:
                 self.steps.rest()
                 if self._tap is not None:

@@ -37,13 +37,27 @@ SHORTEST_WAIT = 0.001
 MOST_TELLINGS = 200
 
 
+class _TrioRuns:
+    """Where trio keeps the run of each thread, once trio is imported."""
+
+    local: Any = None
+
+    @classmethod
+    def find(cls) -> Any:
+        """That place; None while trio is not there, or not yet."""
+        cls.local = getattr(sys.modules.get("trio._core._run"), "GLOBAL_RUN_CONTEXT", None)
+        return cls.local
+
+
 def on_loop() -> bool:
-    """Does the calling thread run an event loop right now?"""
+    """Does the calling thread run an event loop right now?
+
+    Asked at each event. `trio.lowlevel.in_trio_run()` raises an error inside to say no.
+    """
     if _get_running_loop() is not None:
         return True
-    # While trio is being imported, it is there without its names.
-    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
-    return in_trio_run is not None and bool(in_trio_run())
+    local = _TrioRuns.local or _TrioRuns.find()
+    return local is not None and "runner" in local.__dict__
 
 
 class Listener(Protocol):
@@ -54,6 +68,7 @@ class Listener(Protocol):
     alone: bool  # guards that started on this thread before it receive nothing meanwhile
     lingers: bool  # another one starts soon: the call tap may stay on when this one stops
     file: str  # of the test
+    patches: bool  # the test replaces what the user's functions call
 
     def _ignores(self, entry: Entry, frame: FrameType) -> bool:
         """Is a call in this frame certainly irrelevant? Checked before the stack is read."""

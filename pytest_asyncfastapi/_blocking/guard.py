@@ -57,6 +57,7 @@ class BlockingGuard:
         self.alone = False  # a run of pytest inside of a test: its calls are not that test's
         self.lingers = False  # one of many, a test after the other
         self.file: str = test.partition("::")[0]
+        self.patches = False  # the test replaces functions, by a fixture for that
         self.not_watched: str = ""
         self.preparing = False  # the test's fixtures run, and not yet (or no more) the test
         self.now: Callable[[], float] | None = None  # called with each call, if it is given

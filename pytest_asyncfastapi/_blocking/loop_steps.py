@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 # Frames that stand inside the user's calls because of what is wrapped.
 WRAPPERS = (str(Path(__file__).parent) + os.sep, os.path.join(_PACKAGE, "_concurrency") + os.sep)
+_STEP_WATCH = str(Path(__file__).parent / "step_watch.py")  # it takes asyncio's steps itself
 _CLOCK = os.path.join(_PACKAGE, "_clock") + os.sep
 _BORDERS = {
     "_run": ("asyncio", "events.py"),
@@ -38,7 +39,7 @@ def is_border(frame: FrameType | None) -> bool:
     known = _BORDERS.get(code.co_name)
     if known is None:
         return False
-    return _is_file(code.co_filename, *known)
+    return _is_file(code.co_filename, *known) or code.co_filename == _STEP_WATCH
 
 
 def is_loops_wait(frame: FrameType) -> bool:

@@ -49,18 +49,22 @@ class MonitoringTap:
         self._hub = hub
         self._user: UserCode | None = None
         self._tool: int | None = None
-        self._sites = CallSites(hub.catalog, hub.aside)
+        self._own = OwnCode()
+        self._sites = CallSites(hub.catalog, hub.aside, self._own.changing)
         self._told: dict[tuple[int, int], int] = {}
         self._often: dict[tuple[int, int], int] = {}  # calls of a site that may change
         self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
         self._lines = LineTap(hub)
-        self._own = OwnCode()
         self._worn = False  # a library's site was disabled after too many reports
         self._deaf_to_polls = False
         self._owned: dict[str, bool] = {}  # by file: is it the user's?
 
-    def start(self, user: UserCode, *, anew: bool) -> str:
-        """Enable the user's call sites again, or `anew` every one; returns why not, or ""."""
+    def start(self, user: UserCode, *, anew: bool, patches: bool) -> str:
+        """Enable the user's call sites again, or `anew` every one; returns why not, or "".
+
+        Most of the user's functions are listened to again in their first tests only; all of them
+        in a test that `patches` what they call.
+        """
         if self._user is None or self._user.root != user.root:
             self.stop()
             self._sites.clear()
@@ -75,7 +79,7 @@ class MonitoringTap:
             if trouble:
                 return trouble
         elif self._own.tool is not None and not (anew or worn):
-            self._own.hear_again()
+            self._own.hear_again(every=patches)
             self._lines.hear_again(self._tool)
             return ""
         _monitoring().restart_events()
@@ -108,7 +112,6 @@ class MonitoringTap:
         self._told.clear()
         self._lines.forget()
         self._sites.functions.forget()
-        self._often.clear()
 
     def stop(self) -> None:
         """Stop listening and give the tool ids back."""
@@ -121,6 +124,7 @@ class MonitoringTap:
         self._lines.stop(tool)
         self._own.stop()
         self._last.clear()
+        self._often.clear()
         self.rest()
         self._deaf_to_polls = False
         for event in (
@@ -139,7 +143,7 @@ class MonitoringTap:
         disable, running = _monitoring().DISABLE, on_loop
         getframe, told, overhead = sys._getframe, self._told, OVERHEAD
         owned, silent, handed_over = self._owned, silent_file, self._hand_over
-        often, off_loop = self._often, self._own.off_loop
+        often, off_loop, changing = self._often, self._own.off_loop, self._own.changing
 
         def deaf(code: CodeType) -> object:
             if own:
@@ -155,7 +159,7 @@ class MonitoringTap:
                     return None
             return deaf(code)
 
-        def on_call(  # noqa: PLR0911, PLR0912 - one function: a call of ours costs each event
+        def on_call(  # noqa: PLR0911, PLR0912, PLR0915 - one function: a call of ours costs each event
             code: CodeType, offset: int, callee: Any, arg0: Any
         ) -> object:
             overhead.events += 1
@@ -194,10 +198,12 @@ class MonitoringTap:
                     if callee is ENTER_CONDITION:
                         self._lines.enters(callee, arg0, getframe(1), self._tool)
                         return None
-                    if code is WAIT or not sites.of_user(code, offset, callee, kind):
-                        plain = code is WAIT or sites.is_plain(code, callee, kind)
-                        return disable if plain else deaf_if_often(code, offset)
-                    return None
+                    if code is WAIT:
+                        return disable
+                    how = sites.of_user(code, offset, callee, kind)
+                    if how == "seldom":
+                        return deaf_if_often(code, offset)
+                    return disable if how == "never" else None
             if not mine and (silent(code.co_filename) or is_brief(entry, code, callee, offset)):
                 return disable
             if not hub.listeners:
@@ -211,6 +217,8 @@ class MonitoringTap:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
                 if entry is None:
                     return deaf(code)
+                if entry.judge == "iterates" and judge(entry, arg0) is None:
+                    return deaf_if_often(code, offset)
             if hub.probe and hub.probing(_WITNESS):
                 return None
             if not running():
@@ -222,6 +230,7 @@ class MonitoringTap:
             if hub.enter(entry, callee, arg0, frame, _WITNESS):
                 site = (identity(code), offset)
                 told[site] = times = told.get(site, 0) + 1
+                changing.add(site[0])
                 if times > MOST_TELLINGS:
                     self._worn = self._worn or not own
                     return deaf(code)

@@ -41,7 +41,7 @@ class ProfileTap:
         self._before: dict[int, Any] = {}
         self._told: dict[tuple[int, int], int] = {}
 
-    def start(self, user: UserCode, *, anew: bool) -> str:
+    def start(self, user: UserCode, *, anew: bool, patches: bool) -> str:
         """Begin to listen, on each thread with its loop's first step."""
         self._told.clear()
         self._live = True

@@ -10,7 +10,7 @@ lives: its calls are switched off there, until it begins on a thread that runs a
 from __future__ import annotations
 
 import sys
-from threading import Condition
+from threading import Condition, Thread
 from typing import TYPE_CHECKING, Any
 
 from .._core.frames import identity
@@ -18,10 +18,14 @@ from .dispatcher import on_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import CodeType
+    from types import CodeType, FrameType
 
 
 WAIT = Condition.wait.__code__
+_THREAD_START = Thread.start.__code__
+# In so many tests a function is listened to anew; if it has called nothing that blocks by then,
+# it is listened to again when every call site is.
+_TESTS = 8
 # So often a function may begin without a loop before it is listened to there, too: from then on
 # that costs less than an event for each of its starts.
 _STARTS = 8
@@ -30,7 +34,8 @@ _STARTS = 8
 class OwnCode:
     """The user's functions that are listened to; none without a `tool`.
 
-    `codes` are these, `deaf` those with a call site that was disabled since; both
+    `codes` are these, `deaf` those with a call site that was disabled since, `changing` those
+    that called something that blocks, or call what a variable holds; all
     by id, as a code object's own hash reads all of its bytes.
     """
 
@@ -38,6 +43,8 @@ class OwnCode:
         self.tool: int | None = None
         self.codes: dict[int, CodeType] = {}
         self.deaf: dict[int, CodeType] = {}
+        self.changing: set[int] = set()
+        self._tests: dict[int, int] = {}  # by function: in how many it was listened to anew
         self._starts: dict[int, tuple[CodeType, int]] = {}  # without a loop, so far
         self._waits_off = False  # the calls of `Condition.wait` are switched off
         self._loop_waits = False  # it has begun on a loop in this test, and stays on
@@ -77,13 +84,15 @@ class OwnCode:
         self._starts[identity(code)] = (code, times + 1)
         return times + 1 < _STARTS
 
-    def hear_again(self) -> None:
-        """Switch on again what was switched off."""
+    def hear_again(self, *, every: bool) -> None:
+        """Switch on again what was switched off: of `every` function, or where it may matter."""
         self._loop_waits = False
         if self.deaf:
             deaf, self.deaf = self.deaf, {}
-            for code in list(deaf.values()):  # other threads go on meanwhile
-                self._again(code)
+            for number, code in list(deaf.items()):  # other threads go on meanwhile
+                tests = self._tests[number] = self._tests.get(number, 0) + 1
+                if tests <= _TESTS or number in self.changing or every:
+                    self._again(code)
 
     def off_loop(self, code: CodeType) -> object:
         """The answer to the event of a lock on a thread that runs no loop."""
@@ -93,7 +102,7 @@ class OwnCode:
         return _monitoring().DISABLE
 
     def _on_wait(self, code: CodeType, offset: int) -> None:
-        if on_loop():
+        if on_loop() and not _starts_thread(sys._getframe(1)):
             self._loop_waits = True  # first, so that no other thread switches it off again
             if self._waits_off:
                 self._waits_off = False
@@ -113,6 +122,8 @@ class OwnCode:
             self._set(code, 0)
         self.codes.clear()
         self.deaf.clear()
+        self.changing.clear()
+        self._tests.clear()
         self._starts.clear()
         self.tool = None
         events = monitoring.events
@@ -125,6 +136,15 @@ class OwnCode:
 
     def __repr__(self) -> str:
         return f"<OwnCode: tool {self.tool}, {len(self.codes)} functions>"
+
+
+def _starts_thread(wait: FrameType) -> bool:
+    """Does this `Condition.wait` wait until a thread has begun? That is never for long."""
+    event = wait.f_back
+    start = None if event is None else event.f_back
+    if start is None or start.f_globals.get("__name__") != "threading":
+        return False
+    return start.f_code is _THREAD_START
 
 
 def _calls(code: CodeType) -> int:

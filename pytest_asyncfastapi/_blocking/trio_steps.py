@@ -31,11 +31,11 @@ class Steps(Protocol):
 
 
 class TrioSteps:
-    """Times trio's task steps; trio calls it as an instrument."""
+    """Times trio's task steps, by an instrument in each run."""
 
     def __init__(self, hub: Hub, watch: Steps) -> None:
-        self._hub = hub
-        self._watch = watch
+        self.hub = hub
+        self.watch = watch
         self._undo: Callable[[], None] | None = None
         self.live = False
 
@@ -48,7 +48,7 @@ class TrioSteps:
 
         def setup_runner(*args: Any, **kwargs: Any) -> Any:
             runner = original(*args, **kwargs)
-            runner.instruments.add_instrument(self)
+            runner.instruments.add_instrument(_RunSteps(self))
             return runner
 
         def undo() -> None:
@@ -63,28 +63,37 @@ class TrioSteps:
             self._undo()
             self._undo = None
 
+
+class _RunSteps:
+    """The instrument of one run, which stays on one thread; trio calls it around each step."""
+
+    __slots__ = ("_cell", "_clock", "_hub", "_local", "_owner", "_watch")
+
+    def __init__(self, owner: TrioSteps) -> None:
+        self._owner, self._hub, self._watch = owner, owner.hub, owner.watch
+        self._local: object = None  # what the hub had when the cell was asked for
+        self._cell: Any = None
+        self._clock = getattr(thread_stats.perf_counter, "func", thread_stats.perf_counter)
+
     def before_task_step(self, task: Any) -> None:
         """A step begins."""
-        if self.live:
-            try:
-                cell = self._hub.local.cell
-            except AttributeError:
-                cell = self._hub.cell()
-            cell.start = now = thread_stats.perf_counter()
+        if self._owner.live:
+            if self._local is not self._hub.local:
+                self._local, self._cell = self._hub.local, self._hub.cell()
+            cell = self._cell
+            cell.start = now = self._clock()
             if now > cell.stale:
                 self._watch.late(cell)
 
     def after_task_step(self, task: Any) -> None:
         """A step ended."""
-        try:
-            cell = self._hub.local.cell
-        except AttributeError:
+        cell = self._cell
+        if cell is None or not cell.start or self._local is not self._hub.local:
             return
-        if not cell.start:
-            return
-        now = thread_stats.perf_counter()
-        cell.steps.append(now - cell.start)
-        if self.live and now - cell.start > self._watch.threshold:
+        now = self._clock()
+        took = now - cell.start
+        cell.steps.append(took)
+        if took > self._watch.threshold and self._owner.live:
             self._watch.close(cell, now, task.context, task)
         cell.start = 0.0
         if cell.dirty:

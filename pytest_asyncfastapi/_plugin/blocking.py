@@ -31,6 +31,8 @@ class Baseline:
 
 
 BASELINE = pytest.StashKey["Baseline"]()
+# Fixtures by which a test replaces functions: what its app calls may be another one than before.
+_PATCHING = frozenset({"monkeypatch", "mocker", "class_mocker", "module_mocker", "session_mocker"})
 _SHIPPED = pytest.StashKey["tuple[AllowRule, ...]"]()
 
 
@@ -89,6 +91,7 @@ class BlockingFeature(Feature):
             guard.now = test.recording.now
         guard.preparing = not test.in_body
         guard.alone = guard.lingers = True
+        guard.patches = not _PATCHING.isdisjoint(getattr(test.item, "fixturenames", ()))
         guard.start()
         return guard
 

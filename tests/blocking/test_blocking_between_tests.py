@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import traceback
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +16,6 @@ from pytest_asyncfastapi._core.frames import UserCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 NEW = sys.version_info >= (3, 12)
 only_monitoring = pytest.mark.skipif(not NEW, reason="sys.monitoring is new in 3.12")
@@ -556,3 +557,92 @@ def test_entered():
     )
     pytester.makeini("[pytest]\npythonpath = .\nasyncfastapi_blocking = warn\n")
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+@only_monitoring
+def test_a_function_that_never_blocked_costs_nothing_in_later_tests(
+    pytester: pytest.Pytester,
+) -> None:
+    """Its site that may call a blocking method is switched off after some tests.
+
+    What it calls through a variable, or in a test that patches functions, is seen in any test.
+    """
+    pytester.makeconftest(COUNTS)
+    project(
+        pytester,
+        test_it="""
+        import io
+        import os
+        import time
+        import pytest
+        from conftest import counted
+        import app
+
+        events = []
+        look = len
+
+        async def save(out):
+            for _ in range(3):
+                out.write("x")
+
+        async def call(function, *args):
+            function(*args)
+
+        async def calls_a_global():
+            look("/")
+
+        @pytest.mark.parametrize("number", range(20))
+        async def test_save(blocking, number):
+            before = counted[0]
+            await save(io.StringIO())
+            events.append(counted[0] - before)
+
+        @pytest.mark.parametrize("number", range(12))
+        async def test_call(blocking, number):
+            await call(len, "/")
+            await calls_a_global()
+
+        async def test_call_blocks(blocking):
+            await call(os.stat, "/")
+
+        async def test_patched_blocks(blocking, monkeypatch):
+            monkeypatch.setitem(globals(), "look", os.stat)
+            await calls_a_global()
+
+        def test_events():
+            assert max(events[:3]) >= 3
+            assert events[-3:] == [events[-1]] * 3 and events[-1] < min(events[:3]), events
+        """,
+    )
+    result = pytester.runpytest_subprocess("--asyncfastapi-blocking=fail")
+    wanted = ["test_it.py::test_call_blocks", "test_it.py::test_patched_blocks"]
+    assert failed(result) == wanted
+
+
+def test_an_exception_of_a_callback_is_reported_as_asyncio_does() -> None:
+    """With the same message and traceback, and none of the guard's frames in it."""
+
+    def fails(number: int) -> None:
+        raise ValueError(number)
+
+    async def main() -> dict[str, object]:
+        loop = asyncio.get_running_loop()
+        seen: list[dict[str, object]] = []
+        loop.set_exception_handler(lambda _, context: seen.append(context))
+        loop.call_soon(fails, 7)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        return seen[0]
+
+    def shown(context: dict[str, object]) -> tuple[object, ...]:
+        error = context["exception"]
+        assert isinstance(error, ValueError)
+        files = [frame.f_code.co_filename for frame, _ in traceback.walk_tb(error.__traceback__)]
+        ours = [name for name in files if "_blocking" in Path(name).parts]
+        return (*context, context["message"], type(context["handle"]), error.args, ours)
+
+    guard = BlockingGuard(BlockingPolicy(), UserCode("."), test="test_it")
+    with guard:
+        inside = shown(asyncio.run(main()))
+    WITNESSES.silence()
+    assert inside == shown(asyncio.run(main()))

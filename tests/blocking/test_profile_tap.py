@@ -14,12 +14,12 @@ def test_a_thread_that_outlives_a_guard_has_the_hook_of_the_next_one_only():
 
     def lives_on():
         try:
-            tap.start(None, anew=True)
+            tap.start(None, anew=True, patches=False)
             tap.attach()
             ended = threading.Thread(target=tap.stop)  # which leaves the hook of this thread
             ended.start()
             ended.join()
-            tap.start(None, anew=True)
+            tap.start(None, anew=True, patches=False)
             tap.attach()
             len([])
         except RecursionError as error:
