@@ -88,9 +88,13 @@ def leave_fixture() -> None:
     while hasattr(waits, "get_coro"):
         waits = waits._fut_waiter
     if waits is not None and not waits.done():
-        # Not cancelled, which would end the runner's task with it.
+        from .._core.waiters import tasks_awaiting
+
+        # Not cancelled, which would end the runner's task with it. Whom the signal has left ends
+        # with this error too; asyncio would log that nobody retrieves it.
         waits.set_exception(pytest.fail.Exception("ended by a signal"))
-        future.add_done_callback(lambda done: done.cancelled() or done.exception())
+        for left in (future, *tasks_awaiting(future)):
+            left.add_done_callback(lambda done: done.cancelled() or done.exception())
 
 
 def _in_loop() -> bool:

@@ -255,9 +255,7 @@ async def test_after_ends(asgi_client):
     {ASKS}
 """
     pytester.makepyfile(shop=APP, test_it=body + (fixtures if backend == "asyncio" else ""))
-    # Without pytest-rerunfailures asyncio logs that a fixture's task was never retrieved.
-    flags = ("-q", "-p", "no:randomly", "-p", "rerunfailures")
-    result = pytester.runpytest_subprocess(*flags, timeout=60)
+    result = pytester.runpytest_subprocess("-q", "-p", "no:randomly", timeout=60)
     result.assert_outcomes(**outcome)
     assert "Timeout" in result.stdout.str()
     assert "never retrieved" not in result.stdout.str() + result.stderr.str()
