@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,10 @@ from tests import warm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+# Each client that an app builds reads the CA bundle, which takes longer than most of these tests.
+# In tests/blocking, where that can be a finding, it is the real one.
+os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "one_certificate.pem")
 
 # Where these are set, pytest's summary repeats whole messages: inner runs print the same anywhere.
 for _name in ("CI", "BUILD_NUMBER"):
@@ -30,6 +35,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     if any("pytester" in getattr(item, "fixturenames", ()) for item in session.items):
         warm.preload()
         warm.remember_installed()
+        warm.remember_fixtures()
         warm.set_aside()
 
 

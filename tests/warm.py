@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import importlib.metadata
 import json
 import os
 import pkgutil
@@ -27,10 +28,14 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib import import_module
 from importlib.metadata import Distribution, entry_points
+from inspect import getattr_static
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import pytest
+from _pytest.fixtures import FixtureFunctionDefinition, FixtureManager
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -135,22 +140,62 @@ def set_aside() -> None:
 
 def remember_installed() -> None:
     """Read once what is installed; pytest reads all of it as it starts, half the time of a run."""
+    ours = tuple(path for path in sys.path if path.startswith((sys.prefix, sys.base_prefix)))
+    known = {id(dist): dist for dist in Distribution.discover(path=list(ours))}
+    discover = importlib.metadata.distributions
+
+    def distributions(**how: Any) -> Any:
+        if how:
+            return discover(**how)
+        others = [path for path in sys.path if path not in ours]  # a test's own
+        return (*discover(path=others), *known.values())
+
+    importlib.metadata.distributions = distributions
     for name in ("entry_points", "files", "metadata"):
-        setattr(Distribution, name, property(_once(getattr(Distribution, name).fget)))
+        setattr(Distribution, name, property(_once(getattr(Distribution, name).fget, known)))
 
 
-def _once(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    known: dict[str, Any] = {}
+def _once(read: Callable[[Any], Any], known: dict[int, Any]) -> Callable[[Any], Any]:
+    values: dict[int, Any] = {}
 
     def get(dist: Any) -> Any:
-        path = str(getattr(dist, "_path", ""))
-        if not path.startswith(sys.prefix):  # a test's own
+        key = id(dist)
+        if key not in known:
             return read(dist)
-        if path not in known:
-            known[path] = read(dist)
-        return known[path]
+        if key not in values:
+            values[key] = read(dist)
+        return values[key]
 
     return get
+
+
+def remember_fixtures() -> None:
+    """Look for the fixtures of a plugin once, and not in each run in all its attributes."""
+    parse = FixtureManager.parsefactories
+    known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+
+    def parsefactories(self: Any, *args: Any, **how: Any) -> None:
+        holder = how.get("holder")  # before pytest 9 there is none
+        key = holder if isinstance(holder, ModuleType | type) else type(holder)
+        if args or key not in known:
+            parse(self, *args, **how)
+            known[key] = _fixtures_of(key)
+        elif isinstance(holder, ModuleType):
+            parse(self, **{**how, "holder": known[key]})
+        elif vars(known[key]):
+            parse(self, **how)
+
+    FixtureManager.parsefactories = parsefactories  # type: ignore[assignment]
+
+
+def _fixtures_of(holder: Any) -> ModuleType:
+    """A module with its fixtures, and nothing else."""
+    found = ModuleType("fixtures")
+    vars(found).clear()
+    for name in dir(holder):
+        if isinstance(value := getattr_static(holder, name, None), FixtureFunctionDefinition):
+            setattr(found, name, value)
+    return found
 
 
 def load() -> None:
@@ -159,6 +204,7 @@ def load() -> None:
     from _pytest.config import get_config
 
     remember_installed()
+    remember_fixtures()
     plugins = entry_points(group="pytest11")
     hook = install_importhook(get_config())
     for plugin in plugins:

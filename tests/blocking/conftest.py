@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import certifi
 import pytest
 
 from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
@@ -37,6 +38,12 @@ class Watch:
         finally:
             guard.stop()
         return guard
+
+
+@pytest.fixture(autouse=True)
+def _whole_ca_bundle(monkeypatch):
+    """To read it takes long, which these tests are about."""
+    monkeypatch.setenv("SSL_CERT_FILE", certifi.where())
 
 
 @pytest.fixture

@@ -83,7 +83,7 @@ def test_a_baseline_is_recorded_and_fails_only_what_is_new(
 ) -> None:
     """Written by the first run; a moved line is the same finding."""
     given = ("--asyncfastapi-blocking-baseline=known.json", *workers)
-    result = pytester.runpytest_inprocess(*given)
+    result = pytester.runpytest(*given)
     assert outcomes(result) == (3, 0)
     result.stdout.fnmatch_lines(["*baseline: 1 blocking calls recorded in known.json"])
     rows = json.loads((pytester.path / "known.json").read_text())["findings"]
