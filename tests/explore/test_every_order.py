@@ -17,7 +17,7 @@ from pytest_asyncfastapi._explore.schedules.policies import Schedule
 from tests.explore.races import RACES
 from tests.explore.running import explored
 
-SOUND = [name for name in RACES if name != "double spend"]  # of which there are 1,309
+TWO_CHANGES = "lost update"  # of each of the others there are hundreds of orders, too
 
 
 def two_tasks(broken=lambda log: False):
@@ -51,14 +51,16 @@ def test_each_planted_race_is_found_by_at_most_two_changes(name):
     assert replayed.trace == found.trace
 
 
-@pytest.mark.parametrize("name", SOUND)
+@pytest.mark.parametrize("name", RACES)
 def test_of_the_sound_variant_it_is_said_that_no_order_fails(name):
     """In words, with the number of orders; none has been run twice."""
-    result = explored(RACES[name](True), seeds="all", changes=2)
+    changes = 2 if name == TWO_CHANGES else 1
+    result = explored(RACES[name](True), seeds="all", changes=changes)
     assert isinstance(result, Explored), result
     assert result.proven
-    assert str(result) == f"no order with at most 2 changes fails ({result.schedules} run)"
-    assert result.distinct == result.schedules > 300
+    said = f"at most {changes} change{'s' * (changes > 1)}"
+    assert str(result) == f"no order with {said} fails ({result.schedules} run)"
+    assert result.distinct == result.schedules > (300 if changes == 2 else 10)
 
 
 def test_with_enough_changes_every_interleaving_is_run():

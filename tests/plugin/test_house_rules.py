@@ -6,6 +6,7 @@ import ast
 import importlib
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -66,11 +67,17 @@ def test_a_run_without_our_fixtures_imports_no_package(pytester: pytest.Pytester
     pytester.run(sys.executable, "-m", "pytest").assert_outcomes(passed=1)
 
 
+@cache
+def parsed(path: Path) -> ast.Module:
+    """Most rules look at every file."""
+    return ast.parse(path.read_text())
+
+
 def imports(path: Path) -> set[str]:
     """The top-level names inside our package that a module imports, at run time."""
     found: set[str] = set()
     depth = len(path.relative_to(PACKAGE).parts) - 1
-    tree = ast.parse(path.read_text())
+    tree = parsed(path)
     typing_only = {
         id(child)
         for node in ast.walk(tree)
@@ -106,7 +113,7 @@ def test_who_imports_pytest() -> None:
     """Only `_plugin`, the report, and the engine that runs a test again do."""
     for package in set(ALLOWED) - {"_report"}:
         for path in set((PACKAGE / package).rglob("*.py")) - {PACKAGE / "_explore" / "engine.py"}:
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in ast.walk(parsed(path)):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
                 if isinstance(node, ast.ImportFrom) and not node.level:
                     names = [node.module or ""]
@@ -118,7 +125,7 @@ def test_files_stay_small_and_say_what_they_are_for() -> None:
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text()
         assert len(text.splitlines()) <= 400, path
-        assert ast.get_docstring(ast.parse(text)), path
+        assert ast.get_docstring(parsed(path)), path
 
 
 def test_signatures_are_asked_for_in_one_place() -> None:
@@ -127,7 +134,7 @@ def test_signatures_are_asked_for_in_one_place() -> None:
     for path in PACKAGE.rglob("*.py"):
         called = {
             node.func.attr
-            for node in ast.walk(ast.parse(path.read_text()))
+            for node in ast.walk(parsed(path))
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)
         }
         assert not called & asking or path.name == "signatures.py", path
@@ -136,7 +143,7 @@ def test_signatures_are_asked_for_in_one_place() -> None:
 def test_the_benchmarks_import_what_there_is() -> None:
     """They run seldom, and would not notice that something has another name now."""
     for path in (PACKAGE.parent / "benchmarks").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE.name):
                 module = importlib.import_module(node.module or "")
                 for alias in node.names:
