@@ -23,6 +23,7 @@ nox.options.sessions = [
     "oldest_httpx",
     "old_runners",
     "alone",
+    "coverage",
     "oracle",
     "one_client",
     "examples",
@@ -98,6 +99,23 @@ def oldest_httpx(session: nox.Session) -> None:
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "httpx==0.27.0")
     session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", "tests/client", "tests/upstream")
+
+
+@nox.session(python="3.13")
+def coverage(session: nox.Session) -> None:
+    """How much of the package its own tests run; the floor is in pyproject.toml.
+
+    By `sys.monitoring`, where coverage and the guard have a tool each: with a trace function the
+    suite takes half as long again, and computations of the tests become blocking calls.
+    """
+    install(session, "httpx2", "trio", "fastapi")
+    session.env["COVERAGE_CORE"] = "sysmon"
+    session.env["COVERAGE_FILE"] = str(Path(session.create_tmp(), "coverage").absolute())
+    session.run("coverage", "erase")
+    tests = ("-n", "2", "--dist", "worksteal", "-q", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *tests)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
 
 
 @nox.session(python="3.13")

@@ -56,7 +56,7 @@ async def a_regular_expression():
 
 @blocks("cpu")
 async def sorting(prices):
-    sorted(prices, key=lambda price: (-price, str(price)))  # <- here
+    sorted(prices[::2], key=lambda price: (-price, str(price)))  # <- here
 
 
 @blocks("cpu")
@@ -66,7 +66,7 @@ async def compressing():
 
 @blocks("cpu")
 async def copying(prices):
-    copy.deepcopy([[price] for price in prices[:150_000]])  # <- here
+    copy.deepcopy([[price] for price in prices[:75_000]])  # <- here
 
 
 @blocks("cpu")
