@@ -1,14 +1,14 @@
-"""The faults that a sweep tries: the kinds of the catalog that say so, and answers of its own."""
+"""The faults that a sweep tries: the kinds of faults that say so, and answers of its own."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .._faults.catalog import KINDS
+from .._faults.kinds import KINDS
 
 if TYPE_CHECKING:
-    from .._faults.catalog import FaultKind, Swept
+    from .._faults.kinds import FaultKind, Swept
 
 
 @dataclass(frozen=True, slots=True)

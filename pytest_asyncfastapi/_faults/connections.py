@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
-from .catalog import KINDS, NORMAL
 from .effect import Effect, combine, describe
+from .kinds import KINDS, NORMAL
 from .plan import OPTIONAL, FaultPlan, given_by
 from .rule import FaultRule, RequestPattern
 from .rule_table import RuleTable

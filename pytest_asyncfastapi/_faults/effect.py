@@ -1,7 +1,7 @@
 """What a fault does to one request, as plain data.
 
 Which of the client's four budgets it spends, and whether it can have an effect on a call, by what
-the catalog says of its kind; does not know how it is played on a wire.
+the entry of its kind says; does not know how it is played on a wire.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from .call_properties import WITHOUT
-from .catalog import KINDS, NORMAL
 from .delay import Delay, Distribution, show_delay
+from .kinds import KINDS, NORMAL
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Iterable, Iterator
 
     from .call_properties import CallProperties
-    from .catalog import Budget, FaultKind
+    from .kinds import Budget, FaultKind
 
 CHANGES = tuple(kind.name for kind in KINDS.values() if kind.category == "change")
 PACES = tuple(kind.name for kind in KINDS.values() if kind.category == "pace")
@@ -36,7 +36,7 @@ class Effect:
     (between its pieces), `tail` (before its end). `spread` holds those that
     are drawn. `bandwidth` and `upload_rate` are bytes a second. `dribble` and `head_dribble` are
     (pieces, seconds in all), `interim` (times, seconds each). `ending` is the name of a kind of
-    the catalog, or empty for the normal answer; a status has a `body` and `headers`. `at` is
+    fault, or empty for the normal answer; a status has a `body` and `headers`. `at` is
     where a placed one comes: `""`, `"head"`, `"upload"` or a count of body bytes;
     `detail` is which TLS or proxy error.
     """
@@ -75,7 +75,7 @@ class Effect:
 
     @cached_property
     def kind(self) -> FaultKind:
-        """What the catalog says of its ending."""
+        """The entry of its ending."""
         return KINDS.get(self.ending, NORMAL)
 
     @property

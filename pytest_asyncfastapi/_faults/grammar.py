@@ -21,8 +21,8 @@ from .errors import FaultSpecError
 from .keywords import PREFIX, SCHEDULES, known, vocabulary
 
 if TYPE_CHECKING:
-    from .catalog import Keyword
     from .keywords import Word
+    from .kinds import Keyword
 
 _ANY_WORD_AHEAD = re.compile(r":(?=[A-Za-z_]+\s*(?:[=,]|\Z))")
 

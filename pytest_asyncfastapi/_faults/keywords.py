@@ -1,16 +1,16 @@
-"""The vocabulary of the grammar: the words of the catalog, and those that say when."""
+"""The vocabulary of the grammar: the words of the kinds of faults, and those that say when."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import values
-from .catalog import KINDS, Keyword
+from .kinds import KINDS, Keyword
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .catalog import FaultKind
+    from .kinds import FaultKind
 
 # What the pattern of a fault in a dependency begins with.
 PREFIX = "dependency:"

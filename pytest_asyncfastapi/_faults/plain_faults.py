@@ -1,6 +1,6 @@
 """The verbs after `faults.on(pattern)` that have no arguments of their own.
 
-Written from the catalog by `python -m tests.faults.from_catalog`.
+Written from the kinds of faults by `python -m tests.faults.from_kinds`.
 """
 
 from __future__ import annotations

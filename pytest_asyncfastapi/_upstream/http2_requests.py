@@ -15,7 +15,7 @@ from .wire_events import ResponseEvents, corrupt, headers_of, interim
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from .._faults.catalog import WireEvent
+    from .._faults.kinds import WireEvent
     from .script import Script
 
 _INTERIM = ([(b":status", b"100")], False)

@@ -29,7 +29,7 @@ from .wire_events import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from .._faults.catalog import WireEvent
+    from .._faults.kinds import WireEvent
     from .http2 import Http2
     from .script import Script
 

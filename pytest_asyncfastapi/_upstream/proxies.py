@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from .._faults import Effect
 
 if TYPE_CHECKING:
-    from .._faults.catalog import WireEvent
+    from .._faults.kinds import WireEvent
 
 # RFC 1928, section 6: general failure, host unreachable, TTL expired.
 _CODES = {"502": 4, "503": 1, "504": 6}

@@ -3,7 +3,7 @@
 Turns a response and an `Effect` into moves, without waiting and without
 knowing on which event loop they are played (`memory_stream.py` does that). A normal
 answer is one piece after another; every fault of the wire is a change of the
-tape, which the entry of its kind in the catalog of faults describes.
+tape, which the entry of its kind (`_faults/kinds/`) describes.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .._faults import Effect
-    from .._faults.catalog import WireEvent
+    from .._faults.kinds import WireEvent
 
 _CLOSE = (b"Connection", b"close")
 _INTERIM = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from .. import values
-from .kinds import FaultKind, Keyword, Struck, WireEvent
+from .entry import FaultKind, Keyword, Struck, WireEvent
 
 _PHRASES = {
     "407": b"Proxy Authentication Required",

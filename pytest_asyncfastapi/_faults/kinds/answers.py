@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 
 from .. import values
-from .kinds import FaultKind, Keyword, one_of_http2, says
+from .entry import FaultKind, Keyword, always, says
 
 # A frame of DATA that is all padding, and more than there is.
 _BAD_DATA = (b"\xff", 0x0, 0x8)
@@ -55,35 +55,35 @@ ANSWERS = (
         what=_NOT_HTTP,
         method="Answer with bytes that are not HTTP.",
         instead=says(b"\x00\x01\x02garbage\xff\xfe\r\n\r\n"),
-        http2=one_of_http2(("raw", _HTTP_1), ("end", "close")),
+        http2=always(("raw", _HTTP_1), ("end", "close")),
     ),
     FaultKind(
         name="bad_status_line",
         what=_NOT_HTTP,
         method="Answer with a status line without a status.",
         instead=says(b"HTTP/1.1 abc WAT\r\n\r\n"),
-        http2=one_of_http2(("head", ([(b":status", b"abc")], True))),
+        http2=always(("head", ([(b":status", b"abc")], True))),
     ),
     FaultKind(
         name="bad_header",
         what=_NOT_HTTP,
         method="Answer with a header line without a colon.",
         instead=says(b"HTTP/1.1 200 OK\r\nnocolon\r\n\r\n"),
-        http2=one_of_http2(("frame", _BAD_HEADERS), ("end", "close")),
+        http2=always(("frame", _BAD_HEADERS), ("end", "close")),
     ),
     FaultKind(
         name="head_too_long",
         what=_NOT_HTTP,
         method="Answer with 200 KiB of headers.",
         instead=says(b"HTTP/1.1 200 OK\r\nX-Pad: " + b"a" * (200 * 1024) + b"\r\n\r\n"),
-        http2=one_of_http2(("head", (_LONG_HEAD, True))),
+        http2=always(("head", (_LONG_HEAD, True))),
     ),
     FaultKind(
         name="tls_on_plain",
         what=_NOT_HTTP,
         method="Answer plain HTTP with a TLS alert.",
         instead=says(_ALERT),
-        http2=one_of_http2(("raw", _ALERT), ("end", "close")),
+        http2=always(("raw", _ALERT), ("end", "close")),
     ),
     FaultKind(
         name="bad_chunk",

@@ -140,6 +140,6 @@ def says(data: bytes) -> Callable[[Struck], list[WireEvent]]:
     return lambda effect: [("say", data), ("end", "close")]
 
 
-def one_of_http2(*events: WireEvent) -> Callable[[Struck], list[WireEvent]]:
+def always(*events: WireEvent) -> Callable[[Struck], list[WireEvent]]:
     """The same events whatever the values are."""
     return lambda effect: list(events)

@@ -1,8 +1,8 @@
-"""Every kind of fault on the way out, by its name. `kinds.py` says what an entry holds."""
+"""Every kind of fault on the way out, by its name. `entry.py` says what one holds."""
 
 from .answers import ANSWERS
 from .connecting import CONNECTING
-from .kinds import Budget, FaultKind, Keyword, Swept, WireEvent
+from .entry import Budget, FaultKind, Keyword, Swept, WireEvent
 from .timing import TIMING
 
 KINDS: dict[str, FaultKind] = {kind.name: kind for kind in (*TIMING, *CONNECTING, *ANSWERS)}

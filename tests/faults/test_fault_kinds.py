@@ -1,4 +1,4 @@
-"""The catalog of fault kinds: one entry is enough for a new kind, and nothing is written beside."""
+"""The kinds of faults: one entry is enough for a new kind, and nothing is written beside."""
 
 import asyncio
 
@@ -9,9 +9,9 @@ import requests
 
 from pytest_asyncfastapi._faults import FaultSpecError, parse
 from pytest_asyncfastapi._faults.builder import FaultPoint
-from pytest_asyncfastapi._faults.catalog import KINDS, FaultKind
 from pytest_asyncfastapi._faults.keywords import vocabulary
-from tests.faults import from_catalog
+from pytest_asyncfastapi._faults.kinds import KINDS, FaultKind
+from tests.faults import from_kinds
 
 URL = "https://pay.example/charge"
 # The one entry of a kind that the package does not have, with what it does on the wire.
@@ -43,11 +43,11 @@ def fetch(library, mode, **options):
     return anyio.run(call, backend=mode)
 
 
-def test_what_is_written_from_the_catalog_is_of_today():
-    """`python -m tests.faults.from_catalog` writes it anew."""
-    assert from_catalog.MODULE.read_text(encoding="utf-8") == from_catalog.methods()
-    page = from_catalog.PAGE.read_text(encoding="utf-8")
-    assert page == from_catalog.page(page)
+def test_what_is_written_from_the_kinds_is_of_today():
+    """`python -m tests.faults.from_kinds` writes it anew."""
+    assert from_kinds.MODULE.read_text(encoding="utf-8") == from_kinds.methods()
+    page = from_kinds.PAGE.read_text(encoding="utf-8")
+    assert page == from_kinds.page(page)
 
 
 def test_each_kind_has_a_verb_and_a_word():
@@ -76,14 +76,14 @@ def test_a_new_kind_in_the_grammar(kind):
 def test_a_new_kind_in_the_builder_and_in_the_docs(kind):
     """Its method and its row are written from the entry."""
     written = {"__package__": "pytest_asyncfastapi._faults", "__name__": "written"}
-    exec(from_catalog.methods(), written)
+    exec(from_kinds.methods(), written)
     given = []
     point = written["PlainFaults"]("*", lambda effect, optional: given.append((effect, optional)))
     point.half_a_status_line(optional=True)
     assert given == [(parse("*: half_a_status_line").effect, True)]
     assert kind.method in point.half_a_status_line.__doc__
     row = f"| `.half_a_status_line()` | `half_a_status_line` | {kind.what} |\n"
-    assert row in from_catalog.table()
+    assert row in from_kinds.table()
 
 
 @pytest.mark.parametrize("http2", [False, True])
@@ -141,7 +141,7 @@ def test_a_new_kind_in_a_sweep(pytester):
     pytester.makeini("[pytest]\nasyncfastapi_app = shopapp:app\npythonpath = .\n")
     pytester.makeconftest(
         """
-        from pytest_asyncfastapi._faults.catalog import KINDS, FaultKind
+        from pytest_asyncfastapi._faults.kinds import KINDS, FaultKind
 
         KINDS["half_a_status_line"] = FaultKind(
             name="half_a_status_line",

@@ -1,4 +1,4 @@
-"""What is written from the catalog of fault kinds: `python -m tests.faults.from_catalog`.
+"""What is written from the kinds of faults: `python -m tests.faults.from_kinds`.
 
 The methods of the builder without arguments of their own (written, so that an editor completes and
 checks them), and the table of docs/upstream.md.
@@ -9,14 +9,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest_asyncfastapi
-from pytest_asyncfastapi._faults.catalog import KINDS
+from pytest_asyncfastapi._faults.kinds import KINDS
 
 MODULE = Path(pytest_asyncfastapi.__file__).parent / "_faults" / "plain_faults.py"
 PAGE = Path(__file__).parents[2] / "docs" / "upstream.md"
 BEGIN, END = "<!-- fault kinds: begin -->\n", "<!-- fault kinds: end -->\n"
 _HEAD = '''"""The verbs after `faults.on(pattern)` that have no arguments of their own.
 
-Written from the catalog by `python -m tests.faults.from_catalog`.
+Written from the kinds of faults by `python -m tests.faults.from_kinds`.
 """
 
 from __future__ import annotations

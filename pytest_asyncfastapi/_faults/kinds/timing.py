@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import values
 from ..delay import delay
-from .kinds import FaultKind, Keyword
+from .entry import FaultKind, Keyword
 
 _STANDS = "the connection stands already: use .latency(...)"
 _PHASES = "time in that phase"
