@@ -152,7 +152,9 @@ class CallSites:
         elif kind not in _PLAIN and not isinstance(callee, type):
             how = self._varies(code, vars(kind).get("__call__"))  # a mock, mostly
             return "seldom" if how == "never" else how
-        elif self._is_later(callee, kind):
+        elif (
+            self._is_later(callee, kind) or callee.__name__ == "__exit__"
+        ):  # none is in the catalog
             return "never"
         known = self._known.get(identity(code))
         if known is None:
@@ -176,8 +178,11 @@ class CallSites:
 
     def _varies(self, code: CodeType, callee: Any) -> str:
         """What is called here may be anything next time, unless it makes a coroutine now."""
-        if self._is_later(callee, type(callee)):
+        kind = type(callee)
+        if self._is_later(callee, kind):
             return "never"
+        if kind is FunctionType and _is_defined_around(callee, code):
+            return "seldom"
         self.changing.add(identity(code))
         return "often"
 
@@ -232,6 +237,12 @@ def _is_method(function: Any) -> bool:
     return bool(owner) and not owner.endswith("<locals>")
 
 
+def _is_defined_around(function: Any, code: CodeType) -> bool:
+    """Is this function defined inside the one with this code, or beside it in the same one?"""
+    outer, _, _ = function.__qualname__.rpartition(".")
+    return outer.endswith("<locals>") and f"{code.co_qualname}.<locals>".startswith(outer)
+
+
 def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
     """Is it a lock that is never held for long, or `with` of a lock in a library?
 
@@ -265,6 +276,7 @@ def called_names(code: CodeType) -> dict[int, str]:
         offset += 2
         what = _OPCODES[op]
         if not what:
+            extended = 0
             continue
         arg = raw[offset + 1] | extended << 8
         extended = arg if what == "extended" else 0

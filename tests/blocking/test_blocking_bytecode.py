@@ -115,6 +115,15 @@ def test_the_fixed_name_of_a_callee() -> None:
 
 
 @only_monitoring
+def test_the_fixed_name_of_a_callee_behind_a_long_jump() -> None:
+    """The argument of a jump over many lines takes two instructions."""
+    inside = "\n".join(f"        x{n} = key.a{n}.b{n}.c{n}.d{n}(x)" for n in range(80))
+    found = list(compared(f"def f(key, x):\n    if key:\n        plain(x)\n{inside}\n"))
+    assert len(found) == 81
+    assert [each for each in found if each[0] != each[1]] == []
+
+
+@only_monitoring
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.__name__)
 def test_no_callee_gets_the_name_of_another(module) -> None:
     """Over whole modules: the right name or none, and mostly the right one."""
