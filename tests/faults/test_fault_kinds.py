@@ -62,6 +62,14 @@ def test_each_kind_has_a_verb_and_a_word():
                 assert parse(f"*: {example}").effect.kind.name in ("", kind.name)
 
 
+def test_the_page_of_connections_has_their_kinds():
+    """Each fault that a connection can have is in a table of docs/connections.md."""
+    page = from_kinds.PAGE.with_name("connections.md").read_text(encoding="utf-8")
+    for kind in KINDS.values():
+        words = f"`{kind.name}`", f"`{kind.name}="
+        assert not kind.connection or any(word in page for word in words), kind
+
+
 def test_a_new_kind_in_the_grammar(kind):
     """Its word is known, takes no value, and is among the words of an error."""
     spec = parse("https://pay.example:443/*: half_a_status_line, first=1")
