@@ -283,7 +283,6 @@ class ClientFaults(RuleTable[ClientRule]):
         added = self._added_at()
         stream = f"{self._stream}/{path}: {effect}/{len(self._rules)}"
         rule = ClientRule(path, effect, stream=stream, optional=optional, added=added)
-        self._since(*now_with_clock())  # the first look at a clock of trio's is its zero
         return self._add_rule(rule, takes_time=effect.takes_time)
 
     def decide(self, request: Any) -> ClientFaultPlan | None:

@@ -8,10 +8,10 @@ command line and the configuration.
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .._core.clock_origins import ClockOrigins
 from .builder import FaultPoint
 from .call_properties import NO_POOL, UNKNOWN
 from .connections import Server, is_connection
@@ -51,8 +51,7 @@ class Faults(FaultGroups):
         self._forgotten = IncompleteFaults()
         self._lasting: int | None = None  # how many of its own rules outlive a `renew()`
         self._out: dict[int, tuple[list[FaultRule], Pool]] = {}
-        self._began = time.monotonic()
-        self._trio_began: dict[str, float] = {}
+        self._clock_origins = ClockOrigins()  # the test's own, where there is one
 
     def dependency(self, dependency: Any) -> DependencyPoint:
         """Select a dependency of the app: the faults of what is returned are for it.
@@ -277,10 +276,7 @@ class Faults(FaultGroups):
         return FaultPlan(effect, tuple(struck), plan.account)
 
     def _since(self, now: float | None, clock: str = "") -> float:
-        # trio's clock starts at a random number, so its first reading is its zero.
-        if now is None:
-            return 0.0
-        return now - (self._trio_began.setdefault(clock, now) if clock else self._began)
+        return 0.0 if now is None else now - self._clock_origins.of(clock, now)
 
     def _counts_open(self, request: Any) -> bool:
         """Is this request in flight, for some rule, until its response is closed?"""
@@ -323,8 +319,7 @@ class Faults(FaultGroups):
         del self._own[self._lasting :]
         if seed is None:
             self._lasting = None
-        self._began = now
-        self._trio_began.clear()
+        self._clock_origins = ClockOrigins.at(now)
         self._out.clear()
         for rule in self:
             rule._restart(seed)

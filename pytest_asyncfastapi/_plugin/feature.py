@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .._core.clock_origins import ClockOrigins
 from .._core.findings import FindingLog
 from .._core.frames import UserCode
 from . import settings as settings_table
@@ -46,11 +47,12 @@ class TestContext:
         self.wide = False  # what is made now lasts longer than the test
         self.notes: list[str] = []
         self.log = FindingLog()  # what was seen by the end of a phase
+        self.clock_origins = ClockOrigins()
         self.recording: TimelineRecorder | None = None
         if self.settings.records:
             from .._recording.recorder import TimelineRecorder
 
-            self.recording = TimelineRecorder(self.user_code)
+            self.recording = TimelineRecorder(self.user_code, self.clock_origins)
 
     def note(self, text: str) -> None:
         """Something to know that is not a finding; shown at the end of the run."""

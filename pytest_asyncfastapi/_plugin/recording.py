@@ -39,7 +39,7 @@ class RecordingFeature(Feature):
             self.test.recording.start()
 
     def on_loop(self) -> None:
-        """Note where the loop's clock stands."""
+        """Record the tasks of a trio run."""
         if self.test.recording is not None:
             self.test.recording.on_loop()
 

@@ -83,6 +83,7 @@ class TestState(TestContext):
 
     def on_loop(self) -> None:
         """The test has a running loop now."""
+        self.clock_origins.on_loop()
         for feature in self.features:
             feature.on_loop()
 

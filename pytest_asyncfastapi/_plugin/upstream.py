@@ -124,8 +124,8 @@ class UpstreamFeature(Feature):
         )
         scope.tapes = settings.tapes
         scope.on_serve = self._on_serve
+        scope.recorder.clock_origins = faults._clock_origins = test.clock_origins
         if test.recording is not None:
-            scope.recorder.set_clock_origins(test.recording.clock_origins)
             scope.recorder.keeps_responses = True  # for their heads and bodies
         faults.dependencies._on_change = self.install_dependency_faults
         wide = settings.app_scope != "function"  # what is opened now is there in later tests
@@ -195,8 +195,7 @@ class UpstreamFeature(Feature):
         if self.connections is not None:
             self.connections.deactivate()
         recorder = self.round_trips or CallRecorder(self.test.user_code)
-        if self.test.recording is not None:
-            recorder.set_clock_origins(self.test.recording.clock_origins)
+        recorder.clock_origins = self.test.clock_origins
         faults = Faults() if scope is None else scope.faults
         self.connections = Connections(
             faults.connections,

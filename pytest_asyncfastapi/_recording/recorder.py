@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
-from .._core.current_loop import current_loop, now_with_clock
-from .._core.real_time import monotonic
+from .._core.current_loop import in_trio, now_with_clock
 from .._core.shown_messages import KEPT, message
 from .task_recorder import TaskRecorder
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from .._blocking.models import BlockingCall
     from .._clock.virtual import VirtualClock
     from .._concurrency.thread_report import PoolReport
+    from .._core.clock_origins import ClockOrigins
     from .._core.frames import UserCode
     from .._upstream.call_log import Exchange, OpenExchange
 
@@ -117,19 +117,14 @@ class Request:
 class TimelineRecorder:
     """Records one test; `to_data()` returns all of it at the end, as plain data."""
 
-    def __init__(self, user_code: UserCode) -> None:
+    def __init__(self, user_code: UserCode, clock_origins: ClockOrigins) -> None:
         self.requests: list[Request] = []
         self.tasks = TaskRecorder(user_code)
-        self._began = monotonic()
-        # When the test began, on each clock that does not start where the process's does.
-        self.clock_origins: dict[str, float] = {}
+        self._clock_origins = clock_origins
 
     def on_loop(self) -> None:
-        """The test has a loop: its time may be ahead, if an earlier test was on virtual time."""
-        now, clock = now_with_clock()
-        if current_loop() is not None:
-            self.clock_origins.setdefault(clock, now - (monotonic() - self._began))
-        if clock == "trio":
+        """The test has a loop."""
+        if in_trio():
             self.tasks.on_trio()
 
     def start(self) -> None:
@@ -143,7 +138,7 @@ class TimelineRecorder:
     def now(self) -> float:
         """Seconds since the test began, on the clock in force."""
         now, clock = now_with_clock()
-        return max(0.0, now - self.clock_origins.get(clock, self._began))
+        return max(0.0, now - self._clock_origins.of(clock, now))
 
     def wrap_app(self, app: Callable[..., Any]) -> Callable[..., Any]:
         """The same app, recorded."""
@@ -212,7 +207,7 @@ class TimelineRecorder:
             "upstream": [self._call(call.snapshot(), call) for call in calls],
             "blocking": self._blocking(guard, virtual=virtual),
             "threads": self._threads(pools),
-            "tasks": self.tasks.to_data(self._request_number, self.clock_origins, self._began),
+            "tasks": self.tasks.to_data(self._request_number, self._clock_origins),
             "loop_lag": lag,
         }
         lists = ("requests", "upstream", "blocking", "threads", "tasks")
@@ -267,7 +262,7 @@ class TimelineRecorder:
         }
 
     def _threads(self, pools: Iterable[PoolReport]) -> list[dict[str, Any]]:
-        zero = self.clock_origins.get("", self.clock_origins.get("trio", self._began))
+        zero = self._clock_origins.of_loop()
         return [
             {
                 "pool": pool.name,

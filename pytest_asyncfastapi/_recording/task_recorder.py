@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType, FrameType
 
+    from .._core.clock_origins import ClockOrigins
     from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
 
@@ -196,14 +197,10 @@ class TaskRecorder:
     def to_data(
         self,
         request_number: Callable[[str], int | None],
-        clock_origins: dict[str, float],
-        began: float,
+        clock_origins: ClockOrigins,
     ) -> list[dict[str, Any]]:
-        """The tasks that have waited at a line of the user's, as plain data.
-
-        `clock_origins` is that of `TimelineRecorder`: when the test began on each named clock.
-        """
-        zero = clock_origins.get("" if self._trio is None else "trio", began)
+        """The tasks that have waited at a line of the user's, as plain data."""
+        zero = clock_origins.of_loop()
         return [
             {
                 "request": request_number(record.activity),

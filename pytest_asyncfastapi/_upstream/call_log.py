@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY, SERVED
+from .._core.clock_origins import ClockOrigins
 from .._core.creation_site import current_creation_site
 from .._core.deadlines import has_deadline
-from .._core.real_time import monotonic
 from .._core.thread_callers import line_of, line_of_creation
 from .._core.units import show
 from .._faults import NO_POOL, InFlight
@@ -177,12 +177,7 @@ class CallRecorder:
         self._out = InFlight()
         self.peak: int = 0
         self.keeps_responses = False
-        self._began = monotonic()
-        self._clock_origins: dict[str, float] = {}
-
-    def set_clock_origins(self, origins: dict[str, float]) -> None:
-        """Share when the test began on each clock (s, by its name) with somebody else."""
-        self._clock_origins = origins
+        self.clock_origins = ClockOrigins()  # the test's own, where there is one
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
@@ -214,9 +209,7 @@ class CallRecorder:
         client's: what waits for one of its connections is not in flight.
         """
         where = None if frame is None else self.where(frame)
-        zero = self._clock_origins.get("", self._began)
-        if clock:
-            zero = self._clock_origins.setdefault(clock, now - (monotonic() - self._began))
+        zero = self.clock_origins.of(clock, now)
         activity = ACTIVITY.get()
         call = OpenExchange(
             request.method, request.url, library, zero, now, where, activity, request, pool=pool

@@ -13,7 +13,7 @@ def request():
 
 def struck(faults, n, *, step=1.0):
     """Which of `n` calls were struck, `step` seconds apart; none overlap."""
-    began = faults._began
+    began = faults._clock_origins.start
     found = []
     for number in range(n):
         asked = request()
@@ -96,8 +96,8 @@ def test_a_quota_says_when_to_come_back():
     """The 429 carries the seconds until the next window, rounded up."""
     faults = Faults()
     faults.on("*").status(429).quota(1, "10s")
-    assert faults.decide(request(), faults._began) is None
-    plan = faults.decide(request(), faults._began + 3.5)
+    assert faults.decide(request(), faults._clock_origins.start) is None
+    plan = faults.decide(request(), faults._clock_origins.start + 3.5)
     assert plan is not None
     assert plan.effect.retry_after == "7"
 
