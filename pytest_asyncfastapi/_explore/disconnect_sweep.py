@@ -16,7 +16,7 @@ from . import disconnect_messages, problems
 from .cut_errors import is_cancel
 from .group_findings import grouped
 from .memory_database import is_memory_database
-from .model import Result, Run, sampled
+from .model import Exploration, Result, Run, sampled
 from .problems import Problem
 from .recorded_responses import CutPoint, Mode
 from .run_observer import SweepProbe
@@ -160,7 +160,7 @@ class DisconnectPoint:
         )
 
 
-class DisconnectSweep:
+class DisconnectSweep(Exploration):
     """One test's disconnect sweep; `test` is its name for the line that replays."""
 
     kind = KIND
@@ -208,14 +208,6 @@ class DisconnectSweep:
             again=lambda answer: True,
             setup=self.options.setup,
         )
-
-    def leading(self, clean: Run) -> tuple[()]:
-        """No point needs others before it."""
-        return ()
-
-    def following(self, point: Any, run: Run) -> tuple[()]:
-        """None: all points are known from the clean run."""
-        return ()
 
     def point(self, token: str, clean: Run) -> DisconnectPoint | None:
         """The point of this token, sampled or not."""

@@ -16,7 +16,7 @@ from .._faults.registry import SWEEP
 from . import fault_findings, injected_faults
 from .call_identity import FaultTarget, SweptCalls, plain
 from .fault_verdict import judge
-from .model import ALL, sampled
+from .model import ALL, Exploration, sampled
 from .run_observer import SweepProbe
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class FaultPoint:
         return judge(self, run, clean)
 
 
-class FaultSweep:
+class FaultSweep(Exploration):
     """One test's fault sweep; `test` is its name for the line that replays."""
 
     kind = KIND
@@ -160,10 +160,6 @@ class FaultSweep:
             if _DOWN in injected_faults.faults(self.options.faults, call):
                 points.append(self._point(clean, number, call, _DOWN, "host"))
         return points
-
-    def leading(self, clean: Run) -> tuple[()]:
-        """No point needs others before it."""
-        return ()
 
     def following(self, point: FaultPoint, run: Run) -> list[FaultPoint]:
         """The outage beside the single failure, where the app calls this URL again."""

@@ -8,6 +8,7 @@ pytest, nor depend on how anything is injected.
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
@@ -202,45 +203,42 @@ class Point(Protocol):
         ...
 
 
-class Exploration(Protocol):
-    """One way to explore a test."""
+class Exploration(ABC):
+    """One way to explore a test; `kind` is what its tokens begin with."""
 
-    @property
-    def kind(self) -> str:
-        """`"faults"`, `"disconnect"`, `"schedules"`: what its tokens begin with."""
-        ...
+    kind = ""
 
+    @abstractmethod
     def prepare(self, state: RunState) -> None:
         """Before the clean run, in which nothing is injected: place what records."""
-        ...
 
     def control(self) -> Callable[[RunState], None] | None:
         """The `prepare` of a second clean run, to compare with what is done after each point."""
-        ...
+        return None
 
+    @abstractmethod
     def points(self, clean: Run, done: Sequence[Result]) -> Iterable[Point]:
         """The points, in order; iterated one at a time, `done` being the results so far."""
-        ...
 
     def leading(self, clean: Run) -> Sequence[Point]:
         """The points that must have been run before any other one, a replay too."""
-        ...
+        return ()
 
     def following(self, point: Any, run: Run) -> Iterable[Point]:
         """The points that are worth a run after the result of this one."""
-        ...
+        return ()
 
+    @abstractmethod
     def point(self, token: str, clean: Run) -> Point | None:
         """The point of this token (for a replay), if there is one."""
-        ...
 
+    @abstractmethod
     def findings(self, clean: Run, done: Sequence[Result]) -> list[Finding]:
         """What fails the test, and what is only listed (severity `warning`)."""
-        ...
 
+    @abstractmethod
     def about(self, clean: Run) -> dict[str, Any]:
         """Plain data for the report beside the results, such as the rows of the matrix."""
-        ...
 
 
 @dataclass(slots=True, eq=False)

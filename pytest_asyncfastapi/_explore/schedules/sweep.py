@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..._core.findings import Finding
 from ..._core.order_claims import smallest
 from ..group_findings import quoted
-from ..model import Result
+from ..model import Exploration, Result
 from .every_order import ALL, EveryOrder
 from .policies import Schedule, parse, schedules
 from .probe import ScheduleProbe
@@ -85,7 +85,7 @@ class SchedulePoint:
         return Result(self.token, verdict, bad=bad, detail=detail.partition("\n")[0], data=facts)
 
 
-class ScheduleSweep:
+class ScheduleSweep(Exploration):
     """One test's schedules; `test` is its name for the line that replays.
 
     `required`: the test is marked, so it fails if no other order can be tried.
@@ -115,13 +115,6 @@ class ScheduleSweep:
     def prepare(self, state: RunState) -> None:
         """The clean run is in the ordinary order."""
         self.install(state, Schedule("fifo"))
-
-    def control(self) -> None:
-        """Nothing is done after a run that could be compared."""
-
-    def leading(self, clean: Run) -> Sequence[Any]:
-        """No point needs others to have been run before it."""
-        return ()
 
     def difference(self, probe: ScheduleProbe) -> str:
         """How the outcome of this run differs from all that it may be; here it may be any."""
@@ -187,10 +180,6 @@ class ScheduleSweep:
         self._smallest = smallest
         self._shown = SchedulePoint(self, smallest, "shown")
         yield from until_run(self._shown, done)
-
-    def following(self, point: Any, run: Run) -> tuple[()]:
-        """None: all points are known from the clean run."""
-        return ()
 
     def point(self, token: str, clean: Run) -> SchedulePoint | None:
         """The schedule of this token: alone, so that no claim is made about all orders."""
