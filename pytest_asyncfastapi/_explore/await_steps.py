@@ -49,7 +49,7 @@ class CoroutineStepper:
         self.cut_off: list[Location] = []
         self.places: list[int] | None = [] if places else None
 
-    def at(self, step: int, then: Callable[[], None]) -> None:
+    def call_at(self, step: int, then: Callable[[], None]) -> None:
         """Call `then` as the coroutine suspends for the `step`-th time."""
         self._at, self._then = step, then
 

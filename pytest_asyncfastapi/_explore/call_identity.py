@@ -113,37 +113,37 @@ class SweptCalls:
         self._phase = "setup"
         self._recorders = [one for one in (recorder, round_trips) if one is not None]
         self._lock = threading.Lock()
-        self._taken = [one.count for one in self._recorders]
+        self._seen = [one.count for one in self._recorders]
         self._counted: Counter[tuple[str, str, str]] = Counter()
         self._by_request: dict[int, SweptCall] = {}
 
     def enter(self, phase: str) -> None:
         """The next phase begins: `body`, `after` it, or the run is `over`."""
-        self.take()
+        self.update()
         self._phase = phase
 
-    def of(self, request: Any) -> SweptCall | None:
+    def find(self, request: Any) -> SweptCall | None:
         """The call of a request that is on its way out; None where it is none of these."""
-        self.take(request)
+        self.update(request)
         return self._by_request.get(id(request))
 
-    def take(self, request: Any = None) -> None:
+    def update(self, request: Any = None) -> None:
         """Look at what has been called since; the call of `request` is made right here."""
         with self._lock:
             for number, recorder in enumerate(self._recorders):
-                new = recorder.calls_from(self._taken[number])
-                self._taken[number] += len(new)
+                new = recorder.calls_from(self._seen[number])
+                self._seen[number] += len(new)
                 for out in new:
                     caller = CALLER.get() if out.request is request else None
-                    (self._look_at_round_trip if number else self._look_at)(out, caller)
+                    (self._add_round_trip if number else self._add_call)(out, caller)
 
-    def _look_at_round_trip(self, out: OpenExchange, caller: RecordedResponse | None) -> None:
+    def _add_round_trip(self, out: OpenExchange, caller: RecordedResponse | None) -> None:
         if self._phase == "setup" and not self._setup:
             self.before += not out.request.is_own
         elif self._phase == "setup" or (caller and self._phase in ("body", "after")):
             self._add(out, caller, out.request.server, is_round_trip=True)
 
-    def _look_at(self, out: OpenExchange, caller: RecordedResponse | None) -> None:
+    def _add_call(self, out: OpenExchange, caller: RecordedResponse | None) -> None:
         if self._phase == "setup" and not self._setup:
             self.before += 1
         elif self._phase in ("setup", "body") or (self._phase == "after" and caller):
@@ -190,17 +190,17 @@ class FaultTarget:
         self._calls = calls
         self._id = id
         self._reach = reach
-        self._since: SweptCall | None = None
+        self._first_struck: SweptCall | None = None
         self._strikes = 0
 
     def match(self, request: Any) -> bool:
         """Is this request to be struck?"""
-        call = self._calls.of(request)
+        call = self._calls.find(request)
         if call is None or self._id is None:
             return False
         if call.id == self._id:
-            self._since = call
-        call.struck = call is self._since or self._is_beside(call)
+            self._first_struck = call
+        call.struck = call is self._first_struck or self._is_beside(call)
         self._strikes += call.struck
         if self._strikes > MAX_STRIKES:  # it works again, so that the run has an end
             self._calls.endless = self._calls.endless or call
@@ -208,13 +208,13 @@ class FaultTarget:
         return call.struck
 
     def _is_beside(self, call: SweptCall) -> bool:
-        if self._since is None or not self._reach:
+        if self._first_struck is None or not self._reach:
             return False
         if self._reach == "equal":
-            return call.id.kind == self._since.id.kind
+            return call.id.kind == self._first_struck.id.kind
         if self._reach == "host":
-            return call.host == self._since.host
-        return plain(str(call.out.url)) == plain(str(self._since.out.url))
+            return call.host == self._first_struck.host
+        return plain(str(call.out.url)) == plain(str(self._first_struck.out.url))
 
     def __repr__(self) -> str:
         if self._id is None:

@@ -62,7 +62,7 @@ def _title(results: Sequence[Result]) -> str:
     numbers = ", ".join(dict.fromkeys(result.row for result in results))
     if results[0].verdict == "not reached":
         return f"{named} (call {numbers}) was not made in {len(results)} of its runs"
-    kinds = _some([*dict.fromkeys(result.column for result in results)])
+    kinds = _abbreviated([*dict.fromkeys(result.column for result in results)])
     return f"{results[0].verdict} when {named} (call {numbers}) meets {kinds}"
 
 
@@ -78,7 +78,7 @@ def _with_others(finding: Finding, results: dict[str, Result]) -> Finding:
 
 
 def _none_reached(test: str, done: Sequence[Result], *, required: bool) -> Finding:
-    calls = _some([*dict.fromkeys(result.data["call"] for result in done)])
+    calls = _abbreviated([*dict.fromkeys(result.data["call"] for result in done)])
     return Finding(
         kind="sweep.nothing",
         title=f"fault sweep: nothing was tried, because {calls} is called in the first run of "
@@ -103,7 +103,7 @@ def _left_out(test: str, names: Sequence[str]) -> Finding:
     )
 
 
-def _some(words: list[str]) -> str:
+def _abbreviated(words: list[str]) -> str:
     return (
         ", ".join(words) if len(words) < 5 else f"{', '.join(words[:3])} and {len(words) - 3} more"
     )

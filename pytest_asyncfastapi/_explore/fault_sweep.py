@@ -32,12 +32,12 @@ KIND = "faults"
 # How far a fault goes on from the struck call, in a token after its number.
 REACHES = {"": "", "url": "+", "host": "+host", "equal": "+equal"}
 # What a whole host is tried with.
-_DOWN = "refused"
+_HOST_FAULT = "refused"
 # Where there are more, the first meets every fault; the others, and all at once, meet these:
 # one that makes the call raise, and one that has to be looked at.
-_FEW = ("refused", "500")
+_REDUCED_FAULTS = ("refused", "500")
 # Of these one call is enough: they come to the same as others.
-_ONCE = ("503_html", "no_body")
+_NO_OUTAGE = ("503_html", "no_body")
 
 
 @dataclass(eq=False)
@@ -124,7 +124,7 @@ class FaultSweep(Exploration):
         recorder = state.scope.recorder
         recorder.keeps_responses = True
         calls = SweptCalls(recorder, state.record_round_trips(), setup=self.options.setup)
-        fault, call, id, reach, slow = _DOWN, None, None, "", self.options.slow
+        fault, call, id, reach, slow = _HOST_FAULT, None, None, "", self.options.slow
         if point is not None:
             fault, call, id, reach = point.fault, point.call, point.call.id, point.reach
             slow = self.slow(call, state)
@@ -147,18 +147,18 @@ class FaultSweep(Exploration):
         points: list[FaultPoint] = []
         for number, call, group in self._sampled(clean):
             faults = injected_faults.faults(self.options.faults, call)
-            few = [fault for fault in faults if fault in _FEW] or faults[:1]
+            reduced = [fault for fault in faults if fault in _REDUCED_FAULTS] or faults[:1]
             is_first = call is group[0]
-            for fault in faults if is_first or len(group) <= ALL else few:
+            for fault in faults if is_first or len(group) <= ALL else reduced:
                 points.append(self._point(clean, number, call, fault))
             for fault in injected_faults.outages(self.options.faults, call):
                 points.append(self._point(clean, number, call, fault, "host"))
             if is_first and len({each.id.url for each in group}) > 1:
-                equal = faults if len(group) <= ALL else few
+                equal = faults if len(group) <= ALL else reduced
                 points += [self._point(clean, number, call, fault, "equal") for fault in equal]
         for number, call in self._hosts(clean):
-            if _DOWN in injected_faults.faults(self.options.faults, call):
-                points.append(self._point(clean, number, call, _DOWN, "host"))
+            if _HOST_FAULT in injected_faults.faults(self.options.faults, call):
+                points.append(self._point(clean, number, call, _HOST_FAULT, "host"))
         return points
 
     def following(self, point: FaultPoint, run: Run) -> list[FaultPoint]:
@@ -167,7 +167,7 @@ class FaultSweep(Exploration):
             return []
         calls: list[SweptCall] = run.state.probe.calls.all if run.state is not None else []
         struck = next((place for place, call in enumerate(calls) if call.struck), None)
-        if point.reach or point.fault in _ONCE or struck is None:
+        if point.reach or point.fault in _NO_OUTAGE or struck is None:
             return []
         url = plain(str(calls[struck].out.url))
         if all(plain(str(call.out.url)) != url for call in calls[struck + 1 :]):

@@ -72,7 +72,7 @@ class Point(Protocol):
 
 def judge(point: Point, run: Run, clean: Run) -> Result:
     """The result of one point."""
-    struck = _struck(run)
+    struck = _struck_call(run)
     if struck is None:
         detail = "the call was not made in this run"
         return _result(point, run, [Problem("not reached", detail)], place=False)
@@ -106,25 +106,25 @@ def _all_problems(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
     options = point.options
     probe: Any = run.state.probe
     yield from problems.of_findings(run, clean)
-    struck = _struck(run)
+    struck = _struck_call(run)
     if point.fault == "slow" and struck is not None:
         yield from without_end.waits(struck, options.slow)
     for answer in probe.answers.all:
         if _is_late(answer):
-            yield _lost(answer, run)
+            yield _background_failure(answer, run)
         elif type(answer.error).__name__ in _REPORTED_OTHERWISE and run.new_findings(clean):
             continue
         elif (problem := problems.raised(answer, run)) is not None:
             yield problem
     if "setup" in run.errors and not probe.answers.all:
-        yield _aborted(run.errors["setup"], run)
+        yield _start_up_failure(run.errors["setup"], run)
     yield from problems.of_the_end(run, clean)
     yield from without_end.retries(probe.calls.endless)
     if point.call.is_round_trip:
         yield from problems.of_held(run, clean, "pool connection lost")
     yield from problems.of_generators(run, clean)
     yield from problems.of_tasks(run, clean)
-    for answer, first in _beside(run, clean):
+    for answer, first in _paired(run, clean):
         if answer.error is None and (problem := _status(answer, first, options.statuses)):
             yield problem
     yield from _cached(point, run, clean)
@@ -142,7 +142,7 @@ def _is_late(answer: RecordedResponse) -> bool:
     return answer.error is not None and answer.is_whole and answer.status < 500
 
 
-def _lost(answer: RecordedResponse, run: Run) -> Problem:
+def _background_failure(answer: RecordedResponse, run: Run) -> Problem:
     """The caller has its answer; what was to be done afterwards is not done."""
     error = answer.error
     assert error is not None
@@ -154,14 +154,14 @@ def _lost(answer: RecordedResponse, run: Run) -> Problem:
     )
 
 
-def _beside(run: Run, clean: Run) -> Iterator[tuple[RecordedResponse, RecordedResponse | None]]:
+def _paired(run: Run, clean: Run) -> Iterator[tuple[RecordedResponse, RecordedResponse | None]]:
     """Each answer with that of the clean run; a test that fails half-way has fewer."""
     for place, answer in enumerate(run.state.probe.answers.all):
-        first = _at(clean, place)
+        first = _answer_at(clean, place)
         yield answer, first if first is not None and first.label == answer.label else None
 
 
-def _at(run: Run | None, place: int) -> RecordedResponse | None:
+def _answer_at(run: Run | None, place: int) -> RecordedResponse | None:
     answers = run.state.probe.answers.all if run is not None and run.state is not None else ()
     return answers[place] if place < len(answers) else None
 
@@ -190,7 +190,7 @@ def _status(
     )
 
 
-def _aborted(error: BaseException, run: Run) -> Problem:
+def _start_up_failure(error: BaseException, run: Run) -> Problem:
     return Problem(
         "start-up aborted",
         f"the app (or a fixture) does not start: {problems.describe_error(error)}",
@@ -206,7 +206,11 @@ def _cached(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
     """
     usual = problems.afterwards(clean)
     for place, again in run.state.probe.afterwards.items():
-        first, second, after = _at(clean, place), _at(clean.control, place), usual.get(place)
+        first, second, after = (
+            _answer_at(clean, place),
+            _answer_at(clean.control, place),
+            usual.get(place),
+        )
         if first is None or second is None or after is None or not again.status:
             continue
         if not same_answer(after, first, second) or same_answer(again, first, second):
@@ -230,7 +234,7 @@ def _cached(point: Point, run: Run, clean: Run) -> Iterator[Problem]:
 
 def _masked(point: Point, run: Run, clean: Run) -> str:
     """Did the caller get a success although the call failed, and nobody tried it again?"""
-    call = _struck(run)
+    call = _struck_call(run)
     if call is None or call.late or swept_faults()[point.fault].shape:
         return ""
     struck = call.exchange
@@ -242,11 +246,11 @@ def _masked(point: Point, run: Run, clean: Run) -> str:
             came = later.exchange
             if not came.error and (later.is_round_trip or (came.status or 500) < 400):
                 return ""  # tried again, with success
-    for place, (answer, first) in enumerate(_beside(run, clean)):
+    for place, (answer, first) in enumerate(_paired(run, clean)):
         mine = answer is call.answer if call.answer else struck.activity in ("", answer.label)
         if not mine or not 200 <= answer.status < 400:
             continue
-        if first is not None and same_answer(answer, first, _at(clean.control, place)):
+        if first is not None and same_answer(answer, first, _answer_at(clean.control, place)):
             return f"{answer.label} answered {answer.status} as if nothing had happened"
         shown = answer.body[:_SHOWN].decode(errors="replace").strip()
         more = "..." if len(answer.body) > _SHOWN else ""
@@ -254,7 +258,7 @@ def _masked(point: Point, run: Run, clean: Run) -> str:
     return ""
 
 
-def _struck(run: Run) -> SweptCall | None:
+def _struck_call(run: Run) -> SweptCall | None:
     calls = run.state.probe.calls.all if run.state is not None else ()
     return next((call for call in calls if call.struck), None)
 
@@ -274,7 +278,7 @@ def _result(
     point: Point, run: Run, found: list[Problem], *, bad: bool = False, place: bool = True
 ) -> Result:
     """The result: the first of what was found is its verdict, the others are kept beside."""
-    call = _struck(run)
+    call = _struck_call(run)
     worst = found[0] if found else Problem("ok", "")
     where = worst.where
     if where is None and found and place:

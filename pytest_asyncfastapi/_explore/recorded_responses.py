@@ -184,7 +184,7 @@ class ResponseRecorder:
             def cut_now() -> None:
                 nonlocal started
                 if cut.mode == "cancel" and _is_shielded(task, scope):
-                    stepped.at(stepped.count + 1, cut_now)  # shielded: at the next one
+                    stepped.call_at(stepped.count + 1, cut_now)  # shielded: at the next one
                     return
                 answer.cut, answer.cut_at, started = True, self._where(stepped), answer.started
                 if cut.mode == "leave":
@@ -195,7 +195,7 @@ class ResponseRecorder:
                 else:
                     scope.cancel()
 
-            stepped.at(cut.step, cut_now)
+            stepped.call_at(cut.step, cut_now)
             try:
                 await stepped
             except asyncio.CancelledError:

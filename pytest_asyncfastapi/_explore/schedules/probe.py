@@ -41,7 +41,7 @@ class ScheduleProbe:
         self.ignored: tuple[str, ...] = ()
         self.called_at: Location | None = None
 
-    def give_way(self) -> None:
+    def end_outer_schedule(self) -> None:
         """The test explores orders by itself: this is not a run of a schedule any more."""
         self.explores_itself = True
         self.body.end()
@@ -75,11 +75,11 @@ class ScheduleProbe:
         return run
 
 
-def give_way(test: Any) -> None:
+def end_outer_schedule(test: Any) -> None:
     """End the schedule of a test that explores orders itself."""
     probe = getattr(test, "probe", None)
     if isinstance(probe, ScheduleProbe):
-        probe.give_way()
+        probe.end_outer_schedule()
 
 
 class _LeaveSchedule:

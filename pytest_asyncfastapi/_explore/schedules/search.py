@@ -16,7 +16,7 @@ from ..._core.real_time import perf_counter
 from ..._core.units import show
 from .every_order import EveryOrder, most_changes
 from .policies import Schedule, parse, schedules
-from .probe import give_way
+from .probe import end_outer_schedule
 from .run import Outcome, Runner
 from .sequential import NotAtomic
 from .shrink import Shrink
@@ -123,7 +123,7 @@ async def search_schedules(
 ) -> Explored:
     """Run them; `called` is what the user has called. Raises `ScheduleFailure`."""
     __tracebackhide__ = True
-    give_way(CURRENT_TEST.get())
+    end_outer_schedule(CURRENT_TEST.get())
     every = options.every()
     with Runner(scenario, invariant) as runner:
         search = _Search(runner, every, options.limit)

@@ -18,7 +18,7 @@ from ..._core.units import seconds
 from ..marker_arguments import require_function
 from .every_order import ALL
 from .policies import Schedule
-from .probe import ScheduleProbe, give_way
+from .probe import ScheduleProbe, end_outer_schedule
 from .run import Runner, Stuck
 from .search import Explored, ScheduleFailure, SearchOptions, search_schedules
 from .sequential import MOST, NotAtomic, Sequential, TogetherResult, in_words
@@ -103,7 +103,7 @@ async def explore_together(
         replay=replay,
         shrink=shrink,
     )
-    give_way(CURRENT_TEST.get())
+    end_outer_schedule(CURRENT_TEST.get())
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
     return await trial.explored(options)
 
