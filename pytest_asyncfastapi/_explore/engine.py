@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from .model import Exploration, Point, RunState
 
-    OnProgress = Callable[[ExplorationResult], None]
-
 _TIMED_OUT = "pytest-timeout"
 _ENDS_ALL = (KeyboardInterrupt, pytest.exit.Exception)
 
@@ -40,7 +38,7 @@ class Stopped(Exception):
 
 
 class Engine:
-    """Runs one item under many conditions.
+    """Explores one item in one way, or a `share` `(i, n)` of that; the results are `explored`.
 
     `state_of` gives the state of the run that has just ended. `prepare` is given,
     for each run, what to do with its new state before the fixtures are set up; None
@@ -50,11 +48,20 @@ class Engine:
     def __init__(
         self,
         item: pytest.Item,
+        exploration: Exploration,
+        explored: ExplorationResult,
+        *,
+        share: tuple[int, int],
+        replay: str,
         state_of: Callable[[pytest.Item], RunState | None],
         prepare: Callable[[Callable[[RunState], None] | None], None],
-        on_progress: OnProgress,
+        on_progress: Callable[[ExplorationResult], None],
     ) -> None:
         self.item = item
+        self._exploration = exploration
+        self._explored = explored
+        self._share = share
+        self._replay = replay
         self._state_of = state_of
         self._prepare = prepare
         self._on_progress = on_progress
@@ -64,21 +71,12 @@ class Engine:
         # Shares all collectors with the item and is not it: only the item is torn down.
         self._sibling = copy.copy(item)
 
-    def explore(
-        self,
-        exploration: Exploration,
-        explored: ExplorationResult,
-        share: tuple[int, int],
-        replay: str,
-    ) -> None:
-        """Run the points of one exploration, or of its share `(i, n)`; the results are `explored`.
-
-        A clean run that does not pass ends it: it is the test's own.
-        """
-        began = perf_counter()
+    def explore(self) -> None:
+        """Run the points. A clean run that does not pass ends it: it is the test's own."""
+        explored, began = self._explored, perf_counter()
         try:
             with self._restored():
-                self._explore(exploration, explored, share, replay)
+                self._explore()
         except (Stopped, pytest.fail.Exception) as reason:  # a timer may fire between two runs
             explored.stopped = str(reason)
         except _ENDS_ALL:
@@ -87,90 +85,58 @@ class Engine:
         finally:
             explored.duration = perf_counter() - began
 
-    def _explore(
-        self,
-        exploration: Exploration,
-        explored: ExplorationResult,
-        share: tuple[int, int],
-        replay: str,
-    ) -> None:
-        clean = self.run(exploration.prepare)
+    def _explore(self) -> None:
+        clean = self.run(self._exploration.prepare)
         item: Any = self.item
         self.own = OwnRun(clean, [*item._report_sections], [*item.user_properties], [*self._warned])
-        explored.clean = clean.passed or _only_blocks(clean)
-        if not explored.clean:
+        self._explored.clean = clean.passed or _only_blocks(clean)
+        if not self._explored.clean:
             raise Stopped(f"the test does not pass by itself: {_describe(clean.error)}")
-        explored.about = exploration.about(clean)
+        self._explored.about = self._exploration.about(clean)
         with _light_collector() as self._freezes:
-            self._run_points(exploration, explored, clean, share, replay)
+            self._run_points(clean)
 
-    def _run_points(
-        self,
-        exploration: Exploration,
-        explored: ExplorationResult,
-        clean: Run,
-        share: tuple[int, int],
-        replay: str,
-    ) -> None:
+    def _run_points(self, clean: Run) -> None:
         began = perf_counter()
         try:
-            for point in self._points(exploration, explored, clean, share, replay):
-                if explored.is_over(perf_counter() - began):
+            for point in self._points(clean):
+                if self._explored.is_over(perf_counter() - began):
                     break
-                self._control(exploration, clean)
-                self._run_point(exploration, explored, clean, point, alone=bool(replay))
+                if clean.control is None and (prepare := self._exploration.control()) is not None:
+                    clean.control = self.run(prepare)  # once: the second clean run
+                self._run_point(clean, point, alone=bool(self._replay))
         finally:
-            explored.findings = exploration.findings(clean, explored.results)
+            self._explored.findings = self._exploration.findings(clean, self._explored.results)
 
-    def _control(self, exploration: Exploration, clean: Run) -> None:
-        """Once, before the first point: the second clean run."""
-        prepare = exploration.control() if clean.control is None else None
-        if prepare is not None:
-            clean.control = self.run(prepare)
-
-    def _run_point(
-        self,
-        exploration: Exploration,
-        explored: ExplorationResult,
-        clean: Run,
-        point: Point,
-        *,
-        alone: bool,
-    ) -> None:
+    def _run_point(self, clean: Run, point: Point, *, alone: bool) -> None:
         """Run it, and then what is worth a run after it."""
-        run = self.run(point.prepare)
+        explored, run = self._explored, self.run(point.prepare)
         explored.results.append(judged(point, run, clean))
         if run.errors:
             _release(run)
             if self._freezes:
                 gc.freeze()  # what is kept of the runs so far is not looked at after each of them
         self._on_progress(explored)
-        for further in () if alone else exploration.following(point, run):
+        for further in () if alone else self._exploration.following(point, run):
             if explored.planned is not None:
                 explored.planned += 1
-            self._run_point(exploration, explored, clean, further, alone=True)
+            self._run_point(clean, further, alone=True)
 
-    def _points(
-        self,
-        exploration: Exploration,
-        explored: ExplorationResult,
-        clean: Run,
-        share: tuple[int, int],
-        replay: str,
-    ) -> Iterable[Point]:
-        if replay:
-            point = exploration.point(replay, clean)
+    def _points(self, clean: Run) -> Iterable[Point]:
+        exploration, explored = self._exploration, self._explored
+        if self._replay:
+            point = exploration.point(self._replay, clean)
             if point is None:
-                raise Stopped(f"it has no point {replay!r}")
+                raise Stopped(f"it has no point {self._replay!r}")
             leading = exploration.leading(clean)
             explored.planned = 1 + len(leading)
             return (*leading, point)
-        points = exploration.points(clean, explored.results)
+        points, (number, shares) = exploration.points(clean, explored.results), self._share
         if isinstance(points, (list, tuple)):
-            points = points[share[0] - 1 :: share[1]]
+            points = points[number - 1 :: shares]
             explored.planned = len(points)
             return points
-        return islice(points, share[0] - 1, None, share[1])
+        return islice(points, number - 1, None, shares)
 
     def run(self, prepare: Callable[[RunState], None]) -> Run:
         """One run of the item: nothing of it is reported, wider fixtures stay."""

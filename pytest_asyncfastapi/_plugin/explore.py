@@ -213,9 +213,18 @@ def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) ->
         state = item.stash.get(STATE, None)
         return None if state is None else state.explored_test
 
-    engine = Engine(item, state_of, prepare, progress.tell)
+    engine = Engine(
+        item,
+        exploration,
+        explored,
+        share=share,
+        replay=settings.replay,
+        state_of=state_of,
+        prepare=prepare,
+        on_progress=progress.tell,
+    )
     try:
-        engine.explore(exploration, explored, share, settings.replay)
+        engine.explore()
     except BaseException:
         item.config.stash.setdefault(INTERRUPTED, []).append(explored)
         raise
