@@ -51,15 +51,11 @@ class DisconnectPoint:
 
     def prepare(self, state: RunState) -> None:
         """Place the cut."""
-        options = self.sweep.options
-        state.request_virtual_time()
-        state.probe = SweepProbe(
+        again = self.sweep.options.again
+        self.sweep.record(
             state,
-            invariant=options.invariant,
             cut=self.cut,
-            stepped=True,
-            again=lambda answer: options.again and answer.cut,
-            setup=options.setup,
+            again=lambda answer: again and answer.cut,
             times=self.sweep.times,
         )
 
@@ -173,9 +169,14 @@ class DisconnectSweep(Exploration):
 
     def prepare(self, state: RunState) -> None:
         """Count the steps of the clean run."""
+        self.record(state)
+
+    def record(self, state: RunState, **more: Any) -> None:
+        """Place the probe; `more` are its arguments."""
+        options = self.options
         state.request_virtual_time()
         state.probe = SweepProbe(
-            state, invariant=self.options.invariant, stepped=True, setup=self.options.setup
+            state, invariant=options.invariant, stepped=True, setup=options.setup, **more
         )
 
     def points(self, clean: Run, done: Sequence[Result]) -> list[DisconnectPoint]:
@@ -197,17 +198,9 @@ class DisconnectSweep(Exploration):
 
     def control(self) -> Callable[[RunState], None] | None:
         """The same requests once more, without a cut before."""
-        return self._control if self.options.again else None
-
-    def _control(self, state: RunState) -> None:
-        state.request_virtual_time()
-        state.probe = SweepProbe(
-            state,
-            invariant=self.options.invariant,
-            stepped=True,
-            again=lambda answer: True,
-            setup=self.options.setup,
-        )
+        if not self.options.again:
+            return None
+        return lambda state: self.record(state, again=lambda answer: True)
 
     def point(self, token: str, clean: Run) -> DisconnectPoint | None:
         """The point of this token, sampled or not."""

@@ -69,19 +69,8 @@ class FaultPoint:
 
     def prepare(self, state: RunState) -> None:
         """Place the fault and the probe."""
-        sweep = self.sweep
         state.request_virtual_time()
-        calls, self.target = sweep.install(state, self)
-        state.probe = SweepProbe(
-            state,
-            invariant=sweep.options.invariant,
-            again=lambda answer: sweep.options.again and answer.is_safe,
-            calls=calls,
-            setup=sweep.options.setup,
-            times=self.times,
-            point=self,
-            locks=True,
-        )
+        self.sweep.record(state, self, again=self.sweep.is_sent_again)
 
     def judge(self, run: Run, clean: Run) -> Result:
         """The result of the run."""
@@ -100,26 +89,38 @@ class FaultSweep(Exploration):
 
     def prepare(self, state: RunState) -> None:
         """Record the clean run."""
-        self._record(state, again=lambda answer: False)
+        self.record(state)
 
     def control(self) -> Callable[[RunState], None] | None:
         """The same once more, and afterwards the same requests as after each point."""
-        return lambda state: self._record(
-            state, again=lambda answer: self.options.again and answer.is_safe
-        )
+        return lambda state: self.record(state, again=self.is_sent_again)
 
-    def _record(self, state: RunState, again: Callable[[RecordedResponse], bool]) -> None:
-        calls, _ = self.install(state, None)
+    def is_sent_again(self, answer: RecordedResponse) -> bool:
+        """Is this request sent once more after the run?"""
+        return self.options.again and answer.is_safe
+
+    def record(
+        self,
+        state: RunState,
+        point: FaultPoint | None = None,
+        again: Callable[[RecordedResponse], bool] = lambda answer: False,
+    ) -> None:
+        """Place the fault of this point, if any, and the probe."""
+        calls, target = self._install(state, point)
+        if point is not None:
+            point.target = target
         state.probe = SweepProbe(
             state,
             invariant=self.options.invariant,
             again=again,
             calls=calls,
             setup=self.options.setup,
+            times=() if point is None else point.times,
+            point=point,
             locks=True,
         )
 
-    def install(self, state: RunState, point: FaultPoint | None) -> tuple[SweptCalls, FaultTarget]:
+    def _install(self, state: RunState, point: FaultPoint | None) -> tuple[SweptCalls, FaultTarget]:
         """A fault on the calls of this point, if any; with virtual time, where it can be had."""
         recorder = state.scope.recorder
         recorder.keeps_responses = True
