@@ -2,6 +2,7 @@ import anyio
 import httpx
 import pytest
 
+from pytest_asyncfastapi._core.clock_origins import ClockOrigins
 from pytest_asyncfastapi._faults import Faults, FaultSpecError, parse
 
 URL = "https://pay.example/charge"
@@ -13,7 +14,8 @@ def request():
 
 def struck(faults, n, *, step=1.0):
     """Which of `n` calls were struck, `step` seconds apart; none overlap."""
-    began = faults._clock_origins.start
+    began = 1000.0  # a whole number: sums with it are exact
+    faults._clock_origins = ClockOrigins.at(began)
     found = []
     for number in range(n):
         asked = request()
@@ -96,8 +98,9 @@ def test_a_quota_says_when_to_come_back():
     """The 429 carries the seconds until the next window, rounded up."""
     faults = Faults()
     faults.on("*").status(429).quota(1, "10s")
-    assert faults.decide(request(), faults._clock_origins.start) is None
-    plan = faults.decide(request(), faults._clock_origins.start + 3.5)
+    faults._clock_origins = ClockOrigins.at(1000.0)
+    assert faults.decide(request(), 1000.0) is None
+    plan = faults.decide(request(), 1003.5)
     assert plan is not None
     assert plan.effect.retry_after == "7"
 
