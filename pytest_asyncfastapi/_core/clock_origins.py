@@ -1,4 +1,4 @@
-"""When a test began, on each clock by which its moments are told.
+"""When a test began, on each clock that its moments are measured by.
 
 The time of a loop is ahead of the machine's where an earlier test was on virtual time, and
 trio's clock starts at a random number.
