@@ -118,7 +118,7 @@ def _let_go(item: pytest.Item) -> None:
     from ._plugin.state import STATE
 
     tracebacks.restore(item)
-    current_test.RUNNING[:] = [test for test in current_test.RUNNING if test.item is not item]
+    current_test.RUNNING[:] = [state for state in current_test.RUNNING if state.item is not item]
     if STATE in item.stash:
         del item.stash[STATE]
     explore.forget(item)
@@ -138,7 +138,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         return
     try:
         state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
-        current_test.RUNNING.append(state.explored_test)
+        current_test.RUNNING.append(state)
         tracebacks.shorten(item, state.user_code)
         if state.uses_plugin_fixtures and (
             sentence := claims.unsupported_reason(item, state.settings.app_scope)

@@ -10,10 +10,10 @@ CURRENT_TEST: ContextVar[Any] = ContextVar("asyncfastapi_test", default=None)
 
 
 # The same for code outside of the body's context: fixtures, and tasks that they leave running.
-# Of several (a pytest inside a pytest) the last one.
+# Of several (a pytest inside a pytest) the last one. Each gives it as its `explored_test`.
 RUNNING: list[Any] = []
 
 
 def current_test() -> Any:
     """The test that runs; None outside of pytest."""
-    return CURRENT_TEST.get() or (RUNNING[-1] if RUNNING else None)
+    return CURRENT_TEST.get() or (RUNNING[-1].explored_test if RUNNING else None)

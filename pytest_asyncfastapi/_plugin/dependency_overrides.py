@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,20 +16,21 @@ from .._core.findings import Finding
 from .feature import Feature
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Protocol
 
     from .feature import App, TestContext
 
     Table = dict[Callable[..., Any], Callable[..., Any]]
 
+    class OverridableApp(Protocol):
+        """An app of FastAPI, as far as it is known here."""
+
+        dependency_overrides: Table
+
+
 # The apps that tests of this run have had.
 _SEEN = pytest.StashKey["weakref.WeakSet[OverridableApp]"]()
-
-
-class OverridableApp(Protocol):
-    """An app of FastAPI, as far as it is known here."""
-
-    dependency_overrides: Table
 
 
 class OverridesFeature(Feature):
@@ -65,8 +66,9 @@ class OverridesFeature(Feature):
 
     def findings(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
         """After the teardown: what is there that was not."""
-        if not ended:
-            return
+        return self._left_behind() if ended and self._before else ()
+
+    def _left_behind(self) -> Iterator[Finding]:
         for ref, before in self._before.values():
             app = ref()
             if app is None:

@@ -6,14 +6,13 @@ of a test.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .._core.redaction import redacted
 from .feature import Feature
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from .._client.protocols import ClientFaultEffects
     from .._core.findings import Finding
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from .feature import App, Body, TestContext
 
 
-@dataclass(slots=True, eq=False)
 class InlineExploration:
     """What a test has for who explores inside its body.
 
@@ -30,11 +28,12 @@ class InlineExploration:
     to explore, in a run of a test that is being explored itself.
     """
 
-    client: Any = None
-    active: bool = False
-    explored: list[ExplorationResult] = field(default_factory=list)
-    warnings: list[Finding] = field(default_factory=list)
-    postponed: bool = False
+    def __init__(self) -> None:
+        self.client: Any = None
+        self.active = False
+        self.explored: list[ExplorationResult] = []
+        self.warnings: list[Finding] = []
+        self.postponed = False
 
     def add_result(self, explored: ExplorationResult) -> str:
         """What came of it, in the words of the reports: a headline, the matrix, the findings."""
@@ -81,6 +80,11 @@ class ExploreFeature(Feature):
 
     def verdict(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
         """What the runs before this one came to; that they stopped early is news if it passed."""
+        if not (self.explored or self.inline.warnings):
+            return ()
+        return self._verdict(passed=passed, ended=ended)
+
+    def _verdict(self, *, passed: bool, ended: bool) -> Iterator[Finding]:
         if not passed and not ended:
             yield from [_second_run(one) for one in self.explored if one.results][:1]
         yield from self.inline.warnings
@@ -94,7 +98,7 @@ class ExploreFeature(Feature):
     def report_data(self, phase: str) -> dict[str, Any]:
         """Every point of every sweep."""
         explored = (*self.explored, *self.inline.explored) if phase == "call" else ()
-        return {"sweeps": redacted([one.to_json() for one in explored])}
+        return {"sweeps": redacted([one.to_json() for one in explored])} if explored else {}
 
 
 def _second_run(explored: ExplorationResult) -> Finding:

@@ -6,12 +6,13 @@ Both meet `RunState` of `_explore/model.py`. They see several features; no featu
 from __future__ import annotations
 
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from .._core.findings import FindingLog
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import Protocol
 
     from .._core.findings import Finding
     from .._explore.model import RunProbe, RunState
@@ -27,16 +28,15 @@ if TYPE_CHECKING:
     from .upstream import UpstreamFeature
     from .virtual_time import ClockFeature
 
+    class Features(Protocol):
+        """The features of a test that an exploration has a use for."""
 
-class Features(Protocol):
-    """The features of a test that an exploration has a use for."""
-
-    time: ClockFeature
-    explore: ExploreFeature
-    blocking: BlockingFeature
-    upstream: UpstreamFeature
-    concurrency: ConcurrencyFeature
-    timeline: RecordingFeature
+        time: ClockFeature
+        explore: ExploreFeature
+        blocking: BlockingFeature
+        upstream: UpstreamFeature
+        concurrency: ConcurrencyFeature
+        timeline: RecordingFeature
 
 
 class _Run:

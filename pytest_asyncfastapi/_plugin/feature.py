@@ -86,9 +86,6 @@ class Feature:
     def on_loop(self) -> None:
         """The test has a running loop; called in each fixture of ours, and in the body."""
 
-    def set_in_body(self, inside: bool) -> None:
-        """The test's body begins, or has ended."""
-
     def around(self, body: Body) -> Body:
         """The body of an async test, with what belongs around it in its own task."""
         return body
@@ -102,10 +99,6 @@ class Feature:
 
         `passed` is False where the body has failed: what never happened then says nothing.
         """
-        return ()
-
-    def verdict(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
-        """What depends on how the run is reported: asked again if a sweep's clean run is."""
         return ()
 
     def report_data(self, phase: str) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -15,12 +14,12 @@ if TYPE_CHECKING:
 ATTRIBUTE = "asyncfastapi"  # of a report; its value is plain data
 
 
-@dataclass
 class ReportData:
     """What the next reports of a test carry, by phase."""
 
-    findings: dict[str, list[Finding]] = field(default_factory=dict)
-    data: dict[str, dict[str, Any]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.findings: dict[str, list[Finding]] = {}
+        self.data: dict[str, dict[str, Any]] = {}
 
 
 def reports(terminal: TerminalReporter) -> Iterator[Any]:

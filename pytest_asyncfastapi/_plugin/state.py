@@ -19,7 +19,6 @@ from .config_advice import in_syntax
 from .coverage import CoverageFeature
 from .dependency_overrides import OverridesFeature
 from .explore_feature import ExploreFeature
-from .explored_test import ExploredTest
 from .feature import Feature, TestContext
 from .recording import RecordingFeature
 from .upstream import UpstreamFeature
@@ -28,6 +27,7 @@ from .virtual_time import ClockFeature
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .explored_test import ExploredTest
     from .feature import App, Body
     from .payloads import ReportData
 
@@ -68,11 +68,20 @@ class TestState(TestContext):
             self.overrides,
             self.time,
         )
-        self.explored_test = ExploredTest(self, self)
+        self._explored_test: ExploredTest | None = None
         self.reported: list[Finding] = []  # what the reports of earlier phases already carry
         self.carried: ReportData | None = None
         self.passed = True
         self._seen: dict[str, list[Finding]] = {}  # by the end of a phase
+
+    @property
+    def explored_test(self) -> ExploredTest:
+        """The test as its body and explorations see it; most tests have no use for that."""
+        if self._explored_test is None:
+            from .explored_test import ExploredTest
+
+            self._explored_test = ExploredTest(self, self)
+        return self._explored_test
 
     # What happens to a test
 
@@ -113,8 +122,7 @@ class TestState(TestContext):
 
     def _set_in_body(self, inside: bool) -> None:
         self.in_body = inside
-        for feature in self.features:
-            feature.set_in_body(inside)
+        self.blocking.set_in_body(inside)
 
     def around(self, body: Body) -> Body:
         """The body of an async test, with what belongs around it in its own task."""
@@ -145,8 +153,9 @@ class TestState(TestContext):
                 for finding in feature.findings(passed=passed, ended=ended)
             ]
         found = [*self._seen.get(phase, ())]
-        for feature in self.features:
-            found += feature.verdict(passed=passed, ended=ended)
+        # Depends on how the run is reported, not on the run alone.
+        found += self.explore.verdict(passed=passed, ended=ended)
+        found += self.time.verdict()
         self.log = FindingLog()
         for finding in found:
             allow = in_syntax(self.item.config, finding.allow)

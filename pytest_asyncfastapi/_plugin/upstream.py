@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -32,6 +31,10 @@ if TYPE_CHECKING:
 PATIENCE = 600.0  # virtual seconds that a stalled call waits for a budget of the app's
 
 
+def _no_app() -> None:
+    return None
+
+
 class UpstreamFeature(Feature):
     """`_upstream`, `_connections` and `_faults`, for one test."""
 
@@ -42,17 +45,17 @@ class UpstreamFeature(Feature):
         self.opened: UpstreamScope | None = None
         self.connections: Connections | None = None
         self.round_trips: CallRecorder | None = None
-        self.find_app: Callable[[], App | None] = lambda: None
+        self.find_app: Callable[[], App | None] = _no_app
         self._dependency_faults: DependencyFaultInjector | None = None
         self._run_rules: dict[str, FaultRule] = {}  # the faults of the whole run, by their text
         self._network_log = FindingLog()
         self._refusing: Refusing | None = None
+        # Does the test ask for routes or faults before it begins?
+        self.is_wanted = self._is_wanted()
 
     # When it takes part
 
-    @cached_property
-    def is_wanted(self) -> bool:
-        """Does the test ask for routes or faults before it begins?"""
+    def _is_wanted(self) -> bool:
         test = self.test
         asked = bool(test.fixtures & {"upstream", "faults"}) or bool(test.settings.fault)
         asked = asked or (test.uses_plugin_fixtures and test.settings.app_scope != "function")
@@ -261,9 +264,10 @@ class UpstreamFeature(Feature):
 
         Where the test is explored, other routes are called under other conditions.
         """
+        if self.opened is None:
+            return self._network_log
         passed = passed and not self._explore.is_explored
-        called = [] if self.opened is None else self.opened.findings(passed=passed)
-        return [*called, *self._network_log]
+        return [*self.opened.findings(passed=passed), *self._network_log]
 
     def session_data(self) -> dict[str, Any]:
         """What became of the faults of the run in this test; nothing where there are none."""

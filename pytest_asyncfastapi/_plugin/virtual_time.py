@@ -204,7 +204,7 @@ class ClockFeature(Feature):
             self.test.note(note)
         return ()
 
-    def verdict(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
+    def verdict(self) -> Iterable[Finding]:
         """A deadlock that no error of the test reports."""
-        if self.deadlock and not self._deadlock_reported:
-            yield swallowed_deadlock(self.deadlock)
+        swallowed = self.deadlock and not self._deadlock_reported
+        return [swallowed_deadlock(self.deadlock)] if swallowed else ()
