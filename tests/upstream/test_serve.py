@@ -112,9 +112,6 @@ FAULTS = {
 }
 
 
-# Real sockets in real time: 1 of 16 runs of this file, beside other tests on two processors, had a
-# call that was not answered within its 5 seconds after a stalled one.
-@pytest.mark.flaky(reruns=2)
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_real(upstream, faults, server, call, fault):
     """Each client meets the failure that it has for that; the next call is whole again."""
@@ -124,8 +121,8 @@ def test_faults_are_real(upstream, faults, server, call, fault):
     rule = put(faults.on(URL)).first(1)
     with pytest.raises(of_aiohttp if call is in_aiohttp else of_requests):
         # Only a stall is ended by the client's budget; a busy machine must not end the others.
-        call(server.url + "/charge", "POST", timeout=SHORT if fault[:2] in ("st", "sl") else 5)
-    assert call(server.url + "/charge", "POST") == (200, b"hello, world")
+        call(server.url + "/charge", "POST", timeout=SHORT if fault[:2] in ("st", "sl") else 60)
+    assert call(server.url + "/charge", "POST", timeout=60) == (200, b"hello, world")
     assert rule.hits == 1
     assert upstream.exchanges[0].fault.startswith(f"{URL}: ")
 
