@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from .._core.findings import FindingLog
-from .._core.unsupported_clients import in_users_code
-from . import configured_faults
 from .feature import Feature
 
 if TYPE_CHECKING:
@@ -97,6 +95,8 @@ class UpstreamFeature(Feature):
     def scope(self) -> UpstreamScope:
         """Upstream routing and faults of this test; active from the first use on."""
         if self.opened is None:
+            from . import configured_faults
+
             self.opened = scope = self._open_scope()
             scope.patience = lambda: PATIENCE if self._time.on else 0.0
             self._run_rules = configured_faults.add(
@@ -273,6 +273,8 @@ class UpstreamFeature(Feature):
         """What became of the faults of the run in this test; nothing where there are none."""
         if not self._run_rules:
             return {}
+        from .._core.unsupported_clients import in_users_code
+
         calls = () if self.opened is None else self.opened.recorder.exchanges
         faults = {
             spec: {"hits": rule.hits, "seen": rule.seen, "powerless": rule.powerless}
