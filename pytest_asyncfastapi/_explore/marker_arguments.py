@@ -113,7 +113,7 @@ def disconnect_sweep(args: tuple[Any, ...], given: dict[str, Any]) -> Disconnect
 def schedules(args: tuple[Any, ...], given: dict[str, Any]) -> SchedulesOptions:
     """Read the arguments of the marker; the first may be given by position."""
     from .schedules.every_order import ALL, most_changes
-    from .schedules.policies import schedules as planned
+    from .schedules.token import schedules as planned
 
     if args:
         given, args = {"seeds": args[0], **given}, args[1:]
@@ -142,7 +142,7 @@ _TOKENS: dict[str, tuple[re.Pattern[str], str, Callable[[], Collection[str]]]] =
 
 def check_token(token: str) -> None:
     """See that it may name a point: `"faults:3:reset"`. Raises `ValueError`."""
-    from .schedules.policies import parse
+    from .schedules.token import parse
 
     kind, _, rest = token.partition(":")
     if kind == "schedules":

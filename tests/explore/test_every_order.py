@@ -13,7 +13,7 @@ from pytest_asyncfastapi import Explored, ScheduleFailure
 from pytest_asyncfastapi._clock import selector
 from pytest_asyncfastapi._explore.schedules import worker_jobs
 from pytest_asyncfastapi._explore.schedules.every_order import EveryOrder
-from pytest_asyncfastapi._explore.schedules.policies import Schedule
+from pytest_asyncfastapi._explore.schedules.token import Schedule
 from tests.explore.races import RACES
 from tests.explore.running import explored
 

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from pytest_asyncfastapi import explore_schedules
-from pytest_asyncfastapi._explore.schedules.policies import Schedule, parse, schedules
+from pytest_asyncfastapi._explore.schedules.token import Schedule, parse, schedules
 
 
 async def nothing():

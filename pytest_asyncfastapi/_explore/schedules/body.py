@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from .on_asyncio import ScheduledLoop
-from .policies import parse
+from .token import parse
 from .trace import Row, StepRecorder
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .policies import Schedule
+from .token import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

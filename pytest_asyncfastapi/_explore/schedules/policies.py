@@ -1,16 +1,13 @@
 """Who runs next: the orders in which the ready lanes of a loop may be served.
 
-A schedule is named by a token, `random-17`, `pct-17x40` or `fifo@12:3@40:1`, and
-is built again from it. PCT (probabilistic concurrency testing, Burckhardt et
-al. 2010) gives lanes random priorities and lowers the first one at a few
-random moments. This module must not know loops or tasks: lanes are numbers.
+PCT (probabilistic concurrency testing, Burckhardt et al. 2010) gives lanes random
+priorities and lowers the first one at a few random moments. This module must not know
+loops or tasks: lanes are numbers.
 """
 
 from __future__ import annotations
 
 import random
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -20,17 +17,12 @@ if TYPE_CHECKING:
 Changes = tuple[tuple[int, int], ...]
 # What could run next at a decision, and what did.
 Offer = tuple[tuple[int, ...], int]
-POLICIES = ("auto", "random", "pct")
 DEPTH = 3  # of PCT: one priority order, and two moments at which it changes
 # How unlike the paces of a random walk are: from 1 / 2 ** this to 2 ** this.
 _SPREAD = 3.0
 # A lane that has gone on alone for so long is polling for something: others go first.
 _FAIR = 60
 _PATIENT = 500  # the same for a favourite, which may have a long way to go
-_FORMS = (
-    "random-17, pct-17x40 (the run has about 40 decisions) or fifo@12:3 (from decision 12 on "
-    "lane 3 goes first)"
-)
 
 
 class Policy(Protocol):
@@ -120,69 +112,3 @@ class Pct:
 
     def _best(self, options: Sequence[int]) -> int:
         return max(options, key=self._priorities.__getitem__)
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """A policy and its seed, or the changes to the ordinary order (see `Fifo`).
-
-    `length`: how many decisions a run has, about; PCT draws its moments among them.
-    """
-
-    kind: str
-    seed: int = 0
-    length: int = 0
-    changes: Changes = ()
-
-    def policy(self) -> Policy:
-        """A fresh one, from its beginning."""
-        if self.kind == "random":
-            return RandomWalk(self.seed)
-        return Pct(self.seed, self.length) if self.kind == "pct" else Fifo(dict(self.changes))
-
-    def __str__(self) -> str:
-        """Its token."""
-        text = self.kind if self.kind == "fifo" and not self.seed else f"{self.kind}-{self.seed}"
-        if self.kind == "pct":
-            text += f"x{self.length}"
-        return text + "".join(f"@{number}:{lane}" for number, lane in self.changes)
-
-
-_TOKEN = re.compile(r"(?:random-(\d+)|pct-(\d+)x(\d+)|fifo(?:-(\d+))?((?:@\d+:\d+)*))")
-
-
-def parse(token: str) -> Schedule:
-    """A schedule from its token. Raises `ValueError` with one sentence."""
-    found = _TOKEN.fullmatch(token.strip())
-    if found is None:
-        raise ValueError(f"{token!r} is not a schedule; write {_FORMS}")
-    walk, pct, length, fifo, tail = found.groups()
-    if walk:
-        return Schedule("random", int(walk))
-    if pct:
-        return Schedule("pct", int(pct), int(length))
-    pairs = (pair.split(":") for pair in tail.split("@")[1:])
-    return Schedule("fifo", int(fifo or 0), 0, tuple((int(n), int(lane)) for n, lane in pairs))
-
-
-def schedules(
-    seeds: int | Sequence[int], policy: str = "auto", start: int = 0, length: int = 0
-) -> list[Schedule]:
-    """The schedules for so many seeds from `start` on, or for these very ones.
-
-    `auto` is a random walk for the first half and PCT for the second: each finds
-    what the other seldom does. `length` is the number of decisions of the ordinary run.
-    Raises `ValueError` with one sentence.
-    """
-    if policy not in POLICIES:
-        raise ValueError(f"policy={policy!r} must be one of {', '.join(POLICIES)}")
-    if isinstance(seeds, int):
-        if isinstance(seeds, bool) or seeds < 1:
-            raise ValueError(f'seeds={seeds!r} must be a whole number, 1 or more, or "all"')
-        seeds = range(start, start + seeds)
-    half = (len(seeds) + 1) // 2
-    made = []
-    for place, seed in enumerate(seeds):
-        kind = policy if policy != "auto" else "random" if place < half else "pct"
-        made.append(Schedule(kind, seed, length if kind == "pct" else 0))
-    return made

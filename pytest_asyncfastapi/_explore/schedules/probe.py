@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from ..._core.findings import Location
     from ..model import RunState
-    from .policies import Schedule
     from .sequential import TogetherResult
+    from .token import Schedule
 
 _ON_TRIO = "trio chooses the order of its tasks itself, and at random in every run"
 

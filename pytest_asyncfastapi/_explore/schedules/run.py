@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ..._core.findings import Location
-    from .policies import Changes, Offer, Schedule
+    from .policies import Changes, Offer
+    from .token import Schedule
 
 _SCENARIO = "the scenario"
 _MAX_CANCELS = 3  # times that tasks which were left behind are cancelled

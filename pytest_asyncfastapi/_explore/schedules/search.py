@@ -15,11 +15,11 @@ from ..._core.order_claims import claim, smallest
 from ..._core.real_time import perf_counter
 from ..._core.units import show
 from .every_order import EveryOrder, most_changes
-from .policies import Schedule, parse, schedules
 from .probe import end_outer_schedule
 from .run import Outcome, Runner
 from .sequential import NotAtomic
 from .shrink import Shrink
+from .token import Schedule, parse, schedules
 from .trace import format_rows
 
 if TYPE_CHECKING:

@@ -16,9 +16,9 @@ from ..._core.order_claims import smallest
 from ..group_findings import quoted
 from ..model import Exploration, Result
 from .every_order import ALL, EveryOrder
-from .policies import Schedule, parse, schedules
 from .probe import ScheduleProbe
 from .shrink import Shrink
+from .token import Schedule, parse, schedules
 from .trace import format_rows
 
 if TYPE_CHECKING:

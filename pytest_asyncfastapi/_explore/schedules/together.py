@@ -17,11 +17,11 @@ from ..._core.current_test import CURRENT_TEST
 from ..._core.units import seconds
 from ..marker_arguments import require_function
 from .every_order import ALL
-from .policies import Schedule
 from .probe import ScheduleProbe, end_outer_schedule
 from .run import Runner, Stuck
 from .search import Explored, ScheduleFailure, SearchOptions, search_schedules
 from .sequential import MOST, NotAtomic, Sequential, TogetherResult, in_words
+from .token import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence

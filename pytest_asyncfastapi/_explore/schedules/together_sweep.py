@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 from ..._core.findings import Finding
 from ..model import Result
-from .policies import Schedule
 from .sequential import Sequential, in_words
 from .sweep import KIND, SchedulePoint, ScheduleSweep, until_run
+from .token import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
