@@ -149,13 +149,13 @@ async def test_an_error_in_the_clean_up_is_the_apps(faulty: Any, faults: Faults)
 
 async def test_a_close_before_the_moment_is_a_close(faulty: Any, faults: Faults) -> None:
     """A client that has closed does not leave any more; and that is a finding."""
-    faults.client.disconnect(after="20ms")
+    faults.client.disconnect(after="500ms")  # a busy machine closes in time, too
     async with faulty(echo) as client:
         async with client.websocket("/") as ws:
             await ws.send("a")
             assert await ws.receive() == "a"
             await ws.close(4000)
-            await anyio.sleep(0.03)
+            await anyio.sleep(0.55)
             assert ws.close_code == 4000
             with pytest.raises(WebSocketClosed):
                 await ws.receive()

@@ -85,8 +85,8 @@ KINDS = [queue.SimpleQueue, queue.Queue, queue.LifoQueue]
 def test_a_thread_of_ones_own_that_is_idle_lets_time_jump(virtually, system, kind, monkeypatch):
     """Before, nobody could tell: time ran at real speed beside it, and a note said so."""
     # It is known a little before time would flow; on a busy machine a little after.
-    assert idle_threads._LONG_MOMENT + jump_policy.SLICE < jump_policy._GRACE
-    monkeypatch.setattr(jump_policy, "_GRACE", 30)
+    assert idle_threads._REST_WITHOUT_KERNEL + jump_policy.SLICE < jump_policy._UNKNOWN_WORK_BOUND
+    monkeypatch.setattr(jump_policy, "_UNKNOWN_WORK_BOUND", 30)
 
     async def body(clock):
         jobs, ask = worker(kind, 0)
