@@ -1,1 +1,1 @@
-"""The guard and its peers over the corpus of tests/blocking: what they find, what they cry over."""
+"""The guard and other tools over the corpus of tests/blocking: findings and false alarms."""

@@ -1,7 +1,7 @@
 """`python -m benchmarks.blocking`: the table of RESULTS.md.
 
 With `--loops`: the corpus on asyncio, trio and uvloop. With `--hog`: the harmless cases 20 times
-while every processor is kept busy; the bar is 0 findings.
+while every processor is busy; the goal is 0 findings.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def judge(name: str, case: Case) -> tuple[bool, bool]:
     if not case.category:
         with world(*case.things) as things:
             play(case, things)
-    status = 500  # the error came all the way up
+    status = 500  # the error was not swallowed
     with world(*case.things) as things, DETECTORS[name]() as report, contextlib.suppress(Exception):
         status = play(case, things, around=lambda: inside(name, report))
     lost = bool(report.swallowed) and status < 500
@@ -40,10 +40,10 @@ def judge(name: str, case: Case) -> tuple[bool, bool]:
 
 
 def one(name: str) -> dict[str, Any]:
-    """All cases under one detector, in this process."""
+    """All cases under one tool, in this process."""
     warnings.simplefilter("ignore")
     found, swallowed, alarms, missed = 0, 0, [], []
-    for case in (case for case in (*BLOCKING, *CLEAN) if not case.why_not()):
+    for case in (case for case in (*BLOCKING, *CLEAN) if not case.skip_reason()):
         seen, lost = judge(name, case)
         if case.category:
             found, swallowed = found + seen, swallowed + lost
@@ -54,9 +54,9 @@ def one(name: str) -> dict[str, Any]:
 
 
 def table() -> str:
-    """Each detector in a process of its own."""
-    of = len([case for case in BLOCKING if not case.why_not()])
-    clean = len([case for case in CLEAN if not case.why_not()])
+    """Each tool in a subprocess."""
+    of = len([case for case in BLOCKING if not case.skip_reason()])
+    clean = len([case for case in CLEAN if not case.skip_reason()])
     lines = [
         f"CPython {platform.python_version()}, {platform.system()}, asyncio; "
         f"{datetime.datetime.now(tz=datetime.UTC):%Y-%m-%d}. Threshold of each tool that has one: "
@@ -105,8 +105,8 @@ def loops() -> str:
         "|---|---|---|---|",
     ]
     for backend in ("asyncio", "trio", "uvloop"):
-        told = [watched(case, backend) for case in BLOCKING if not case.why_not(backend)]
-        clean = [watched(case, backend) for case in CLEAN if not case.why_not(backend)]
+        told = [watched(case, backend) for case in BLOCKING if not case.skip_reason(backend)]
+        clean = [watched(case, backend) for case in CLEAN if not case.skip_reason(backend)]
         found, right = sum(one.found for one in told), sum(one.right for one in told)
         alarms = sum(one.found for one in clean)
         lines.append(
@@ -126,7 +126,7 @@ _BUSY = "import os; me = os.getppid()\nwhile os.getppid() == me: sum(range(1000)
 def hog(rounds: int) -> int:
     """The harmless cases under full load; returns the number of findings."""
     warnings.simplefilter("ignore")
-    cases, found = [case for case in CLEAN if not case.why_not()], 0
+    cases, found = [case for case in CLEAN if not case.skip_reason()], 0
     # Not more than so many processors' worth of noise.
     busy = [subprocess.Popen([sys.executable, "-c", _BUSY]) for _ in range(os.cpu_count() or 1)]
     try:

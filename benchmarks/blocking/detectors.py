@@ -1,6 +1,6 @@
-"""The guard and its peers, each as a context manager that says what it has reported.
+"""The guard and other tools, each as a context manager that says what it has reported.
 
-All are used as their own pages tell, around a whole run of a loop. A report that the app
+All are used as their documentation says, around a whole run of a loop. A report that the app
 swallows (an exception raised at the call) counts as `swallowed`, not as found.
 """
 
@@ -24,7 +24,7 @@ THRESHOLD = 0.05  # seconds, for each tool that has one
 
 @dataclass
 class Report:
-    """What a detector said of one case."""
+    """What a tool reported of one case."""
 
     found: list[str] = field(default_factory=list)
     swallowed: list[str] = field(default_factory=list)
@@ -45,7 +45,7 @@ def ours() -> Iterator[Report]:
 
 @contextlib.contextmanager
 def blockbuster() -> Iterator[Report]:
-    """Raises at the call; whether that error came out of the app is seen by its answer."""
+    """Raises at the call; whether that error left the app is known by its response."""
     from blockbuster import BlockBuster, BlockingError
 
     report, made = Report(), BlockingError.__init__
@@ -111,7 +111,7 @@ def pyleak() -> Iterator[Report]:
 
 @contextlib.asynccontextmanager
 async def inside(name: str, report: Report) -> AsyncIterator[None]:
-    """What a tool asks for inside of the running loop."""
+    """What a tool needs inside the running loop."""
     loop = asyncio.get_running_loop()
     if name == "asyncio debug mode":
         loop.set_debug(True)
@@ -145,7 +145,7 @@ DETECTORS = {
 
 
 def installed(name: str) -> bool:
-    """Is this detector there?"""
+    """Is this tool installed?"""
     from importlib.util import find_spec
 
     return name not in ("blockbuster", "aiocop", "pyleak") or find_spec(name) is not None

@@ -1,6 +1,6 @@
-"""Who blocks the event loop: every call is named with the user's line, nothing else ever is.
+"""Finds calls that block the event loop, each with the user's line.
 
-Three witnesses (the call tap, audit events, the step watch) report to the
+Three detectors (the call monitor, audit events, the step timer) report to the
 active guards; `BlockingGuard` is the package's entry point. It knows nothing of HTTP,
 of reports or of pytest.
 """

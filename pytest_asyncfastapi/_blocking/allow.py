@@ -60,7 +60,7 @@ def _label_matches(label: str, rule: str) -> bool:
     return fnmatchcase(label, rule) or fnmatchcase(f"{module}:{qualname.rpartition('.')[2]}", rule)
 
 
-def as_rule(rule: AllowRule | str, source: str = "") -> AllowRule:
+def parse_rule(rule: AllowRule | str, source: str = "") -> AllowRule:
     """Take a rule as text or as it is."""
     return rule if isinstance(rule, AllowRule) else AllowRule(rule.strip(), source=source)
 

@@ -1,6 +1,6 @@
-"""The second source: audit events (PEP 578), raised also where C calls C.
+"""The second detector: audit events (PEP 578), raised also where C calls C.
 
-An audit hook cannot be taken back, so there is one per process, added when
+An audit hook cannot be removed, so there is one per process, added when
 the first guard starts; with no active guard it returns at once.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .catalog import Entry
 from .catalog import remedies as to
-from .dispatcher import HUB, on_loop
+from .dispatcher import DISPATCHER, in_event_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,31 +48,31 @@ def add_hook() -> None:
         _added = True
         sys.addaudithook(_make_hook())
         # A guard that was not stopped records nothing during interpreter shutdown.
-        atexit.register(setattr, HUB, "listeners", ())
+        atexit.register(setattr, DISPATCHER, "listeners", ())
 
 
 def probe() -> bool:
     """Does the hook receive events?"""
-    HUB.probed.discard("audit")
+    DISPATCHER.probed.discard("audit")
     sys.audit(_PROBE)
-    return "audit" in HUB.probed
+    return "audit" in DISPATCHER.probed
 
 
 def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
     # It outlives the globals of this module.
-    hub, known, running, getframe = HUB, _EVENTS.get, on_loop, sys._getframe
+    dispatcher, known, in_loop, getframe = DISPATCHER, _EVENTS.get, in_event_loop, sys._getframe
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         # Nearly all events are of no interest: an attribute of a function that is read, mostly.
         entry = known(event)
-        if entry is None or not hub.listeners:
+        if entry is None or not dispatcher.listeners:
             return
         if event == "import":
-            hub.catalog.importing(args[0])
+            dispatcher.catalog.on_import(args[0])
         elif event == _PROBE:
-            hub.probed.add("audit")
+            dispatcher.probed.add("audit")
             return
-        if running():
-            hub.heard(entry, args, getframe(1))
+        if in_loop():
+            dispatcher.on_audit_event(entry, args, getframe(1))
 
     return hook

@@ -1,6 +1,6 @@
-"""Findings of today that are known: a file of them, so that only new ones fail.
+"""The file of known findings: only new ones fail.
 
-A finding is known by its category, its call and its line of source, not by the
+A finding is identified by its category, its call and its line of source, not by the
 number of that line, which moves. Knows the file's form; nothing of pytest.
 """
 
@@ -19,8 +19,8 @@ Key = tuple[str, str, str, str, str]
 _FIELDS = ("category", "call", "path", "function", "source")
 
 
-def key_of(found: Finding) -> Key:
-    """What a finding is known by."""
+def finding_key(found: Finding) -> Key:
+    """What identifies a finding."""
     where = found.where
     category, call = str(found.data.get("category", "")), str(found.data.get("name", ""))
     if where is None:
@@ -37,7 +37,7 @@ def load(path: Path) -> frozenset[Key]:
         raise ValueError(f"{str(path)!r} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError):
         raise ValueError(
-            f"{str(path)!r} is not a baseline. Fix: give another file, or write it anew with "
+            f"{str(path)!r} is not a baseline. Fix: give another file, or rewrite it with "
             f"update:{path.name}"
         ) from None
 
@@ -54,7 +54,7 @@ def save(path: Path, known: Iterable[Key]) -> None:
     path.write_text(json.dumps({"findings": rows}, indent=1) + "\n", "utf-8")
 
 
-def shown(key: Key) -> str:
-    """An entry as people are shown it."""
+def describe(key: Key) -> str:
+    """An entry as text."""
     category, call, path, function, source = key
     return f"{call} ({category}) in {function or '?'}, {path or 'no file'}: {source}"

@@ -1,4 +1,4 @@
-"""What a seen call means: does it count, how much, and how a finding says it."""
+"""From a recorded call to a finding: is it reported, with which severity and text?"""
 
 from __future__ import annotations
 
@@ -10,105 +10,106 @@ from .._core.findings import Finding, Severity
 from .._core.units import show
 from .catalog import Category, Entry, by_package
 from .catalog import remedies as to
-from .cpu_time import COMPUTES
+from .cpu_time import CPU_JUDGES
 
 if TYPE_CHECKING:
-    from .models import BlockingCall, BlockingPolicy, Weight
-    from .stack_analysis import Scene
+    from .models import BlockingCall, BlockingPolicy, CallSeverity
+    from .stack_analysis import CallSite
 
-_AT_ONCE = frozenset(
+_FAIL_AT_ONCE = frozenset(
     {"sleep", "network", "dns", "tls", "http", "subprocess", "lock", "join", "queue", "database",
      "stdin"}
 )  # fmt: skip
 _ABOVE_THRESHOLD = frozenset({"file_metadata", "import"})
 _ONCE = frozenset({"file", "file_metadata", "import"})
-_WATCHED = frozenset({"cpu", "unknown"})
+_MEASURED = frozenset({"cpu", "unknown"})
 # Reading sources and writing log lines, or importing: noise in these categories.
-_SMALL = frozenset({"file", "file_metadata", "lock", "import"})
-# Imported by C code at its first use (`strptime`, `encode`): nobody writes such an import.
-_NOBODYS = frozenset({"_strptime", "codecs", "encodings"})
-_SLOW_HASH = 0.02  # seconds of CPU time: a password hash that others notice
-_SHORT = 0.001  # seconds: below, the time alone convinces nobody
-_WEIGHTS: dict[str, Weight] = {"fail": "error", "warn": "warning", "off": "silent"}
-# What a library of a known kind waits in: its kind says more than the call does.
+_NOISY = frozenset({"file", "file_metadata", "lock", "import"})
+# Imported by C code at its first use (`strptime`, `encode`), not by an import statement.
+_IMPORTED_BY_C = frozenset({"_strptime", "codecs", "encodings"})
+_SLOW_HASH = 0.02  # seconds of CPU time: a password hash that delays other requests
+_SHORT_CALL = 0.001  # seconds: a shorter call needs a reason why it matters
+_SEVERITY_BY_WORD: dict[str, CallSeverity] = {"fail": "error", "warn": "warning", "off": "silent"}
+# Below a database or RPC library, these get the category of the library.
 _WAITS = frozenset({"network", "dns", "tls", "lock", "join", "queue"})
 
 
-def counts(category: str, scene: Scene, judge: str = "") -> bool:
-    """Is this somebody's call, and not the loop's, the tools' or the interpreter's own?"""
-    if scene.blame in ("async", "tool"):
+def is_reportable(category: str, call_site: CallSite, judge: str = "") -> bool:
+    """Is this a call of the app or a library, and not of the loop, pytest or the interpreter?"""
+    if call_site.responsible in ("async", "tool"):
         return False
-    if scene.importing and scene.imports.partition(".")[0] in _NOBODYS:
+    if call_site.importing and call_site.imported_module.partition(".")[0] in _IMPORTED_BY_C:
         return False
-    own = scene.blame in ("", "user") and scene.wrote[:4] in ("", "ssl.")
-    if judge == "certificates" and not (own or scene.blame == "library"):
+    own = call_site.responsible in ("", "user") and call_site.written_name[:4] in ("", "ssl.")
+    if judge == "certificates" and not (own or call_site.responsible == "library"):
         return False  # a sync client of the standard library, which is reported when it is used
-    if scene.quiet and category in _SMALL:
+    if call_site.is_noise and category in _NOISY:
         return False
-    if category == "lock" and (scene.importing or (scene.blame == "" and scene.labels)):
+    if category == "lock" and (
+        call_site.importing or (call_site.responsible == "" and call_site.labels)
+    ):
         return False
-    # Part of an import whose statement is recorded already, further out.
-    return not (category in _SMALL and scene.imported)
+    # Part of an import whose statement, further out, is already recorded.
+    return not (category in _NOISY and call_site.inside_import)
 
 
-def strength(category: str) -> int:
-    """Which of two categories at one line says more: waiting for others, computing, or files."""
-    if category in _AT_ONCE:
+def category_rank(category: str) -> int:
+    """Rank for two categories at one line: waiting (2), computing (1), files (0)."""
+    if category in _FAIL_AT_ONCE:
         return 2
-    return 1 if category in _WATCHED else 0
+    return 1 if category in _MEASURED else 0
 
 
-def weigh(
+def severity_of(
     category: str,
     held: float | None,
     policy: BlockingPolicy,
-    scene: Scene,
+    call_site: CallSite,
     activity: str,
     *,
     preparing: bool = False,
-    seen: bool = True,
+    observed: bool = True,
     judge: str = "",
-) -> Weight:
-    """How much a call of this category matters; `held` is free of time pushed aside.
+) -> CallSeverity:
+    """The severity of a call; `held` does not include scheduling delays.
 
-    What was not `seen`, but only concluded from figures, fails a test in profile "strict" alone.
+    What was not `observed`, but inferred from statistics, fails only in profile "strict".
 
     What a library imports or reads by itself cannot be changed in the user's code, and mostly
-    happens once, and so does an import in the test's own body: each is a warning when it takes
-    long, in every profile. Start-up is where a client is built and a file is read, and a fixture
-    is where the app is built (`preparing`), or the test's own body is: while nobody is served
-    only waiting for others counts. What the lifespan asks of a database (to make its tables,
-    say) keeps nobody waiting yet.
+    happens once; so does an import in the test's own body. Each is a warning when it takes
+    long, in every profile. During start-up, in fixtures (`preparing`) and where the test's body
+    builds an app, only waiting for others is reported: no request is served meanwhile. What the
+    lifespan asks of a database (to make its tables, say) delays no request yet.
 
-    What the catalog's `judge` finds by its name, and measures, counts from less on than
-    computing that only the step watch sees.
+    What the catalog's `judge` measures has lower thresholds than computing that only the
+    step timer sees.
     """
-    starting = activity == LIFESPAN or preparing or (activity == BODY and scene.builds)
-    if starting and category not in _AT_ONCE:
+    starting = activity == LIFESPAN or preparing or (activity == BODY and call_site.calls_framework)
+    if starting and category not in _FAIL_AT_ONCE:
         return "silent"
-    own = scene.user is not None
-    if category == "import" and (scene.lazily or activity == BODY):
+    own = call_site.user_frame is not None
+    if category == "import" and (call_site.imported_by_library or activity == BODY):
         own = False
     if not own and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
-    weight = _weigh(category, held, policy)
+    weight = _severity_by_profile(category, held, policy)
     default = policy.profile != "strict" and category not in dict(policy.categories)
-    if category == "cpu" and judge in COMPUTES and default:
+    if category == "cpu" and judge in CPU_JUDGES and default:
         weight = _computed(judge, held, policy, activity)
     only_warns = (
         policy.mode == "warn"
         or (not own and category in _ONCE)
         or (category == "database" and activity == LIFESPAN and default)
-        or (not seen and policy.profile != "strict")
+        or (not observed and policy.profile != "strict")
     )
     return "warning" if only_warns and weight == "error" else weight
 
 
-def _weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
+def _severity_by_profile(category: str, held: float | None, policy: BlockingPolicy) -> CallSeverity:
     word = dict(policy.categories).get(category)
     if word is not None:
-        return _WEIGHTS[word]
-    if policy.profile == "strict" or category in _AT_ONCE or category in _WATCHED:
+        return _SEVERITY_BY_WORD[word]
+    if policy.profile == "strict" or category in _FAIL_AT_ONCE or category in _MEASURED:
         return "error"
     above = held is not None and held >= policy.step_threshold
     if category in _ABOVE_THRESHOLD:
@@ -116,7 +117,9 @@ def _weigh(category: str, held: float | None, policy: BlockingPolicy) -> Weight:
     return "error" if above else "warning"
 
 
-def _computed(judge: str, held: float | None, policy: BlockingPolicy, activity: str) -> Weight:
+def _computed(
+    judge: str, held: float | None, policy: BlockingPolicy, activity: str
+) -> CallSeverity:
     """A password hash, or reading the certificates of authorities, in the default profile."""
     hashes = judge == "hashes"
     if activity == BODY:
@@ -127,37 +130,42 @@ def _computed(judge: str, held: float | None, policy: BlockingPolicy, activity: 
     return "error" if held is not None and held >= policy.step_threshold else "silent"
 
 
-def classify(entry: Entry, scene: Scene) -> tuple[str, Category, str]:
+def classify(entry: Entry, call_site: CallSite) -> tuple[str, Category, str]:
     """The name the user wrote, the category and the remedy of a call in its place."""
     category, remedy = entry.category, entry.remedy
-    wrote = scene.wrote
-    if scene.importing and category in ("file", "file_metadata", "import"):
-        return "import", "import", scene.import_remedy
-    named = scene.named
+    written_name = call_site.written_name
+    if call_site.importing and category in ("file", "file_metadata", "import"):
+        return "import", "import", call_site.import_remedy
+    named = call_site.named
     if named is not None:
         category, remedy = named.entry.category, named.entry.remedy
     if category in _WAITS or entry.judge == "certificates":
-        category, remedy = by_package(wrote.partition(".")[0]) or (category, remedy)
-    if remedy == to.CONTEXT_ONCE and wrote and "context" not in wrote and wrote[:4] != "ssl.":
+        category, remedy = by_package(written_name.partition(".")[0]) or (category, remedy)
+    if (
+        remedy == to.CONTEXT_ONCE
+        and written_name
+        and "context" not in written_name
+        and written_name[:4] != "ssl."
+    ):
         remedy = to.BUILD_ONCE  # a client builds a context of its own
-    if not wrote or wrote == entry.name:
+    if not written_name or written_name == entry.name:
         return entry.name, category, remedy
-    return wrote, category, remedy
+    return written_name, category, remedy
 
 
-def allow_line(category: str, scene: Scene) -> str:
-    """The narrowest rule that people would still write by hand."""
-    if scene.user is not None:
-        return f"{category}@{scene.user.module}"
-    return f"{category}@{scene.labels[-1].partition(':')[0]}" if scene.labels else category
+def narrowest_rule(category: str, call_site: CallSite) -> str:
+    """The narrowest allow rule that a user would write by hand."""
+    if call_site.user_frame is not None:
+        return f"{category}@{call_site.user_frame.module}"
+    return f"{category}@{call_site.labels[-1].partition(':')[0]}" if call_site.labels else category
 
 
 def title(call: BlockingCall) -> str:
-    """One line that needs no context."""
+    """The title of the finding."""
     took = "" if call.duration is None else show(call.duration)
     if call.category == "cpu":
         what = f"blocking computation: {call.name} held the event loop for {took}"
-        return f"{what} of CPU time" if call.witness.startswith("step watch") else what
+        return f"{what} of CPU time" if call.evidence.startswith("step timer") else what
     # Without arguments it had none, or they were not seen (3.11's profile events have none).
     shown = f"{call.name}({call.args})" if call.args else call.name
     if took:
@@ -166,7 +174,7 @@ def title(call: BlockingCall) -> str:
 
 
 def finding(call: BlockingCall) -> Finding:
-    """The record that every package reports with."""
+    """The `Finding` of a call."""
     severity: Severity = "error" if call.severity == "error" else "warning"
     return Finding(
         kind="blocking",
@@ -176,7 +184,7 @@ def finding(call: BlockingCall) -> Finding:
         chain=call.chain,
         why=_why(call),
         remedy=call.remedy,
-        evidence=call.witness,
+        evidence=call.evidence,
         allow=f"asyncfastapi_allow_blocking = {call.allow}",
         created=call.created,
         severity=severity,
@@ -185,13 +193,13 @@ def finding(call: BlockingCall) -> Finding:
             "category": call.category,
             "name": call.name,
             "duration": call.duration,
-            "strength": strength(call.category),
+            "strength": category_rank(call.category),
         },
     )
 
 
 def _why(call: BlockingCall) -> str:
-    if call.duration is not None and call.duration < _SHORT and call.category in _AT_ONCE:
+    if call.duration is not None and call.duration < _SHORT_CALL and call.category in _FAIL_AT_ONCE:
         return "short here, but the whole loop waits whenever the other side is slow or locked"
     return "nothing else runs on the loop meanwhile"
 

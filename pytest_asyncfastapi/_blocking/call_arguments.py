@@ -1,6 +1,6 @@
 """Does this call block? The catalog's `judge` applied to the call's first argument.
 
-It runs inside the witnesses' callbacks, so it never calls code of the user's:
+It runs inside the detectors' callbacks, so it never calls the user's code:
 only C methods of exact types, and the system's own functions, bound at import.
 """
 
@@ -37,9 +37,9 @@ _RLOCK: Any = type(threading.RLock())
 LOCK_TYPES: frozenset[Any] = frozenset({_LOCK, _RLOCK})
 _FILE_TYPES = frozenset({io.TextIOWrapper, io.BufferedReader, io.BufferedRandom, io.FileIO})
 _DATAGRAM = int(socket.SOCK_DGRAM)
-_SENDS = (".connect", ".connect_ex", ".send", ".sendall", ".sendto", ".sendmsg")
-_UNREAL = ("/dev/", "/proc/", "/sys/")
-_READERS = ("read", "read1", "readline", "readlines", "readinto", "readinto1", "peek", "readv",
+_SEND_METHODS = (".connect", ".connect_ex", ".send", ".sendall", ".sendto", ".sendmsg")
+_VIRTUAL_FILE_SYSTEMS = ("/dev/", "/proc/", "/sys/")
+_READ_METHODS = ("read", "read1", "readline", "readlines", "readinto", "readinto1", "peek", "readv",
             "__next__", "load", "sendfile")  # fmt: skip
 
 
@@ -58,14 +58,14 @@ def _socket_blocks(entry: Entry, sock: Any) -> Entry | None:
             return None
     except TypeError:
         return None
-    if _socket_kind.__get__(sock) == _DATAGRAM and entry.name.endswith(_SENDS):
-        # It is handed to the kernel, and that is all, unless the kernel's buffer is full.
+    if _socket_kind.__get__(sock) == _DATAGRAM and entry.name.endswith(_SEND_METHODS):
+        # It only goes to the kernel's buffer, unless that is full.
         return None if _has_room(sock) else replace(entry, judge="wait")
     return entry
 
 
 def _has_room(sock: Any) -> bool:
-    """Does the kernel take a datagram at once? A unix socket without a peer always says so."""
+    """Can the kernel take a datagram at once? For a unix socket without a peer, always true."""
     number = _fileno(sock)
     try:
         if _poll is None:
@@ -87,7 +87,7 @@ def _opens_path(entry: Entry, path: Any) -> Entry | None:
         return None
     if isinstance(path, pathlib.PurePath):
         path = str(path)
-    return None if isinstance(path, str) and path.startswith(_UNREAL) else entry
+    return None if isinstance(path, str) and path.startswith(_VIRTUAL_FILE_SYSTEMS) else entry
 
 
 def _file_blocks(entry: Entry, file: Any) -> Entry | None:
@@ -123,7 +123,7 @@ def _fd_blocks(entry: Entry, number: Any) -> Entry | None:
 def _stream_blocks(entry: Entry, number: Any, mode: int) -> Entry | None:
     """What is not a regular file: standard input, a socket, a pipe; a terminal is none of these."""
     verb = entry.name.rpartition(".")[2]
-    if verb not in _READERS or (_get_blocking is not None and not _get_blocking(number)):
+    if verb not in _READ_METHODS or (_get_blocking is not None and not _get_blocking(number)):
         return None
     if number == 0:
         return Entry(f"stdin.{verb}", "stdin", "always", to.THREAD)
@@ -144,14 +144,14 @@ def _iterates(entry: Entry, value: Any) -> Entry | None:
     return None
 
 
-def _waits(entry: Entry, arg0: Any) -> Entry | None:
-    # A free lock cannot wait, however long the machine takes to say so.
+def _may_wait(entry: Entry, arg0: Any) -> Entry | None:
+    # A free lock never blocks, however long the call took.
     ready = _READY.get(type(arg0))
     return entry if ready is None or not ready(arg0) else None
 
 
-def state_is_known(arg0: Any) -> bool:
-    """Can what is waited for be polled for readiness? Then it was not, in an open call."""
+def can_be_polled(arg0: Any) -> bool:
+    """Can this object be asked whether it is ready? Then an open call found it not ready."""
     return type(arg0) in _READY
 
 
@@ -178,18 +178,18 @@ _CHECKS = {
     "path": _opens_path,
     "file": _file_blocks,
     "fd": _fd_blocks,
-    "wait": _waits,
+    "wait": _may_wait,
     "iterates": _iterates,
     "into": _file_blocks,
 }
 
 
-def short(value: Any) -> str:
-    """An argument as a title shows it; only of types whose text is Python's own."""
+def format_argument(value: Any) -> str:
+    """An argument as titles show it; only of built-in types, whose repr() runs no user code."""
     if isinstance(value, pathlib.PurePath):
         value = str(value)
     if type(value) is tuple:
-        return "(" + ", ".join(short(item) or "..." for item in value[:4]) + ")"
+        return "(" + ", ".join(format_argument(item) or "..." for item in value[:4]) + ")"
     if type(value) not in (int, float, str, bytes, bool):
         return ""
     text = repr(value)

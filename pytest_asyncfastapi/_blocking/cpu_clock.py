@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _BASIC_INFO, _INTEGERS = 3, 10
 
 
-def clock_of(ident: int) -> Callable[[], float | None] | None:
-    """Reads how many seconds of CPU time a thread has used; None where only itself knows."""
+def cpu_clock_of(ident: int) -> Callable[[], float | None] | None:
+    """A function that reads a thread's CPU time; None where only the thread itself can."""
     if _MACH is not None:
-        return _MACH.clock_of(ident)
+        return _MACH.cpu_clock_of(ident)
     try:
         return partial(_read, time.pthread_getcpuclockid(ident))
     except (AttributeError, OSError):
@@ -49,8 +49,8 @@ class Mach:
         self._info_of.restype = ctypes.c_int
         self._info, self._count = ctypes.c_int * _INTEGERS, ctypes.c_uint
 
-    def clock_of(self, ident: int) -> Callable[[], float | None] | None:
-        """The same as of this module."""
+    def cpu_clock_of(self, ident: int) -> Callable[[], float | None] | None:
+        """See the function of the module."""
         clock = partial(self._read, self._port_of(ident))
         return clock if clock() is not None else None
 

@@ -1,7 +1,7 @@
 """What a call of C code has computed: the thread's CPU time, or what its arguments say.
 
 Password hashes are slow on purpose, by a work factor that tests set to next to nothing.
-Knows the arguments of Argon2, which computes in threads of its own; nothing of who asks.
+Knows the arguments of Argon2, which computes in threads of its own; nothing of its callers.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
 
     from .catalog import Entry
 
-# Ways to judge that ask for it (see `catalog.kinds`).
-COMPUTES = frozenset({"hashes", "certificates"})
-# Below these it is nothing, in seconds of CPU time: a hash with the work factor of a test, a
+# The judges that measure CPU time (see `catalog.kinds`).
+CPU_JUDGES = frozenset({"hashes", "certificates"})
+# Less is not reported, in seconds of CPU time: a hash with the work factor of a test, a
 # file with one certificate.
-_LEAST = {"hashes": 0.003, "certificates": 0.001}
+_MIN_CPU_TIME = {"hashes": 0.003, "certificates": 0.001}
 _PER_SECOND = 1_500_000  # KiB that Argon2 goes through
 _ENCODED = re.compile(rb"m=(\d+),t=(\d+)")
 
 
-def computed(entry: Entry, frame: FrameType, cpu: float) -> float:
-    """Seconds of computing that count, 0.0 if these are too few; `cpu` is the thread's own."""
+def counted_cpu_time(entry: Entry, frame: FrameType, cpu: float) -> float:
+    """Seconds of computing that count, 0.0 if there are too few; `cpu` is the thread's own."""
     cost = _of_argon2(frame) if ".argon2_" in entry.name else None
     cost = cpu if cost is None else cost
-    return cost if cost >= _LEAST[entry.judge] else 0.0
+    return cost if cost >= _MIN_CPU_TIME[entry.judge] else 0.0
 
 
 def _of_argon2(frame: FrameType) -> float | None:
-    """By the variables of the function in `argon2.low_level` that calls the C function."""
+    """From the variables of the function in `argon2.low_level` that calls the C function."""
     names = frame.f_locals
     passes, memory, encoded = names.get("time_cost"), names.get("memory_cost"), names.get("hash")
     if type(encoded) is bytes and (found := _ENCODED.search(encoded)):

@@ -1,4 +1,4 @@
-"""Well-known blocking that nobody can change or should: shipped allow rules, as data.
+"""The shipped allow rules: well-known blocking calls that are not the user's to change.
 
 Each row is an allow rule (see `allow.py`) and the reason for it. Keep it
 short: a rule here hides a call from every user.
@@ -38,12 +38,12 @@ KNOWN_NOISE: tuple[tuple[str, str], ...] = (
 
 
 NOISE = tuple(AllowRule(rule, reason, "shipped") for rule, reason in KNOWN_NOISE)
-_NEAR = 12  # frames
+_MAX_DEPTH = 12  # frames
 
 
 def is_noise(category: str, frame: FrameType | None) -> bool:
     """Does one of these rules allow a call in `frame`, because of one of the nearest frames?"""
-    for _ in range(_NEAR):
+    for _ in range(_MAX_DEPTH):
         if frame is None:
             break
         if _is_noise(category, str(frame.f_globals.get("__name__"))):

@@ -1,4 +1,4 @@
-"""The three witnesses of the process, started with the first guard and stopped with the last."""
+"""The three detectors of the process, started with the first guard and stopped with the last."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from .._core.other_test_clients import label_requests, stop_labelling
 from . import audit_events
-from .dispatcher import HUB, Hub, Listener
-from .step_watch import StepWatch
+from .dispatcher import DISPATCHER, Dispatcher, Listener
+from .step_timer import StepTimer
 
 if TYPE_CHECKING:
     from .._core.frames import UserCode
@@ -19,131 +19,138 @@ _probe_call = os.access  # in the catalog, and quick
 _HAS_MONITORING = sys.version_info >= (3, 12)
 
 
-class Tap(Protocol):
-    """What the two call taps have in common."""
+class CallMonitor(Protocol):
+    """What the two call monitors have in common."""
 
-    def start(self, user: UserCode, *, anew: bool, patches: bool) -> str:
-        """Listen (again), `anew` to every call site; returns why that is impossible, or "".
+    def start(self, user: UserCode, *, restart_all: bool, patches_functions: bool) -> str:
+        """Start monitoring; returns why that is impossible, or "".
 
-        With `patches`, to every one of the user's that may call something else now.
+        `restart_all` enables every call site again; `patches_functions` those of the user's code.
         """
         ...
 
-    def rest(self) -> None:
-        """Nobody listens for now, but soon somebody may."""
+    def pause(self) -> None:
+        """No guard is active, but one may start soon."""
 
     def stop(self) -> None:
-        """Stop listening."""
+        """Stop monitoring."""
 
 
-class Witnesses:
-    """Call tap, audit hook and step watch, process-wide like the hooks that they use."""
+class Detectors:
+    """Call monitor, audit hook and step timer, process-wide like the hooks that they use."""
 
-    def __init__(self, hub: Hub) -> None:
-        self.steps = StepWatch(hub)
-        self._hub = hub
-        self._tap: Tap | None = None
-        self._trouble = ""
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self.step_timer = StepTimer(dispatcher)
+        self._dispatcher = dispatcher
+        self._call_monitor: CallMonitor | None = None
+        self._problem = ""
         self._lock = threading.Lock()
-        self._limits: dict[int, float] = {}
-        self._files: set[str] = set()  # of tests, so far
-        self._next_anew = 1  # with so many files the tap begins anew: the 1st, 2nd, 4th, 7th ...
-        self._lingers = False
+        self._thresholds: dict[int, float] = {}
+        self._files: set[str] = set()  # test files so far
+        self._next_restart = 1  # number of files at which all sites restart: 1, 2, 4, 7 ...
+        self._more_tests_follow = False
 
-    def join(self, guard: Listener, threshold: float, user: UserCode) -> str:
-        """A guard starts; returns what cannot be watched, or ""."""
+    def add_guard(self, guard: Listener, threshold: float, user: UserCode) -> str:
+        """Add a guard; returns what cannot be monitored, or ""."""
         with self._lock:
-            first = not self._hub.listeners
+            first = not self._dispatcher.listeners
             if first:
-                self._hub.reset()
-                self._hub.broken = ""
+                self._dispatcher.reset()
+                self._dispatcher.internal_error = ""
                 audit_events.add_hook()
-            anew = self._hub.catalog.refresh() or not guard.lingers
-            self._files.add(guard.file)
-            if len(self._files) >= self._next_anew:
-                anew, self._next_anew = True, len(self._files) * 3 // 2 + 1
-            self._lingers = self._lingers or guard.lingers
-            self._hub.listeners = (*self._hub.listeners, guard)
-            self._limits[id(guard)] = threshold
-            with self._hub.aside():  # a loop may be running: what we import is not its business
-                tap = self._tap = self._tap or self._make_tap()
-                self._trouble = tap.start(user, anew=anew, patches=guard.patches)
-                self.steps.start(min(self._limits.values()))
+            restart_all = self._dispatcher.catalog.refresh() or not guard.more_tests_follow
+            self._files.add(guard.test_file)
+            if len(self._files) >= self._next_restart:
+                restart_all, self._next_restart = True, len(self._files) * 3 // 2 + 1
+            self._more_tests_follow = self._more_tests_follow or guard.more_tests_follow
+            self._dispatcher.listeners = (*self._dispatcher.listeners, guard)
+            self._thresholds[id(guard)] = threshold
+            # A loop may be running: what is imported here is not part of its step.
+            with self._dispatcher.exclude_overhead():
+                monitor = self._call_monitor = self._call_monitor or self._create_call_monitor()
+                self._problem = monitor.start(
+                    user, restart_all=restart_all, patches_functions=guard.patches_functions
+                )
+                self.step_timer.start(min(self._thresholds.values()))
                 label_requests()
         return self.check()
 
-    def leave(self, guard: Listener) -> None:
-        """A guard stops."""
+    def remove_guard(self, guard: Listener) -> None:
+        """Remove a guard."""
         with self._lock:
-            if guard not in self._hub.listeners:
+            if guard not in self._dispatcher.listeners:
                 return
-            rest = tuple(item for item in self._hub.listeners if item is not guard)
-            self._limits.pop(id(guard), None)
+            rest = tuple(item for item in self._dispatcher.listeners if item is not guard)
+            self._thresholds.pop(id(guard), None)
             if rest:
-                self.steps.start(min(self._limits.values()))
-                if self._tap is not None:
-                    self._tap.start(rest[-1].user_code, anew=True, patches=True)
-            elif self._lingers:
-                self.steps.rest()
-                if self._tap is not None:
-                    self._tap.rest()
+                self.step_timer.start(min(self._thresholds.values()))
+                if self._call_monitor is not None:
+                    self._call_monitor.start(
+                        rest[-1].user_code, restart_all=True, patches_functions=True
+                    )
+            elif self._more_tests_follow:
+                self.step_timer.pause()
+                if self._call_monitor is not None:
+                    self._call_monitor.pause()
             else:
                 self._stop()
-            self._hub.listeners = rest
+            self._dispatcher.listeners = rest
             if not rest:
-                self._hub.reset()
+                self._dispatcher.reset()
 
-    def silence(self) -> None:
-        """Stop what stays on between the guards of two tests, unless somebody listens."""
+    def stop_idle(self) -> None:
+        """Stop what stays on between two tests, unless a guard is active."""
         with self._lock:
-            if self._hub.listeners:
+            if self._dispatcher.listeners:
                 return
-            self._lingers = False
+            self._more_tests_follow = False
             self._stop()
 
     def _stop(self) -> None:
-        self._files.clear()  # the tap keeps nothing of them
-        self._next_anew = 1
-        self.steps.stop()
+        self._files.clear()  # the call monitor keeps no state of them
+        self._next_restart = 1
+        self.step_timer.stop()
         stop_labelling()
-        if self._tap is not None:
-            self._tap.stop()
+        if self._call_monitor is not None:
+            self._call_monitor.stop()
 
     def check(self) -> str:
         """Check that each detector receives events; returns what does not, or ""."""
-        hub = self._hub
-        if self._trouble or hub.broken:
-            return self._trouble or hub.broken
-        hub.probed.clear()
-        cell = hub.cell()
-        was, cell.busy = cell.busy, True  # on a running loop, the audit hook sees it as a call
-        hub.probe = threading.get_ident()
-        if self.steps.on_thread is not None:
-            self.steps.on_thread()
+        dispatcher = self._dispatcher
+        if self._problem or dispatcher.internal_error:
+            return self._problem or dispatcher.internal_error
+        dispatcher.probed.clear()
+        state = dispatcher.thread_state()
+        # On a running loop, the audit hook would record it as a call.
+        was_paused, state.paused = state.paused, True
+        dispatcher.probing_thread = threading.get_ident()
+        if self.step_timer.attach_profiler is not None:
+            self.step_timer.attach_profiler()
         try:
             _probe_call("", 0)
         finally:
-            hub.probe, cell.busy = 0, was
-            self.steps.off_thread()
-        if not any(item.startswith("call tap") for item in hub.probed):
-            return "the call tap did not see its self-test"
+            dispatcher.probing_thread, state.paused = 0, was_paused
+            self.step_timer.detach_profiler()
+        if not any(item.startswith("call monitor") for item in dispatcher.probed):
+            return "the call monitor did not see its self-test"
         if not audit_events.probe():
             return "the audit hook did not see its self-test"
-        return "" if self.steps.is_armed() else "another tool replaced the loop's step"
+        return "" if self.step_timer.is_working() else "another tool replaced the loop's step"
 
-    def _make_tap(self) -> Tap:
+    def _create_call_monitor(self) -> CallMonitor:
         if _HAS_MONITORING:
-            from .monitor_calls import MonitoringTap
+            from .monitor_calls import CallEventMonitor
 
-            return MonitoringTap(self._hub)
-        from .monitor_profile import ProfileTap
+            return CallEventMonitor(self._dispatcher)
+        from .monitor_profile import CallProfileMonitor
 
-        tap = ProfileTap(self._hub)
-        self.steps.on_thread, self.steps.off_thread = tap.attach, tap.detach
-        return tap
+        monitor = CallProfileMonitor(self._dispatcher)
+        self.step_timer.attach_profiler = monitor.attach
+        self.step_timer.detach_profiler = monitor.detach
+        return monitor
 
     def __repr__(self) -> str:
-        return f"<Witnesses: {len(self._hub.listeners)} guards>"
+        return f"<Detectors: {len(self._dispatcher.listeners)} guards>"
 
 
-WITNESSES = Witnesses(HUB)
+DETECTORS = Detectors(DISPATCHER)

@@ -1,8 +1,8 @@
-"""Where the witnesses meet: which guards listen, and what each thread is doing.
+"""Passes the events of the detectors to the active guards, and keeps the state of each thread.
 
 Process-wide by nature, like `sys.monitoring` and audit hooks: there is one
-`HUB`, it is idle (no hooks, no cost) while no guard is active. It hands each
-seen call to the guards that started on the same thread, or to all of them
+`DISPATCHER`, it is idle (no hooks, no cost) while no guard is active. It passes each
+call to the guards that started on the same thread, or to all of them
 when none did (a portal thread that a test started).
 """
 
@@ -18,266 +18,273 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.frames import identity
 from . import thread_stats
-from .call_arguments import judge, short, state_is_known
+from .call_arguments import can_be_polled, format_argument, judge
 from .catalog import Catalog, Entry
-from .cpu_time import COMPUTES, computed
+from .cpu_time import CPU_JUDGES, counted_cpu_time
 from .models import BlockingCallError
-from .nonblocking_calls import may_only_poll, only_polls
-from .stack_analysis import Spot, spots
-from .thread_state import Aside, Cell, Pending, Seen
+from .nonblocking_calls import can_be_nonblocking, is_nonblocking
+from .stack_analysis import FrameInfo, read_stack
+from .thread_state import ExcludedOverhead, OpenCall, RecordedCall, ThreadState
 
 if TYPE_CHECKING:
     from types import FrameType
 
     from .._core.frames import UserCode
 
-# A wait that is shorter than this did not hold anybody up (seconds).
-SHORTEST_WAIT = 0.001
-# Reports of one call site in a test: a loop over a file's lines is known by then.
-MOST_TELLINGS = 200
+# Seconds; shorter waits are not reported.
+MIN_WAIT = 0.001
+# Per test: more reports of a loop over the lines of a file add nothing.
+MAX_REPORTS_PER_SITE = 200
 
 
-class _TrioRuns:
+class _TrioRunContext:
     """Where trio keeps the run of each thread, once trio is imported."""
 
     local: Any = None
 
     @classmethod
     def find(cls) -> Any:
-        """That place; None while trio is not there, or not yet."""
+        """Returns it; None while trio is not imported."""
         cls.local = getattr(sys.modules.get("trio._core._run"), "GLOBAL_RUN_CONTEXT", None)
         return cls.local
 
 
-def on_loop() -> bool:
+def in_event_loop() -> bool:
     """Does the calling thread run an event loop right now?
 
-    Asked at each event. `trio.lowlevel.in_trio_run()` raises an error inside to say no.
+    Called at each event. `trio.lowlevel.in_trio_run()` is slower: it raises internally.
     """
     if _get_running_loop() is not None:
         return True
-    local = _TrioRuns.local or _TrioRuns.find()
+    local = _TrioRunContext.local or _TrioRunContext.find()
     return local is not None and "runner" in local.__dict__
 
 
 class Listener(Protocol):
-    """What the hub knows of a guard."""
+    """What the dispatcher needs of a guard."""
 
     thread: int
     user_code: UserCode
-    alone: bool  # guards that started on this thread before it receive nothing meanwhile
-    lingers: bool  # another one starts soon: the call tap may stay on when this one stops
-    file: str  # of the test
-    patches: bool  # the test replaces what the user's functions call
+    exclusive: bool  # guards that started on this thread before it receive nothing meanwhile
+    more_tests_follow: (
+        bool  # another one starts soon: the call monitor may stay on when this one stops
+    )
+    test_file: str
+    patches_functions: bool  # the test replaces what the user's functions call
 
-    def _ignores(self, entry: Entry, frame: FrameType) -> bool:
+    def _ignores_call(self, entry: Entry, frame: FrameType) -> bool:
         """Is a call in this frame certainly irrelevant? Checked before the stack is read."""
         ...
 
-    def _saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Seen | None:
+    def _record_call(
+        self, entry: Entry, args: str, stack: list[FrameInfo], evidence: str
+    ) -> RecordedCall | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""
 
-    def _stalled(self, stall: Any) -> None:
+    def _record_stall(self, stall: Any) -> None:
         """Judge a step that was too long."""
 
 
-class Unseen:
-    """Stands for an argument that a profile function is not shown."""
+# An argument that a profile function does not get.
+UNKNOWN: Any = object()
 
 
 # An audit event follows at once, and knows the argument.
 _AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO"})
 
 
-class Hub:
-    """The guards that listen, and the threads that they listen to."""
+class Dispatcher:
+    """The active guards, and the state of the threads that they monitor."""
 
     def __init__(self) -> None:
         self.catalog = Catalog()
         self.listeners: tuple[Listener, ...] = ()
-        self.cells: dict[int, Cell] = {}
+        self.thread_states: dict[int, ThreadState] = {}
         self.local = threading.local()
-        self.threshold = 0.05  # seconds: the step watch's
-        self.probe = 0  # the thread whose next catalogued call is the self-test
+        self.threshold = 0.05  # seconds: the step timer's
+        self.probing_thread = 0  # the thread whose next catalogued call is the self-test
         self.probed: set[str] = set()
-        self.broken = ""  # what went wrong in our own code, which must not break the user's
-        self.awake = 0.0  # seconds that the watchdog was up, perhaps without a processor
-        self.awoke = 0.0  # when it woke up, if it is
-        self.open: set[int] = set()  # threads with a catalogued call open, for a quick "none"
+        self.internal_error = ""  # an exception of the guard itself, which must not break the app
+        self.watchdog_time = 0.0  # seconds that the watchdog ran, perhaps waiting for a processor
+        self.watchdog_woke_at = 0.0  # when it woke up, 0.0 while it sleeps
+        self.busy_threads: set[int] = set()  # those with an open call of the catalog
 
     def reset(self) -> None:
-        """Forget the threads, but for the calling one: nobody listened until now."""
-        mine = self.local.__dict__.get("cell")
+        """Forget all threads but the calling one: no guard was active until now."""
+        mine = self.local.__dict__.get("thread_state")
         self.local = threading.local()
-        self.cells = {}
-        self.open.clear()
-        if mine is not None and mine.tid == threading.get_native_id():  # else it was forked
-            mine.forget()
-            self.cells[mine.ident] = self.local.cell = mine
+        self.thread_states = {}
+        self.busy_threads.clear()
+        if mine is not None and mine.native_id == threading.get_native_id():  # else it was forked
+            mine.reset()
+            self.thread_states[mine.ident] = self.local.thread_state = mine
 
-    def cell(self) -> Cell:
-        """The calling thread's cell."""
+    def thread_state(self) -> ThreadState:
+        """The state of the calling thread."""
         try:
-            return self.local.cell  # type: ignore[no-any-return]
+            return self.local.thread_state  # type: ignore[no-any-return]
         except AttributeError:
-            cell = self.local.cell = Cell(self)
-            self.cells[cell.ident] = cell
-            # Reading the figures opens files, which raises audit events.
-            cell.refresh()
-            cell.base = cell.last
-            cell.stale = 0.0  # so that its first step is noticed
-            return cell
+            state = self.local.thread_state = ThreadState(self)
+            self.thread_states[state.ident] = state
+            # Reading the statistics opens files, which raises audit events.
+            state.read_stats()
+            state.base_stats = state.last_stats
+            state.stats_valid_until = 0.0  # so that statistics are read in its first step
+            return state
 
-    def listening(self) -> tuple[Listener, ...]:
+    def active_listeners(self) -> tuple[Listener, ...]:
         """The guards that the calling thread's calls are for."""
         here = threading.get_ident()
         mine = tuple(item for item in self.listeners if item.thread == here)
         for index in range(len(mine) - 1, 0, -1):
-            if mine[index].alone:
+            if mine[index].exclusive:
                 return mine[index:]
         return mine or self.listeners
 
-    def aside(self) -> Aside:
-        """For work of our own in the user's step."""
-        return Aside(self)
+    def exclude_overhead(self) -> ExcludedOverhead:
+        """A context manager for the guard's own work inside a step."""
+        return ExcludedOverhead(self)
 
-    def probing(self, witness: str) -> bool:
+    def is_probe(self, evidence: str) -> bool:
         """Is this catalogued call the self-test of the calling thread?"""
-        if self.probe != threading.get_ident():
+        if self.probing_thread != threading.get_ident():
             return False
-        self.probed.add(witness)
+        self.probed.add(evidence)
         return True
 
-    def enter(
-        self, entry: Entry, callee: object, arg0: Any, frame: FrameType, witness: str
+    def call_started(
+        self, entry: Entry, callee: object, arg0: Any, frame: FrameType, evidence: str
     ) -> bool:
         """A catalogued C call begins in `frame`; returns whether it is a new one that may block."""
-        cell = self.cell()
-        judged = None if cell.busy else judge(entry, arg0)
-        if judged is None:
+        state = self.thread_state()
+        checked = None if state.paused else judge(entry, arg0)
+        if checked is None:
             return False
-        if may_only_poll(judged.name):
-            with self.aside():
-                if only_polls(judged.name, frame):
+        if can_be_nonblocking(checked.name):
+            with self.exclude_overhead():
+                if is_nonblocking(checked.name, frame):
                     return False
-        pending = Pending(judged, identity(callee), frame)
-        known: list[Seen] | None = None
-        if judged.judge == "wait":
-            pending.asleep = thread_stats.times_asleep()
-            sure = state_is_known(arg0) or not thread_stats.GIL
-            pending.others = None if sure else self.of_others()
-        elif judged.judge in COMPUTES:
-            pending.cpu = thread_stats.thread_time()
-        elif not (arg0 is Unseen and judged.name in _AUDITED):
-            known = cell.repeats.find(judged, frame)
-            pending.seen = known or self.report(judged, short(arg0), frame, witness)
-        cell.pending.append(pending)
-        cell.dirty = cell.on_loop = True
-        self.open.add(cell.ident)
-        pending.start = thread_stats.perf_counter()
+        call = OpenCall(checked, identity(callee), frame)
+        known: list[RecordedCall] | None = None
+        if checked.judge == "wait":
+            call.switches = thread_stats.voluntary_switches()
+            sure = can_be_polled(arg0) or not thread_stats.GIL
+            call.other_time = None if sure else self.other_threads_time()
+        elif checked.judge in CPU_JUDGES:
+            call.cpu_time = thread_stats.thread_time()
+        elif not (arg0 is UNKNOWN and checked.name in _AUDITED):
+            known = state.repeated_calls.find(checked, frame)
+            call.records = known or self.report(checked, format_argument(arg0), frame, evidence)
+        state.open_calls.append(call)
+        state.needs_cleanup = state.runs_loop = True
+        self.busy_threads.add(state.ident)
+        call.start = thread_stats.perf_counter()
         return not known
 
-    def leave(self, callee: object, frame: FrameType, witness: str) -> None:
+    def call_ended(self, callee: object, frame: FrameType, evidence: str) -> None:
         """A C call returned or raised in `frame`."""
         now = thread_stats.perf_counter()
-        cell = self.cell()
-        for index in range(len(cell.pending) - 1, -1, -1):
-            pending = cell.pending[index]
-            if pending.callee == identity(callee) and pending.frame == identity(frame):
-                del cell.pending[index:]
-                if not cell.pending:
-                    self.open.discard(cell.ident)
+        state = self.thread_state()
+        for index in range(len(state.open_calls) - 1, -1, -1):
+            call = state.open_calls[index]
+            if call.callee == identity(callee) and call.frame == identity(frame):
+                del state.open_calls[index:]
+                if not state.open_calls:
+                    self.busy_threads.discard(state.ident)
                 break
         else:
             return
-        duration = now - pending.start
+        duration = now - call.start
         cost = 0.0
-        if pending.entry.judge in COMPUTES:
-            cost = computed(pending.entry, frame, thread_stats.thread_time() - pending.cpu)
+        if call.entry.judge in CPU_JUDGES:
+            cost = counted_cpu_time(call.entry, frame, thread_stats.thread_time() - call.cpu_time)
             if not cost:
                 return
-        if not cell.pending:
-            cell.explained += duration
-        seen = pending.seen
-        if pending.entry.judge == "wait":
-            if duration < SHORTEST_WAIT or thread_stats.times_asleep() == pending.asleep != -1:
+        if not state.open_calls:
+            state.accounted += duration
+        seen = call.records
+        if call.entry.judge == "wait":
+            if duration < MIN_WAIT or thread_stats.voluntary_switches() == call.switches != -1:
                 return
-            if pending.others is not None and self.of_others() - pending.others > duration / 2:
-                return  # it waited for the GIL, as far as anybody can tell
-        if cost or pending.entry.judge == "wait":
-            seen = self.report(pending.entry, "", frame, witness, pending.line)
-        held = cost or (duration if duration < 0.01 else duration - self.pushed_aside(cell))
-        nested = any(outer.seen for outer in cell.pending)
+            if (
+                call.other_time is not None
+                and self.other_threads_time() - call.other_time > duration / 2
+            ):
+                return  # it may have waited only for the GIL
+        if cost or call.entry.judge == "wait":
+            seen = self.report(call.entry, "", frame, evidence, call.line)
+        held = cost or (duration if duration < 0.01 else duration - self.scheduling_delay(state))
+        nested = any(outer.records for outer in state.open_calls)
         for item in seen:
-            item.ended(duration, held, nested=nested)
+            item.add_time(duration, held, nested=nested)
 
-    def of_others(self) -> float:
+    def other_threads_time(self) -> float:
         """Seconds in which other threads of this process may have had the GIL, so far."""
         computed = thread_stats.process_time() - thread_stats.thread_time()
-        return (
-            computed
-            + self.awake
-            + (thread_stats.perf_counter() - self.awoke if self.awoke else 0.0)
-        )
+        ended = computed + self.watchdog_time
+        woke_at = self.watchdog_woke_at
+        return ended + (thread_stats.perf_counter() - woke_at if woke_at else 0.0)
 
-    def pushed_aside(self, cell: Cell) -> float:
-        """Seconds that this thread lately waited for a processor or for the GIL: an upper bound."""
-        last, now = cell.last, cell.figures.snapshot()
+    def scheduling_delay(self, state: ThreadState) -> float:
+        """Seconds that this thread recently waited for a processor or the GIL: an upper bound."""
+        last, now = state.last_stats, state.stats_reader.read()
         if last is None or now is None:
             return 0.0
         waits = max(0, now.switches - last.switches - 1)
         return now.delay - last.delay + waits * sys.getswitchinterval() * thread_stats.GIL
 
-    def heard(self, entry: Entry, args: tuple[Any, ...], frame: FrameType) -> None:
-        """An audit event: it explains the open call, or shows one that no other detector saw."""
-        cell = self.cell()
-        if cell.busy:
+    def on_audit_event(self, entry: Entry, args: tuple[Any, ...], frame: FrameType) -> None:
+        """An audit event: add arguments to the open call, or report a call of its own."""
+        state = self.thread_state()
+        if state.paused:
             return
-        shown = short(args[0]) if args else ""
-        if cell.pending:
-            top = cell.pending[-1]
-            if top.entry.category == entry.category and (top.seen or top.entry.judge != "path"):
-                for item in top.seen:
-                    item.explain(", ".join(filter(None, map(short, args[:2]))))
+        shown = format_argument(args[0]) if args else ""
+        if state.open_calls:
+            top = state.open_calls[-1]
+            if top.entry.category == entry.category and (top.records or top.entry.judge != "path"):
+                for item in top.records:
+                    item.add_arguments(", ".join(filter(None, map(format_argument, args[:2]))))
                 return
-        judged = judge(entry, args[0] if args else None)
-        if judged is not None and judged.judge != "wait":  # nobody has measured whether it waited
-            seen = self.report(judged, shown, frame, "audit event")
-            if cell.pending and not cell.pending[-1].seen:
-                cell.pending[-1].seen = seen
+        checked = judge(entry, args[0] if args else None)
+        if checked is not None and checked.judge != "wait":  # it is not known whether it waited
+            seen = self.report(checked, shown, frame, "audit event")
+            if state.open_calls and not state.open_calls[-1].records:
+                state.open_calls[-1].records = seen
 
-    def wrote(self, entry: Entry, frame: FrameType, witness: str) -> None:
-        """A Python function that counts by its name alone is called in `frame`."""
-        cell = self.cell()
-        if not cell.busy:
-            self.report(entry, "", frame, witness)
+    def on_named_call(self, entry: Entry, frame: FrameType, evidence: str) -> None:
+        """A Python function that is always reported is called in `frame`."""
+        state = self.thread_state()
+        if not state.paused:
+            self.report(entry, "", frame, evidence)
 
     def report(
-        self, entry: Entry, args: str, frame: FrameType, witness: str, line: int = 0
-    ) -> list[Seen]:
-        """Tell the guards; an error that mode "raise" wants passes through.
+        self, entry: Entry, args: str, frame: FrameType, evidence: str, line: int = 0
+    ) -> list[RecordedCall]:
+        """Report a call to the guards; in mode "raise" their error is passed on.
 
         The call began at `line` of the frame, where that is not its current line any more.
         """
-        # What watching costs is not the user's: many lines read make many reports.
-        with self.aside():
+        # The cost of reporting is not the user's: a loop over many lines makes many reports.
+        with self.exclude_overhead():
             try:
-                listening = [item for item in self.listening() if not item._ignores(entry, frame)]
-                if not listening:
+                listeners = [
+                    item for item in self.active_listeners() if not item._ignores_call(entry, frame)
+                ]
+                if not listeners:
                     return []
-                stack = spots(frame)
+                stack = read_stack(frame)
                 if line and stack:
                     stack[0] = replace(stack[0], line=line)
-                told = [item._saw(entry, args, stack, witness) for item in listening]
-                seen = [item for item in told if item is not None]
-                if len(seen) == len(told) == 1 and (user := seen[0].below) and not line:
-                    self.cell().repeats.keep(entry, frame, user, seen)
+                results = [item._record_call(entry, args, stack, evidence) for item in listeners]
+                seen = [item for item in results if item is not None]
+                if len(seen) == len(results) == 1 and (user := seen[0].user_frame_id) and not line:
+                    self.thread_state().repeated_calls.remember(entry, frame, user, seen)
                 return seen
             except BlockingCallError:
-                raise  # at the call; a profile function is taken off by that
+                raise  # at the call; this also removes a profile function
             except Exception as error:
-                self.broken = f"the guard itself failed: {error!r}"
+                self.internal_error = f"the guard itself failed: {error!r}"
                 return []
 
 
-HUB = Hub()
+DISPATCHER = Dispatcher()

@@ -1,4 +1,4 @@
-"""Space in CPython's frame stack, so that a callback of the call tap never needs a new chunk.
+"""Space in CPython's frame stack, so that a callback of the call monitor never needs a new chunk.
 
 CPython keeps the frames of a thread in chunks of 16 KB. A function that is called where one is
 full maps a new chunk and unmaps it when it returns; where that is a callback in a loop, it
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 _SLOTS = 1 << 16
 
 
-def _call(function: Callable[..., Any], *args: Any) -> Any:
+def _call_with_large_frame(function: Callable[..., Any], *args: Any) -> Any:
     __tracebackhide__ = True
     return function(*args)
 
 
-_call.__code__ = _call.__code__.replace(co_stacksize=_SLOTS)
+_call_with_large_frame.__code__ = _call_with_large_frame.__code__.replace(co_stacksize=_SLOTS)
 
 
-def make_room(ended: Callable[[], None]) -> Callable[[], None]:
-    """Run every loop of asyncio's above one large frame from now on; returns the undo.
+def reserve_frame_stack(on_loop_end: Callable[[], None]) -> Callable[[], None]:
+    """From now on, run each asyncio loop above one large frame; returns the undo.
 
-    `ended()` is called on its thread whenever one has stopped.
+    `on_loop_end()` is called on its thread whenever one has stopped.
     """
     loop: Any = asyncio.BaseEventLoop
     original = loop.run_forever
@@ -36,9 +36,9 @@ def make_room(ended: Callable[[], None]) -> Callable[[], None]:
     def run_forever(self: Any) -> Any:
         __tracebackhide__ = True
         try:
-            return _call(original, self)
+            return _call_with_large_frame(original, self)
         finally:
-            ended()
+            on_loop_end()
 
     def undo() -> None:
         if loop.run_forever is run_forever:

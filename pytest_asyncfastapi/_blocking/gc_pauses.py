@@ -1,8 +1,8 @@
-"""Full collections of garbage that come by themselves, in the midst of a step.
+"""Excludes automatic full garbage collections from the time of a step.
 
-When one comes is chance, and so is the line; and the heap of a test process, which is what it
-costs, is not the app's. The same is true of `gc.collect()` in a test's own body, and not of one
-in an endpoint. Must not know what else a step may have spent its time on.
+When and at which line one runs is chance, and its cost depends on the heap of the test process,
+not on the app. The same is true of `gc.collect()` in a test's own body, and not of one
+in an endpoint.
 """
 
 from __future__ import annotations
@@ -18,37 +18,37 @@ from . import thread_stats
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from .dispatcher import Hub
+    from .dispatcher import Dispatcher
 
 _FULL = 2  # the generation: younger ones are quick
 
 
-def mind_collections(hub: Hub) -> Callable[[], None]:
-    """Take what they cost off the steps from now on, until the result is called."""
+def exclude_gc_pauses(dispatcher: Dispatcher) -> Callable[[], None]:
+    """Subtract their time from the steps, until the returned function is called."""
 
-    def heard(phase: str, info: dict[str, Any]) -> None:
+    def on_gc(phase: str, info: dict[str, Any]) -> None:
         if info["generation"] < _FULL:
             return
-        cell = hub.local.__dict__.get("cell")
-        if cell is None or not cell.start:
+        state = dispatcher.local.__dict__.get("thread_state")
+        if state is None or not state.start:
             return
         if phase == "start":
             frame = sys._getframe(1)
-            asked = called_names(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
-            apps = asked and activity.ACTIVITY.get() not in ("", activity.BODY)
-            cell.collecting = (
-                () if apps else (thread_stats.perf_counter(), thread_stats.thread_time())
+            is_explicit = called_names(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
+            in_app = is_explicit and activity.ACTIVITY.get() not in ("", activity.BODY)
+            state.gc_started = (
+                () if in_app else (thread_stats.perf_counter(), thread_stats.thread_time())
             )
-        elif cell.collecting:
-            began, cpu = cell.collecting
-            cell.explained += thread_stats.perf_counter() - began
-            cell.own += thread_stats.thread_time() - cpu
-            cell.dirty, cell.collecting = True, ()
+        elif state.gc_started:
+            began, cpu = state.gc_started
+            state.accounted += thread_stats.perf_counter() - began
+            state.overhead_cpu += thread_stats.thread_time() - cpu
+            state.needs_cleanup, state.gc_started = True, ()
 
-    gc.callbacks.append(heard)
+    gc.callbacks.append(on_gc)
 
     def undo() -> None:
-        if heard in gc.callbacks:
-            gc.callbacks.remove(heard)
+        if on_gc in gc.callbacks:
+            gc.callbacks.remove(on_gc)
 
     return undo

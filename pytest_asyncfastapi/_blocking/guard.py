@@ -1,6 +1,6 @@
-"""The blocking guard: starts the witnesses, and records what they saw for one test.
+"""The blocking guard: starts the detectors, and records what they report during one test.
 
-The witnesses (call tap, audit hook, step watch) are process-wide and shared
+The detectors (call monitor, audit hook, step timer) are process-wide and shared
 by all active guards; a guard keeps what was reported to it.
 """
 
@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any
 from .._core.activity import ACTIVITY
 from .._core.creation_site import current_creation_site
 from .._core.findings import Finding, FindingLog
-from .allow import ALLOWED_HERE, AllowRule, as_rule
-from .blocking_findings import classify, counts, finding, text, weigh
+from .allow import ALLOWED_HERE, AllowRule, parse_rule
+from .blocking_findings import classify, finding, is_reportable, severity_of, text
 from .default_allowlist import NOISE, is_noise
-from .detectors import WITNESSES
-from .dispatcher import HUB
+from .detectors import DETECTORS
+from .dispatcher import DISPATCHER
 from .models import BlockingCall, BlockingCallError, BlockingPolicy
-from .open_record import Part, Record, joins
-from .stack_analysis import Scene, Spot, read_scene
-from .stalls import CONCLUDED, explain
+from .open_record import Part, Record, belongs_to
+from .stack_analysis import CallSite, FrameInfo, analyze_stack
+from .stalls import INFERRED, find_causes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from .._core.frames import UserCode
     from .catalog import Entry
-    from .step_watch import Stall
+    from .step_timer import Stall
 
-_LAST = 4  # records that a further call may be a part of
+_MAX_OPEN_RECORDS = 4  # records that a further call may be a part of
 _SMALL = frozenset({"file", "file_metadata", "import"})
 # The lists that an active `forbid()` of this context collects in: (guard, records).
 _FORBIDDEN: ContextVar[tuple[tuple[int, list[Record]], ...]] = ContextVar(
@@ -54,52 +54,58 @@ class BlockingGuard:
         self.user_code = user_code
         self.test = test
         self.thread: int = 0
-        self.alone = False  # a run of pytest inside of a test: its calls are not that test's
-        self.lingers = False  # one of many, a test after the other
-        self.file: str = test.partition("::")[0]
-        self.patches = False  # the test replaces functions, by a fixture for that
+        self.exclusive = False  # a run of pytest inside of a test: its calls are not that test's
+        self.more_tests_follow = False  # the next test soon starts another guard
+        self.test_file: str = test.partition("::")[0]
+        self.patches_functions = False  # the test replaces functions, by a fixture for that
         self.not_watched: str = ""
         self.preparing = False  # the test's fixtures run, and not yet (or no more) the test
-        self.now: Callable[[], float] | None = None  # called with each call, if it is given
-        self._rules = tuple(as_rule(rule) for rule in policy.allow)
+        self.now: Callable[[], float] | None = None  # called for each recorded call, if it is set
+        self._rules = tuple(parse_rule(rule) for rule in policy.allow)
         self._used: set[AllowRule] = set()
-        self._given: list[AllowRule] = []
+        self._context_rules: list[AllowRule] = []
         self._records: list[Record] = []
-        self._latest: dict[int, deque[Record]] = {}  # by thread
+        self._open_records: dict[int, deque[Record]] = {}  # by thread
         self._steps: list[float] = []
 
     def start(self) -> None:
-        """Begin to watch. A second call does nothing."""
-        if self.policy.mode == "off" or self in HUB.listeners:
+        """Start monitoring. A second call does nothing."""
+        if self.policy.mode == "off" or self in DISPATCHER.listeners:
             return
         self.thread = threading.get_ident()
-        self.not_watched = WITNESSES.join(self, self.policy.step_threshold, self.user_code)
+        self.not_watched = DETECTORS.add_guard(self, self.policy.step_threshold, self.user_code)
 
     def stop(self) -> None:
-        """Stop watching; what was recorded stays. A second call does nothing."""
-        if self in HUB.listeners:
-            self.not_watched = self.not_watched or HUB.broken
+        """Stop monitoring; what was recorded stays. A second call does nothing."""
+        if self in DISPATCHER.listeners:
+            self.not_watched = self.not_watched or DISPATCHER.internal_error
             self._steps = self.step_times()
-        WITNESSES.leave(self)
-        self._latest.clear()
+        DETECTORS.remove_guard(self)
+        self._open_records.clear()
 
-    def _armed(self) -> bool:
-        """Is a blocking call seen, by each witness? If not, `not_watched` says why."""
-        if self in HUB.listeners:
-            self.not_watched = WITNESSES.check()
-        return self in HUB.listeners and not self.not_watched
+    def _is_working(self) -> bool:
+        """Does each detector receive events? If not, `not_watched` says why."""
+        if self in DISPATCHER.listeners:
+            self.not_watched = DETECTORS.check()
+        return self in DISPATCHER.listeners and not self.not_watched
 
     @property
     def calls(self) -> list[BlockingCall]:
-        """The calls that were seen, in order; "silent" ones among them."""
+        """The recorded calls, in order, with those of severity "silent"."""
         return [
-            item.frozen(self.policy, self.user_code) for item in self._records if not item.stall
+            item.to_blocking_call(self.policy, self.user_code)
+            for item in self._records
+            if not item.stall
         ]
 
     @property
     def stalls(self) -> list[BlockingCall]:
         """The steps that were too long for what no recorded call explains."""
-        return [item.frozen(self.policy, self.user_code) for item in self._records if item.stall]
+        return [
+            item.to_blocking_call(self.policy, self.user_code)
+            for item in self._records
+            if item.stall
+        ]
 
     def step_times(self) -> list[float]:
         """What each step of a loop took since the first guard started.
@@ -107,9 +113,13 @@ class BlockingGuard:
         Returns:
             Times in seconds, in the order of the steps of each thread.
         """
-        if self not in HUB.listeners:
+        if self not in DISPATCHER.listeners:
             return self._steps
-        return [took for cell in list(HUB.cells.values()) for took in list(cell.steps)]
+        return [
+            took
+            for state in list(DISPATCHER.thread_states.values())
+            for took in list(state.step_times)
+        ]
 
     def findings(self) -> list[Finding]:
         """What the profile does not accept, one for each of the user's lines.
@@ -148,7 +158,7 @@ class BlockingGuard:
 
     def _unused_rules(self) -> list[AllowRule]:
         """The rules that allowed nothing: the policy's and those of `allow()`."""
-        return [rule for rule in (*self._rules, *self._given) if rule not in self._used]
+        return [rule for rule in (*self._rules, *self._context_rules) if rule not in self._used]
 
     def _used_rules(self) -> list[AllowRule]:
         """The rules of the policy that allowed something."""
@@ -179,14 +189,14 @@ class BlockingGuard:
         if not what:
             raise TypeError('blocking.allow() allows nothing: write allow("open", reason="...")')
         rules = [AllowRule(item, reason, "allow()") for item in what]
-        self._given += rules
-        WITNESSES.steps.cut()
-        here = tuple((id(self), rule) for rule in rules)
-        token = ALLOWED_HERE.set((*ALLOWED_HERE.get(), *here))
+        self._context_rules += rules
+        DETECTORS.step_timer.split_step()
+        context_rules = tuple((id(self), rule) for rule in rules)
+        token = ALLOWED_HERE.set((*ALLOWED_HERE.get(), *context_rules))
         try:
             yield
         finally:
-            WITNESSES.steps.cut()
+            DETECTORS.step_timer.split_step()
             ALLOWED_HERE.reset(token)
 
     @contextmanager
@@ -205,121 +215,134 @@ class BlockingGuard:
                 await asgi_client.get("/health")
             ```
         """
-        WITNESSES.steps.cut()
+        DETECTORS.step_timer.split_step()
         found: list[Record] = []
         token = _FORBIDDEN.set((*_FORBIDDEN.get(), (id(self), found)))
         try:
             yield
-            WITNESSES.steps.cut()
+            DETECTORS.step_timer.split_step()
         finally:
             _FORBIDDEN.reset(token)
         if found:
             strict = BlockingPolicy(profile="strict")
-            told = [text(finding(item.frozen(strict, self.user_code))) for item in found]
-            raise BlockingCallError("\n\n".join(told))
+            messages = [
+                text(finding(item.to_blocking_call(strict, self.user_code))) for item in found
+            ]
+            raise BlockingCallError("\n\n".join(messages))
 
-    def _ignores(self, entry: Entry, frame: FrameType) -> bool:
-        """Is this call surely of no interest? Decided from a few frames, before the stack is read.
+    def _ignores_call(self, entry: Entry, frame: FrameType) -> bool:
+        """Is this call certainly not reported? Decided from a few frames, before the stack is read.
 
         Reading a stack takes longer than the call, and nearly all small calls are of this kind.
         """
         if entry.category not in _SMALL:
             return False
         if self.preparing and not ACTIVITY.get():
-            return True  # start-up; see `verdict.weigh()`
+            return True  # start-up; see `blocking_findings.severity_of()`
         return entry.category != "import" and is_noise(entry.category, frame)
 
-    def _saw(self, entry: Entry, args: str, stack: list[Spot], witness: str) -> Part | None:
-        """A witness saw a call (see `hub.Listener`)."""
+    def _record_call(
+        self, entry: Entry, args: str, stack: list[FrameInfo], evidence: str
+    ) -> Part | None:
+        """Record a call that a detector reports (see `dispatcher.Listener`)."""
         activity = ACTIVITY.get()
-        scene = read_scene(stack, self.user_code, activity)
-        if entry.category == "import" and not scene.importing:
+        call_site = analyze_stack(stack, self.user_code, activity)
+        if entry.category == "import" and not call_site.importing:
             # The event comes before the import machinery is on the stack.
-            scene = replace(scene, importing=True, imports=args.strip("'"), lazily=scene.through)
-        name, category, remedy = classify(entry, scene)
-        if not counts(category, scene, entry.judge):
+            call_site = replace(
+                call_site,
+                importing=True,
+                imported_module=args.strip("'"),
+                imported_by_library=call_site.indirect,
+            )
+        name, category, remedy = classify(entry, call_site)
+        if not is_reportable(category, call_site, entry.judge):
             return None
         inner = "" if entry.category == "http" else entry.name
-        for latest in reversed(self._latest.get(threading.get_ident(), ())):
-            if not joins(latest, name, entry, scene):
+        for latest in reversed(self._open_records.get(threading.get_ident(), ())):
+            if not belongs_to(latest, name, entry, call_site):
                 continue
-            # What an import took is more than what its calls took: the step watch knows.
+            # An import takes longer than its calls: the step timer measures it.
             if latest.category == "import":
                 return None
             if category != latest.category and self._allows(
-                category, (name, entry.name), scene, ALLOWED_HERE.get()
+                category, (name, entry.name), call_site, ALLOWED_HERE.get()
             ):
                 return None
             return latest.part(inner, category, remedy, entry.judge)
-        if self._allows(category, (name, entry.name), scene, ALLOWED_HERE.get()):
+        if self._allows(category, (name, entry.name), call_site, ALLOWED_HERE.get()):
             return None
         if category == "import" != entry.category:
-            args = scene.imports  # not the file that the import machinery looked at
+            args = call_site.imported_module  # not the file that the import machinery read
         record = Record(
             name,
             args=args,
             category=category,
-            scene=scene,
+            call_site=call_site,
             activity=activity,
             remedy=remedy,
-            witness=witness,
+            evidence=evidence,
             test=self.test,
-            site=current_creation_site(),
+            creation_site=current_creation_site(),
             judge=entry.judge,
         )
         record.first.name = inner
         self._keep(record)
-        weight = weigh(
+        weight = severity_of(
             category,
             None,
             self.policy,
-            scene,
+            call_site,
             activity,
             preparing=record.preparing,
             judge=entry.judge,
         )
         if self.policy.mode == "raise" and weight == "error":
-            raise BlockingCallError(text(finding(record.frozen(self.policy, self.user_code))))
+            raise BlockingCallError(
+                text(finding(record.to_blocking_call(self.policy, self.user_code)))
+            )
         return record.first
 
-    def _stalled(self, stall: Stall) -> None:
-        """The step watch found a step too long (see `hub.Listener`)."""
-        for found, entry, cost, evidence in explain(stall, self.policy, self.user_code):
-            scene = self._place(found, stall)
-            if not counts(entry.category, scene) or self._extends(entry, scene, cost):
+    def _record_stall(self, stall: Stall) -> None:
+        """Record what made a step too long (see `dispatcher.Listener`)."""
+        for found, entry, cost, evidence in find_causes(stall, self.policy, self.user_code):
+            call_site = self._call_site_of(found, stall)
+            if not is_reportable(entry.category, call_site) or self._adds_to_record(
+                entry, call_site, cost
+            ):
                 continue
             if cost >= min(self.policy.step_threshold, self.policy.cpu_threshold):
                 allowed = stall.context.get(ALLOWED_HERE, ())
-                if not self._allows(entry.category, (entry.name,), scene, allowed):
+                if not self._allows(entry.category, (entry.name,), call_site, allowed):
                     record = Record(
                         entry.name,
-                        args=scene.imports if entry.category == "import" else "",
+                        args=call_site.imported_module if entry.category == "import" else "",
                         category=entry.category,
-                        scene=scene,
+                        call_site=call_site,
                         activity=stall.label,
                         remedy=entry.remedy,
-                        witness=evidence,
+                        evidence=evidence,
                         test=self.test,
-                        site=stall.site,
+                        creation_site=stall.creation_site,
                     )
                     record.stall = True
-                    record.seen = evidence != CONCLUDED
-                    record.first.ended(cost, cost)
+                    record.observed = evidence != INFERRED
+                    record.first.add_time(cost, cost)
                     self._keep(record)
 
-    def _place(self, scene: Scene, stall: Stall) -> Scene:
-        """Where it was; if nobody could look, where the last call of this step was made."""
-        latest = self._latest.get(threading.get_ident())
-        if scene.where is None and latest and latest[-1].began >= stall.started:
-            return latest[-1].scene
-        return scene
+    def _call_site_of(self, call_site: CallSite, stall: Stall) -> CallSite:
+        """Its call site; if no stack was sampled, that of the last call in this step."""
+        latest = self._open_records.get(threading.get_ident())
+        if call_site.where is None and latest and latest[-1].began >= stall.started:
+            return latest[-1].call_site
+        return call_site
 
-    def _extends(self, entry: Entry, scene: Scene, cost: float) -> bool:
-        """Was this import or named call recorded already? Then it learns what it cost."""
+    def _adds_to_record(self, entry: Entry, call_site: CallSite, cost: float) -> bool:
+        """Was this import or named call recorded already? Then add its time."""
         for record in reversed(self._records):
             same = entry.category == "import" or record.name == entry.name
-            if same and record.category == entry.category and record.is_at(scene):
-                record.first.ended(cost, cost)
+            if same and record.category == entry.category and record.is_at(call_site):
+                record.first.add_time(cost, cost)
                 return True
         return False
 
@@ -329,7 +352,9 @@ class BlockingGuard:
         record.preparing = self.preparing and not record.activity
         self._records.append(record)
         if not record.stall:
-            self._latest.setdefault(threading.get_ident(), deque(maxlen=_LAST)).append(record)
+            self._open_records.setdefault(
+                threading.get_ident(), deque(maxlen=_MAX_OPEN_RECORDS)
+            ).append(record)
         for guard, found in _FORBIDDEN.get():
             if guard == id(self):
                 found.append(record)
@@ -338,16 +363,17 @@ class BlockingGuard:
         self,
         category: str,
         names: tuple[str, ...],
-        scene: Scene,
-        here: tuple[tuple[int, AllowRule], ...],
+        call_site: CallSite,
+        context_rules: tuple[tuple[int, AllowRule], ...],
     ) -> bool:
         allowed = False
-        for rule in (*self._rules, *(rule for owner, rule in here if owner == id(self))):
-            if rule.matches(category, names, scene.labels):
+        for rule in (*self._rules, *(rule for owner, rule in context_rules if owner == id(self))):
+            if rule.matches(category, names, call_site.labels):
                 self._used.add(rule)
                 allowed = True
         return allowed or any(
-            rule.matches(category, names, scene.labels) for rule in (*NOISE, *self.policy.shipped)
+            rule.matches(category, names, call_site.labels)
+            for rule in (*NOISE, *self.policy.shipped)
         )
 
     def __enter__(self) -> BlockingGuard:
@@ -358,5 +384,5 @@ class BlockingGuard:
         self.stop()
 
     def __repr__(self) -> str:
-        state = "watching" if self in HUB.listeners else "idle"
+        state = "watching" if self in DISPATCHER.listeners else "idle"
         return f"<BlockingGuard: {state}, {len(self._records)} calls, {self.policy.mode}>"

@@ -1,4 +1,4 @@
-"""Where a loop takes a step: the frames at which a stack is cut, and the loop's own wait."""
+"""Recognises the frames in which an event loop runs a step or polls for events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from types import CodeType, FrameType
 
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
-# Frames that stand inside the user's calls because of what is wrapped.
+# Frames of this plugin's wrappers, inside the user's calls.
 WRAPPERS = (str(Path(__file__).parent) + os.sep, os.path.join(_PACKAGE, "_concurrency") + os.sep)
-_STEP_WATCH = str(Path(__file__).parent / "step_watch.py")  # it takes asyncio's steps itself
+_STEP_TIMER = str(Path(__file__).parent / "step_timer.py")  # it runs asyncio's steps itself
 _CLOCK = os.path.join(_PACKAGE, "_clock") + os.sep
-_BORDERS = {
+_LOOP_FRAMES = {
     "_run": ("asyncio", "events.py"),
     "_run_once": ("asyncio", "base_events.py"),
     "run_forever": ("asyncio", "base_events.py"),
@@ -23,7 +23,7 @@ _BORDERS = {
     "run": ("asyncio", "runners.py"),
     "unrolled_run": ("trio", "_run.py"),
 }
-RUNS = frozenset(
+LOOP_RUNNERS = frozenset(
     {"asyncio.base_events:BaseEventLoop.run_until_complete", "asyncio.runners:run",
      "asyncio.base_events:BaseEventLoop.run_forever", "asyncio.runners:Runner.run",
      "trio._core._run:unrolled_run"}
@@ -31,29 +31,29 @@ RUNS = frozenset(
 _TRIO_WAITS = tuple(os.path.join("trio", "_core", f"_io_{how}.py") for how in ("epoll", "kqueue"))
 
 
-def is_border(frame: FrameType | None) -> bool:
-    """Is this the frame in which the event loop takes a step?"""
+def is_loop_frame(frame: FrameType | None) -> bool:
+    """Is this a frame of the event loop, in which it runs steps?"""
     if frame is None:
         return False
     code = frame.f_code
-    known = _BORDERS.get(code.co_name)
+    known = _LOOP_FRAMES.get(code.co_name)
     if known is None:
         return False
-    return _is_file(code.co_filename, *known) or code.co_filename == _STEP_WATCH
+    return _is_file(code.co_filename, *known) or code.co_filename == _STEP_TIMER
 
 
-def is_loops_wait(frame: FrameType) -> bool:
-    """Is it the loop itself that polls here, for what comes next?"""
+def is_loop_poll(frame: FrameType) -> bool:
+    """Is this the loop itself, which polls for its next event?"""
     filename, back = frame.f_code.co_filename, frame.f_back
     if back is None:
         return False
     if filename.endswith("selectors.py"):
-        return asks_for_loop(back.f_code)
+        return is_loop_code(back.f_code)
     return filename.endswith(_TRIO_WAITS)
 
 
-def asks_for_loop(code: CodeType) -> bool:
-    """Does this function ask a selector what comes next: asyncio's loop, or our clock for it?"""
+def is_loop_code(code: CodeType) -> bool:
+    """Is this code of asyncio's loop, or of the virtual clock, which polls for it?"""
     return code.co_filename.endswith("base_events.py") or code.co_filename.startswith(_CLOCK)
 
 
@@ -63,11 +63,11 @@ def _is_file(filename: str, package: str, name: str) -> bool:
     return last == name and package in directory.split(os.sep)[-2:]
 
 
-def outside(frame: FrameType) -> FrameType | None:
-    """The frame that runs this border's loop, if that happens inside a step of another loop."""
+def nested_loop_frame(frame: FrameType) -> FrameType | None:
+    """The outermost frame of a loop that runs inside a step of another loop, or None."""
     last, outer = frame, frame.f_back
     while not _is_step(last) and outer is not None:
-        if is_border(outer):
+        if is_loop_frame(outer):
             last = outer
         elif not outer.f_code.co_filename.startswith(WRAPPERS):
             break
@@ -80,4 +80,4 @@ def outside(frame: FrameType) -> FrameType | None:
 
 
 def _is_step(frame: FrameType) -> bool:
-    return frame.f_code.co_name in ("_run", "unrolled_run") and is_border(frame)
+    return frame.f_code.co_name in ("_run", "unrolled_run") and is_loop_frame(frame)

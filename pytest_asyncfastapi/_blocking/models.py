@@ -1,6 +1,6 @@
-"""Plain records: what was seen, and what the user asked for.
+"""Frozen records: the policy, and the calls that were found.
 
-Frozen records only; what they mean for the test is decided in `verdict.py`.
+What they mean for the test is decided in `blocking_findings.py`.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 Mode = Literal["fail", "raise", "warn", "off"]
 Profile = Literal["default", "strict"]
-Weight = Literal["error", "warning", "silent"]
+CallSeverity = Literal["error", "warning", "silent"]
 
 
 @dataclass(frozen=True, slots=True)
 class BlockingPolicy:
-    """What counts, and what happens then. Thresholds are in seconds."""
+    """What is reported, and how. Thresholds are in seconds."""
 
     mode: Mode = "fail"
     profile: Profile = "default"
@@ -40,19 +40,19 @@ class BlockingCall:
         name: The function that was called, or the step.
         args: Its arguments, as text.
         category: What kind of call it is, as allow rules name it.
-        duration: Seconds; None when nobody saw the end of it.
+        duration: Seconds; None if its end was not observed.
         where: The user's line; None if no line of the stack is the user's.
         chain: The user's frames, outermost first.
         activity: What was running: `"POST /checkout"`, `"lifespan"`.
         thread: The thread whose loop was held.
-        witness: How it was seen.
+        evidence: How it was detected.
         severity: What the profile makes of it; `"silent"` for what it accepts.
         allow: The line that silences it.
         remedy: What to write instead.
         test: The id of the test.
         created: Who created the task that made the call.
-        at: When it was (for a step: when it ended), in seconds since the test began; None where
-            nobody asked for that.
+        at: When it was (for a step: when it ended), in seconds since the test began; None if
+            it was not recorded.
     """
 
     name: str
@@ -63,8 +63,8 @@ class BlockingCall:
     chain: tuple[Location, ...]
     activity: str
     thread: str
-    witness: str
-    severity: Weight
+    evidence: str
+    severity: CallSeverity
     allow: str
     remedy: str
     test: str = ""

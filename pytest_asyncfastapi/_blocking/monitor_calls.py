@@ -1,13 +1,13 @@
-"""The call tap on Python 3.12+: `sys.monitoring` CALL events against the catalog.
+"""The call monitor on Python 3.12+: `sys.monitoring` CALL events against the catalog.
 
-A call site whose callee cannot matter is switched off at its first event, so that
-what is left costs next to nothing; `call_sites.py` decides which sites stay on.
+A call site whose callee cannot block is disabled at its first event, so that
+the rest costs very little; `call_site_filter.py` decides which sites stay on.
 Calls that the loop's libraries, pytest and this plugin make are never reported, so
-their sites are switched off whatever they call.
+their sites are disabled whatever they call.
 
-Enabling every site again costs more than a small test does. So the tap stays on
-between tests, and begins anew with some files of tests (`detectors.py`). In each test it begins
-anew in the user's own code only, which has a tool of its own (`monitor_user_code.py`).
+Enabling every site again costs more than a small test does. So the call monitor stays on
+between tests, and enables all sites again only for some test files (`detectors.py`). In each test
+it enables those of the user's code only, which has a tool of its own (`monitor_user_code.py`).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.frames import identity
 from .call_arguments import judge
-from .call_sites import GO_BETWEENS, NAMED_LAST, CallSites, is_brief
+from .call_site_filter import NAMED_FUNCTION_NAMES, WRAPPER_TYPES, CallSiteFilter, is_short_lock
 from .catalog import Entry
 from .catalog import remedies as to
-from .dispatcher import MOST_TELLINGS, Hub, on_loop
-from .loop_steps import asks_for_loop, is_loops_wait
-from .monitor_lines import ENTER_CONDITION, LineTap
-from .monitor_user_code import WAIT, OwnCode
+from .dispatcher import MAX_REPORTS_PER_SITE, Dispatcher, in_event_loop
+from .loop_steps import is_loop_code, is_loop_poll
+from .monitor_lines import ENTER_CONDITION, LineMonitor
+from .monitor_user_code import CONDITION_WAIT, UserCodeMonitor
 from .operands import MISSING, Operand, last_argument
-from .stack_analysis import silent_file
+from .stack_analysis import is_ignored_file
 from .thread_stats import OVERHEAD
 
 if TYPE_CHECKING:
@@ -34,72 +34,76 @@ if TYPE_CHECKING:
 
     from .._core.frames import UserCode
 
-_WITNESS = "call tap"
-_TOOL, _OWN_TOOL = "pytest-asyncfastapi", "pytest-asyncfastapi: your code"
+_EVIDENCE = "call monitor"
+_TOOL, _USER_CODE_TOOL = "pytest-asyncfastapi", "pytest-asyncfastapi: your code"
 # 0-2 and 5 belong to debuggers, coverage, profilers and optimisers.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
-_MOST_CODES = 20_000
-_OFTEN = 20
+_MAX_FUNCTIONS = 20_000
+_MAX_HARMLESS_EVENTS = 20
 
 
-class MonitoringTap:
-    """Listens to calls while it is started; one per hub."""
+class CallEventMonitor:
+    """Receives call events while it is started; one per dispatcher."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
         self._user: UserCode | None = None
         self._tool: int | None = None
-        self._own = OwnCode()
-        self._sites = CallSites(hub.catalog, hub.aside, self._own.changing)
-        self._told: dict[tuple[int, int], int] = {}
-        self._often: dict[tuple[int, int], int] = {}  # calls of a site that may change
-        self._last: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
-        self._lines = LineTap(hub)
-        self._worn = False  # a library's site was disabled after too many reports
-        self._deaf_to_polls = False
-        self._owned: dict[str, bool] = {}  # by file: is it the user's?
+        self._user_code = UserCodeMonitor()
+        self._site_filter = CallSiteFilter(
+            dispatcher.catalog, dispatcher.exclude_overhead, self._user_code.always_restart
+        )
+        self._reports: dict[tuple[int, int], int] = {}
+        self._harmless_events: dict[tuple[int, int], int] = {}  # calls of a site that may change
+        self._last_arguments: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
+        self._lines = LineMonitor(dispatcher)
+        self._site_limit_hit = False  # a library's site was disabled after too many reports
+        self._polls_disabled = False
+        self._is_user_file: dict[str, bool] = {}  # by file: is it the user's?
 
-    def start(self, user: UserCode, *, anew: bool, patches: bool) -> str:
-        """Enable the user's call sites again, or `anew` every one; returns why not, or "".
+    def start(self, user: UserCode, *, restart_all: bool, patches_functions: bool) -> str:
+        """Enable the user's call sites, with `restart_all` every one; returns a problem, or "".
 
-        Most of the user's functions are listened to again in their first tests only; all of them
-        in a test that `patches` what they call.
+        Most of the user's functions are enabled again in their first tests only; all of them in a
+        test that `patches_functions`.
         """
         if self._user is None or self._user.root != user.root:
             self.stop()
-            self._sites.clear()
-            self._owned.clear()
-        elif len(self._own.codes) >= _MOST_CODES:
+            self._site_filter.clear()
+            self._is_user_file.clear()
+        elif len(self._user_code.codes) >= _MAX_FUNCTIONS:
             self.stop()
         self._user = user
-        worn, self._worn = self._worn, False
-        self.rest()
+        limit_hit, self._site_limit_hit = self._site_limit_hit, False
+        self.pause()
         if self._tool is None:
-            trouble = self._begin()
-            if trouble:
-                return trouble
-        elif self._own.tool is not None and not (anew or worn):
-            self._own.hear_again(every=patches)
-            self._lines.hear_again(self._tool)
+            problem = self._register()
+            if problem:
+                return problem
+        elif self._user_code.tool is not None and not (restart_all or limit_hit):
+            self._user_code.restart(every=patches_functions)
+            self._lines.restart(self._tool)
             return ""
         _monitoring().restart_events()
         return ""
 
-    def _begin(self) -> str:
+    def _register(self) -> str:
         monitoring = _monitoring()
         free = [tool for tool in _TOOL_IDS if monitoring.get_tool(tool) is None]
         if not free:
-            return "no sys.monitoring tool id is free: the call tap does not run"
+            return "no sys.monitoring tool id is free: the call monitor does not run"
         tool = self._tool = free[0]
         monitoring.use_tool_id(tool, _TOOL)
-        left = self._make_on_leave()
-        # The last ones are left to those whom they belong to.
+        on_return = self._make_on_return()
+        # The last ids are left to the tools that they are reserved for.
         if len(free) > 1 and free[1] in _TOOL_IDS[:3]:
-            self._own.start(free[1], _OWN_TOOL, self._on_call(own=True), left)
+            self._user_code.start(
+                free[1], _USER_CODE_TOOL, self._on_call(in_user_code=True), on_return
+            )
         events = monitoring.events
-        monitoring.register_callback(tool, events.CALL, self._on_call(own=False))
-        monitoring.register_callback(tool, events.C_RETURN, left)
-        monitoring.register_callback(tool, events.C_RAISE, left)
+        monitoring.register_callback(tool, events.CALL, self._on_call(in_user_code=False))
+        monitoring.register_callback(tool, events.C_RETURN, on_return)
+        monitoring.register_callback(tool, events.C_RAISE, on_return)
         monitoring.register_callback(tool, events.PY_START, self._on_start)
         monitoring.register_callback(tool, events.LINE, self._lines.callback(_ITERATES))
         monitoring.register_callback(tool, events.PY_RETURN, self._lines.on_return)
@@ -107,14 +111,14 @@ class MonitoringTap:
         OVERHEAD.measure(lambda: monitoring.set_events(tool, wanted))
         return ""
 
-    def rest(self) -> None:
-        """Nobody listens for now: keep nothing of the test, and stay on."""
-        self._told.clear()
+    def pause(self) -> None:
+        """No guard is active: forget the test, but stay enabled."""
+        self._reports.clear()
         self._lines.forget()
-        self._sites.functions.forget()
+        self._site_filter.functions.forget()
 
     def stop(self) -> None:
-        """Stop listening and give the tool ids back."""
+        """Stop monitoring and free the tool ids."""
         tool, self._tool = self._tool, None
         if tool is None:
             return
@@ -122,11 +126,11 @@ class MonitoringTap:
         events = monitoring.events
         monitoring.set_events(tool, 0)
         self._lines.stop(tool)
-        self._own.stop()
-        self._last.clear()
-        self._often.clear()
-        self.rest()
-        self._deaf_to_polls = False
+        self._user_code.stop()
+        self._last_arguments.clear()
+        self._harmless_events.clear()
+        self.pause()
+        self._polls_disabled = False
         for event in (
             events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE,
             events.PY_RETURN,
@@ -135,44 +139,52 @@ class MonitoringTap:
         monitoring.free_tool_id(tool)
 
     def _on_call(  # noqa: PLR0915 - as below
-        self, *, own: bool
+        self, *, in_user_code: bool
     ) -> Callable[[CodeType, int, Any, Any], object]:
         # The hot path: everything it needs is a local.
-        hub, catalog, sites = self._hub, self._hub.catalog, self._sites
-        entries, kinds = catalog.entries, catalog.kinds
-        disable, running = _monitoring().DISABLE, on_loop
-        getframe, told, overhead = sys._getframe, self._told, OVERHEAD
-        owned, silent, handed_over = self._owned, silent_file, self._hand_over
-        often, off_loop, changing = self._often, self._own.off_loop, self._own.changing
+        dispatcher, site_filter = self._dispatcher, self._site_filter
+        catalog = dispatcher.catalog
+        entries, kinds = catalog.entries, catalog.callable_types
+        disable, in_loop = _monitoring().DISABLE, in_event_loop
+        getframe, reports, overhead = sys._getframe, self._reports, OVERHEAD
+        is_user_file, is_ignored = self._is_user_file, is_ignored_file
+        other_tool_monitors, harmless_events = self._other_tool_monitors, self._harmless_events
+        on_wait_outside_loop = self._user_code.on_wait_outside_loop
+        always_restart = self._user_code.always_restart
 
-        def deaf(code: CodeType) -> object:
-            if own:
-                self._own.deaf[identity(code)] = code
+        def disable_site(code: CodeType) -> object:
+            if in_user_code:
+                self._user_code.disabled[identity(code)] = code
             return disable
 
-        def deaf_if_often(code: CodeType, offset: int) -> object:
-            # To switch a site on again, all others of its function are switched on with it.
-            if own:
+        def disable_if_frequent(code: CodeType, offset: int) -> object:
+            # A site can only be enabled again together with all others of its function.
+            if in_user_code:
                 site = (identity(code), offset)
-                often[site] = times = often.get(site, 0) + 1
-                if times < _OFTEN:
+                harmless_events[site] = times = harmless_events.get(site, 0) + 1
+                if times < _MAX_HARMLESS_EVENTS:
                     return None
-            return deaf(code)
+            return disable_site(code)
 
-        def on_call(  # noqa: PLR0911, PLR0912, PLR0915 - one function: a call of ours costs each event
+        def on_call(  # noqa: PLR0911, PLR0912, PLR0915 - one function: a further call would slow each event
             code: CodeType, offset: int, callee: Any, arg0: Any
         ) -> object:
             overhead.events += 1
-            mine: bool | None = True
-            if not own:
-                mine = owned.get(code.co_filename)
-                if mine is None:
-                    mine = self._mine(code)
-                if (mine or code is WAIT) and handed_over(code):
+            is_user_code: bool | None = True
+            if not in_user_code:
+                is_user_code = is_user_file.get(code.co_filename)
+                if is_user_code is None:
+                    is_user_code = self._is_user_code(code)
+                if (is_user_code or code is CONDITION_WAIT) and other_tool_monitors(code):
                     return disable
             kind = type(callee)
             entry = entries.get(callee) if kind in kinds else None
-            if entry is None and catalog.late and catalog.learn_late() and kind in kinds:
+            if (
+                entry is None
+                and catalog.being_imported
+                and catalog.learn_imported()
+                and kind in kinds
+            ):
                 entry = entries.get(callee)
             if entry is None:
                 if kind is MethodType:
@@ -180,89 +192,94 @@ class MonitoringTap:
                     kind = type(callee)
                 if kind is FunctionType:
                     name = callee.__name__
-                    if name in NAMED_LAST and self._python_call(callee):
+                    if name in NAMED_FUNCTION_NAMES and self._python_call(callee):
                         return None
-                    if name == "select" and self._selects(code, callee):
+                    if name == "select" and self._is_selector_call(code, callee):
                         return None
                 elif kind is BuiltinFunctionType:
-                    if callee.__name__ in catalog.names and running():
-                        entry = catalog.bound(callee)
+                    if callee.__name__ in catalog.names and in_loop():
+                        entry = catalog.find_bound(callee)
                         arg0 = callee.__self__
-                elif kind in GO_BETWEENS:
-                    entry, arg0 = sites.through(callee, kind, arg0)
+                elif kind in WRAPPER_TYPES:
+                    entry, arg0 = site_filter.unwrap(callee, kind, arg0)
                 elif kind not in kinds and self._instance_call(kind):
                     return None
                 if entry is None:
-                    if not mine:
-                        return None if sites.of_library(code, callee, kind) else disable
+                    if not is_user_code:
+                        return (
+                            None if site_filter.keep_library_site(code, callee, kind) else disable
+                        )
                     if callee is ENTER_CONDITION:
-                        self._lines.enters(callee, arg0, getframe(1), self._tool)
+                        self._lines.on_enter_condition(callee, arg0, getframe(1), self._tool)
                         return None
-                    if code is WAIT:
+                    if code is CONDITION_WAIT:
                         return disable
-                    how = sites.of_user(code, offset, callee, kind)
-                    if how == "seldom":
-                        return deaf_if_often(code, offset)
-                    return disable if how == "never" else None
-            if not mine and (silent(code.co_filename) or is_brief(entry, code, callee, offset)):
+                    answer = site_filter.judge_user_site(code, offset, callee, kind)
+                    if answer == "seldom":
+                        return disable_if_frequent(code, offset)
+                    return disable if answer == "never" else None
+            if not is_user_code and (
+                is_ignored(code.co_filename) or is_short_lock(entry, code, callee, offset)
+            ):
                 return disable
-            if not hub.listeners:
+            if not dispatcher.listeners:
                 return None
             if entry.judge == "wait":
-                if not running():
-                    return off_loop(code) if own else None
+                if not in_loop():
+                    return on_wait_outside_loop(code) if in_user_code else None
                 if judge(entry, arg0) is None:  # a free lock, say
                     return None
             elif entry.judge in _BY_OPERAND:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
                 if entry is None:
-                    return deaf(code)
+                    return disable_site(code)
                 if entry.judge == "iterates" and judge(entry, arg0) is None:
-                    return deaf_if_often(code, offset)
-            if hub.probe and hub.probing(_WITNESS):
+                    return disable_if_frequent(code, offset)
+            if dispatcher.probing_thread and dispatcher.is_probe(_EVIDENCE):
                 return None
-            if not running():
+            if not in_loop():
                 return None
             frame = getframe(1)
-            if entry.name in _POLLS and is_loops_wait(frame):
-                self._deaf_to_polls = True  # one for each step: what is left would not be cheap
+            if entry.name in _POLLS and is_loop_poll(frame):
+                self._polls_disabled = True  # there is one in each step
                 return disable
-            if hub.enter(entry, callee, arg0, frame, _WITNESS):
+            if dispatcher.call_started(entry, callee, arg0, frame, _EVIDENCE):
                 site = (identity(code), offset)
-                told[site] = times = told.get(site, 0) + 1
-                changing.add(site[0])
-                if times > MOST_TELLINGS:
-                    self._worn = self._worn or not own
-                    return deaf(code)
+                reports[site] = times = reports.get(site, 0) + 1
+                always_restart.add(site[0])
+                if times > MAX_REPORTS_PER_SITE:
+                    self._site_limit_hit = self._site_limit_hit or not in_user_code
+                    return disable_site(code)
             return None
 
         return on_call
 
-    def _make_on_leave(self) -> Callable[[CodeType, int, Any, Any], None]:
-        hub, opened, getframe = self._hub, self._hub.open, sys._getframe
+    def _make_on_return(self) -> Callable[[CodeType, int, Any, Any], None]:
+        dispatcher, getframe = self._dispatcher, sys._getframe
+        busy_threads = dispatcher.busy_threads
 
-        def on_leave(code: CodeType, offset: int, callee: Any, arg0: Any) -> None:
-            # Every C call of a site that is on ends here; mostly nothing is open.
-            if opened:
-                hub.leave(callee, getframe(1), _WITNESS)
+        def on_return(code: CodeType, offset: int, callee: Any, arg0: Any) -> None:
+            # Every C call of an enabled site ends here; mostly there is no open call.
+            if busy_threads:
+                dispatcher.call_ended(callee, getframe(1), _EVIDENCE)
 
-        return on_leave
+        return on_return
 
     def _python_call(self, callee: Any, depth: int = 2) -> bool:
-        """Is this a function that counts by its name? Then its sites stay on."""
-        named, _ = self._sites.functions.look(callee)
+        """Is this a function that is always reported? Then its sites stay enabled."""
+        named, _ = self._site_filter.functions.find(callee)
         if named is None or not named.always:
             return False
-        if self._hub.listeners and on_loop():
-            self._hub.wrote(named.entry, sys._getframe(depth), _WITNESS)
+        if self._dispatcher.listeners and in_event_loop():
+            self._dispatcher.on_named_call(named.entry, sys._getframe(depth), _EVIDENCE)
         return True
 
-    def _selects(self, code: CodeType, callee: Any) -> bool:
-        """Somebody beside the loop waits on a selector; the loop's own wait was switched off."""
-        if callee.__module__ != "selectors" or asks_for_loop(code):
+    def _is_selector_call(self, code: CodeType, callee: Any) -> bool:
+        """A call of `select()` that is not the loop's own, which is disabled."""
+        if callee.__module__ != "selectors" or is_loop_code(code):
             return False
-        if self._deaf_to_polls and on_loop():
-            self._deaf_to_polls = False
+        if self._polls_disabled and in_event_loop():
+            self._polls_disabled = False
             _monitoring().restart_events()
         return True
 
@@ -274,57 +291,59 @@ class MonitoringTap:
     def _operand(
         self, entry: Entry, code: CodeType, offset: int, arg0: Any
     ) -> tuple[Entry | None, Any]:
-        """What the call reads, writes or applies; no entry in code that is not the user's."""
-        if not self._mine(code):
+        """What the call reads, writes or applies; only in the user's code."""
+        if not self._is_user_code(code):
             return None, arg0
         if entry.judge == "iterates":
             return entry, arg0
         if entry.judge == "applies":  # map(time.sleep, ...)
-            applied = self._hub.catalog.find(arg0)
+            applied = self._dispatcher.catalog.find(arg0)
             return (applied if applied is not None and applied.judge == "always" else None), arg0
-        known = self._last.get((identity(code), offset))
+        known = self._last_arguments.get((identity(code), offset))
         if known is None:
             keyword = "file" if entry.name == "print" else ""
-            with self._hub.aside():
+            with self._dispatcher.exclude_overhead():
                 known = (code, last_argument(code, offset, keyword))
-            self._last[identity(code), offset] = known
+            self._last_arguments[identity(code), offset] = known
         value = MISSING if known[1] is None else known[1].value(sys._getframe(2))
         return (None if value is MISSING else entry), value
 
-    def _mine(self, code: CodeType) -> bool:
-        known = self._owned.get(code.co_filename)
+    def _is_user_code(self, code: CodeType) -> bool:
+        known = self._is_user_file.get(code.co_filename)
         if known is None:
             user = self._user
-            known = self._owned[code.co_filename] = user is not None and user.owns(code.co_filename)
+            known = self._is_user_file[code.co_filename] = user is not None and user.owns(
+                code.co_filename
+            )
         return known
 
     def _on_start(self, code: CodeType, offset: int) -> object:
-        """A function begins. The user's are listened to as soon as one begins on a loop."""
-        if self._mine(code) and not self._is_own(code):
-            if self._own.waits_for_loop(code):
+        """A function begins. One of the user's is monitored as soon as it begins on a loop."""
+        if self._is_user_code(code) and not self._is_monitored(code):
+            if self._user_code.defer_until_loop(code):
                 return None
-            self._listen_to(code)
+            self._monitor_function(code)
         return _monitoring().DISABLE
 
-    def _hand_over(self, code: CodeType) -> bool:
-        """Leave a function of the user's to the other tool, if there is one that observes it."""
-        if self._own.tool is None:
+    def _other_tool_monitors(self, code: CodeType) -> bool:
+        """Is this user's function left to the other tool?"""
+        if self._user_code.tool is None:
             return False
-        if self._is_own(code) or not on_loop():
+        if self._is_monitored(code) or not in_event_loop():
             return True
-        self._listen_to(code)  # it began before we did, or before its loop
+        self._monitor_function(code)  # it began before we did, or before its loop
         return False
 
-    def _is_own(self, code: CodeType) -> bool:
-        return identity(code) in self._own.codes
+    def _is_monitored(self, code: CodeType) -> bool:
+        return identity(code) in self._user_code.codes
 
-    def _listen_to(self, code: CodeType) -> None:
+    def _monitor_function(self, code: CodeType) -> None:
         if self._tool is not None:
-            self._own.listen_to(code)
-            self._lines.look_into(code, self._tool)
+            self._user_code.monitor_function(code)
+            self._lines.monitor_function(code, self._tool)
 
     def __repr__(self) -> str:
-        return f"<MonitoringTap: tool {self._tool}>"
+        return f"<CallEventMonitor: tool {self._tool}>"
 
 
 _POLLS = frozenset(

@@ -1,9 +1,9 @@
-"""What the call tap observes by lines, on Python 3.12+: `with lock:` and `for line in file:`.
+"""What the call monitor observes by lines, on Python 3.12+: `with lock:` and `for line in file:`.
 
 They make no call event. In the user's functions that have such lines, and only there, line
 events say when one of them begins; the lock or the file is looked up by its name. From Python
 3.14 on a `with` makes a call event; that of a `Condition` is a call of Python, whose return is
-listened to for as long as somebody waits in it.
+monitored for as long as a thread waits in it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.frames import identity
 from .call_arguments import LOCK_TYPES
-from .dispatcher import MOST_TELLINGS, Hub, on_loop
-from .operands import Lines, lines_of
+from .dispatcher import MAX_REPORTS_PER_SITE, Dispatcher, in_event_loop
+from .operands import BlockLines, find_block_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,125 +24,132 @@ if TYPE_CHECKING:
 
     from .catalog import Entry
 
-_WITNESS = "call tap (line)"
+_EVIDENCE = "call monitor (line)"
 ENTER_CONDITION = Condition.__enter__
-# What cannot be a file, whatever comes this way next: the line is switched off.
-_PLAIN = frozenset(
+# A line that iterates over one of these is disabled: it will not iterate over a file.
+_NEVER_A_FILE = frozenset(
     {list, tuple, dict, set, frozenset, range, str, bytes, enumerate, zip, map, GeneratorType,
      type({}.keys()), type({}.values()), type({}.items())}
 )  # fmt: skip
-_MOST_CODES = 20_000
-_OFTEN = 8
+_MAX_FUNCTIONS = 20_000
+_MAX_HARMLESS_EVENTS = 8
 
 
-class LineTap:
-    """Listens to the lines of functions that have a `with` or a `for` of a name."""
+class LineMonitor:
+    """Receives the line events of functions that have a `with` or a `for` of a name."""
 
-    def __init__(self, hub: Hub) -> None:
-        self._hub = hub
-        self._known: dict[int, tuple[CodeType, Lines | None]] = {}
-        self._told: dict[tuple[int, int], int] = {}
-        self._often: dict[tuple[int, int], int] = {}  # events of a line that reported nothing
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+        self._known: dict[int, tuple[CodeType, BlockLines | None]] = {}
+        self._reports: dict[tuple[int, int], int] = {}
+        self._harmless_events: dict[tuple[int, int], int] = {}  # by line: those without a report
         self._active: dict[int, CodeType] = {}
-        self._entered: int | None = None  # the tool that listens to `Condition.__enter__`
-        self._deaf: dict[int, CodeType] = {}  # of these, with a line that was switched off
+        self._entered: int | None = None  # the tool that monitors `Condition.__enter__`
+        self._disabled: dict[int, CodeType] = {}  # those with a disabled line
 
-    def look_into(self, code: CodeType, tool: int) -> None:
+    def monitor_function(self, code: CodeType, tool: int) -> None:
         """Enable line events for this function, if any are needed."""
         if identity(code) in self._active:
             return
         known = self._known.get(identity(code))
         if known is None:
-            if len(self._known) >= _MOST_CODES:
+            if len(self._known) >= _MAX_FUNCTIONS:
                 return
-            with self._hub.aside():
-                known = self._known[identity(code)] = (code, lines_of(code))
+            with self._dispatcher.exclude_overhead():
+                known = self._known[identity(code)] = (code, find_block_lines(code))
         if known[1] is not None:
             self._active[identity(code)] = code
             monitoring = _monitoring()
             monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
     def forget(self) -> None:
-        """Another test: nothing has been reported yet."""
-        self._told.clear()
-        self._often.clear()
+        """Called between tests: nothing has been reported yet."""
+        self._reports.clear()
+        self._harmless_events.clear()
 
-    def hear_again(self, tool: int) -> None:
-        """Switch on again what was switched off."""
-        if self._deaf:
+    def restart(self, tool: int) -> None:
+        """Enable the disabled lines again."""
+        if self._disabled:
             monitoring = _monitoring()
-            deaf, self._deaf = self._deaf, {}
-            for code in list(deaf.values()):  # other threads go on meanwhile
+            disabled, self._disabled = self._disabled, {}
+            for code in list(disabled.values()):  # other threads go on meanwhile
                 monitoring.set_local_events(tool, code, 0)
                 monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
     def stop(self, tool: int) -> None:
-        """Stop listening to all of them."""
+        """Stop monitoring all of them."""
         for code in (*self._active.values(), ENTER_CONDITION.__code__):
             _monitoring().set_local_events(tool, code, 0)
         self._active.clear()
         self._entered = None
-        self._deaf.clear()
+        self._disabled.clear()
 
     def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:
         """The function for line events."""
-        hub, known, told, often = self._hub, self._known, self._told, self._often
+        dispatcher, known = self._dispatcher, self._known
+        reports, harmless_events = self._reports, self._harmless_events
         disable, getframe = _monitoring().DISABLE, sys._getframe
 
         def on_line(code: CodeType, line: int) -> object:
             _, lines = known.get(identity(code), (None, None))
             if lines is None:
                 return disable
-            if hub.open:
-                hub.leave(LineTap, getframe(1), _WITNESS)
+            if dispatcher.busy_threads:
+                dispatcher.call_ended(LineMonitor, getframe(1), _EVIDENCE)
             begins = lines.begins.get(line)
             if begins is None:
                 return None if line in lines.after else disable
-            if not (hub.listeners and on_loop()):
+            if not (dispatcher.listeners and in_event_loop()):
                 return None
             frame, live = getframe(1), line in lines.after
             for what, operand, entered in begins:
                 if frame.f_lasti > entered:
                     continue  # the line of a `with` again: its block is left
                 value = operand.value(frame)
-                live = live or what == "with" or type(value) not in _PLAIN
+                live = live or what == "with" or type(value) not in _NEVER_A_FILE
                 if what == "with" and type(value) is Condition:
                     value = vars(value).get("_lock")
                 entry = self._lock(value) if what == "with" else iterates
-                if entry is None or not hub.enter(entry, LineTap, value, frame, _WITNESS):
+                if entry is None or not dispatcher.call_started(
+                    entry, LineMonitor, value, frame, _EVIDENCE
+                ):
                     continue
-                told[identity(code), line] = times = told.get((identity(code), line), 0) + 1
+                reports[identity(code), line] = times = reports.get((identity(code), line), 0) + 1
                 if what == "for":
-                    hub.leave(LineTap, frame, _WITNESS)
-                    live = times < MOST_TELLINGS
+                    dispatcher.call_ended(LineMonitor, frame, _EVIDENCE)
+                    live = times < MAX_REPORTS_PER_SITE
             if live:
                 return None
-            # To switch a line on again, all others of its function are switched on with it.
-            often[identity(code), line] = times = often.get((identity(code), line), 0) + 1
-            if times < _OFTEN:
+            # A line can only be enabled again together with all others of its function.
+            harmless_events[identity(code), line] = times = (
+                harmless_events.get((identity(code), line), 0) + 1
+            )
+            if times < _MAX_HARMLESS_EVENTS:
                 return None
-            self._deaf[identity(code)] = code
+            self._disabled[identity(code)] = code
             return disable
 
         return on_line
 
-    def enters(self, callee: Any, condition: Any, frame: FrameType, tool: int | None) -> None:
-        """A call of the user's that enters a condition, whose lock may be held."""
+    def on_enter_condition(
+        self, callee: Any, condition: Any, frame: FrameType, tool: int | None
+    ) -> None:
+        """The user's code enters a condition, whose lock may be held."""
         lock = vars(condition).get("_lock") if type(condition) is Condition else None
         entry = self._lock(lock)
-        if tool is None or entry is None or not (self._hub.listeners and on_loop()):
+        if tool is None or entry is None or not (self._dispatcher.listeners and in_event_loop()):
             return
-        if self._hub.enter(entry, callee, lock, frame, _WITNESS):
+        if self._dispatcher.call_started(entry, callee, lock, frame, _EVIDENCE):
             monitoring = _monitoring()
             monitoring.set_local_events(tool, callee.__code__, monitoring.events.PY_RETURN)
             self._entered = tool
 
     def on_return(self, code: CodeType, offset: int, value: Any) -> object:
-        """`Condition.__enter__` returns to whoever has called it."""
+        """`Condition.__enter__` returns to its caller."""
         frame = sys._getframe(1).f_back
-        if self._hub.open and frame is not None:
-            self._hub.leave(ENTER_CONDITION, frame, _WITNESS)
-        if not self._hub.open and self._entered is not None:
+        if self._dispatcher.busy_threads and frame is not None:
+            self._dispatcher.call_ended(ENTER_CONDITION, frame, _EVIDENCE)
+        if not self._dispatcher.busy_threads and self._entered is not None:
             _monitoring().set_local_events(self._entered, code, 0)
             self._entered = None
         return None
@@ -150,10 +157,10 @@ class LineTap:
     def _lock(self, value: Any) -> Entry | None:
         if type(value) not in LOCK_TYPES:
             return None  # others have an __enter__ in Python, whose calls are observed
-        return self._hub.catalog.find(getattr(type(value), "__enter__", None))
+        return self._dispatcher.catalog.find(getattr(type(value), "__enter__", None))
 
     def __repr__(self) -> str:
-        return f"<LineTap: {len(self._active)} functions>"
+        return f"<LineMonitor: {len(self._active)} functions>"
 
 
 def _monitoring() -> Any:

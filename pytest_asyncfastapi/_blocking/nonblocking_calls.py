@@ -1,7 +1,7 @@
 """A wait with a timeout of zero: `select(..., 0)`, `poll(0)`, `waitpid(pid, os.WNOHANG)`.
 
-The witnesses are shown a call's first argument only; the last one is looked up by the code
-around the call. Knows bytecode by `operands.py`; nothing of who asks.
+The detectors get only a call's first argument; the last one is found in the bytecode before the
+call, by `operands.py`.
 """
 
 from __future__ import annotations
@@ -28,22 +28,22 @@ _FLAGS = {
     "os.waitid": _WNOHANG,
     "fcntl.flock": _LOCK_NB,
 }
-_MOST_SITES = 4_000
+_MAX_SITES = 4_000
 # Process-wide like code objects, which are kept with what was found in them.
 _SITES: dict[tuple[int, int], tuple[CodeType, Operand | None]] = {}
 
 
-def may_only_poll(name: str) -> bool:
-    """Can this function be called without waiting?"""
+def can_be_nonblocking(name: str) -> bool:
+    """Can this function be called in a non-blocking way?"""
     return name in _TIMEOUTS or name in _FLAGS
 
 
-def only_polls(name: str, frame: FrameType) -> bool:
-    """Does the call that `frame` makes now say so?"""
+def is_nonblocking(name: str, frame: FrameType) -> bool:
+    """Is the current call of `frame` non-blocking?"""
     site = (identity(frame.f_code), frame.f_lasti)
     known = _SITES.get(site)
     if known is None:
-        if len(_SITES) >= _MOST_SITES:
+        if len(_SITES) >= _MAX_SITES:
             _SITES.clear()
         keyword = "timeout" if name == "select.epoll.poll" else ""
         last = last_argument(frame.f_code, frame.f_lasti, keyword)
@@ -52,6 +52,6 @@ def only_polls(name: str, frame: FrameType) -> bool:
         known = _SITES[site] = (frame.f_code, last)
     given: Any = None if known[1] is None else known[1].value(frame)
     if type(given) not in (int, float):
-        # Flags are of a class of their own in some modules, and never a user's.
+        # In some modules flags have a class of their own, never a user's.
         return False
     return given == 0 if name in _TIMEOUTS else bool(int(given) & _FLAGS[name])

@@ -1,25 +1,27 @@
-"""One recorded call while it may still grow: more time, more arguments, more of the same."""
+"""One recorded call, which may still get more time, arguments and parts."""
 
 from __future__ import annotations
 
 import threading
 from typing import TYPE_CHECKING
 
-from .blocking_findings import allow_line, strength, weigh
-from .lazy_imports import besides
-from .models import BlockingCall, BlockingPolicy, Weight
+from .blocking_findings import category_rank, narrowest_rule, severity_of
+from .lazy_imports import other_lazy_imports
+from .models import BlockingCall, BlockingPolicy, CallSeverity
 from .thread_stats import perf_counter
 
 if TYPE_CHECKING:
     from .._core.creation_site import CreationSite
     from .._core.frames import UserCode
     from .catalog import Category, Entry
-    from .stack_analysis import Scene
+    from .stack_analysis import CallSite
 
 # Below these names, the C function that waits says nothing more.
-_WHOLE = frozenset({"subprocess", "queue", "join", "lock", "import", "file", "file_metadata"})
+_NAMED_BY_CALLER = frozenset(
+    {"subprocess", "queue", "join", "lock", "import", "file", "file_metadata"}
+)
 # The same part of a call may come again and again: so many names are distinguished.
-_MOST_PARTS = 50
+_MAX_PARTS = 50
 
 
 class Part:
@@ -42,12 +44,14 @@ class Part:
         self.held: float | None = None
 
     @property
-    def below(self) -> int:
-        """The id of the user's frame below which a library makes it; 0 if the user does."""
-        scene = self._record.scene
-        return 0 if scene.user is None or scene.below is None else scene.user.ident
+    def user_frame_id(self) -> int:
+        """The id of the user's frame, if a library below it made the call; otherwise 0."""
+        call_site = self._record.call_site
+        if call_site.user_frame is None or call_site.callee_frame is None:
+            return 0
+        return call_site.user_frame.frame_id
 
-    def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
+    def add_time(self, duration: float, held: float, *, nested: bool = False) -> None:
         """Add the time of the call, and the part of it that counts (seconds).
 
         Of a call inside another one of the same record (`nested`) the record has the time.
@@ -55,18 +59,18 @@ class Part:
         self.duration = (self.duration or 0.0) + duration
         self.held = (self.held or 0.0) + held
         if not nested:
-            self._record.add(duration, held)
+            self._record.add_time(duration, held)
 
-    def explain(self, args: str) -> None:
-        """Take the arguments that another witness saw."""
-        self._record.explain(args)
+    def add_arguments(self, args: str) -> None:
+        """Take the arguments from another detector."""
+        self._record.add_arguments(args)
 
     def __repr__(self) -> str:
         return f"<Part {self.name} ({self.category}) of {self._record!r}>"
 
 
 class Record:
-    """A call as its guard keeps it; `frozen()` is what others see.
+    """A call as its guard keeps it; `to_blocking_call()` is its public form.
 
     What a library does below one line of the user's is one record of many parts. It has the
     category and the remedy of the part that matters most: by weight, kind, then time.
@@ -78,26 +82,26 @@ class Record:
         *,
         args: str,
         category: Category,
-        scene: Scene,
+        call_site: CallSite,
         activity: str,
         remedy: str,
-        witness: str,
+        evidence: str,
         test: str,
-        site: CreationSite | None = None,
+        creation_site: CreationSite | None = None,
         judge: str = "",
     ) -> None:
         self.name = name
         self.args = args
         self.category: Category = category  # of its first part
-        self.scene = scene
+        self.call_site = call_site
         self.activity = activity
-        self.witness = witness
+        self.evidence = evidence
         self.test = test
-        self.site = site
+        self.creation_site = creation_site
         self.began = perf_counter()
         self.thread = threading.current_thread().name
         self.stall = False
-        self.seen = True  # else it is concluded from what the step cost
+        self.observed = True  # False if it was inferred from the statistics of the step
         self.at: float | None = None
         self.preparing = False  # made by a fixture, outside of any request
         self.parts: list[Part] = [Part(self, name, category, remedy, judge)]
@@ -114,57 +118,61 @@ class Record:
         for known in self.parts:
             if known.name == name and known.category == category:
                 return known
-        if len(self.parts) >= _MOST_PARTS:
+        if len(self.parts) >= _MAX_PARTS:
             return self.parts[-1]
         self.parts.append(Part(self, name, category, remedy, judge))
         return self.parts[-1]
 
-    def add(self, duration: float, held: float) -> None:
+    def add_time(self, duration: float, held: float) -> None:
         """Add the time of a part, and what of it counts (seconds)."""
         self._duration = (self._duration or 0.0) + duration
         self._held = (self._held or 0.0) + held
 
-    def explain(self, args: str) -> None:
-        """Take the arguments that another witness saw, if there are none yet."""
+    def add_arguments(self, args: str) -> None:
+        """Take the arguments from another detector, if there are none yet."""
         if args and len(self.parts) == 1 and self.first.name in ("", self.name):
             self.args = args
 
-    def is_at(self, scene: Scene) -> bool:
+    def is_at(self, call_site: CallSite) -> bool:
         """Is this the same line of the user's?"""
-        return self.scene.where is not None and self.scene.where == scene.where
+        return self.call_site.where is not None and self.call_site.where == call_site.where
 
-    def frozen(self, policy: BlockingPolicy, user: UserCode | None = None) -> BlockingCall:
+    def to_blocking_call(
+        self, policy: BlockingPolicy, user: UserCode | None = None
+    ) -> BlockingCall:
         """The record as a fact, weighed by the policy."""
-        severity, main = self._weighed(policy)
+        severity, main = self._severity_and_main_part(policy)
         remedy = main.remedy
         name, args = self.name, self.args if main is self.first else ""
-        if main.category not in _WHOLE:
+        if main.category not in _NAMED_BY_CALLER:
             inner = next((part.name for part in (main, *self.parts) if part.name), name)
             name = name if inner == name else f"{name} -> {inner}"
         if name == "import" and self.args:
             name = f"import {self.args.strip(chr(39))}"
-            if self.scene.deferred:
+            if self.call_site.is_lazy_import:
                 name = f"lazy {name}"
-                remedy += "" if user is None else besides(user)
+                remedy += "" if user is None else other_lazy_imports(user)
         return BlockingCall(
             name=name,
             args="" if self.category == "import" else args,
             category=main.category,
             duration=self._duration,
-            where=self.scene.where,
-            chain=self.scene.chain,
+            where=self.call_site.where,
+            chain=self.call_site.chain,
             activity=self.activity,
             thread=self.thread,
-            witness=self.witness,
+            evidence=self.evidence,
             severity=severity,
-            allow=allow_line(main.category, self.scene),
-            remedy=_fill(remedy, args),
+            allow=narrowest_rule(main.category, self.call_site),
+            remedy=_fill_in_argument(remedy, args),
             test=self.test,
-            created="" if self.site is None or user is None else self.site.describe(user),
+            created=""
+            if self.creation_site is None or user is None
+            else self.creation_site.describe(user),
             at=self.at,
         )
 
-    def _weighed(self, policy: BlockingPolicy) -> tuple[Weight, Part]:
+    def _severity_and_main_part(self, policy: BlockingPolicy) -> tuple[CallSeverity, Part]:
         """How much it matters, and which part of it does."""
         held: dict[tuple[str, str], float | None] = {}
         for part in self.parts:
@@ -174,16 +182,16 @@ class Record:
                 held[kind] = (held[kind] or 0.0) + part.held
         if len(held) == 1:
             held = dict.fromkeys(held, self._held)
-        weights: dict[str, Weight] = {}
+        weights: dict[str, CallSeverity] = {}
         for (category, judge), seconds in held.items():
-            weight = weigh(
+            weight = severity_of(
                 category,
                 seconds,
                 policy,
-                self.scene,
+                self.call_site,
                 self.activity,
                 preparing=self.preparing,
-                seen=self.seen,
+                observed=self.observed,
                 judge=judge,
             )
             known = weights.get(category, "silent")
@@ -192,34 +200,38 @@ class Record:
             self.parts,
             key=lambda part: (
                 _rank(weights[part.category]),
-                strength(part.category),
-                (part.duration or 0.0) if strength(part.category) else 0.0,
+                category_rank(part.category),
+                (part.duration or 0.0) if category_rank(part.category) else 0.0,
             ),
         )
         return weights[main.category], main
 
     def __repr__(self) -> str:
-        return f"<Record of {self.name} at {self.scene.where}>"
+        return f"<Record of {self.name} at {self.call_site.where}>"
 
 
-def _rank(weight: Weight) -> int:
+def _rank(weight: CallSeverity) -> int:
     return ("silent", "warning", "error").index(weight)
 
 
-def joins(latest: Record, name: str, entry: Entry, scene: Scene) -> bool:
+def belongs_to(latest: Record, name: str, entry: Entry, call_site: CallSite) -> bool:
     """Is this call a part of the one that was recorded last?
 
     Both must be below the same line of the same frame of the user's;
     a function that calls its C function directly makes a new call each time.
     """
-    was, now = latest.scene.user, scene.user
-    if was is None or now is None or (was.ident, was.line) != (now.ident, now.line):
+    previous, current = latest.call_site.user_frame, call_site.user_frame
+    if (
+        previous is None
+        or current is None
+        or (previous.frame_id, previous.line) != (current.frame_id, current.line)
+    ):
         return False
     if latest.category == "import":
-        return scene.importing
+        return call_site.importing
     return latest.name == name and name != entry.name
 
 
-def _fill(remedy: str, args: str) -> str:
+def _fill_in_argument(remedy: str, args: str) -> str:
     """`await anyio.sleep(...)` with the user's own argument, where there is just one."""
     return remedy.replace("sleep(...)", f"sleep({args})") if args else remedy

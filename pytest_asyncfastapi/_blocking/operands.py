@@ -1,4 +1,4 @@
-"""What an expression of the bytecode stands for, found without running any code of the user's.
+"""What an expression of the bytecode stands for, found without running the user's code.
 
 `with lock:` and `for line in file:` make no call that a call event reports: C calls C. But
 mostly the lock or the file has a name, and a name can be looked up before the line runs.
@@ -28,7 +28,7 @@ _ENTRY_CODES: dict[int, Literal["with", "for"]] = {
     opcode.opmap[name]: what for name, what in _ENTRIES.items() if name in dis.opmap
 }
 _CACHE, _EXTENDED = 0, opcode.opmap["EXTENDED_ARG"]
-_LONGEST_CHAIN = 6
+_MAX_CHAIN = 6
 # In Python 3.15 a comprehension makes its result between the load of what it goes through and
 # the instruction that begins to.
 _COMPREHENSION = ("SWAP", "BUILD_LIST", "BUILD_SET", "BUILD_MAP", "LOAD_FAST_AND_CLEAR")
@@ -63,7 +63,7 @@ class Operand:
 
 
 @dataclass(frozen=True, slots=True)
-class Lines:
+class BlockLines:
     """The lines of a function at which a `with` or a `for` begins: what, on what, and where.
 
     The last of the three is the offset of the instruction that enters the block: the line of
@@ -75,12 +75,12 @@ class Lines:
     after: frozenset[int]
 
 
-def lines_of(code: CodeType) -> Lines | None:
+def find_block_lines(code: CodeType) -> BlockLines | None:
     """The `with` and `for` lines of a function whose operand has a name; None if there is none."""
     raw = code.co_code
     found: list[tuple[int, Literal["with", "for"], Operand]] = []
     for unit, what in _entries(raw[::2]):
-        operand = _ending_before(code, raw, unit, _COMPREHENSION)
+        operand = _operand_before(code, raw, unit, _COMPREHENSION)
         if operand is not None:
             found.append((2 * unit, what, operand))
     if not found:
@@ -97,7 +97,7 @@ def lines_of(code: CodeType) -> Lines | None:
         if what == "with":
             later = (other for _, _, other in spans[at + 1 :])
             after.add(next((other for other in later if other not in (None, line)), None) or line)
-    return Lines(begins, frozenset(after)) if begins else None
+    return BlockLines(begins, frozenset(after)) if begins else None
 
 
 def _entries(ops: bytes) -> Iterator[tuple[int, Literal["with", "for"]]]:
@@ -114,26 +114,26 @@ def last_argument(code: CodeType, offset: int, keyword: str = "") -> Operand | N
     raw, names = code.co_code, ()
     unit = offset // 2
     called = opcode.opname[raw[2 * unit]]
-    step = _before(raw, unit)
+    step = _previous_instruction(raw, unit)
     while step is not None and step[1] in ("KW_NAMES", "PRECALL"):
         unit = step[0]
         names = code.co_consts[step[2]] if step[1] == "KW_NAMES" else names
-        step = _before(raw, unit)
+        step = _previous_instruction(raw, unit)
     if called == "CALL_KW" and step is not None:
         unit = step[0]
         names = code.co_consts[step[2]]
     if keyword and not (names and names[-1] == keyword):
         return None
-    return _ending_before(code, raw, unit)
+    return _operand_before(code, raw, unit)
 
 
-def enters_with(code: CodeType, offset: int) -> bool:
+def enters_with_block(code: CodeType, offset: int) -> bool:
     """Does the instruction at this offset enter a `with` block?"""
     raw, unit = code.co_code, offset // 2
     if not 0 <= offset < len(raw):
         return False
     name = opcode.opname[raw[2 * unit]]
-    if name == "CALL" and (step := _before(raw, unit)) is not None:
+    if name == "CALL" and (step := _previous_instruction(raw, unit)) is not None:
         name = step[1]
     return name in ("BEFORE_WITH", "LOAD_SPECIAL")
 
@@ -144,7 +144,7 @@ def only_loads(code: CodeType, offset: int) -> bool:
     return 0 <= offset < len(raw) and opcode.opname[raw[offset]].startswith("LOAD_")
 
 
-def _before(raw: bytes, unit: int) -> tuple[int, str, int] | None:
+def _previous_instruction(raw: bytes, unit: int) -> tuple[int, str, int] | None:
     """The instruction that ends before a code unit: its own first unit, name and argument."""
     unit -= 1
     while unit >= 0 and raw[2 * unit] == _CACHE:
@@ -159,20 +159,20 @@ def _before(raw: bytes, unit: int) -> tuple[int, str, int] | None:
     return unit, name, arg
 
 
-def _ending_before(
+def _operand_before(
     code: CodeType, raw: bytes, unit: int, over: tuple[str, ...] = ()
 ) -> Operand | None:
     """The chain of loads that ends before this code unit, instructions `over` left aside."""
     path: list[tuple[Literal["attribute", "item"], Any]] = []
-    step = _before(raw, unit)
+    step = _previous_instruction(raw, unit)
     while step is not None and step[1] in over:
-        step = _before(raw, step[0])
-    while step is not None and len(path) < _LONGEST_CHAIN:
+        step = _previous_instruction(raw, step[0])
+    while step is not None and len(path) < _MAX_CHAIN:
         unit, name, arg = step
         if name == "LOAD_ATTR":
             path.append(("attribute", code.co_names[arg >> 1 if _ATTRIBUTE_BIT else arg]))
         elif name == "BINARY_SUBSCR" or (name == "BINARY_OP" and arg == _SUBSCRIPT):
-            key = _before(raw, unit)
+            key = _previous_instruction(raw, unit)
             constant = MISSING if key is None else _constant(code, *key[1:])
             if key is None or constant is MISSING:
                 return None
@@ -189,7 +189,7 @@ def _ending_before(
             return Operand(root, False, tuple(reversed(path)))
         else:
             return None
-        step = _before(raw, unit)
+        step = _previous_instruction(raw, unit)
     return None
 
 
@@ -219,7 +219,7 @@ def _attribute(value: Any, name: str) -> Any:
     if found is not MISSING:
         return found
     found = inspect.getattr_static(value, name, MISSING)
-    if isinstance(found, MemberDescriptorType):  # of __slots__: C code, and nobody's own
+    if isinstance(found, MemberDescriptorType):  # of __slots__: C code, not the user's
         return getattr(value, name, MISSING)
     return found
 

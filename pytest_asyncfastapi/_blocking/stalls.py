@@ -7,65 +7,69 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .catalog import Entry, Named, by_package
+from .catalog import Entry, NamedFunction, by_package
 from .catalog import remedies as to
-from .stack_analysis import Scene, Spot, at_with_statement, import_statement, read_scene
-from .step_watch import Sample, Stall
+from .stack_analysis import CallSite, FrameInfo, analyze_stack, at_with_statement, import_statement
+from .step_timer import Sample, Stall
 
 if TYPE_CHECKING:
     from .._core.frames import UserCode
     from .models import BlockingPolicy
 
-# Nobody saw it asleep, and its figures say that it was.
-CONCLUDED = "step watch: the thread slept in the kernel"
+# Not sampled while it slept, but inferred from its statistics.
+INFERRED = "step timer: the thread slept in the kernel"
 
-_Cause = tuple[Scene, Entry, float, str]
+_Cause = tuple[CallSite, Entry, float, str]
 
 
-def explain(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause]:
+def find_causes(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_Cause]:
     """What held the loop: where, what, for how many seconds, and how that is known.
 
     One step may have slept in one place, computed in another, and imported in a third: what it
     spent in imports is estimated by the share of its samples that were taken there.
     """
-    scenes = [(sample, _scene(sample, user, stall.label)) for sample in stall.samples]
+    call_sites = [(sample, _call_site_of(sample, user, stall.label)) for sample in stall.samples]
     causes: list[_Cause] = []
-    importing = [pair for pair in scenes if pair[1].importing]
-    share = len(importing) / max(1, len(scenes))
+    importing = [pair for pair in call_sites if pair[1].importing]
+    share = len(importing) / max(1, len(call_sites))
     if (cost := (stall.cpu + stall.blocked) * share) and cost >= policy.step_threshold:
-        _, scene = _most_common(importing, stall, user)
-        entry = Entry("import", "import", "always", scene.import_remedy)
-        causes.append((scene, entry, cost, "step watch"))
+        _, call_site = _most_common(importing, stall, user)
+        entry = Entry("import", "import", "always", call_site.import_remedy)
+        causes.append((call_site, entry, cost, "step timer"))
     if importing:
         rest = 1 - share
-        scenes = [pair for pair in scenes if not pair[1].importing]
+        call_sites = [pair for pair in call_sites if not pair[1].importing]
         stall = replace(stall, cpu=stall.cpu * rest, blocked=stall.blocked * rest)
-    if stall.wall >= policy.step_threshold <= stall.blocked and stall.proven:
-        asleep = [pair for pair in scenes if pair[0].asleep] or scenes
-        sample, scene = _most_common(asleep, stall, user)
-        causes.append((scene, _blocked_in(sample, scene), stall.blocked, _evidence(scenes)))
-    awake = [pair for pair in scenes if not pair[0].asleep] or scenes
-    sample, scene = _most_common(awake, stall, user)
-    if scene.named is not None and scene.named.entry.category == "file":
+    if stall.wall >= policy.step_threshold <= stall.blocked and stall.from_scheduler:
+        sleeping = [pair for pair in call_sites if pair[0].sleeping_in] or call_sites
+        sample, call_site = _most_common(sleeping, stall, user)
+        causes.append(
+            (call_site, _blocked_in(sample, call_site), stall.blocked, _evidence(call_sites))
+        )
+    computing = [pair for pair in call_sites if not pair[0].sleeping_in] or call_sites
+    sample, call_site = _most_common(computing, stall, user)
+    if call_site.named is not None and call_site.named.entry.category == "file":
         # An archive that is read or written computes, too: it is one call, of one kind.
-        causes.append((scene, _as_named(scene.named), stall.cpu, "step watch"))
+        causes.append((call_site, _as_named(call_site.named), stall.cpu, "step timer"))
     elif stall.cpu >= policy.cpu_threshold and stall.wall >= policy.step_threshold:
-        name = scene.wrote or (sample.stack[0].code.co_qualname if sample.stack else stall.callback)
+        name = call_site.written_name or (
+            sample.stack[0].code.co_qualname if sample.stack else stall.callback
+        )
         entry = Entry(name or "a step of the loop", "cpu", "always", to.CPU)
-        causes.append((scene, entry, stall.cpu, "step watch: the thread was computing"))
+        causes.append((call_site, entry, stall.cpu, "step timer: the thread was computing"))
     return causes
 
 
-def _scene(sample: Sample, user: UserCode, activity: str) -> Scene:
-    scene = read_scene(_without_collector(sample.stack), user, activity)
-    if scene.imported:
+def _call_site_of(sample: Sample, user: UserCode, activity: str) -> CallSite:
+    call_site = analyze_stack(_without_gc_callbacks(sample.stack), user, activity)
+    if call_site.inside_import:
         # A module of the user's is being loaded: the line that imports it has to change.
-        return read_scene(import_statement(sample.stack), user, activity)
-    return scene
+        return analyze_stack(import_statement(sample.stack), user, activity)
+    return call_site
 
 
-def _without_collector(stack: list[Spot]) -> list[Spot]:
-    """The stack below the callbacks of the garbage collector, which others have put there."""
+def _without_gc_callbacks(stack: list[FrameInfo]) -> list[FrameInfo]:
+    """The stack without callbacks of the garbage collector, which other tools have added."""
     callbacks = [getattr(callback, "__code__", None) for callback in gc.callbacks]
     for depth in range(len(stack) - 1, -1, -1):
         if any(stack[depth].code is code for code in callbacks):
@@ -74,43 +78,46 @@ def _without_collector(stack: list[Spot]) -> list[Spot]:
 
 
 def _most_common(
-    scenes: list[tuple[Sample, Scene]], stall: Stall, user: UserCode
-) -> tuple[Sample, Scene]:
-    """The sample that speaks for the step: most often seen function, then line."""
-    if not scenes:
+    call_sites: list[tuple[Sample, CallSite]], stall: Stall, user: UserCode
+) -> tuple[Sample, CallSite]:
+    """The most representative sample: of the most frequent function, then line."""
+    if not call_sites:
         empty = Sample([], "")
-        return empty, read_scene([], user, stall.label)
-    by_function = Counter(_function(scene) for _, scene in scenes)
+        return empty, analyze_stack([], user, stall.label)
+    by_function = Counter(_function(call_site) for _, call_site in call_sites)
     function = by_function.most_common(1)[0][0]
-    inside = [pair for pair in scenes if _function(pair[1]) == function]
-    # With who is to blame: one sample may have hit a finaliser that the collector ran there.
-    places = [(pair[1].where, pair[1].blame) for pair in inside]
+    inside = [pair for pair in call_sites if _function(pair[1]) == function]
+    # With what is responsible: a sample may be of a finaliser that the collector ran there.
+    places = [(pair[1].where, pair[1].responsible) for pair in inside]
     return inside[places.index(Counter(places).most_common(1)[0][0])]
 
 
-def _function(scene: Scene) -> tuple[str, str]:
-    if scene.where is None:
+def _function(call_site: CallSite) -> tuple[str, str]:
+    if call_site.where is None:
         return ("", "")
-    return (scene.where.path, scene.where.function)
+    return (call_site.where.path, call_site.where.function)
 
 
-def _blocked_in(sample: Sample, scene: Scene) -> Entry:
-    call = sample.asleep
+def _blocked_in(sample: Sample, call_site: CallSite) -> Entry:
+    call = sample.sleeping_in
     if sample.stack and call in ("futex", "") and at_with_statement(sample.stack[0]):
         return Entry("with lock", "lock", "always", to.LOCK)
-    if scene.named is not None:
-        return _as_named(scene.named)
-    where = f" in {scene.wrote}" if scene.wrote else ""
-    category, remedy = by_package(scene.wrote.partition(".")[0]) or ("unknown", to.THREAD)
+    if call_site.named is not None:
+        return _as_named(call_site.named)
+    where = f" in {call_site.written_name}" if call_site.written_name else ""
+    category, remedy = by_package(call_site.written_name.partition(".")[0]) or (
+        "unknown",
+        to.THREAD,
+    )
     return Entry(f"sleep in the kernel{where}", category, "always", remedy)
 
 
-def _as_named(named: Named) -> Entry:
+def _as_named(named: NamedFunction) -> Entry:
     return Entry(named.entry.name, named.entry.category, "always", named.entry.remedy)
 
 
-def _evidence(scenes: list[tuple[Sample, Scene]]) -> str:
-    calls = Counter(sample.asleep for sample, _ in scenes if sample.asleep)
+def _evidence(call_sites: list[tuple[Sample, CallSite]]) -> str:
+    calls = Counter(sample.sleeping_in for sample, _ in call_sites if sample.sleeping_in)
     if not calls:
-        return CONCLUDED
-    return f"step watch; kernel: sleeping in {calls.most_common(1)[0][0]}"
+        return INFERRED
+    return f"step timer; kernel: sleeping in {calls.most_common(1)[0][0]}"

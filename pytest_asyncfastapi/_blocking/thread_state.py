@@ -1,4 +1,4 @@
-"""What one thread is doing: its open calls, and the step of a loop that it is in."""
+"""The state of one thread: its open calls, and the current step of its loop."""
 
 from __future__ import annotations
 
@@ -13,58 +13,70 @@ if TYPE_CHECKING:
 
     from .catalog import Entry
 
-# About so many of a test's last steps are kept, for its loop lag.
-MOST_STEPS = 1 << 17
-_NEAR = 8  # frames between a call and the user's line above it
+# About so many of the last step times are kept, for the loop lag.
+MAX_STEP_TIMES = 1 << 17
+_MAX_DEPTH = 8  # frames between a call and the user's line above it
 
 
-class Seen(Protocol):
-    """A recorded call whose end is still to come."""
+class RecordedCall(Protocol):
+    """A recorded call that has not ended yet."""
 
     @property
-    def below(self) -> int:
-        """The id of the user's frame below which a library makes it; 0 if the user does."""
+    def user_frame_id(self) -> int:
+        """The id of the user's frame, if a library below it made the call; otherwise 0."""
         ...
 
-    def ended(self, duration: float, held: float, *, nested: bool = False) -> None:
+    def add_time(self, duration: float, held: float, *, nested: bool = False) -> None:
         """Add the time that it took, and the part of it that counts (seconds).
 
         `nested` says that it happened inside another call of the same record.
         """
 
-    def explain(self, args: str) -> None:
-        """Add arguments that another witness saw."""
+    def add_arguments(self, args: str) -> None:
+        """Add arguments from another detector."""
 
 
-class Cells(Protocol):
-    """Where the threads' cells are kept."""
+class ThreadStateStore(Protocol):
+    """What keeps the state of each thread."""
 
     threshold: float  # seconds: of the steps that are judged
 
-    def cell(self) -> Cell:
-        """The calling thread's cell."""
+    def thread_state(self) -> ThreadState:
+        """The state of the calling thread."""
         ...
 
 
-class Pending:
+class OpenCall:
     """A C call that has begun."""
 
-    __slots__ = ("asleep", "callee", "cpu", "entry", "frame", "line", "others", "seen", "start")
+    __slots__ = (
+        "callee",
+        "cpu_time",
+        "entry",
+        "frame",
+        "line",
+        "other_time",
+        "records",
+        "start",
+        "switches",
+    )
 
     def __init__(self, entry: Entry, callee: int, frame: FrameType) -> None:
         self.entry = entry
         self.callee = callee
         self.frame = identity(frame)
         self.line = frame.f_lineno
-        self.seen: list[Seen] = []
-        self.asleep = 0
-        self.cpu = 0.0  # of the thread, when it began
-        self.others: float | None = None  # seconds that others took so far, if they may have
+        self.records: list[RecordedCall] = []
+        self.switches = 0
+        self.cpu_time = 0.0  # of the thread, when it began
+        self.other_time: float | None = (
+            None  # of other threads, when it began; None if it does not matter
+        )
         self.start = 0.0
 
 
-class Repeats:
-    """What was recorded of the calls that a library makes again and again below one line.
+class RepeatedCalls:
+    """The records of the calls that a library repeats below one line.
 
     To copy a large file takes hundreds of calls, and to read the stack for each of them longer
     than the copy. A call by the same frames, at the same places, belongs to the same record.
@@ -73,29 +85,31 @@ class Repeats:
     __slots__ = ("known",)
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, int], tuple[tuple[int, ...], list[Seen]]] = {}
+        self.known: dict[tuple[str, int], tuple[tuple[int, ...], list[RecordedCall]]] = {}
 
-    def find(self, entry: Entry, frame: FrameType) -> list[Seen] | None:
-        """The records that such a call made before in this step, if there are any."""
+    def find(self, entry: Entry, frame: FrameType) -> list[RecordedCall] | None:
+        """The records of an earlier such call in this step, if there are any."""
         known = self.known.get((entry.name, identity(frame)))
-        if known is None or known[0] != _places(frame, len(known[0]) // 2):
+        if known is None or known[0] != _stack_key(frame, len(known[0]) // 2):
             return None
         return known[1]
 
-    def keep(self, entry: Entry, frame: FrameType, user: int, seen: list[Seen]) -> None:
-        """Note what a call has made, below the frame of the user's with this id."""
+    def remember(
+        self, entry: Entry, frame: FrameType, user: int, records: list[RecordedCall]
+    ) -> None:
+        """Keep the records of a call below the user's frame with this id."""
         outer: FrameType | None = frame
-        for depth in range(1, _NEAR):
+        for depth in range(1, _MAX_DEPTH):
             outer = outer.f_back if outer is not None else None
             if identity(outer) == user:
-                self.known[entry.name, identity(frame)] = (_places(frame, depth + 1), seen)
+                self.known[entry.name, identity(frame)] = (_stack_key(frame, depth + 1), records)
                 return
 
     def __repr__(self) -> str:
-        return f"<Repeats: {len(self.known)}>"
+        return f"<RepeatedCalls: {len(self.known)}>"
 
 
-def _places(frame: FrameType | None, depth: int) -> tuple[int, ...]:
+def _stack_key(frame: FrameType | None, depth: int) -> tuple[int, ...]:
     """These frames, innermost first, and the line of all but the first, which moves on."""
     found: list[int] = []
     while frame is not None and len(found) < 2 * depth:
@@ -104,112 +118,118 @@ def _places(frame: FrameType | None, depth: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-# What belongs to the step that a thread is in.
-_OF_A_STEP = (
-    "start", "label", "explained", "own", "pending", "base", "sampled_slice", "samples", "repeats"
+# What `suspend()` saves for a nested loop.
+_STEP_ATTRIBUTES = (
+    "start", "label", "accounted", "overhead_cpu", "open_calls", "base_stats", "sampled_slice",
+    "samples", "repeated_calls",
 )  # fmt: skip
 
 
-class Cell:
-    """What one thread is doing: its open calls and its current slice of a step."""
+class ThreadState:
+    """The open calls of one thread, and its current slice of a step."""
 
-    def __init__(self, hub: Cells) -> None:
-        self.hub = hub
+    def __init__(self, dispatcher: ThreadStateStore) -> None:
+        self.dispatcher = dispatcher
         self.ident = threading.get_ident()
-        self.tid = threading.get_native_id()
-        self.figures = thread_stats.ThreadFigures(self.ident, self.tid)
+        self.native_id = threading.get_native_id()
+        self.stats_reader = thread_stats.ThreadStatsReader(self.ident, self.native_id)
         self.start = 0.0  # of the slice, 0.0 between steps
-        self.label: str | None = None  # of the slice, when a border began it
-        self.explained = 0.0  # seconds of the slice that calls took
-        self.own = 0.0  # seconds of CPU time of the slice that watching took
-        self.collecting: tuple[float, ...] = ()  # since when, by both clocks
-        self.pending: list[Pending] = []
-        self.busy = False  # our own work: not to be watched
-        self.on_loop = False  # this thread runs a loop; others have their cells by accident
-        self.last: thread_stats.Snapshot | None = None
-        self.stale = 0.0  # when that is too old to judge a step by
-        self.base: thread_stats.Snapshot | None = None
+        self.label: str | None = None  # of the slice, if an activity change began it
+        self.accounted = 0.0  # seconds of the slice that calls took
+        self.overhead_cpu = 0.0  # seconds of CPU time of the slice that monitoring took
+        self.gc_started: tuple[float, ...] = ()  # of a collection: both clocks
+        self.open_calls: list[OpenCall] = []
+        self.paused = False  # the guard's own work is not monitored
+        self.runs_loop = False  # this thread runs a loop; others may have a state, too
+        self.last_stats: thread_stats.ThreadStats | None = None
+        self.stats_valid_until = 0.0  # after that they are too old to judge a step by
+        self.base_stats: thread_stats.ThreadStats | None = None
         self.sampled_slice = 0.0
         self.samples: list[Any] = []
-        self.pages = 0  # that the thread has had to wait for, when last asked
-        self.repeats = Repeats()
-        self.dirty = False  # something is to be cleaned up after the step
-        self.steps: list[float] = []  # what each of the last slices took, in seconds
+        self.page_faults = 0  # major ones, when last read
+        self.repeated_calls = RepeatedCalls()
+        self.needs_cleanup = False  # something is to be cleaned up after the step
+        self.step_times: list[float] = []  # of the last slices, in seconds
 
-    def note(self, figures: thread_stats.Snapshot | None) -> None:
-        """Keep the thread's newest figures, if there are any."""
-        if figures is not None:
-            self.last = figures
-            self.stale = figures.at + self.hub.threshold / (2 if figures.proven else 5)
-            if len(self.steps) > MOST_STEPS:
-                del self.steps[:-MOST_STEPS]
+    def set_stats(self, stats: thread_stats.ThreadStats | None) -> None:
+        """Keep the thread's newest statistics, if there are any."""
+        if stats is not None:
+            self.last_stats = stats
+            self.stats_valid_until = stats.at + self.dispatcher.threshold / (
+                2 if stats.from_scheduler else 5
+            )
+            if len(self.step_times) > MAX_STEP_TIMES:
+                del self.step_times[:-MAX_STEP_TIMES]
 
-    def refresh(self) -> None:
-        """Read the figures, on the thread itself."""
-        self.busy = True
-        self.note((self.last is None and thread_stats.begun()) or self.figures.snapshot())
-        self.pages = thread_stats.pages_read()
-        self.busy = False
+    def read_stats(self) -> None:
+        """Read the statistics, on the thread itself."""
+        self.paused = True
+        self.set_stats(
+            (self.last_stats is None and thread_stats.new_thread_stats())
+            or self.stats_reader.read()
+        )
+        self.page_faults = thread_stats.major_page_faults()
+        self.paused = False
 
     def suspend(self) -> dict[str, Any]:
         """Another loop takes a step inside this one's; returns what `resume()` takes."""
-        if self.sampled_slice != self.start:  # the figures of before it began, if any
-            self.base, self.samples, self.sampled_slice = self.last, [], self.start
-        outer = {name: getattr(self, name) for name in _OF_A_STEP}
-        self.pending, self.samples, self.repeats = [], [], Repeats()
-        self.clean()
+        if self.sampled_slice != self.start:  # the statistics from before it began, if any
+            self.base_stats, self.samples, self.sampled_slice = self.last_stats, [], self.start
+        outer = {name: getattr(self, name) for name in _STEP_ATTRIBUTES}
+        self.open_calls, self.samples, self.repeated_calls = [], [], RepeatedCalls()
+        self.end_step()
         self.start = 0.0
         return outer
 
-    def resume(self, outer: dict[str, Any], explained: float) -> None:
-        """Go on with the outer step, `explained` seconds of which are reported already."""
+    def resume(self, outer: dict[str, Any], accounted: float) -> None:
+        """Go on with the outer step, `accounted` seconds of which are already reported."""
         for name, value in outer.items():
             setattr(self, name, value)
-        self.explained += explained
-        self.dirty = True
+        self.accounted += accounted
+        self.needs_cleanup = True
 
-    def forget(self) -> None:
-        """Nothing is known of the steps so far."""
-        self.clean()
+    def reset(self) -> None:
+        """Forget the steps so far."""
+        self.end_step()
         self.start = 0.0
-        self.busy = self.on_loop = False
-        self.samples, self.sampled_slice, self.base = [], 0.0, self.last
-        self.stale = 0.0
-        self.steps.clear()
+        self.paused = self.runs_loop = False
+        self.samples, self.sampled_slice, self.base_stats = [], 0.0, self.last_stats
+        self.stats_valid_until = 0.0
+        self.step_times.clear()
 
-    def clean(self) -> None:
+    def end_step(self) -> None:
         """Forget the step that ended; calls that it left open are over."""
-        if self.pending:
-            self.pending.clear()
-        if self.repeats.known:
-            self.repeats.known.clear()
-        self.explained = self.own = 0.0
+        if self.open_calls:
+            self.open_calls.clear()
+        if self.repeated_calls.known:
+            self.repeated_calls.known.clear()
+        self.accounted = self.overhead_cpu = 0.0
         self.label = None
-        self.dirty = False
+        self.needs_cleanup = False
 
 
-class Aside:
-    """Work of our own in the user's step: not the user's time, and not to be watched."""
+class ExcludedOverhead:
+    """The guard's own work inside a step: not the user's time, and not monitored."""
 
-    __slots__ = ("_began", "_cell", "_cpu", "_hub", "_was")
+    __slots__ = ("_cpu", "_dispatcher", "_started", "_state", "_was_paused")
 
-    def __init__(self, hub: Cells) -> None:
-        self._hub = hub
+    def __init__(self, dispatcher: ThreadStateStore) -> None:
+        self._dispatcher = dispatcher
 
     def __enter__(self) -> None:
-        cell = self._cell = self._hub.cell()
-        self._was, cell.busy = cell.busy, True
-        self._began = self._cpu = 0.0
-        if cell.start:  # outside of a step nobody asks what it took
-            self._began, self._cpu = thread_stats.perf_counter(), thread_stats.thread_time()
+        state = self._state = self._dispatcher.thread_state()
+        self._was_paused, state.paused = state.paused, True
+        self._started = self._cpu = 0.0
+        if state.start:  # outside of a step its time does not matter
+            self._started, self._cpu = thread_stats.perf_counter(), thread_stats.thread_time()
 
     def __exit__(self, *exc: object) -> None:
-        cell = self._cell
-        if self._began:
-            cell.explained += thread_stats.perf_counter() - self._began
-            cell.own += thread_stats.thread_time() - self._cpu
-            cell.dirty = True
-        cell.busy = self._was
+        state = self._state
+        if self._started:
+            state.accounted += thread_stats.perf_counter() - self._started
+            state.overhead_cpu += thread_stats.thread_time() - self._cpu
+            state.needs_cleanup = True
+        state.paused = self._was_paused
 
     def __repr__(self) -> str:
-        return f"<Aside of {self._hub!r}>"
+        return f"<ExcludedOverhead of {self._dispatcher!r}>"

@@ -1,6 +1,6 @@
-"""What the operating system says about a thread: computing, waiting, or pushed aside.
+"""Statistics of a thread by the operating system: computing, asleep, or waiting for a processor.
 
-On Linux the scheduler's own figures are read from /proc; elsewhere only the
+On Linux the scheduler's statistics are read from /proc; elsewhere only the
 thread's CPU clock is known, on Windows to the thread itself alone, and what
 is not known is 0 or "". This module knows nothing of loops or findings.
 """
@@ -17,13 +17,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .._core import real_time
-from .cpu_clock import clock_of
+from .cpu_clock import cpu_clock_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PROC = sys.platform == "linux"
-# Without it nobody waits for it, and the frames of a thread that runs cannot be read.
+# Without a GIL, no thread waits for it, and the frames of a running thread cannot be read.
 GIL: bool = getattr(sys, "_is_gil_enabled", lambda: True)()
 perf_counter = real_time.perf_counter
 thread_time = real_time.thread_time
@@ -54,13 +54,16 @@ _SYSCALLS: dict[str, dict[int, str]] = {
 _NAMES = _SYSCALLS.get(platform.machine() if _PROC else "", {})
 
 
-_ALL, _FEW = 0.8, 3  # of a step that was one sleep: the part of it, and how often it went
-_AWAKE = 0.05  # seconds, ten times what a thread sleeps between two looks at the GIL
-_YOUNG = 0.01  # seconds of CPU time that a thread has used which has only just begun
+_MIN_SHARE, _MAX_SWITCHES = (
+    0.8,
+    3,
+)  # a single sleep: its least share of the step, and the most switches
+_SECONDS_PER_SWITCH = 0.05  # ten times the interval at which a thread asks for the GIL
+_NEW_THREAD_CPU = 0.01  # seconds of CPU time: a thread that used less has just begun
 
 
 class Overhead:
-    """What the call tap costs: how many events it has received, and the CPU seconds of each."""
+    """What the call monitor costs: how many events it has received, and the CPU seconds of each."""
 
     __slots__ = ("each", "events")
 
@@ -68,13 +71,13 @@ class Overhead:
         self.events = 0
         self.each = 0.0
 
-    def measure(self, listen: Callable[[], None]) -> None:
-        """Time calls of a lock before and after `listen()`; the first time only."""
+    def measure(self, enable: Callable[[], None]) -> None:
+        """Time calls of a lock before and after `enable()`; the first time only."""
         if self.each:
-            listen()
+            enable()
             return
         without = _time_of_calls()
-        listen()
+        enable()
         before = self.events
         taken = _time_of_calls() - without
         self.each = max(1e-9, taken / max(1, self.events - before) * _TRIES)
@@ -90,7 +93,7 @@ _TRIES, _CALLS = 10, 200
 
 def _time_of_calls() -> float:
     """The least CPU time that some calls take, in seconds."""
-    # Of no file: neither the user's nor this plugin's, whose calls nobody listens to.
+    # Of no file: neither the user's nor this plugin's, whose calls are disabled.
     space: dict[str, Any] = {}
     exec(
         compile(
@@ -110,32 +113,33 @@ def _time_of_calls() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """A thread's figures at one moment, in seconds.
+class ThreadStats:
+    """The statistics of a thread at one moment, in seconds.
 
-    `delay` is what it waited for a processor, `switches` the times it went to
-    sleep; `proven` says that these two are known. `events` is how many the call tap had received.
+    `delay` is how long it waited for a processor, `switches` how often it went to sleep;
+    `from_scheduler` says that these two are known. `events` is how many the call monitor had
+    received.
     """
 
     at: float
     cpu: float
     delay: float = 0.0
     switches: int = 0
-    proven: bool = False
+    from_scheduler: bool = False
     events: int = 0
 
 
-class _Source:
-    """One of a thread's files in /proc, kept open: each system call gives the GIL away."""
+class _ProcFile:
+    """One of a thread's files in /proc, kept open: each system call releases the GIL."""
 
     __slots__ = ("_file", "_path")
 
-    def __init__(self, tid: int, name: str) -> None:
-        self._path = f"/proc/self/task/{tid}/{name}" if _PROC else ""
+    def __init__(self, native_id: int, name: str) -> None:
+        self._path = f"/proc/self/task/{native_id}/{name}" if _PROC else ""
         self._file = -1
 
     def read(self) -> str:
-        """What it says now, or "" where there is no such file (any more)."""
+        """Its content, or "" if there is no such file (any more)."""
         if not self._path:
             return ""
         try:
@@ -147,85 +151,92 @@ class _Source:
             return ""
 
     def __del__(self) -> None:
-        # By whoever lets go of it last: never while another thread reads.
+        # Only when the last reference is gone: never while another thread reads.
         if self._file >= 0:
             with suppress(OSError):
                 _os_close(self._file)
 
 
-class ThreadFigures:
-    """Where to read the figures of one thread, from any thread."""
+class ThreadStatsReader:
+    """Reads the statistics of one thread, from any thread."""
 
-    def __init__(self, ident: int, tid: int) -> None:
-        self._clock = clock_of(ident)
-        self._scheduler, self._status = _Source(tid, "schedstat"), _Source(tid, "status")
-        self._ident, self._tid = ident, tid
+    def __init__(self, ident: int, native_id: int) -> None:
+        self._clock = cpu_clock_of(ident)
+        self._scheduler, self._status = (
+            _ProcFile(native_id, "schedstat"),
+            _ProcFile(native_id, "status"),
+        )
+        self._ident, self._native_id = ident, native_id
 
-    def snapshot(self) -> Snapshot | None:
-        """The figures; None where nobody but the thread itself can read them."""
+    def read(self) -> ThreadStats | None:
+        """The statistics; None where only the thread itself can read them."""
         times = self._scheduler.read().split()
         now = perf_counter()  # reading may have to wait for the GIL
         if len(times) >= 2:
             switches = self._switches()
             used, delay = int(times[0]) / 1e9, int(times[1]) / 1e9
-            return Snapshot(now, used, delay, switches, True, OVERHEAD.events)
+            return ThreadStats(now, used, delay, switches, True, OVERHEAD.events)
         cpu = self._cpu()
         if cpu is None:
             return None
-        return Snapshot(perf_counter(), cpu, events=OVERHEAD.events)
+        return ThreadStats(perf_counter(), cpu, events=OVERHEAD.events)
 
     def _switches(self) -> int:
         if _rusage is not None and _thread.get_ident() == self._ident:
-            return int(_rusage().ru_nvcsw)  # the same figure, in a twentieth of the time
+            return int(_rusage().ru_nvcsw)  # the same number, in a twentieth of the time
         _, _, rest = self._status.read().rpartition("\nvoluntary_ctxt_switches:")
         return int(rest.split(None, 1)[0]) if rest.strip() else 0
 
     def _cpu(self) -> float | None:
         if self._clock is not None:
             return self._clock()
-        return thread_time() if _thread.get_native_id() == self._tid else None
+        return thread_time() if _thread.get_native_id() == self._native_id else None
 
     def sleeping_in(self) -> str:
-        """The system call in which the thread sleeps now, or "" when it runs or nobody says."""
-        _, _, state = _Source(self._tid, "stat").read().rpartition(") ")
+        """The system call in which the thread sleeps now, or "" when it runs or it is unknown."""
+        _, _, state = _ProcFile(self._native_id, "stat").read().rpartition(") ")
         if state[:1] not in ("S", "D"):
             return ""
-        number = _Source(self._tid, "syscall").read().split(None, 1)
+        number = _ProcFile(self._native_id, "syscall").read().split(None, 1)
         if not number or not number[0].lstrip("-").isdigit():
             return ""
         return _NAMES.get(int(number[0]), f"system call {number[0]}")
 
     def __repr__(self) -> str:
-        return f"<ThreadFigures of {self._tid}>"
+        return f"<ThreadStatsReader of {self._native_id}>"
 
 
-def begun() -> Snapshot | None:
-    """The calling thread's figures if it has only just begun; None if it has not, or nobody knows.
+def new_thread_stats() -> ThreadStats | None:
+    """The calling thread's statistics if it has just begun; None if it has not, or unknown.
 
-    To open and read its files takes longer than many a thread lives. What it has waited for a
-    processor so far is left out, so that more of its first step counts as such a wait.
+    Reading its files takes longer than many a thread lives. What it has waited for a processor
+    so far is left out, so that more of its first step counts as such a wait.
     """
     cpu = thread_time()
-    if _rusage is None or not _PROC or cpu > _YOUNG:
+    if _rusage is None or not _PROC or cpu > _NEW_THREAD_CPU:
         return None
     switches = int(_rusage().ru_nvcsw)
-    return Snapshot(perf_counter(), cpu, 0.0, switches, True, OVERHEAD.events)
+    return ThreadStats(perf_counter(), cpu, 0.0, switches, True, OVERHEAD.events)
 
 
-def pages_read() -> int:
+def major_page_faults() -> int:
     """How often the calling thread waited for a page of memory from the disk; 0 if unknown."""
     return 0 if _rusage is None else int(_rusage().ru_majflt)
 
 
-def times_asleep() -> int:
-    """How often the calling thread went to sleep so far; -1 when nobody counts."""
+def voluntary_switches() -> int:
+    """How often the calling thread went to sleep so far; -1 if unknown."""
     return -1 if _rusage is None else int(_rusage().ru_nvcsw)
 
 
-def one_sleep(seconds: float, rest: float, times: int) -> bool:
-    """Did a thread that nobody saw asleep sleep, for so many seconds of the rest of its step?
+def is_single_sleep(seconds: float, rest: float, switches: int) -> bool:
+    """Did the thread sleep for so many seconds, although no sample shows it?
 
-    One that kept the GIL went to sleep once, and gave the GIL away a few times after that. Who
-    waits for the GIL wakes every 5 ms to ask for it; a machine that stood still never slept.
+    A thread that kept the GIL went to sleep once, and released the GIL a few times after that. One
+    that waits for the GIL wakes every 5 ms to ask for it; if the machine stopped, it never slept.
+    `rest` is what the step took beyond recorded calls.
     """
-    return 1 <= times <= max(_FEW, seconds / _AWAKE) and seconds / rest >= _ALL
+    return (
+        1 <= switches <= max(_MAX_SWITCHES, seconds / _SECONDS_PER_SWITCH)
+        and seconds / rest >= _MIN_SHARE
+    )

@@ -1,4 +1,4 @@
-"""The steps of trio's tasks, timed by an instrument of trio's; see `step_watch.py`."""
+"""The steps of trio's tasks, timed by an instrument of trio's; see `step_timer.py`."""
 
 from __future__ import annotations
 
@@ -11,36 +11,38 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextvars import Context
 
-    from .dispatcher import Hub
-    from .thread_state import Cell
+    from .dispatcher import Dispatcher
+    from .thread_state import ThreadState
 
 
-class Steps(Protocol):
-    """What judges the steps."""
+class Timer(Protocol):
+    """The step timer, as this module needs it."""
 
     threshold: float
 
-    def late(self, cell: Cell) -> None:
-        """The first step, or none has begun for long."""
+    def refresh_stats(self, state: ThreadState) -> None:
+        """Read the statistics of the thread before its step."""
 
-    def close(self, cell: Cell, now: float, context: Context, callback: object) -> None:
-        """A step was too long."""
+    def judge_slow_step(
+        self, state: ThreadState, now: float, context: Context, callback: object
+    ) -> None:
+        """Judge a step that was too long."""
 
-    def clean(self, cell: Cell) -> None:
-        """A step has ended that left something to be cleaned up."""
+    def end_step(self, state: ThreadState) -> None:
+        """Clean up after a step."""
 
 
-class TrioSteps:
+class TrioStepTimer:
     """Times trio's task steps, by an instrument in each run."""
 
-    def __init__(self, hub: Hub, watch: Steps) -> None:
-        self.hub = hub
-        self.watch = watch
+    def __init__(self, dispatcher: Dispatcher, timer: Timer) -> None:
+        self.dispatcher = dispatcher
+        self.timer = timer
         self._undo: Callable[[], None] | None = None
         self.live = False
 
     def install(self) -> None:
-        """Time every run from now on that begins, if trio is imported."""
+        """From now on, time every run that begins, if trio is imported."""
         runs: Any = sys.modules.get("trio._core._run")
         original = getattr(runs, "setup_runner", None)
         if original is None or self._undo is not None:
@@ -48,7 +50,7 @@ class TrioSteps:
 
         def setup_runner(*args: Any, **kwargs: Any) -> Any:
             runner = original(*args, **kwargs)
-            runner.instruments.add_instrument(_RunSteps(self))
+            runner.instruments.add_instrument(_TrioInstrument(self))
             return runner
 
         def undo() -> None:
@@ -58,43 +60,43 @@ class TrioSteps:
         runs.setup_runner, self._undo = setup_runner, undo
 
     def remove(self) -> None:
-        """Leave the runs to come alone."""
+        """Stop instrumenting new runs."""
         if self._undo is not None:
             self._undo()
             self._undo = None
 
 
-class _RunSteps:
+class _TrioInstrument:
     """The instrument of one run, which stays on one thread; trio calls it around each step."""
 
-    __slots__ = ("_cell", "_clock", "_hub", "_local", "_owner", "_watch")
+    __slots__ = ("_clock", "_dispatcher", "_local", "_owner", "_state", "_timer")
 
-    def __init__(self, owner: TrioSteps) -> None:
-        self._owner, self._hub, self._watch = owner, owner.hub, owner.watch
-        self._local: object = None  # what the hub had when the cell was asked for
-        self._cell: Any = None
+    def __init__(self, owner: TrioStepTimer) -> None:
+        self._owner, self._dispatcher, self._timer = owner, owner.dispatcher, owner.timer
+        self._local: object = None  # the dispatcher's, when `_state` was read
+        self._state: Any = None
         self._clock = getattr(thread_stats.perf_counter, "func", thread_stats.perf_counter)
 
     def before_task_step(self, task: Any) -> None:
         """A step begins."""
         if self._owner.live:
-            if self._local is not self._hub.local:
-                self._local, self._cell = self._hub.local, self._hub.cell()
-            cell = self._cell
-            cell.start = now = self._clock()
-            if now > cell.stale:
-                self._watch.late(cell)
+            if self._local is not self._dispatcher.local:
+                self._local, self._state = self._dispatcher.local, self._dispatcher.thread_state()
+            state = self._state
+            state.start = now = self._clock()
+            if now > state.stats_valid_until:
+                self._timer.refresh_stats(state)
 
     def after_task_step(self, task: Any) -> None:
         """A step ended."""
-        cell = self._cell
-        if cell is None or not cell.start or self._local is not self._hub.local:
+        state = self._state
+        if state is None or not state.start or self._local is not self._dispatcher.local:
             return
         now = self._clock()
-        took = now - cell.start
-        cell.steps.append(took)
-        if took > self._watch.threshold and self._owner.live:
-            self._watch.close(cell, now, task.context, task)
-        cell.start = 0.0
-        if cell.dirty:
-            self._watch.clean(cell)
+        took = now - state.start
+        state.step_times.append(took)
+        if took > self._timer.threshold and self._owner.live:
+            self._timer.judge_slow_step(state, now, task.context, task)
+        state.start = 0.0
+        if state.needs_cleanup:
+            self._timer.end_step(state)

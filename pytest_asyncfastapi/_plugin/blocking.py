@@ -46,10 +46,10 @@ class BlockingFeature(Feature):
 
     @staticmethod
     def stop_monitoring() -> None:
-        """Nobody is to listen for now, not even between two tests."""
-        witnesses = sys.modules.get("pytest_asyncfastapi._blocking.detectors")
-        if witnesses is not None:
-            witnesses.WITNESSES.silence()
+        """Stop all detectors, which otherwise stay on between two tests."""
+        detectors = sys.modules.get("pytest_asyncfastapi._blocking.detectors")
+        if detectors is not None:
+            detectors.DETECTORS.stop_idle()
 
     @property
     def mode(self) -> Mode:
@@ -90,13 +90,13 @@ class BlockingFeature(Feature):
         if test.recording is not None:
             guard.now = test.recording.now
         guard.preparing = not test.in_body
-        guard.alone = guard.lingers = True
-        guard.patches = not _PATCHING.isdisjoint(getattr(test.item, "fixturenames", ()))
+        guard.exclusive = guard.more_tests_follow = True
+        guard.patches_functions = not _PATCHING.isdisjoint(getattr(test.item, "fixturenames", ()))
         guard.start()
         return guard
 
     def set_in_body(self, inside: bool) -> None:
-        """Before and after the body are its fixtures, which serve nobody."""
+        """Before and after the body run its fixtures, in which no request is served."""
         if self.guard is not None:
             self.guard.preparing = not inside
 
@@ -123,18 +123,19 @@ class BlockingFeature(Feature):
         baseline = self.test.item.config.stash.get(BASELINE, None)
         if baseline is None:
             return found
-        from .._blocking.baseline import key_of
+        from .._blocking.baseline import finding_key
 
         known = [
             item
             for item in found
-            if item.severity == "error" and (baseline.keys is None or key_of(item) in baseline.keys)
+            if item.severity == "error"
+            and (baseline.keys is None or finding_key(item) in baseline.keys)
         ]
-        self._baselined = sorted({key_of(item) for item in known})
+        self._baselined = sorted({finding_key(item) for item in known})
         return [item for item in found if item not in known]
 
     def session_data(self) -> dict[str, Any]:
-        """Which rules of the run allowed something; nothing where nobody would ask."""
+        """Which rules of the run allowed something; empty if no report needs it."""
         if self.guard is None:
             return {}
         if not (self.test.settings.allow_blocking or BASELINE in self.test.item.config.stash):
@@ -162,16 +163,16 @@ def _shipped(config: pytest.Config) -> tuple[AllowRule, ...]:
 
 
 def open_baseline(config: pytest.Config, given: str) -> None:
-    """Read the baseline, or see that it is to be written. Raises `pytest.UsageError`."""
+    """Read the baseline, or note that it is to be written. Raises `pytest.UsageError`."""
     if not given:
         return
     from .._blocking.baseline import load
 
     update, _, name = given.rpartition("update:")
-    anew = given.startswith("update:") and not update
-    path = config.rootpath / (name if anew else given)
+    rewrite = given.startswith("update:") and not update
+    path = config.rootpath / (name if rewrite else given)
     try:
-        keys = load(path) if path.exists() and not anew else None
+        keys = load(path) if path.exists() and not rewrite else None
     except ValueError as error:
         raise pytest.UsageError(f"--asyncfastapi-blocking-baseline: {error}") from None
     config.stash[BASELINE] = Baseline(path, keys)
@@ -179,7 +180,7 @@ def open_baseline(config: pytest.Config, given: str) -> None:
 
 def rules_from_markers(item: pytest.Item) -> tuple[str, ...]:
     """The rules of `@pytest.mark.allow_blocking`, checked."""
-    from .._blocking.allow import as_rule
+    from .._blocking.allow import parse_rule
 
     rules: list[str] = []
     for mark in item.iter_markers("allow_blocking"):
@@ -192,7 +193,7 @@ def rules_from_markers(item: pytest.Item) -> tuple[str, ...]:
         rules.extend(mark.args)
     for rule in rules:
         try:
-            as_rule(rule)
+            parse_rule(rule)
         except ValueError as error:
             raise pytest.UsageError(
                 f"{item.nodeid}: @pytest.mark.allow_blocking: {error}"
@@ -201,7 +202,7 @@ def rules_from_markers(item: pytest.Item) -> tuple[str, ...]:
 
 
 def _unused_markers(item: pytest.Item, guard: BlockingGuard) -> Iterator[str]:
-    """An allow-list must age well: a mark that allows nothing any more is said."""
+    """Report `allow_blocking` markers that no longer allow anything."""
     marked = rules_from_markers(item)
     for rule in guard._unused_rules():
         if rule.text in marked:

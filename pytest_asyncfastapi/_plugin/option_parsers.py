@@ -68,9 +68,9 @@ def hosts(value: str | Iterable[object]) -> tuple[str, ...]:
 
 def allow(value: object) -> str:
     """A rule of the blocking guard."""
-    from .._blocking.allow import as_rule
+    from .._blocking.allow import parse_rule
 
-    return as_rule(non_empty_str(value)).text
+    return parse_rule(non_empty_str(value)).text
 
 
 def category(value: object) -> tuple[str, str]:

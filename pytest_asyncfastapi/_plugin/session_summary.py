@@ -72,7 +72,7 @@ def _of_baseline(config: pytest.Config, seen: set[baseline.Key], whole: bool) ->
         return [f"baseline: {len(seen)} blocking calls recorded in {name}"]
     stale = sorted(kept.keys - seen) if whole else []
     lines = [f"baseline: {len(seen)} of {len(kept.keys)} known blocking calls in {name} were made"]
-    lines += [f"baseline: not made any more: {baseline.shown(key)}" for key in stale[:_MOST]]
+    lines += [f"baseline: not made any more: {baseline.describe(key)}" for key in stale[:_MOST]]
     if stale:
         lines.append(f"baseline: {len(stale)} to forget, with update:{name}")
     return lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pytest_asyncfastapi._blocking.catalog import C_TABLE, CATEGORIES, JUDGES, NAMED
-from pytest_asyncfastapi._blocking.catalog.c_functions import shown
+from pytest_asyncfastapi._blocking.catalog.c_functions import display_name
 
 PAGE = Path(__file__).parents[2] / "docs" / "blocking.md"
 BEGIN, END = "<!-- catalog: begin -->\n", "<!-- catalog: end -->\n"
@@ -20,7 +20,7 @@ def table() -> str:
         for module, spec, kind, judge, remedy in C_TABLE:
             owner, _, names = spec.rpartition(":")
             if kind == category and module not in _ELSEWHERE:
-                calls = [shown(module, owner, name) for name in names.split()]
+                calls = [display_name(module, owner, name) for name in names.split()]
                 rows.setdefault((JUDGES[judge], remedy), []).extend(calls)
         for named in (item for items in NAMED.values() for item in items):
             if named.entry.category == category:

@@ -7,12 +7,13 @@ import certifi
 import pytest
 
 from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi._blocking.detectors import WITNESSES
+from pytest_asyncfastapi._blocking.detectors import DETECTORS
 from pytest_asyncfastapi._core.frames import UserCode
-from tests.blocking.corpus.remainders import HAS_FIGURES
+from tests.blocking.corpus.remainders import HAS_THREAD_STATS
 
-needs_figures = pytest.mark.skipif(
-    not HAS_FIGURES, reason="a sleep without a call event is seen by the figures of Linux alone"
+needs_thread_stats = pytest.mark.skipif(
+    not HAS_THREAD_STATS,
+    reason="a sleep without a call event is detected by the statistics of Linux alone",
 )
 ROOT = Path(__file__).parent.parent.parent
 
@@ -48,7 +49,7 @@ def _whole_ca_bundle(monkeypatch):
 
 @pytest.fixture
 def watch():
-    WITNESSES.silence()  # the tap of an earlier test's guard is still on
+    DETECTORS.stop_idle()  # the call monitor of an earlier test's guard is still on
     made = Watch()
     yield made
     for guard in made.guards:

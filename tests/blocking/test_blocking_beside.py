@@ -1,4 +1,4 @@
-"""The guard beside whatever else listens to the interpreter: coverage, debuggers, other loops."""
+"""The guard together with other tools: coverage, debuggers, other loops."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ async def test_it(blocking, wait):
 """
 
 
-def run_alone(pytester: pytest.Pytester, *flags: str, **env: str) -> str:
-    """A run in a process of its own, with the plugins that it is about."""
+def run_in_subprocess(pytester: pytest.Pytester, *flags: str, **env: str) -> str:
+    """A run in a subprocess, with the plugins under test."""
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *flags]
     for name in PLUGINS:
         command += ["-p", name]
@@ -59,11 +59,11 @@ def run_alone(pytester: pytest.Pytester, *flags: str, **env: str) -> str:
     "core",
     ["ctrace", pytest.param("sysmon", marks=pytest.mark.skipif(not NEW, reason="3.12 or later"))],
 )
-def test_coverage_and_the_guard_both_see(pytester: pytest.Pytester, core: str) -> None:
+def test_coverage_and_the_guard_work_together(pytester: pytest.Pytester, core: str) -> None:
     """With coverage's trace function, and with its own tool of sys.monitoring; xdist beside."""
     pytester.makepyfile(app=APP, test_it=TESTS)
     flags = ("-p", "xdist", "-n", "1") if core == "ctrace" else ()
-    told = run_alone(
+    told = run_in_subprocess(
         pytester, "-p", "pytest_cov", "--cov=app", "--cov-report=term", *flags, COVERAGE_CORE=core
     )
     assert "1 failed, 1 passed" in told
@@ -73,8 +73,8 @@ def test_coverage_and_the_guard_both_see(pytester: pytest.Pytester, core: str) -
     assert "not watched" not in told
 
 
-def test_a_debugger_that_traces_goes_on(watch: Any) -> None:
-    """A trace function hears all that it did, and is there afterwards."""
+def test_a_debugger_still_traces(watch: Any) -> None:
+    """A trace function gets all of its events, and is still installed afterwards."""
     lines: list[int] = []
 
     def trace(frame: FrameType, event: str, arg: object) -> Any:
@@ -98,7 +98,7 @@ def test_a_debugger_that_traces_goes_on(watch: Any) -> None:
 
 
 def test_pytest_inside_a_guarded_test(watch: Any, pytester: pytest.Pytester) -> None:
-    """What the inner run's tests do is theirs; afterwards the outer guard hears as before."""
+    """The calls of the inner run are its own; afterwards the outer guard works as before."""
     pytester.makepyfile(app=APP, test_it=TESTS)
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
 
@@ -112,13 +112,13 @@ def test_pytest_inside_a_guarded_test(watch: Any, pytester: pytest.Pytester) -> 
     pytester.runpytest_inprocess().assert_outcomes(passed=1, failed=1)
     assert outer.calls == []
     asyncio.run(sleeper())
-    assert outer._armed()
+    assert outer._is_working()
     outer.stop()
     (call,) = outer.calls
     assert call.where.source == "pause(0.001)"
 
 
-# uvloop: the call tap hears all, the steps are C. One of each kind is enough here; the whole
+# uvloop: the call monitor receives all, the steps are C. One of each kind is enough here; the whole
 # corpus is played by `python -m benchmarks.blocking --loops`.
 ON_UVLOOP = ("computing.a_loop", "c_code.usleep", "c_code.map_calls_sleep", "sleeping.", "shapes.",
              "app_parts.", "passwords.", "harmless_waits.")  # fmt: skip
@@ -132,7 +132,7 @@ ON_UVLOOP = ("computing.a_loop", "c_code.usleep", "c_code.map_calls_sleep", "sle
 def test_on_uvloop(case: Any) -> None:
     """What is called is found with its line; what only takes time is not."""
     pytest.importorskip("uvloop")
-    if why_not := case.why_not("uvloop"):
-        pytest.skip(why_not)
+    if skip_reason := case.skip_reason("uvloop"):
+        pytest.skip(skip_reason)
     verdict = watched(case, "uvloop")
     assert verdict.right == (not remainder(case.name, "uvloop")), verdict

@@ -1,4 +1,4 @@
-"""The call tap stays on between tests: what it must hear all the same, and when it is off."""
+"""The call monitor stays on between tests: what it must still report, and when it is off."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi._blocking.detectors import WITNESSES
+from pytest_asyncfastapi._blocking.detectors import DETECTORS
 from pytest_asyncfastapi._core.frames import UserCode
 
 if TYPE_CHECKING:
@@ -39,14 +39,14 @@ async def loop():
 
 
 @pytest.fixture(autouse=True)
-def _nobody_listens() -> Iterator[None]:
-    WITNESSES.silence()
+def _no_monitoring() -> Iterator[None]:
+    DETECTORS.stop_idle()
     yield
-    WITNESSES.silence()
+    DETECTORS.stop_idle()
 
 
 def project(pytester: pytest.Pytester, **files: str) -> None:
-    """An app, a library beside it, and the tests, under a guard that minds everything."""
+    """An app, a library beside it, and the tests, under a guard that reports everything."""
     library = pytester.mkdir("site-packages")
     (library / "somelib.py").write_text(SOMELIB)
     pytester.makepyfile(app=APP, **files)
@@ -59,7 +59,7 @@ def failed(result: pytest.RunResult) -> list[str]:
     return [line.split()[1] for line in result.outlines if line.startswith("FAILED ")]
 
 
-def test_what_another_test_had_patched_is_heard(pytester: pytest.Pytester) -> None:
+def test_a_call_that_another_test_patched_is_reported(pytester: pytest.Pytester) -> None:
     """The same call site of the user's, harmless in the tests before."""
     project(
         pytester,
@@ -87,7 +87,9 @@ def test_what_another_test_had_patched_is_heard(pytester: pytest.Pytester) -> No
     result.stdout.fnmatch_lines(["*os.stat*"])
 
 
-def test_a_file_that_was_a_list_before_is_heard(pytester: pytest.Pytester, tmp_path: Path) -> None:
+def test_a_loop_over_a_file_that_was_a_list_before_is_reported(
+    pytester: pytest.Pytester, tmp_path: Path
+) -> None:
     """`for line in lines:` makes no call at all."""
     (tmp_path / "it.txt").write_text("a\nb\n")
     project(
@@ -119,7 +121,7 @@ def test_a_file_that_was_a_list_before_is_heard(pytester: pytest.Pytester, tmp_p
 def test_a_report_adds_nothing_to_the_stack_with_each_test(
     pytester: pytest.Pytester, mode: str
 ) -> None:
-    """Who times the steps stays on between tests, who records the tasks does not."""
+    """The step timer stays on between tests, the recorder of tasks does not."""
     project(
         pytester,
         test_it="""
@@ -148,15 +150,17 @@ def test_a_report_adds_nothing_to_the_stack_with_each_test(
     result = pytester.runpytest(*options)
     assert failed(result) == []
     result.assert_outcomes(passed=10)
-    WITNESSES.silence()
+    DETECTORS.stop_idle()
     assert asyncio.events.Handle._run is clean
 
 
 @pytest.mark.parametrize("before", [0, 3])
-def test_a_library_is_heard_anew_in_each_file(pytester: pytest.Pytester, before: int) -> None:
+def test_sites_of_a_library_are_enabled_again_for_another_file(
+    pytester: pytest.Pytester, before: int
+) -> None:
     """Its call sites may have called something harmless in another file's tests.
 
-    A guard of one's own that ended before is no file of tests.
+    A guard created by hand before is not a test file.
     """
     for name in range(before):
         with BlockingGuard(BlockingPolicy(), UserCode(pytester.path), test=f"{name}.py::test"):
@@ -180,7 +184,7 @@ def test_a_library_is_heard_anew_in_each_file(pytester: pytest.Pytester, before:
     assert failed(pytester.runpytest()) == ["test_b.py::test_blocks"]
 
 
-def test_a_library_is_heard_anew_when_there_is_more_to_hear(pytester: pytest.Pytester) -> None:
+def test_sites_of_a_library_are_enabled_again_after_an_import(pytester: pytest.Pytester) -> None:
     """A module with functions that block was imported since."""
     project(
         pytester,
@@ -227,7 +231,7 @@ sys.monitoring.register_callback = register
 
 @only_monitoring
 def test_a_second_test_costs_a_fraction_of_the_first(pytester: pytest.Pytester) -> None:
-    """In calls that are looked at: nearly all that a small test makes are the libraries'."""
+    """In call events: nearly all calls of a small test are the libraries'."""
     pytester.makeconftest(COUNTS)
     pytester.makepyfile(
         app="""
@@ -261,7 +265,7 @@ def test_a_second_test_costs_a_fraction_of_the_first(pytester: pytest.Pytester) 
 
 
 @only_monitoring
-def test_it_is_off_where_no_guard_is(pytester: pytest.Pytester) -> None:
+def test_monitoring_is_off_without_a_guard(pytester: pytest.Pytester) -> None:
     """Not only idle: the user's own method calls would take twice the time."""
     pytester.makepyfile(
         """
@@ -330,10 +334,10 @@ def test_the_steps_of_the_loop_stay_timed_between_guarded_tests_only(
     assert asyncio.events.Handle._run is before
 
 
-def test_a_step_timer_that_was_replaced_between_two_tests_is_put_in_place_again(
+def test_a_step_timer_that_was_replaced_between_two_tests_is_restored(
     pytester: pytest.Pytester,
 ) -> None:
-    """Another plugin puts back what stood there before both."""
+    """Another plugin restores the original method."""
     pytester.makepyfile(
         """
         import asyncio
@@ -341,23 +345,23 @@ def test_a_step_timer_that_was_replaced_between_two_tests_is_put_in_place_again(
         stock = asyncio.events.Handle._run
 
         async def test_guarded(blocking):
-            assert blocking._armed()
+            assert blocking._is_working()
 
         async def test_guarded_again(blocking):
             asyncio.events.Handle._run = stock
 
         async def test_guarded_at_last(blocking):
-            assert blocking._armed()
+            assert blocking._is_working()
         """
     )
     pytester.runpytest_inprocess("-p", "no:randomly").assert_outcomes(passed=3)
 
 
 @only_monitoring
-def test_a_call_that_cannot_block_is_looked_at_a_few_times_in_a_run(
+def test_a_call_that_cannot_block_makes_few_events_in_a_run(
     pytester: pytest.Pytester,
 ) -> None:
-    """With keywords too; what a variable holds, or a method, is looked at each time."""
+    """With keywords too; a variable or a method makes an event each time."""
     pytester.makeconftest(COUNTS)
     pytester.makepyfile(
         app="""
@@ -402,7 +406,7 @@ def test_a_call_that_cannot_block_is_looked_at_a_few_times_in_a_run(
 
 
 @only_monitoring
-def test_a_bound_method_of_c_under_another_name_is_called_as_ever(
+def test_a_bound_c_method_under_another_name_is_called_as_before(
     pytester: pytest.Pytester,
 ) -> None:
     """Such as the `__anext__` of an async generator: it has a name, and no module."""
@@ -468,10 +472,10 @@ async def test_in_a_library(blocking, times):
 
 @only_monitoring
 @pytest.mark.parametrize("conftest", ["", ONE_TOOL])
-def test_what_has_told_too_often_is_heard_in_the_next_test(
+def test_a_site_above_its_report_limit_is_enabled_in_the_next_test(
     pytester: pytest.Pytester, conftest: str
 ) -> None:
-    """A site is switched off after 200 calls, for the rest of its test."""
+    """A site is disabled after 200 reports, for the rest of its test."""
     project(pytester, conftest=conftest, test_it=MANY)
     result = pytester.runpytest_subprocess()
     assert sorted(failed(result)) == sorted(
@@ -482,7 +486,7 @@ def test_what_has_told_too_often_is_heard_in_the_next_test(
 
 
 @only_monitoring
-def test_with_one_free_tool_every_site_is_heard_in_each_test(pytester: pytest.Pytester) -> None:
+def test_with_one_free_tool_every_site_is_enabled_in_each_test(pytester: pytest.Pytester) -> None:
     """The others are a debugger's or a profiler's."""
     project(
         pytester,
@@ -532,20 +536,20 @@ async def test_waits_beside_the_loop(clock, blocking):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="epoll")
-def test_the_loops_own_wait_on_virtual_time_is_not_looked_at(pytester: pytest.Pytester) -> None:
-    """It was recorded and then forgiven in each step, which cost more than the step."""
+def test_the_polls_of_a_loop_on_virtual_time_are_not_judged(pytester: pytest.Pytester) -> None:
+    """It was recorded and then dropped in each step, which cost more than the step."""
     pytester.makepyfile(
         conftest="""
-        from pytest_asyncfastapi._blocking.dispatcher import HUB
+        from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
 
         entered = []
-        stock = HUB.enter
+        stock = DISPATCHER.call_started
 
         def enter(entry, *args):
             entered.append(entry.name)
             return stock(entry, *args)
 
-        HUB.enter = enter
+        DISPATCHER.call_started = enter
         """,
         test_it=WAITS
         + """
@@ -563,7 +567,7 @@ def test_entered():
 def test_a_function_that_never_blocked_costs_nothing_in_later_tests(
     pytester: pytest.Pytester,
 ) -> None:
-    """Its site that may call a blocking method is switched off after some tests.
+    """Its site that may call a blocking method is disabled after some tests.
 
     What it calls through a variable, or in a test that patches functions, is seen in any test.
     """
@@ -644,5 +648,5 @@ def test_an_exception_of_a_callback_is_reported_as_asyncio_does() -> None:
     guard = BlockingGuard(BlockingPolicy(), UserCode("."), test="test_it")
     with guard:
         inside = shown(asyncio.run(main()))
-    WITNESSES.silence()
+    DETECTORS.stop_idle()
     assert inside == shown(asyncio.run(main()))

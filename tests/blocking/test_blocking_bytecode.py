@@ -22,13 +22,13 @@ from typing import Any
 
 import pytest
 
-from pytest_asyncfastapi._blocking.call_sites import called_names
+from pytest_asyncfastapi._blocking.call_site_filter import callee_names
 from pytest_asyncfastapi._blocking.operands import (
     MISSING,
     Operand,
-    enters_with,
+    enters_with_block,
+    find_block_lines,
     last_argument,
-    lines_of,
 )
 
 BESIDE = ("EXTENDED_ARG", "PRECALL")
@@ -73,7 +73,7 @@ def compared(source: str) -> Iterator[tuple[str, str, Any]]:
     for code in functions(source):
         places = list(code.co_positions())
         variables = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
-        for at, name in called_names(code).items():
+        for at, name in callee_names(code).items():
             callee = callees.get(places[at // 2])
             if isinstance(callee, ast.Attribute):
                 yield name, callee.attr, places[at // 2]
@@ -173,7 +173,7 @@ def written(operand: Operand | None) -> Any:
 @pytest.mark.parametrize(("call", "expected"), ARGUMENTS, ids=[call for call, _ in ARGUMENTS])
 @pytest.mark.parametrize("many", [False, True], ids=["few names", "many names"])
 def test_the_last_argument_of_a_call(call: str, expected: Any, many: bool) -> None:
-    """A constant, a variable, or an attribute or item of one; else nothing is claimed."""
+    """A constant, a variable, or an attribute or item of one; else none."""
     names = "\n".join(f"x{n} = y{n}.z{n} + {n * 1000 + 300}" for n in range(300)) if many else ""
     code = function(f"{names}\n{call}")
     *_, outer = calls(code)
@@ -216,7 +216,7 @@ def test_what_a_loop_goes_through(begins: str, over: str) -> None:
     code = function("a\n" + begins.format(over))
     if sys.version_info < (3, 12) and not begins.startswith("for"):
         return  # a function of its own, which is not read
-    found = lines_of(code)
+    found = find_block_lines(code)
     assert found is not None
     ((what, operand, _),) = found.begins[3]
     assert (what, written(operand)) == ("for", over)
@@ -224,7 +224,7 @@ def test_what_a_loop_goes_through(begins: str, over: str) -> None:
 
 def test_loops_of_nothing_that_has_a_name() -> None:
     """What a call has made, or an expression."""
-    assert lines_of(function("for x in make(): pass\nfor x in a + a: pass")) is None
+    assert find_block_lines(function("for x in make(): pass\nfor x in a + a: pass")) is None
 
 
 @pytest.mark.parametrize("lock", ["lock", "files['x']", "a.lock", "make()"])
@@ -235,16 +235,16 @@ def test_the_entry_of_a_block(lock: str) -> None:
     class Lock:
         def __enter__(self) -> None:
             frame = sys._getframe(1)
-            stands.add(enters_with(frame.f_code, frame.f_lasti))
+            stands.add(enters_with_block(frame.f_code, frame.f_lasti))
 
         def __exit__(self, *details: object) -> None:
             frame = sys._getframe(1)
-            stands.add(enters_with(frame.f_code, frame.f_lasti) and "left")
+            stands.add(enters_with_block(frame.f_code, frame.f_lasti) and "left")
 
         @property
         def lock(self) -> Lock:
             frame = sys._getframe(1)
-            stands.add(enters_with(frame.f_code, frame.f_lasti) and "read")
+            stands.add(enters_with_block(frame.f_code, frame.f_lasti) and "read")
             return self
 
     names: dict[str, Any] = {"make": Lock}
@@ -254,7 +254,7 @@ def test_the_entry_of_a_block(lock: str) -> None:
     assert True in stands
 
 
-# What the guard makes of it
+# What the guard reports
 
 HANDLERS = {"harmless": len, "blocks": os.fsync}
 
@@ -283,7 +283,7 @@ def by_choice(key: str, argument: Any) -> None:
 @only_monitoring
 @pytest.mark.parametrize("call", [by_item, by_result, by_variable_item, by_choice])
 def test_a_callee_that_blocks_later(watch, call, tmp_path) -> None:
-    """One call site, whose first callees are harmless: it goes on being listened to."""
+    """One call site, whose first callees are harmless: it stays enabled."""
     with (tmp_path / "file").open("w") as file:
 
         async def endpoint() -> None:
@@ -299,7 +299,7 @@ def test_a_callee_that_blocks_later(watch, call, tmp_path) -> None:
 
 @only_monitoring
 def test_files_in_containers(watch, tmp_path) -> None:
-    """By constant keys, small or not; of a mock file nothing is said."""
+    """By constant keys, small or not; a mock file is not reported."""
     (tmp_path / "file").write_text("a\n")
     with (tmp_path / "file").open("r+") as file:
         files, table, fakes = [file], {"x": file}, [io.StringIO("a\n")]
@@ -319,8 +319,8 @@ def test_files_in_containers(watch, tmp_path) -> None:
     assert sorted({found.where.line - first for found in guard.calls}) == [1, 3, 5]
 
 
-def test_polls_are_no_waits(watch) -> None:
-    """`select(..., 0)`, whatever instruction loads the 0; a time to wait is one."""
+def test_polls_are_not_waits(watch) -> None:
+    """`select(..., 0)`, whatever instruction loads the 0; one with a timeout is reported."""
     left, right = socket.socketpair()
     with left, right:
 

@@ -1,4 +1,4 @@
-"""The call tap and the audit hook: which call, where, and what to do instead."""
+"""The call monitor and the audit hook: which call, where, and what to do instead."""
 
 import asyncio
 import contextlib
@@ -68,7 +68,7 @@ def test_sleep_is_reported_with_line_label_chain_and_remedy(watch):
     assert found.data["duration"] >= 0.02
 
 
-@pytest.mark.skipif(not NEW, reason="a profile function is not shown arguments")
+@pytest.mark.skipif(not NEW, reason="a profile function does not get arguments")
 def test_the_argument_is_part_of_title_and_remedy(watch):
     """The title and the remedy repeat what the user wrote."""
 
@@ -170,14 +170,14 @@ async def in_generator():
         in_generator,
     ],
 )
-def test_every_way_to_call_sleep_is_seen_once(watch, function):
+def test_every_way_to_call_sleep_is_reported_once(watch, function):
     """However the callable was reached, the call is one call of time.sleep."""
     guard = watch(function)
     assert [(call.name, call.category) for call in guard.calls] == [("time.sleep", "sleep")]
     assert guard.calls[0].where.path.endswith("test_blocking_calls.py")
 
 
-def test_a_method_bound_before_the_start_is_seen(watch):
+def test_a_method_bound_before_the_start_is_reported(watch):
     """Binding a method early hides nothing."""
     left, right = socket.socketpair()
     receive = left.recv
@@ -548,7 +548,7 @@ def test_log_lines_of_a_logging_library_are_not_reported(watch, tmp_path, monkey
     assert bool(guard.findings()) == (name == "some_writer")
 
 
-def test_a_sync_test_client_is_no_finding_and_its_app_is(watch):
+def test_a_sync_test_client_is_not_reported_but_its_app_is(watch):
     """The client's wait for its own thread is noise; what the app does there is not."""
     testclient = pytest.importorskip("fastapi.testclient")
     fastapi = pytest.importorskip("fastapi")

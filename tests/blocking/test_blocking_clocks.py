@@ -43,7 +43,7 @@ def test_no_module_of_ours_holds_a_clock_that_freezegun_replaces() -> None:
 
 
 @pytest.mark.parametrize("profile", ["default", "strict"])
-def test_a_frozen_clock_holds_nobody_up(watch, profile) -> None:
+def test_a_frozen_clock_makes_no_finding(watch, profile) -> None:
     """Frozen in the midst of a step, which began when it was another year."""
 
     async def run():

@@ -1,4 +1,4 @@
-"""Password hashes and certificates: found by their name, weighed by what they computed."""
+"""Password hashes and certificates: found by name, judged by their CPU time."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from starlette.routing import Route
 
 from pytest_asyncfastapi import open_app
 from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
-from pytest_asyncfastapi._blocking.blocking_findings import weigh
-from pytest_asyncfastapi._blocking.cpu_time import computed
-from pytest_asyncfastapi._blocking.dispatcher import HUB
-from pytest_asyncfastapi._blocking.stack_analysis import read_scene
+from pytest_asyncfastapi._blocking.blocking_findings import severity_of
+from pytest_asyncfastapi._blocking.cpu_time import counted_cpu_time
+from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
+from pytest_asyncfastapi._blocking.stack_analysis import analyze_stack
 from pytest_asyncfastapi._core.activity import ACTIVITY, BODY, LIFESPAN
 from pytest_asyncfastapi._core.frames import UserCode
 from tests import pages
@@ -48,7 +48,7 @@ def app_of(function, *, at_start=None) -> Starlette:
     )
 
 
-def asked(app, backend: str, **policy) -> BlockingGuard:
+def guard_of_request(app, backend: str, **policy) -> BlockingGuard:
     """`GET /login` under a guard of its own."""
     guard = BlockingGuard(BlockingPolicy(**policy), UserCode(ROOT))
 
@@ -70,29 +70,29 @@ def asked(app, backend: str, **policy) -> BlockingGuard:
 @pytest.mark.parametrize("profile", ["default", "strict"])
 def test_a_hash_in_a_request_fails_on_every_loop(backend, profile):
     pytest.importorskip(backend)
-    (found,) = asked(app_of(slow_hash), backend, profile=profile).findings()
+    (found,) = guard_of_request(app_of(slow_hash), backend, profile=profile).findings()
     assert (found.data["category"], found.severity) == ("cpu", "error")
     assert found.activity == "GET /login"
     assert found.where.function == "slow_hash"
     assert found.title.startswith("blocking computation: hashlib.pbkdf2_hmac held the event loop")
     assert "to_thread" in found.remedy
-    assert asked(app_of(quick_hash), backend, profile=profile).calls == []
+    assert guard_of_request(app_of(quick_hash), backend, profile=profile).calls == []
 
 
-def test_a_hash_while_the_app_starts_is_no_finding():
+def test_a_hash_while_the_app_starts_is_not_reported():
     """That is where a secret is derived once."""
-    assert asked(app_of(quick_hash, at_start=slow_hash), "asyncio").findings() == []
+    assert guard_of_request(app_of(quick_hash, at_start=slow_hash), "asyncio").findings() == []
 
 
 def test_in_mode_raise_the_request_ends_with_it():
-    guard = asked(app_of(quick_hash), "asyncio", mode="raise")
+    guard = guard_of_request(app_of(quick_hash), "asyncio", mode="raise")
     assert guard.findings() == []
     with pytest.raises(Exception, match="pbkdf2_hmac"):
-        asked(app_of(slow_hash), "asyncio", mode="raise")
+        guard_of_request(app_of(slow_hash), "asyncio", mode="raise")
 
 
 REQUEST = "GET /login"
-SEEN = read_scene([], UserCode(ROOT), "")
+SEEN = analyze_stack([], UserCode(ROOT), "")
 
 
 @pytest.mark.parametrize(
@@ -113,15 +113,15 @@ SEEN = read_scene([], UserCode(ROOT), "")
         ("certificates", LIFESPAN, "strict", 0.5, "silent"),
     ],
 )
-def test_what_it_weighs(judge, activity, profile, cost, weight):
+def test_the_severity(judge, activity, profile, cost, weight):
     policy = BlockingPolicy(profile=profile)
-    assert weigh("cpu", cost, policy, SEEN, activity, judge=judge) == weight
+    assert severity_of("cpu", cost, policy, SEEN, activity, judge=judge) == weight
 
 
-def test_the_users_word_on_the_category_holds():
+def test_a_setting_of_the_category_wins():
     for word, weight in (("off", "silent"), ("fail", "error")):
         policy = BlockingPolicy(categories=(("cpu", word),))
-        assert weigh("cpu", 0.001, policy, SEEN, BODY, judge="hashes") == weight
+        assert severity_of("cpu", 0.001, policy, SEEN, BODY, judge="hashes") == weight
 
 
 @pytest.mark.parametrize("profile", ["default", "strict"])
@@ -138,7 +138,7 @@ def test_the_certificates_of_a_sync_client_do_not_hide_its_call(watch, profile):
     assert {(f.data["category"], f.remedy[:10]) for f in found} == {("http", "async with")}
     assert all(f.data["name"].startswith("httpx.stream") for f in found)
     policy = BlockingPolicy(profile=profile)
-    assert weigh("http", 0.002, policy, SEEN, REQUEST, judge="certificates") == "error"
+    assert severity_of("http", 0.002, policy, SEEN, REQUEST, judge="certificates") == "error"
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_the_certificates_of_a_sync_client_do_not_hide_its_call(watch, profile):
 def test_argon2_is_judged_by_its_arguments(names, counts):
     """It computes in threads of its own: the calling thread's CPU time says nothing."""
     argon2 = pytest.importorskip("argon2")
-    HUB.catalog.refresh()
-    entry = HUB.catalog.find(argon2.low_level.lib.argon2_hash)
+    DISPATCHER.catalog.refresh()
+    entry = DISPATCHER.catalog.find(argon2.low_level.lib.argon2_hash)
 
     class Frame:
         f_locals = names
 
-    cost = computed(entry, Frame, cpu=0.0)
+    cost = counted_cpu_time(entry, Frame, cpu=0.0)
     assert (cost >= 0.02) == counts
     assert bool(cost) == counts
 
@@ -173,11 +173,11 @@ def test_a_client_built_in_a_request_is_named_with_the_right_remedy():
     def build_a_context() -> None:
         ssl.create_default_context()
 
-    (client,) = asked(app_of(build), "asyncio", profile="strict").findings()
+    (client,) = guard_of_request(app_of(build), "asyncio", profile="strict").findings()
     assert client.where.source == "httpx.AsyncClient()"
     assert client.title.startswith("blocking computation: httpx.AsyncClient")
     assert client.remedy == "build the client once, in the lifespan, and share it between requests"
-    (context,) = asked(app_of(build_a_context), "asyncio", profile="strict").findings()
+    (context,) = guard_of_request(app_of(build_a_context), "asyncio", profile="strict").findings()
     assert context.title.startswith("blocking computation: ssl.create_default_context")
     assert context.remedy.startswith("build the SSL context once")
 

@@ -1,4 +1,4 @@
-"""The guard against the whole corpus: all that blocks is found, and nothing else is."""
+"""The guard and the whole corpus: all that blocks is found, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ pytestmark = pytest.mark.parametrize("backend", ["asyncio", "trio"])
 BY_SAMPLES = ("cpu", "unknown")
 
 
-def tried(case: Case) -> object:
+def case_param(case: Case) -> object:
     by_samples = case.category in BY_SAMPLES and not case.name.startswith("passwords.")
     marks = [pytest.mark.flaky(reruns=3)] if by_samples else []
     return pytest.param(case, id=case.name, marks=marks)
 
 
-def playable(case: Case, backend: str) -> None:
-    if why_not := case.why_not(backend):
-        pytest.skip(why_not)
+def skip_if_unsupported(case: Case, backend: str) -> None:
+    if skip_reason := case.skip_reason(backend):
+        pytest.skip(skip_reason)
     if backend == "trio":
         pytest.importorskip("trio")
 
 
-@pytest.mark.parametrize("case", [tried(case) for case in BLOCKING])
+@pytest.mark.parametrize("case", [case_param(case) for case in BLOCKING])
 def test_what_blocks_is_found(case: Case, backend: str) -> None:
-    """Its lines, its category, the endpoint; a remainder that is found is a remainder no more."""
-    playable(case, backend)
+    """Its lines, its category, the endpoint; a case that is listed as missed must be missed."""
+    skip_if_unsupported(case, backend)
     reason = remainder(case.name, backend)
     if reason:
         # One that waits longer than it should is found by the length of its step: by luck.
@@ -52,16 +52,16 @@ def test_what_blocks_is_found(case: Case, backend: str) -> None:
 
 
 @pytest.mark.parametrize("case", CLEAN, ids=lambda case: case.name)
-def test_what_is_harmless_is_not_minded(case: Case, backend: str) -> None:
+def test_what_is_harmless_is_not_reported(case: Case, backend: str) -> None:
     """Not even in the strict profile, and however busy the machine is."""
-    playable(case, backend)
+    skip_if_unsupported(case, backend)
     verdict = watched(case, backend)
     assert not verdict.found, verdict
     assert verdict.status in (200, 404, 500), verdict
 
 
 def test_the_corpus_is_what_it_claims_to_be(backend: str) -> None:
-    """Large enough, all categories, unique names, no remainder without its case, few misplaced."""
+    """Large enough, all categories, unique names, each missed case exists, few misplaced."""
     names = [case.name for case in (*BLOCKING, *CLEAN)]
     assert [name for name, times in Counter(names).items() if times > 1] == []
     assert len(BLOCKING) >= 150

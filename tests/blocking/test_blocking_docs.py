@@ -26,13 +26,13 @@ def test_every_category_is_explained() -> None:
     assert [name for name in CATEGORIES if f"`{name}`" not in TEXT] == []
 
 
-def test_every_remainder_is_named() -> None:
+def test_every_missed_case_is_named() -> None:
     """What is not found is said by name."""
     names = {**PYTHON_311, **TRIO, **UVLOOP, **MISPLACED}
     assert [name for name in names if f"`{name}`" not in TEXT] == []
 
 
-def test_the_size_of_the_corpus_is_said() -> None:
+def test_the_size_of_the_corpus() -> None:
     """So many functions that block, so many that do not."""
     assert f"{len(BLOCKING)} small functions that block and\n{len(CLEAN)} that do not" in TEXT
 

@@ -1,4 +1,4 @@
-"""The guard as people and the plugin use it: rules, modes, life and death."""
+"""The guard as users and the plugin use it: rules, modes, start and stop."""
 
 import asyncio
 import sys
@@ -35,7 +35,7 @@ async def opener():
     ],
 )
 def test_a_rule_allows(watch, rule):
-    """Each form of a rule silences the call, and is known as used."""
+    """Each form of a rule silences the call, and is recorded as used."""
     guard = watch(sleeper, allow=(rule,))
     assert guard.calls == []
     assert guard._unused_rules() == []
@@ -49,7 +49,7 @@ def test_a_rule_for_something_else_does_not_allow(watch, rule):
     assert [str(item) for item in guard._unused_rules()] == [rule]
 
 
-def test_the_allow_line_of_a_finding_silences_it(watch):
+def test_the_allow_rule_of_a_finding_silences_it(watch):
     """What the finding says can be pasted."""
     (found,) = watch(sleeper).findings()
     assert watch(sleeper, allow=(found.allow.partition(" = ")[2],)).findings() == []
@@ -57,7 +57,7 @@ def test_the_allow_line_of_a_finding_silences_it(watch):
 
 @pytest.mark.parametrize("text", ["", "slep@shop", "sleep@"])
 def test_a_rule_that_cannot_match_is_refused(text):
-    """A slip of the pen is told at once."""
+    """A mistake in a rule is an error."""
     with pytest.raises(ValueError, match="allow rule"):
         AllowRule(text)
 
@@ -102,7 +102,7 @@ def test_allow_does_not_hold_for_other_tasks(watch):
     assert [call.where.function.rpartition(".")[2] for call in guard.calls] == ["other"]
 
 
-def test_an_unused_allow_is_known(watch):
+def test_an_unused_allow_is_listed(watch):
     """A context manager that allowed nothing is stale as well."""
     guard = watch.guard()
     with guard.allow("dns"):
@@ -147,7 +147,7 @@ def test_raise_raises_at_the_call(watch):
         with pytest.raises(BlockingCallError, match="time.sleep"):
             time.sleep(0.05)
         done.append(1)
-        await asyncio.sleep(0)  # on 3.11 the tap is back with the next step
+        await asyncio.sleep(0)  # on 3.11 the call monitor is back with the next step
         with pytest.raises(BlockingCallError, match="time.sleep"):
             time.sleep(0.05)
         done.append(2)
@@ -163,12 +163,12 @@ def test_warn_has_no_errors(watch):
 
 
 def test_off_does_nothing(watch):
-    """In mode off nothing is watched."""
+    """In mode off nothing is monitored."""
     assert watch(sleeper, mode="off").calls == []
 
 
-def test_two_guards_both_see(watch):
-    """A guard inside another one takes nothing away from it."""
+def test_two_guards_both_record(watch):
+    """Both guards record the same calls."""
     outer, inner = watch.guard(), watch.guard()
     outer.start()
     inner.start()
@@ -212,7 +212,7 @@ def test_nothing_is_left_behind(watch):
 
 @pytest.mark.skipif(not NEW, reason="sys.monitoring is new in 3.12")
 def test_a_guard_without_a_tool_id_says_so(watch):
-    """Not watched is never the same as clean."""
+    """`not_watched` says so."""
     taken = [item for item in range(6) if sys.monitoring.get_tool(item) is None]
     for item in taken:
         sys.monitoring.use_tool_id(item, "taken")
@@ -220,22 +220,22 @@ def test_a_guard_without_a_tool_id_says_so(watch):
     try:
         guard.start()
         assert "no sys.monitoring tool id is free" in guard.not_watched
-        assert not guard._armed()
+        assert not guard._is_working()
     finally:
         guard.stop()
         for item in taken:
             sys.monitoring.free_tool_id(item)
 
 
-def test_armed_is_proven(watch):
-    """A guard that runs has seen its own test call; one that does not has not."""
+def test_is_working_is_checked_by_a_self_test(watch):
+    """A running guard passes its self-test; a stopped one does not."""
     guard = watch.guard()
-    assert not guard._armed()
+    assert not guard._is_working()
     guard.start()
-    assert guard._armed()
+    assert guard._is_working()
     original = asyncio.events.Handle._run
     asyncio.events.Handle._run = lambda self: original(self)
-    assert not guard._armed()
+    assert not guard._is_working()
     assert guard.not_watched
     asyncio.events.Handle._run = original
     guard.stop()
@@ -257,7 +257,7 @@ def test_a_loop_in_another_thread_is_watched(watch):
 
 
 def test_two_threads_with_their_own_guards_do_not_see_each_other(watch):
-    """A guard that was started on a thread has that thread's calls to itself."""
+    """A thread's calls belong to the guard that was started on it."""
     guards = {"a": watch.guard(), "b": watch.guard()}
     barrier = threading.Barrier(2)
 
@@ -280,7 +280,7 @@ def test_two_threads_with_their_own_guards_do_not_see_each_other(watch):
     assert [call.name for call in guards["b"].calls] == ["open"]
 
 
-def test_the_room_imports_only_the_standard_library():
+def test_the_package_imports_only_the_standard_library():
     """Importing the package costs little and starts nothing."""
     import subprocess
 
@@ -294,8 +294,8 @@ def test_the_room_imports_only_the_standard_library():
     )
 
 
-def test_the_room_may_be_imported_before_asyncio():
-    """asyncio is whole whoever asks for it first: C tasks and their C bookkeeping."""
+def test_the_package_may_be_imported_before_asyncio():
+    """Whichever is imported first, asyncio has its C tasks."""
     import subprocess
 
     program = (
@@ -316,17 +316,17 @@ def test_records_have_good_reprs(watch):
     assert BlockingPolicy().profile == "default"
 
 
-def test_a_fault_of_the_guards_own_breaks_nothing_and_is_told(watch, monkeypatch):
+def test_an_error_of_the_guard_itself_is_reported_and_breaks_nothing(watch, monkeypatch):
     """An observer cannot break the run, and a guard that failed is not clean."""
     guard = watch.guard()
-    monkeypatch.setattr(guard, "_saw", lambda *args: 1 / 0)
+    monkeypatch.setattr(guard, "_record_call", lambda *args: 1 / 0)
     guard.start()
     asyncio.run(sleeper())
     guard.stop()
     assert "ZeroDivisionError" in guard.not_watched
 
 
-def test_watching_many_calls_is_not_held_against_the_user(watch, tmp_path: Path) -> None:
+def test_the_cost_of_many_reports_is_not_the_users(watch, tmp_path: Path) -> None:
     """A loop over a file's lines costs the guard more than the user: it is no computation."""
     lines = tmp_path / "lines.txt"
     lines.write_text("x\n" * 20_000)
@@ -344,7 +344,7 @@ def test_watching_many_calls_is_not_held_against_the_user(watch, tmp_path: Path)
 
 @pytest.mark.parametrize("profile", ["default", "strict"])
 def test_a_guard_that_starts_in_a_running_loop_does_not_report_itself(pytester, profile):
-    """What it imports, reads and starts by itself; what comes after is seen."""
+    """Its own imports and reads are not reported; later calls are."""
     pytester.makepyfile(
         """
         import asyncio

@@ -267,7 +267,9 @@ def test_harmless_code_has_no_finding(watch, case):
     # Twice: the first run imports lazily, and an import is something else.
     asyncio.run(case())
     guard = watch(case, profile="strict")
-    assert [(call.name, str(call.where), call.witness) for call in guard.calls + guard.stalls] == []
+    assert [
+        (call.name, str(call.where), call.evidence) for call in guard.calls + guard.stalls
+    ] == []
 
 
 READS = """

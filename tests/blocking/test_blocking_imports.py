@@ -13,9 +13,9 @@ from contextvars import copy_context
 import pytest
 
 from pytest_asyncfastapi._blocking import BlockingPolicy
-from pytest_asyncfastapi._blocking.stack_analysis import spots
-from pytest_asyncfastapi._blocking.stalls import explain
-from pytest_asyncfastapi._blocking.step_watch import Sample, Stall
+from pytest_asyncfastapi._blocking.stack_analysis import read_stack
+from pytest_asyncfastapi._blocking.stalls import find_causes
+from pytest_asyncfastapi._blocking.step_timer import Sample, Stall
 from pytest_asyncfastapi._core.activity import ACTIVITY, BODY
 from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.conftest import ROOT
@@ -78,7 +78,7 @@ def library(tmp_path, monkeypatch):
 @pytest.mark.parametrize("profile", ["default", "strict"])
 @pytest.mark.parametrize("form", FORMS)
 def test_a_librarys_lazy_import_only_warns(watch, library, form, profile):
-    """In a request, too: the user has no line to move."""
+    """In a request, too: the user has no import statement to move."""
     text, use = FORMS[form]
     lazy_library = library(text)
 
@@ -92,7 +92,7 @@ def test_a_librarys_lazy_import_only_warns(watch, library, form, profile):
 
 
 @pytest.mark.parametrize("form", ["statement", "import_module", "entry_point"])
-def test_ones_own_slow_import_fails_in_a_request_and_warns_in_the_body(watch, library, form):
+def test_the_users_slow_import_fails_in_a_request_and_warns_in_the_body(watch, library, form):
     """The same forms in the user's own code."""
 
     def statement():
@@ -122,7 +122,7 @@ def test_ones_own_slow_import_fails_in_a_request_and_warns_in_the_body(watch, li
 
 
 @pytest.mark.parametrize("profile", ["default", "strict"])
-def test_names_of_modules_that_are_there_are_no_import(watch, profile):
+def test_names_of_imported_modules_are_not_reported(watch, profile):
     """`from package import module` runs a part of the import machinery each time."""
 
     def helper():
@@ -140,14 +140,14 @@ def test_names_of_modules_that_are_there_are_no_import(watch, profile):
 
 
 @pytest.mark.parametrize(("profile", "codec"), [("default", "cp1006"), ("strict", "cp1125")])
-def test_what_c_code_imports_by_itself_is_nobodys(watch, profile, codec, monkeypatch):
+def test_what_c_code_imports_is_not_reported(watch, profile, codec, monkeypatch):
     """Parsing a date and encoding a text import a module at their first use in the process."""
     monkeypatch.delitem(sys.modules, "_strptime", raising=False)
 
     async def endpoint():
         ACTIVITY.set("GET /")
         datetime.datetime.strptime("2020", "%Y")
-        "x".encode(codec)  # looked up once in a process, and by nobody else
+        "x".encode(codec)  # looked up once in a process
 
     assert watch(endpoint, profile=profile).calls == []
     assert f"encodings.{codec}" in sys.modules
@@ -157,7 +157,7 @@ def test_what_c_code_imports_by_itself_is_nobodys(watch, profile, codec, monkeyp
 
 def stall(user: UserCode, loading: int, computing: int) -> Stall:
     """200 ms of computing, seen so often in an import and so often elsewhere."""
-    here = spots(sys._getframe())
+    here = read_stack(sys._getframe())
     found = {}
 
     class Loader:
@@ -165,7 +165,7 @@ def stall(user: UserCode, loading: int, computing: int) -> Stall:
             return None
 
         def exec_module(self, module):
-            found["stack"] = spots(sys._getframe())
+            found["stack"] = read_stack(sys._getframe())
 
     spec = importlib.util.spec_from_loader("pretended_module", Loader())
 
@@ -196,10 +196,10 @@ def stall(user: UserCode, loading: int, computing: int) -> Stall:
     ],
 )
 def test_a_step_is_divided_between_imports_and_the_rest(loading, computing, said):
-    """By where it was seen; one sample in the import machinery does not speak for all of it."""
+    """By the share of samples; one sample in the import machinery is not enough."""
     user = UserCode(ROOT)
     policy = BlockingPolicy(step_threshold=0.06, cpu_threshold=0.1)
-    causes = explain(stall(user, loading, computing), policy, user)
+    causes = find_causes(stall(user, loading, computing), policy, user)
     assert [entry.category for _, entry, _, _ in causes] == said
 
 
@@ -245,8 +245,8 @@ def test_a_lazy_import_at_its_first_use(watch, library, tmp_path, monkeypatch, u
 
 
 @since_315
-def test_what_else_is_imported_lazily_is_listed(watch, library, tmp_path, monkeypatch):
-    """As long as nobody has used it; looking at it does not load it."""
+def test_other_unused_lazy_imports_are_listed(watch, library, tmp_path, monkeypatch):
+    """As long as they are unused; listing them does not load them."""
     others = [f"slow_{letter}" for letter in "abcdef"]
     form = f"lazy import {', '.join(['slow_part', *others])}; lazy from slow_g import value"
     (tmp_path / "deferring.py").write_text(DEFERRED.format(form=form, use="slow_part.value"))
@@ -262,7 +262,7 @@ def test_what_else_is_imported_lazily_is_listed(watch, library, tmp_path, monkey
 
 
 def test_an_import_statement_is_not_lazy(watch, library, tmp_path, monkeypatch):
-    """Its twin: the remedy for it is another."""
+    """In contrast: the remedy for it is another."""
     (tmp_path / "eager.py").write_text(DEFERRED.format(form="", use="import slow_part"))
     monkeypatch.syspath_prepend(tmp_path)
     module = importlib.import_module("eager")

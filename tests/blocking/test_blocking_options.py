@@ -1,4 +1,4 @@
-"""The guard's switches for whole runs: one category, a baseline, stale rules, shipped profiles."""
+"""The guard's options for whole runs: one category, a baseline, stale rules, shipped profiles."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def outcomes(result: pytest.RunResult) -> tuple[int, int]:
 def test_one_category_by_itself(
     pytester: pytest.Pytester, lines: str, expected: tuple[int, int]
 ) -> None:
-    """Whatever the profile says of it."""
+    """Independent of the profile."""
     pytester.makeini(f"[pytest]\nasyncfastapi_blocking_category =\n  {lines}\n")
     result = pytester.runpytest()
     assert outcomes(result) == expected
@@ -109,7 +109,7 @@ def test_a_baseline_is_recorded_and_fails_only_what_is_new(
     )
 
 
-def test_a_baseline_is_written_anew(pytester: pytest.Pytester) -> None:
+def test_a_baseline_is_rewritten(pytester: pytest.Pytester) -> None:
     """`update:FILE`; of a part of the tests, what the others do is kept."""
     known = pytester.path / "known.json"
     old = {"category": "sleep", "call": "x", "path": "y.py", "function": "f", "source": "x()"}
@@ -124,7 +124,7 @@ def test_a_baseline_is_written_anew(pytester: pytest.Pytester) -> None:
     assert [row["call"] for row in json.loads(known.read_text())["findings"]] == ["time.sleep"]
 
 
-def test_a_part_of_the_tests_calls_nothing_stale(pytester: pytest.Pytester) -> None:
+def test_a_part_of_the_tests_reports_nothing_as_stale(pytester: pytest.Pytester) -> None:
     """Neither entries of the baseline nor rules."""
     pytester.runpytest("--asyncfastapi-blocking-baseline=known.json")
     pytester.makeini("[pytest]\nasyncfastapi_allow_blocking = dns\n")
@@ -134,7 +134,7 @@ def test_a_part_of_the_tests_calls_nothing_stale(pytester: pytest.Pytester) -> N
     assert "allowed nothing" not in text
 
 
-def test_a_file_that_is_no_baseline(pytester: pytest.Pytester) -> None:
+def test_an_invalid_baseline_file(pytester: pytest.Pytester) -> None:
     """One sentence before any test."""
     (pytester.path / "known.json").write_text("[]")
     result = pytester.runpytest("--asyncfastapi-blocking-baseline=known.json")
@@ -143,7 +143,7 @@ def test_a_file_that_is_no_baseline(pytester: pytest.Pytester) -> None:
 
 
 @WORKERS
-def test_a_rule_that_allowed_nothing_is_said(
+def test_a_rule_that_allowed_nothing_is_reported(
     pytester: pytest.Pytester, workers: tuple[str, ...]
 ) -> None:
     """Once, of the whole run; a rule that one test used is used."""
@@ -182,7 +182,7 @@ def test_a_library_ships_its_profile(pytester: pytest.Pytester, site: Path) -> N
 
 
 def test_a_broken_profile_is_named(pytester: pytest.Pytester, site: Path) -> None:
-    """Each test that it would be for fails with one sentence."""
+    """Each guarded test fails with one message."""
     _ship(site, '[("noise@x", "no such category")]')
     result = pytester.runpytest()
     text = result.stdout.str()

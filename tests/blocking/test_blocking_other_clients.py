@@ -68,7 +68,7 @@ def test_a_request_through_an_asgi_transport(watch, library):
 
 
 def test_many_requests_in_one_step_are_many(watch):
-    """Each takes less than the threshold: nobody was held up for long."""
+    """Each takes less than the threshold: no task waited for long."""
 
     async def body():
         transport = httpx.ASGITransport(APP)
@@ -93,7 +93,7 @@ def test_the_sync_client_in_a_sync_test(watch):
 
 
 def test_the_sync_client_in_an_async_test(watch):
-    """What the client itself waits for is still its own business."""
+    """What the client itself waits for is still not reported."""
 
     async def body():
         ACTIVITY.set(BODY)
@@ -120,7 +120,7 @@ def test_async_asgi_testclient(watch):
     assert sleeps(watch(body)) == [LIFESPAN, "GET /slow", "WS /ws"]
 
 
-def test_the_clients_are_put_back_with_the_last_guard(watch):
+def test_the_clients_are_restored_with_the_last_guard(watch):
     """In whatever order the guards stop."""
     patched = [
         (httpx.ASGITransport, "handle_async_request"),

@@ -22,8 +22,8 @@ from pytest_asyncfastapi._core.findings import Finding, FindingLog, Location
 LIBRARY = """
 import os, socket
 
-def fetch(port, looks_first=True):
-    if looks_first:
+def fetch(port, stats_first=True):
+    if stats_first:
         os.path.exists("/.dockerenv")
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"x")
@@ -38,7 +38,7 @@ def settings(path):
 
 @pytest.fixture
 def library(tmp_path) -> types.ModuleType:
-    """A database driver, say: nobody's own code, as it lies in site-packages."""
+    """A library such as a database driver, in site-packages."""
     path = tmp_path / "site-packages" / "driverlike.py"
     path.parent.mkdir()
     path.write_text(LIBRARY)
@@ -70,14 +70,14 @@ def slow_server():
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has no arguments of calls")
-@pytest.mark.parametrize("looks_first", [True, False])
-def test_a_look_at_a_file_does_not_hide_the_network_behind_it(
-    watch, library, slow_server, looks_first
+@pytest.mark.parametrize("stats_first", [True, False])
+def test_file_metadata_does_not_hide_the_network_call_after_it(
+    watch, library, slow_server, stats_first
 ):
     """The same finding with and without it: the strongest category, and its own call."""
 
     async def endpoint():
-        library.fetch(slow_server, looks_first)
+        library.fetch(slow_server, stats_first)
 
     (found,) = watch(endpoint, profile="default").findings()
     assert found.severity == "error"
@@ -88,8 +88,8 @@ def test_a_look_at_a_file_does_not_hide_the_network_behind_it(
     assert found.count == 1
 
 
-def test_a_look_at_a_file_alone_is_what_it_was(watch, library, tmp_path):
-    """Its twin without a network: nothing fails in the default profile."""
+def test_file_metadata_alone_is_a_warning(watch, library, tmp_path):
+    """The same without a network: nothing fails in the default profile."""
     (tmp_path / "settings.ini").write_text("a = 1")
 
     async def endpoint():
@@ -100,7 +100,7 @@ def test_a_look_at_a_file_alone_is_what_it_was(watch, library, tmp_path):
     assert [item.severity for item in found] == ["warning"]
 
 
-def test_two_calls_of_one_line_are_told_by_the_worse(watch, tmp_path):
+def test_two_calls_of_one_line_are_one_finding_of_the_worse(watch, tmp_path):
     """Opening a file takes microseconds; what fails the test is the computation beside it."""
     out = tmp_path / "out.txt"
 
@@ -137,7 +137,9 @@ def test_a_folded_finding_counts_the_calls_of_its_own_name():
     assert [(item.data["duration"], item.count) for item in log] == [(0.003, 3)]
 
 
-@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 hears only the outer function")
+@pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="on 3.11 only the outer function has an event"
+)
 def test_one_request_is_one_call(watch, slow_server):
     """Name look-up, connect, send and receive below one line are not counted one by one."""
 

@@ -1,4 +1,4 @@
-"""The step watch: steps that no single call explains, judged by what they cost."""
+"""The step timer: steps that no single call explains, judged by what they cost."""
 
 import asyncio
 import ctypes
@@ -14,10 +14,10 @@ import time
 
 import pytest
 
-from pytest_asyncfastapi._blocking import step_watch, thread_stats
-from pytest_asyncfastapi._blocking.thread_stats import Snapshot
+from pytest_asyncfastapi._blocking import step_timer, thread_stats
+from pytest_asyncfastapi._blocking.thread_stats import ThreadStats
 from pytest_asyncfastapi._core import activity
-from tests.blocking.conftest import needs_figures
+from tests.blocking.conftest import needs_thread_stats
 
 QUICK = {"step_threshold": 0.02, "cpu_threshold": 0.04}
 
@@ -49,7 +49,7 @@ def test_computing_is_found_with_its_line(watch):
     assert found.data["duration"] >= 0.04
 
 
-def test_computing_below_its_own_threshold_is_no_finding(watch):
+def test_computing_below_its_threshold_is_not_reported(watch):
     """cpu has its own threshold, above that of steps."""
 
     async def endpoint():
@@ -58,48 +58,46 @@ def test_computing_below_its_own_threshold_is_no_finding(watch):
     assert watch(endpoint, step_threshold=0.01, cpu_threshold=5.0).findings() == []
 
 
-@needs_figures
+@needs_thread_stats
 @pytest.mark.parametrize(("profile", "severity"), [("default", "warning"), ("strict", "error")])
-def test_a_sleep_that_nobody_could_see_is_said_and_fails_only_strict_tests(
-    watch, profile, severity, monkeypatch
-):
-    """It keeps the GIL, so the watchdog cannot look: it is concluded from figures."""
+def test_an_inferred_sleep_fails_only_strict_tests(watch, profile, severity, monkeypatch):
+    """It keeps the GIL, so the watchdog cannot take samples: it is inferred from statistics."""
     libc = ctypes.PyDLL(None)
     # How often a thread goes to sleep depends on the others, and pages on the machine.
-    monkeypatch.setattr(thread_stats, "one_sleep", lambda *figures: True)
-    monkeypatch.setattr(thread_stats, "pages_read", lambda: 0)
-    monkeypatch.setattr(thread_stats.ThreadFigures, "sleeping_in", lambda self: "")
+    monkeypatch.setattr(thread_stats, "is_single_sleep", lambda *figures: True)
+    monkeypatch.setattr(thread_stats, "major_page_faults", lambda: 0)
+    monkeypatch.setattr(thread_stats.ThreadStatsReader, "sleeping_in", lambda self: "")
 
     async def endpoint():
         libc.usleep(300_000)
 
     (found,) = watch(endpoint, profile=profile).findings()
     assert found.title.startswith("blocking call: sleep in the kernel")
-    assert found.evidence == "step watch: the thread slept in the kernel"
+    assert found.evidence == "step timer: the thread slept in the kernel"
     assert found.severity == severity
 
 
 @pytest.mark.parametrize(
-    ("seconds", "rest", "times", "slept"),
+    ("seconds", "rest", "switches", "slept"),
     [
         (0.30, 0.31, 1, True),
-        (0.50, 0.51, 6, True),  # and lent the GIL to its watchers afterwards
-        (0.50, 0.51, 90, False),  # that is how one waits for the GIL
+        (0.50, 0.51, 6, True),  # and released the GIL to other threads afterwards
+        (0.50, 0.51, 90, False),  # a wait for the GIL
         (0.06, 0.07, 12, False),
         (0.06, 0.07, 3, True),
         (0.30, 0.31, 0, False),  # the machine stood still
-        (0.10, 0.31, 1, False),  # the most of it was something else
+        (0.10, 0.31, 1, False),  # most of it was something else
     ],
 )
-def test_what_is_concluded_to_be_one_sleep(seconds, rest, times, slept):
-    assert thread_stats.one_sleep(seconds, rest, times) is slept
+def test_what_is_inferred_to_be_one_sleep(seconds, rest, switches, slept):
+    assert thread_stats.is_single_sleep(seconds, rest, switches) is slept
 
 
-def test_a_step_that_waited_for_its_pages_is_not_concluded_to_sleep(watch, monkeypatch):
-    """Code that has to come from the disk first makes a thread sleep, and is not reported."""
+def test_a_step_with_major_page_faults_is_not_inferred_to_sleep(watch, monkeypatch):
+    """Code that is first read from the disk makes a thread sleep, and is not reported."""
     libc = ctypes.PyDLL(None)
     reads = iter(range(1000))
-    monkeypatch.setattr(thread_stats, "pages_read", lambda: next(reads))
+    monkeypatch.setattr(thread_stats, "major_page_faults", lambda: next(reads))
 
     async def endpoint():
         libc.usleep(300_000)
@@ -121,28 +119,28 @@ def test_a_long_c_call_that_keeps_the_gil_is_found(watch):
     assert stall.where.line in (first, first + 1)
 
 
-def test_collecting_garbage_is_the_users_who_made_it(watch):
-    """A tool's callback of the collector is innermost then, and not to blame."""
+def test_callbacks_of_the_garbage_collector_are_not_responsible(watch):
+    """A tool's callback is the innermost frame then."""
     import gc
 
-    from pytest_asyncfastapi._blocking.stack_analysis import Spot
-    from pytest_asyncfastapi._blocking.stalls import _without_collector
+    from pytest_asyncfastapi._blocking.stack_analysis import FrameInfo
+    from pytest_asyncfastapi._blocking.stalls import _without_gc_callbacks
 
     def callback(phase, info):
-        """What some tool has put there."""
+        """The callback of a tool."""
 
-    inner = Spot(callback.__code__, 1, 0, "some_tool", 1)
-    outer = Spot(watch.__call__.__func__.__code__, 1, 0, "shop", 2)
+    inner = FrameInfo(callback.__code__, 1, 0, "some_tool", 1)
+    outer = FrameInfo(watch.__call__.__func__.__code__, 1, 0, "shop", 2)
     gc.callbacks.append(callback)
     try:
-        assert _without_collector([inner, outer]) == [outer]
-        assert _without_collector([outer]) == [outer]
+        assert _without_gc_callbacks([inner, outer]) == [outer]
+        assert _without_gc_callbacks([outer]) == [outer]
     finally:
         gc.callbacks.remove(callback)
 
 
 def test_waiting_for_a_lock_by_with_is_found(watch):
-    """`with lock` makes no call event; the kernel's figures show the wait."""
+    """`with lock` makes no call event; the kernel's statistics show the wait."""
     lock = threading.Lock()
 
     async def endpoint():
@@ -180,7 +178,7 @@ def test_a_recorded_call_explains_its_step(watch):
     assert guard.stalls == []
 
 
-def test_many_short_steps_are_no_stall(watch):
+def test_many_short_steps_are_not_a_stall(watch):
     """Work that yields is not a stall, however long it takes in all."""
 
     async def endpoint():
@@ -191,7 +189,7 @@ def test_many_short_steps_are_no_stall(watch):
     assert watch(endpoint, step_threshold=0.05, cpu_threshold=0.05).findings() == []
 
 
-def test_borders_cut_a_step(watch):
+def test_a_new_activity_splits_a_step(watch):
     """Many clean requests in one step of the loop are no stall."""
 
     async def test_body():
@@ -202,8 +200,8 @@ def test_borders_cut_a_step(watch):
     assert watch(test_body, step_threshold=0.05, cpu_threshold=0.05).findings() == []
 
 
-def test_a_stall_between_borders_has_its_activity(watch):
-    """Blame the request that was running."""
+def test_a_stall_has_the_activity_of_its_slice(watch):
+    """The finding names the request that was running."""
 
     async def test_body():
         for label, seconds in (("GET /quick", 0.001), ("GET /slow", 0.1), ("GET /last", 0.001)):
@@ -218,7 +216,7 @@ def test_a_stall_between_borders_has_its_activity(watch):
 
 
 def test_a_slow_import_is_an_import(watch, tmp_path, monkeypatch):
-    """Importing a slow module is the import statement's fault."""
+    """Importing a slow module is reported at the import statement."""
     package = tmp_path / "site-packages"
     package.mkdir()
     (package / "slow_library.py").write_text(
@@ -239,7 +237,7 @@ def test_a_slow_import_is_an_import(watch, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("wall", "cpu", "delay", "switches", "verdict"),
     [
-        (0.5, 0.01, 0.48, 0, "harmless"),  # pushed aside by other processes
+        (0.5, 0.01, 0.48, 0, "harmless"),  # waited for a processor
         (0.5, 0.01, 0.0, 100, "harmless"),  # waited for the GIL, 5 ms at a time
         (0.5, 0.01, 0.0, 0, "harmless"),  # the machine itself stood still
         (0.5, 0.01, 0.0, 1, "blocked"),
@@ -250,32 +248,32 @@ def test_a_slow_import_is_an_import(watch, tmp_path, monkeypatch):
 )
 def test_only_cost_counts_and_not_time(watch, monkeypatch, wall, cpu, delay, switches, verdict):
     """A step that only waited for a processor or for the GIL is never a finding."""
-    from pytest_asyncfastapi._blocking.dispatcher import HUB
+    from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
 
     async def endpoint():
-        cell = HUB.cell()
-        now = step_watch.thread_stats.perf_counter()
-        cell.last = Snapshot(now - wall, 1.0, 1.0, 10, True)
-        cell.start = now - wall
-        cell.samples, cell.sampled_slice = [], 0.0
-        after = Snapshot(now, 1.0 + cpu, 1.0 + delay, 10 + switches, True)
+        state = DISPATCHER.thread_state()
+        now = step_timer.thread_stats.perf_counter()
+        state.last_stats = ThreadStats(now - wall, 1.0, 1.0, 10, True)
+        state.start = now - wall
+        state.samples, state.sampled_slice = [], 0.0
+        after = ThreadStats(now, 1.0 + cpu, 1.0 + delay, 10 + switches, True)
         with monkeypatch.context() as patch:
-            patch.setattr(cell.figures, "snapshot", lambda: after)
-            WITNESSES.steps.cut()
-        cell.start = step_watch.thread_stats.perf_counter()
+            patch.setattr(state.stats_reader, "read", lambda: after)
+            DETECTORS.step_timer.split_step()
+        state.start = step_timer.thread_stats.perf_counter()
 
-    from pytest_asyncfastapi._blocking.detectors import WITNESSES
+    from pytest_asyncfastapi._blocking.detectors import DETECTORS
 
-    # The watchdog must not look in between.
-    monkeypatch.setattr(WITNESSES.steps, "_look", lambda cell: None)
+    # The watchdog must not take a sample in between.
+    monkeypatch.setattr(DETECTORS.step_timer, "_sample", lambda state: None)
     guard = watch(endpoint, step_threshold=0.1, cpu_threshold=0.2)
     assert guard.not_watched == ""
     kinds = [{"cpu": "computing", "unknown": "blocked"}[item.category] for item in guard.stalls]
     assert kinds == ([] if verdict == "harmless" else [verdict])
 
 
-def test_trio_steps_and_calls_are_seen(watch):
-    """On trio, too: calls by the tap, computing by an instrument."""
+def test_trio_steps_and_calls_are_reported(watch):
+    """On trio, too: calls by the call monitor, computing by an instrument."""
     trio = pytest.importorskip("trio")
 
     async def sleeper():
@@ -297,7 +295,7 @@ def test_trio_steps_and_calls_are_seen(watch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no poll(), no waitpid(WNOHANG)")
-def test_who_waits_only_for_the_gil_is_no_finding(watch):
+def test_waiting_only_for_the_gil_is_not_reported(watch):
     """A thread that computes takes the GIL for 5 ms at a time; none of these calls waits."""
     over = threading.Event()
     ended = threading.Thread(target=int)
@@ -333,18 +331,18 @@ def test_who_waits_only_for_the_gil_is_no_finding(watch):
 
 @pytest.fixture
 def many_objects():
-    """A heap that takes the collector a while."""
+    """A heap that takes the garbage collector a while."""
     heap = [[] for _ in range(1_500_000)]
     gc.collect()
     yield
     heap.clear()
 
 
-def test_a_full_collection_is_nobodys_line(watch, many_objects):
-    """It comes when it comes, and a test process has more to look at than the app."""
+def test_an_automatic_full_collection_is_not_reported(watch, many_objects):
+    """When it runs is chance, and a test process has more objects than the app."""
 
     async def endpoint():
-        list(map(gc.collect, [2]))  # as if it came by itself: no line of Python calls it
+        list(map(gc.collect, [2]))  # as an automatic one: no line of Python calls it
 
     assert watch(endpoint, step_threshold=0.005, cpu_threshold=0.01).findings() == []
 
@@ -367,4 +365,4 @@ def test_a_collection_in_an_endpoint_is_reported(watch, many_objects):
 
     (found,) = watch(endpoint, step_threshold=0.005, cpu_threshold=0.01).findings()
     assert found.data["category"] == "cpu"
-    assert found.where.function.endswith("endpoint")  # it keeps the GIL: nobody sees the line
+    assert found.where.function.endswith("endpoint")  # it keeps the GIL: the line cannot be sampled

@@ -1,4 +1,4 @@
-"""What blocks below a template is told at a line that somebody has written."""
+"""What blocks below a template is reported at a line of the user's code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def page(request, tmp_path):
     return lookup.get_template("page.html").render
 
 
-def test_c_code_that_a_template_calls_is_told_at_the_line_that_renders(watch, page):
+def test_c_code_called_by_a_template_is_reported_at_the_line_that_renders(watch, page):
     async def endpoint():
         ACTIVITY.set("GET /")
         page(clock=SLEEPER)  # this line
@@ -60,7 +60,7 @@ def test_c_code_that_a_template_calls_is_told_at_the_line_that_renders(watch, pa
     assert found.allow == "asyncfastapi_allow_blocking = sleep@test_blocking_templates"
 
 
-def test_what_a_template_reads_is_told_at_the_line_that_renders(watch, page, request):
+def test_what_a_template_reads_is_reported_at_the_line_that_renders(watch, page, request):
     """An included file; of templates made from text there is none."""
 
     async def endpoint():
@@ -73,7 +73,7 @@ def test_what_a_template_reads_is_told_at_the_line_that_renders(watch, page, req
     assert bool(found) == ("jinja_text" not in request.node.name)
 
 
-def test_the_users_code_below_a_template_is_told_at_its_own_line(watch, page):
+def test_the_users_code_below_a_template_is_reported_at_its_own_line(watch, page):
     async def endpoint():
         ACTIVITY.set("GET /")
         page(clock=Clock())

@@ -1,4 +1,4 @@
-"""Other operating systems: what is said of them, and what the guard still finds."""
+"""Other operating systems: what reports say of them, and what the guard still finds."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ def test_the_other_end_of_a_unix_socket_on_macos(
 
 
 @pytest.mark.parametrize("counted", [True, False])
-def test_a_busy_machine_is_no_wait_of_a_datagram(
+def test_a_datagram_on_a_busy_machine_is_not_a_wait(
     other_system, monkeypatch: pytest.MonkeyPatch, counted: bool
 ) -> None:
-    """It takes 5 ms to send, and the thread may have slept: for the GIL, if somebody counts it."""
+    """It takes 5 ms to send, and the thread may have slept for the GIL."""
     sends = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     receives = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     if counted:
-        monkeypatch.setattr(thread_stats, "times_asleep", itertools.count().__next__)
+        monkeypatch.setattr(thread_stats, "voluntary_switches", itertools.count().__next__)
     with sends, receives:
         receives.bind(("127.0.0.1", 0))
         ticks = itertools.count()
@@ -104,7 +104,7 @@ def other_system(monkeypatch: pytest.MonkeyPatch) -> None:
     """No /proc, and no clock of another thread's CPU time, as on macOS and Windows."""
     monkeypatch.setattr(thread_stats, "_PROC", False)
     monkeypatch.setattr(thread_stats, "_rusage", None)
-    monkeypatch.setattr(thread_stats, "clock_of", lambda ident: None)
+    monkeypatch.setattr(thread_stats, "cpu_clock_of", lambda ident: None)
 
 
 def computes(seconds: float) -> None:
@@ -161,7 +161,7 @@ def test_on_macos_mach_tells_the_cpu_time_of_another_thread(
     thread = threading.Thread(target=works)
     thread.start()
     assert thread.ident is not None
-    clock = cpu_clock.clock_of(thread.ident)
+    clock = cpu_clock.cpu_clock_of(thread.ident)
     assert clock is not None
     before = clock()
     go.set()
@@ -185,11 +185,11 @@ def test_where_mach_refuses_each_thread_has_its_own_clock(
 ) -> None:
     """An error is not taken for a time: the loop's own thread reads it, and computing is found."""
     monkeypatch.setattr(cpu_clock, "_MACH", cpu_clock.Mach(mach.Library(refuses=True)))
-    monkeypatch.setattr(thread_stats, "clock_of", cpu_clock.clock_of)
-    figures = thread_stats.ThreadFigures(threading.get_ident(), threading.get_native_id())
-    own = figures.snapshot()
+    monkeypatch.setattr(thread_stats, "cpu_clock_of", cpu_clock.cpu_clock_of)
+    figures = thread_stats.ThreadStatsReader(threading.get_ident(), threading.get_native_id())
+    own = figures.read()
     read: list[object] = []
-    thread = threading.Thread(target=lambda: read.append(figures.snapshot()))
+    thread = threading.Thread(target=lambda: read.append(figures.read()))
     thread.start()
     thread.join()
     assert own is not None
@@ -200,7 +200,7 @@ def test_where_mach_refuses_each_thread_has_its_own_clock(
 def test_without_a_gil_no_frames_of_a_running_thread_are_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Computing is found by its figures, as far as they go: the endpoint, if not the line."""
+    """Computing is found by statistics: with the endpoint, without the line."""
     monkeypatch.setattr(thread_stats, "GIL", False)
     monkeypatch.setattr(sys, "_current_frames", lambda: pytest.fail("frames were read"))
 
@@ -217,19 +217,19 @@ def test_without_a_gil_a_wait_is_one_beside_a_thread_that_computes(
 ) -> None:
     """With a GIL it may be what the wait was for."""
     monkeypatch.setattr(thread_stats, "GIL", gil)
-    monkeypatch.setattr(dispatcher.HUB, "of_others", itertools.count().__next__)
+    monkeypatch.setattr(dispatcher.DISPATCHER, "other_threads_time", itertools.count().__next__)
 
     async def waits() -> None:
         threading.Timer(0.1, child.stdin.close).start()
         os.waitpid(child.pid, 0)
 
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as child:
-        # The step watch, which would see it too, has no say.
+        # The step timer is off, which would find it too.
         assert len(judged(waits, threshold=60.0)) == found
 
 
 def test_short_steps_are_nothing_there(other_system) -> None:
-    """Its twin: much is computed, and never for long without an await."""
+    """In contrast: much is computed, and never for long without an await."""
 
     async def steps() -> None:
         for _ in range(20):

@@ -6,7 +6,7 @@ package knows nothing of threads, frames, guards or pytest.
 """
 
 from .c_functions import C_TABLE, Catalog
-from .kinds import CATEGORIES, JUDGES, Category, Entry, Judge, Named
+from .kinds import CATEGORIES, JUDGES, Category, Entry, Judge, NamedFunction
 from .python_functions import NAMED, by_package, find_named
 
 __all__ = [
@@ -18,7 +18,7 @@ __all__ = [
     "Category",
     "Entry",
     "Judge",
-    "Named",
+    "NamedFunction",
     "by_package",
     "find_named",
 ]

@@ -111,7 +111,7 @@ C_TABLE: tuple[_Row, ...] = (
     ("signal", "sigwait sigwaitinfo sigtimedwait pause", "lock", "wait", to.SIGNAL),
 )  # fmt: skip
 
-# Modules whose private name nobody writes.
+# Modules whose private name is not shown.
 _PUBLIC = {
     "_socket": "socket", "_ssl": "ssl", "posix": "os", "nt": "os", "_io": "io",
     "_thread": "threading", "_queue": "queue", "_sqlite3": "sqlite3", "_signal": "signal",
@@ -134,19 +134,19 @@ _FILES = ("io._IOBase.", "io._BufferedIOBase.", "io.TextIOWrapper.", "io.Buffere
           "io.BufferedWriter.", "io.BufferedRandom.")  # fmt: skip
 
 
-def shown(module: str, owner: str, name: str) -> str:
+def display_name(module: str, owner: str, name: str) -> str:
     """The name as people write it: `socket.recv`, `file.readline`."""
     full = ".".join([_PUBLIC.get(module, module), *([owner] if owner else []), name])
     if full in _SHOWN:
         return _SHOWN[full]
     if full.startswith(_FILES):
         return f"file.{name}"
-    full = full.removeprefix("builtins.").replace(".lib.", ".")  # of cffi, which nobody writes
+    full = full.removeprefix("builtins.").replace(".lib.", ".")  # of cffi, which is not shown
     return full.replace("socket.socket.", "socket.").replace("ssl._SSL", "ssl.SSL")
 
 
 _MODULES = frozenset(row[0] for row in C_TABLE)
-_MOST_LOOKS = 10_000
+_MAX_LOOKUPS = 10_000
 
 
 def _is_imported(name: str) -> bool:
@@ -161,33 +161,35 @@ class Catalog:
     """The C callables of this process that can block, found by identity.
 
     Only modules that are imported already are looked at: what is not imported
-    cannot be called. Build it anew (`refresh`) when a guard starts.
+    cannot be called. `refresh()` it when a guard starts.
     """
 
     def __init__(self) -> None:
         # By the callable and not by its id(): each id() is an audit event, which costs more.
         self.entries: dict[Any, Entry] = {}
-        self.kinds: set[type] = set()  # theirs; of others neither hash nor equality is asked for
+        self.callable_types: set[type] = (
+            set()
+        )  # theirs; of others neither hash nor equality is asked for
         self.names: frozenset[str] = frozenset()  # of methods: sites that may change their callee
-        self.late: set[str] = set()  # modules of the table that are being imported now
+        self.being_imported: set[str] = set()  # modules of the table that are being imported now
         self.methods: frozenset[str] = frozenset()  # those of them that are methods
         self._modules: set[str] = set()
         self._missing = _MODULES
-        self._looks = 0
+        self._lookups = 0
 
-    def importing(self, module: str) -> None:
+    def on_import(self, module: str) -> None:
         """A module is about to be imported: its callables are to be learned right afterwards."""
         if module in _MODULES and module not in self._modules:
-            self.late.add(module)
-            self._looks = 0
+            self.being_imported.add(module)
+            self._lookups = 0
 
-    def learn_late(self) -> bool:
+    def learn_imported(self) -> bool:
         """Learn what has been imported since; was there anything?"""
-        self._looks += 1
-        done = {name for name in self.late if _is_imported(name)}
-        self.late -= done
-        if self._looks > _MOST_LOOKS:
-            self.late.clear()  # an import that failed
+        self._lookups += 1
+        done = {name for name in self.being_imported if _is_imported(name)}
+        self.being_imported -= done
+        if self._lookups > _MAX_LOOKUPS:
+            self.being_imported.clear()  # an import that failed
         return bool(done) and self.refresh()
 
     def refresh(self) -> bool:
@@ -208,11 +210,11 @@ class Catalog:
             for name in members.split():
                 callee = vars(owner).get(name) if hasattr(owner, "__dict__") else None
                 # A mocked function is a Python function.
-                if callee is None or isinstance(callee, type(shown)):
+                if callee is None or isinstance(callee, type(display_name)):
                     continue
-                entry = Entry(shown(module_name, owner_name, name), category, judge, remedy)
+                entry = Entry(display_name(module_name, owner_name, name), category, judge, remedy)
                 self.entries.setdefault(callee, entry)
-                self.kinds.add(type(callee))
+                self.callable_types.add(type(callee))
                 names.add(name)
                 if owner_name:
                     methods.add(name)
@@ -221,14 +223,14 @@ class Catalog:
         self.names, self.methods = frozenset(names), frozenset(methods)
         return bool(fresh)
 
-    def bound(self, callee: Any) -> Entry | None:
+    def find_bound(self, callee: Any) -> Entry | None:
         """The entry of a C method that was bound earlier (`recv = sock.recv`)."""
         owner = getattr(type(callee.__self__), callee.__name__, None)
         return self.find(owner)
 
     def find(self, callee: Any) -> Entry | None:
         """The entry of this very callable."""
-        return self.entries.get(callee) if type(callee) in self.kinds else None
+        return self.entries.get(callee) if type(callee) in self.callable_types else None
 
     def __repr__(self) -> str:
         return f"<Catalog of {len(self.entries)} C callables>"

@@ -58,7 +58,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class NamedFunction:
     """A Python function that people write, above the C functions that block.
 
     `always`: calling it in a coroutine is a finding even when a mock answers

@@ -7,7 +7,7 @@ by themselves: production waits there even where a mock answers at once.
 from __future__ import annotations
 
 from . import remedies as to
-from .kinds import Category, Entry, Named
+from .kinds import Category, Entry, NamedFunction
 
 _VERBS = "get! post! put! patch! delete! head! options! request!"
 _METHODS = "get post put patch delete head options request"
@@ -126,19 +126,19 @@ _ROWS: tuple[_Row, ...] = (
 )  # fmt: skip
 
 
-def _build() -> dict[str, tuple[Named, ...]]:
-    table: dict[str, tuple[Named, ...]] = {}
+def _build() -> dict[str, tuple[NamedFunction, ...]]:
+    table: dict[str, tuple[NamedFunction, ...]] = {}
     for prefix, owner, names, category, remedy, modules in _ROWS:
         for word in names.split():
             name = f"{owner}{word.removesuffix('!')}"
             # What is inside of a function is known by the function's name.
             entry = Entry(prefix + name.partition(".<locals>")[0], category, "always", remedy)
-            named = Named(entry, tuple(modules.split()), always=word.endswith("!"))
+            named = NamedFunction(entry, tuple(modules.split()), always=word.endswith("!"))
             table[name] = (*table.get(name, ()), named)
     return table
 
 
-NAMED: dict[str, tuple[Named, ...]] = _build()
+NAMED: dict[str, tuple[NamedFunction, ...]] = _build()
 
 # What waits below these packages is their database traffic.
 DATABASE_PACKAGES = frozenset(
@@ -148,7 +148,7 @@ DATABASE_PACKAGES = frozenset(
 RPC_PACKAGES = frozenset({"grpc"})
 
 
-def find_named(qualname: str, module: str) -> Named | None:
+def find_named(qualname: str, module: str) -> NamedFunction | None:
     """The entry of a Python function by its qualified name and its module."""
     for named in NAMED.get(qualname, ()):
         if module in named.modules:

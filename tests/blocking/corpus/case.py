@@ -1,4 +1,4 @@
-"""One case of the corpus: a small function, and what the guard has to say of it.
+"""One case of the corpus: a small function, and what the guard must report.
 
     @blocks("sleep")
     async def by_its_name():
@@ -26,7 +26,7 @@ HERE = re.compile(r"# <- here(?:: (\w+))?")
 
 @dataclass(frozen=True)
 class Case:
-    """One function of the corpus, and the verdict on it."""
+    """One function of the corpus, and the expected finding."""
 
     function: Callable[..., Any]
     category: str = ""  # "" is harmless
@@ -38,12 +38,12 @@ class Case:
 
     @property
     def name(self) -> str:
-        """`sockets.recv`, as the table of remainders writes it."""
+        """`sockets.recv`, as the table of missed cases writes it."""
         return f"{self.function.__module__.rpartition('.')[2]}.{self.function.__name__}"
 
     @property
     def things(self) -> tuple[str, ...]:
-        """What it asks the world for."""
+        """The things of `world.py` that it needs."""
         return tuple(inspect.signature(self.function).parameters)
 
     @property
@@ -53,8 +53,8 @@ class Case:
         marks = {first + index: HERE.search(line) for index, line in enumerate(source)}
         return {line: mark[1] or self.category for line, mark in marks.items() if mark}
 
-    def why_not(self, backend: str = "asyncio") -> str:
-        """Why it cannot be played here, or ""."""
+    def skip_reason(self, backend: str = "asyncio") -> str:
+        """Why it cannot run here, or ""."""
         if self.only and backend.replace("uvloop", "asyncio") != self.only:
             return f"only on {self.only}"
         if self.needs and find_spec(self.needs.partition(".")[0]) is None:

@@ -1,6 +1,6 @@
-"""What is known not to be found, by name and with the reason. The tests hold it both ways.
+"""The cases that are known to be missed, with the reason; tests compare both ways.
 
-On asyncio with Python 3.12 and later nothing is left. Cases that use a loop's own functions
+On asyncio with Python 3.12 and later none is missed. Cases that use a loop's own functions
 are played on that loop only (`only=` in the case), so they are not in here.
 """
 
@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import sys
 
-_NO_LINES = "a profile function hears calls: `with` and `for` make none, and it was too short"
-_NO_ARGUMENTS = "a profile function is not shown arguments: it cannot know the descriptor or file"
+_NO_LINES = "a profile function receives calls: `with` and `for` make none, and it was too short"
+_NO_ARGUMENTS = "a profile function does not get arguments: it cannot know the descriptor or file"
 _C_TO_C = "C calls C: no profile event, and time.sleep has no audit event before 3.13"
 
 PYTHON_311: dict[str, str] = {
@@ -77,7 +77,7 @@ NO_FIGURES: dict[str, str] = {
     for name in UVLOOP
     if name.startswith("c_code.")
 }
-HAS_FIGURES = sys.platform == "linux" and os.path.exists("/proc/self/schedstat")
+HAS_THREAD_STATS = sys.platform == "linux" and os.path.exists("/proc/self/schedstat")
 
 # Found, but not with the line to change, on any Python.
 MISPLACED: dict[str, str] = {
@@ -87,7 +87,7 @@ MISPLACED: dict[str, str] = {
 
 def remainder(name: str, backend: str) -> str:
     """The reason why this case is not right here, or ""."""
-    if not HAS_FIGURES and name in NO_FIGURES:
+    if not HAS_THREAD_STATS and name in NO_FIGURES:
         return NO_FIGURES[name]
     if backend == "trio" and name in TRIO:
         return TRIO[name]

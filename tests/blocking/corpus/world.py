@@ -33,7 +33,7 @@ from unittest import mock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-# Seconds that a thing keeps a case waiting, where only the wait gives it away.
+# Seconds that a case waits where only the duration of the wait is detected.
 HOLD = 0.1
 # The same where the call is known by its name, and just has to wait at all.
 BRIEF = 0.02
@@ -47,7 +47,7 @@ def thing(make: Callable[[], Iterator[Any]]) -> None:
 
 
 def later(action: Callable[..., Any], *args: Any) -> None:
-    """Do something in another thread, when the thread that says so waits for it already."""
+    """Do something in another thread, as soon as the calling thread waits for it."""
     waits = waited_for()
 
     def act() -> None:

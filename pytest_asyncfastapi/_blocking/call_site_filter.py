@@ -1,7 +1,7 @@
-"""Which call sites the call tap goes on listening to: those that may block the next time.
+"""Which call sites stay enabled: those whose next call may block.
 
-Nearly all sites cannot, and what they cost is what the guard costs. Decided by the callee that
-a site has now; its bytecode is read only in the user's functions that call what a variable holds.
+Nearly all sites cannot, and their events are what the guard costs. The decision is made by the
+current callee; bytecode is read only in the user's functions that call what a variable holds.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.frames import identity
 from .call_arguments import LOCK_TYPES
-from .catalog import NAMED, Catalog, Entry, Named, find_named
-from .operands import enters_with
-from .stack_analysis import silent_file
+from .catalog import NAMED, Catalog, Entry, NamedFunction, find_named
+from .operands import enters_with_block
+from .stack_analysis import is_ignored_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-# How far the argument of a load of a name is shifted: its lowest bits say other things.
-_SHIFTS = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 2}
+# How far the argument of a load of a name is shifted: its lowest bits are flags.
+_ARGUMENT_SHIFTS = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 2}
 _KINDS = {
     **dict.fromkeys(("CALL", "CALL_KW", "CALL_FUNCTION_EX"), "call"),
-    **{name: name for name in (*_SHIFTS, "LOAD_NAME")},
+    **{name: name for name in (*_ARGUMENT_SHIFTS, "LOAD_NAME")},
     "EXTENDED_ARG": "extended",
     # Between the load of a callee and its call, at the same place of the source.
     **dict.fromkeys(
@@ -49,32 +49,32 @@ _KINDS = {
         "",
     ),
 }  # fmt: skip
-# By opcode: "call", "extended", how a name is loaded, or nothing. Any other, of whichever
+# By opcode: "call", "extended", how a name is loaded, or nothing. Any other, in any
 # version of Python, makes a value that has no fixed name.
 _OPCODES = tuple(_KINDS.get(name, "value") for name in opcode.opname[:256])
-NAMED_LAST = frozenset(name.rpartition(".")[2] for name in NAMED)
+NAMED_FUNCTION_NAMES = frozenset(name.rpartition(".")[2] for name in NAMED)
 _NAMED_METHODS = frozenset(name.rpartition(".")[2] for name in NAMED if "." in name)
 # Generators, coroutines and async generators: to call one runs nothing.
-_LATER = 0x20 | 0x80 | 0x200
-_PLAIN = frozenset(
+_GENERATOR_FLAGS = 0x20 | 0x80 | 0x200
+_FUNCTION_TYPES = frozenset(
     {FunctionType, BuiltinFunctionType, MethodDescriptorType, ClassMethodDescriptorType,
      WrapperDescriptorType, MethodWrapperType}
 )  # fmt: skip
 _CONTAINERS = frozenset(
     {dict, list, str, bytes, bytearray, tuple, set, frozenset, int, float, deque}
 )
-_CHANGING = frozenset(
+_POLYMORPHIC_METHODS = frozenset(
     {"execute", "executemany", "executescript", "fetchone", "fetchmany", "fetchall", "commit",
      "rollback", "recv", "recv_into", "sendall", "connect", "sleep"}
 )  # fmt: skip
 # A Python object that reads or writes makes calls of its own.
-_CHANGING_C = _CHANGING | {
+_POLYMORPHIC_C_METHODS = _POLYMORPHIC_METHODS | {
     "read", "readline", "readlines", "readinto", "write", "writelines"
 }  # fmt: skip
-GO_BETWEENS = frozenset(
+WRAPPER_TYPES = frozenset(
     {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
 )
-_MOST_CODES = 20_000
+_MAX_FUNCTIONS = 20_000
 
 
 class Functions:
@@ -85,81 +85,83 @@ class Functions:
     """
 
     def __init__(self) -> None:
-        self._lasting: dict[FunctionType, tuple[Named | None, bool]] = {}
-        self._of_test: dict[FunctionType, tuple[Named | None, bool]] = {}
+        self._lasting: dict[FunctionType, tuple[NamedFunction | None, bool]] = {}
+        self._of_test: dict[FunctionType, tuple[NamedFunction | None, bool]] = {}
 
-    def look(self, function: FunctionType) -> tuple[Named | None, bool]:
-        """Its entry by name; and whether a call only makes a coroutine or a generator."""
+    def find(self, function: FunctionType) -> tuple[NamedFunction | None, bool]:
+        """Its entry by name, and whether a call only creates a coroutine or generator."""
         known = self._lasting.get(function) or self._of_test.get(function)
         if known is None:
             code, named = function.__code__, None
-            if function.__name__ in NAMED_LAST:
+            if function.__name__ in NAMED_FUNCTION_NAMES:
                 module = str(function.__globals__.get("__name__"))
                 named = find_named(code.co_qualname, module)
-            known = (named, bool(code.co_flags & _LATER))
-            lasts = "<locals>" not in code.co_qualname and len(self._lasting) < _MOST_CODES
+            known = (named, bool(code.co_flags & _GENERATOR_FLAGS))
+            lasts = "<locals>" not in code.co_qualname and len(self._lasting) < _MAX_FUNCTIONS
             (self._lasting if lasts else self._of_test)[function] = known
         return known
 
     def forget(self) -> None:
-        """Another test."""
+        """Called between tests."""
         self._of_test.clear()
 
     def __repr__(self) -> str:
         return f"<Functions: {len(self._lasting)}>"
 
 
-class CallSites:
-    """Which sites stay on, after a call of something that is not in the catalog."""
+class CallSiteFilter:
+    """Decides whether a site stays enabled after a call that is not in the catalog."""
 
     def __init__(
         self,
         catalog: Catalog,
-        aside: Callable[[], AbstractContextManager[None]],
-        changing: set[int],
+        exclude_overhead: Callable[[], AbstractContextManager[None]],
+        always_restart: set[int],
     ) -> None:
         self.functions = Functions()
-        self.changing = changing  # the user's functions that call what a variable holds
+        self.always_restart = always_restart  # the user's functions that call what a variable holds
         self._catalog = catalog
-        self._aside = aside
+        self._exclude_overhead = exclude_overhead
         # By id, as a code object's own hash reads all of its bytes; the code is kept with it.
         self._known: dict[int, tuple[CodeType, dict[int, str]]] = {}
-        self._once: set[tuple[int, int]] = set()  # sites that were called already
-        self._methods_at: set[tuple[int, int]] = set()  # sites that stay on, come what may
+        self._called_sites: set[tuple[int, int]] = set()  # sites that were called already
+        self._method_sites: set[tuple[int, int]] = set()  # sites that always stay enabled
         self._all_methods: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def clear(self) -> None:
         """Forget what is known of functions."""
         self._known.clear()
-        self._once.clear()
-        self._methods_at.clear()
+        self._called_sites.clear()
+        self._method_sites.clear()
 
-    def of_user(  # noqa: PLR0911 - a list of cases
+    def judge_user_site(  # noqa: PLR0911 - a list of cases
         self, code: CodeType, offset: int, callee: Any, kind: type
     ) -> str:
-        """May this call of the user's own code have a callee of the catalog next time?
+        """May this call of the user's code have a callee of the catalog the next time?
 
         Returns:
             `"never"`; `"seldom"`, where the callee is a method by the name of one of the catalog,
             or stands in for something; `"often"`, where it is whatever a variable holds.
         """
         site = (identity(code), offset)
-        if site in self._methods_at:
+        if site in self._method_sites:
             return "seldom"
         if kind is MethodDescriptorType:
             if callee.__objclass__ in _CONTAINERS:
                 return "never"
-        elif kind not in _PLAIN and not isinstance(callee, type):
-            how = self._varies(code, vars(kind).get("__call__"))  # a mock, mostly
-            return "seldom" if how == "never" else how
+        elif kind not in _FUNCTION_TYPES and not isinstance(callee, type):
+            answer = self._judge_variable(code, vars(kind).get("__call__"))  # a mock, mostly
+            return "seldom" if answer == "never" else answer
         elif (
-            self._is_later(callee, kind) or callee.__name__ == "__exit__"
+            self._makes_coroutine(callee, kind) or callee.__name__ == "__exit__"
         ):  # none is in the catalog
             return "never"
         known = self._known.get(identity(code))
         if known is None:
-            if site not in self._once:
-                self._once.add(site)  # most are not called again: their code need not be read
+            if site not in self._called_sites:
+                self._called_sites.add(
+                    site
+                )  # most are not called again: their code need not be read
                 return "often"
             known = self._read(code)
         name = getattr(callee, "__name__", "")
@@ -167,42 +169,46 @@ class CallSites:
         if written and name in self._methods() and not isinstance(callee, type):
             # The method of another object next time; a function of a module stays what it is.
             if kind is not FunctionType or _is_method(callee):
-                self._methods_at.add(site)
+                self._method_sites.add(site)
             return "seldom"
         # A variable, or a C function under another name than its own: an alias, mostly.
         module = getattr(callee, "__module__", "")  # a method of an object has none
         if not written or (written != name and module == "builtins"):
-            return self._varies(code, callee)
-        blocks = name in self._catalog.names or name in NAMED_LAST
+            return self._judge_variable(code, callee)
+        blocks = name in self._catalog.names or name in NAMED_FUNCTION_NAMES
         return "never" if name in code.co_names and not blocks else "seldom"
 
-    def _varies(self, code: CodeType, callee: Any) -> str:
-        """What is called here may be anything next time, unless it makes a coroutine now."""
+    def _judge_variable(self, code: CodeType, callee: Any) -> str:
+        """A variable may hold anything the next time, unless it creates a coroutine now."""
         kind = type(callee)
-        if self._is_later(callee, kind):
+        if self._makes_coroutine(callee, kind):
             return "never"
         if kind is FunctionType and _is_defined_around(callee, code):
             return "seldom"
-        self.changing.add(identity(code))
+        self.always_restart.add(identity(code))
         return "often"
 
     def _read(self, code: CodeType) -> tuple[CodeType, dict[int, str]]:
-        if len(self._known) >= _MOST_CODES:
+        if len(self._known) >= _MAX_FUNCTIONS:
             self.clear()
-        with self._aside():
-            known = self._known[identity(code)] = (code, called_names(code))
+        with self._exclude_overhead():
+            known = self._known[identity(code)] = (code, callee_names(code))
         return known
 
-    def of_library(self, code: CodeType, callee: Any, kind: type) -> bool:
+    def keep_library_site(self, code: CodeType, callee: Any, kind: type) -> bool:
         """The same for a library: only methods whose object may be of another type next time."""
-        names = _CHANGING if kind is FunctionType else _CHANGING_C
-        if kind not in _PLAIN or callee.__name__ not in names or silent_file(code.co_filename):
+        names = _POLYMORPHIC_METHODS if kind is FunctionType else _POLYMORPHIC_C_METHODS
+        if (
+            kind not in _FUNCTION_TYPES
+            or callee.__name__ not in names
+            or is_ignored_file(code.co_filename)
+        ):
             return False
-        return not self._is_later(callee, kind)
+        return not self._makes_coroutine(callee, kind)
 
-    def _is_later(self, callee: Any, kind: type) -> bool:
-        """Does this function only make a coroutine or generator? So it will the next time."""
-        return kind is FunctionType and self.functions.look(callee)[1]
+    def _makes_coroutine(self, callee: Any, kind: type) -> bool:
+        """Does this function only create a coroutine or generator?"""
+        return kind is FunctionType and self.functions.find(callee)[1]
 
     def _methods(self) -> frozenset[str]:
         """The names of all methods of the catalog, without their classes."""
@@ -211,8 +217,8 @@ class CallSites:
             self._all_methods = (methods, methods | _NAMED_METHODS)
         return self._all_methods[1]
 
-    def through(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
-        """What a partial and its like really call, and its first argument."""
+    def unwrap(self, callee: Any, kind: type, arg0: Any) -> tuple[Entry | None, Any]:
+        """What a partial or similar wrapper calls, and its first argument."""
         real: Any = None
         if kind is functools.partial:
             real, arg0 = callee.func, callee.args[0] if callee.args else arg0
@@ -223,10 +229,10 @@ class CallSites:
         return self._catalog.find(real), arg0
 
     def __repr__(self) -> str:
-        return f"<CallSites: {len(self._known)} functions>"
+        return f"<CallSiteFilter: {len(self._known)} functions>"
 
 
-_ENTER = frozenset(lock.__enter__ for lock in LOCK_TYPES)
+_ENTER_METHODS = frozenset(lock.__enter__ for lock in LOCK_TYPES)
 _THREADING = threading.Condition.wait.__code__.co_filename
 _COOKIES = os.path.join("http", "cookiejar.py")
 
@@ -243,16 +249,16 @@ def _is_defined_around(function: Any, code: CodeType) -> bool:
     return outer.endswith("<locals>") and f"{code.co_qualname}.<locals>".startswith(outer)
 
 
-def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
+def is_short_lock(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
     """Is it a lock that is never held for long, or `with` of a lock in a library?
 
-    `Condition.__enter__` is most of the calls of whoever hands work to another thread. What
+    `Condition.__enter__` is most of the calls of code that gives work to another thread. What
     waits for the work itself is `Condition.wait`; a `with` of the user's is reported. A `with` of
-    a library is a call from Python 3.14 on; if it takes long, the step watch sees it.
+    a library is a call from Python 3.14 on; if it takes long, the step timer reports it.
     """
     if entry.category != "lock":
         return False
-    if callee in _ENTER and enters_with(code, offset):
+    if callee in _ENTER_METHODS and enters_with_block(code, offset):
         return True
     if code.co_name in ("__enter__", "_is_owned"):
         return code.co_filename == _THREADING
@@ -260,7 +266,7 @@ def is_brief(entry: Entry, code: CodeType, callee: Any, offset: int) -> bool:
     return code.co_filename.endswith(_COOKIES)
 
 
-def called_names(code: CodeType) -> dict[int, str]:
+def callee_names(code: CodeType) -> dict[int, str]:
     """The offset of each call, and the name of what it calls; "" where that is not a fixed name.
 
     A global or an attribute has one; a variable, an item or the result of another call has not.
@@ -284,7 +290,7 @@ def called_names(code: CodeType) -> dict[int, str]:
             found[offset] = loads.get((line, column), "")
             loads[line, column] = ""
         elif what != "extended":
-            arg >>= _SHIFTS.get(what, 0)
+            arg >>= _ARGUMENT_SHIFTS.get(what, 0)
             fixed = what != "value" and arg < len(names)
             loads[line, column] = names[arg] if fixed else ""
     return found

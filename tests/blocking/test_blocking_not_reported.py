@@ -1,4 +1,4 @@
-"""What nobody could or should change: set-up, a library's first use, a sync TestClient."""
+"""What is not reported: set-up, a library's first use, a sync TestClient."""
 
 from __future__ import annotations
 
@@ -37,27 +37,27 @@ def prepared(pytester: pytest.Pytester, **parts: str) -> pytest.RunResult:
     return pytester.runpytest_inprocess(*STRICT)
 
 
-def test_what_a_fixture_reads_and_builds_is_not_minded(pytester):
-    """Nobody is served: as in the start-up of an app."""
+def test_what_a_fixture_reads_and_builds_is_not_reported(pytester):
+    """No request is served: as in the start-up of an app."""
     prepared(pytester).assert_outcomes(passed=1)
 
 
-def test_what_the_body_reads_is(pytester):
+def test_what_the_body_reads_is_reported(pytester):
     result = prepared(pytester, names="tmp_path", body="(tmp_path / 'x').write_text('x')")
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*blocking call: *", "*(tmp_path / 'x').write_text('x')*"])
 
 
 @pytest.mark.parametrize(("part", "outcomes"), [("early", {"failed": 1}), ("late", {"errors": 1})])
-def test_a_fixture_that_waits_for_others_is_minded(pytester, part, outcomes):
-    """A sleep is a sleep: it is what makes a suite slow."""
+def test_a_fixture_that_waits_is_reported(pytester, part, outcomes):
+    """A sleep in a fixture makes a suite slow."""
     result = prepared(pytester, **{part: "time.sleep(0.01)"})
     result.assert_outcomes(passed=int(part == "late"), **outcomes)
     result.stdout.fnmatch_lines(["*blocking call: time.sleep*"])
 
 
-def test_what_a_request_of_a_fixture_does_is_the_apps(pytester):
-    """The app serves, whoever asks."""
+def test_a_request_made_by_a_fixture_is_judged_as_the_apps(pytester):
+    """A request is a request, whoever makes it."""
     pytester.makeconftest(
         """
         import pytest
@@ -97,10 +97,10 @@ while time.thread_time() < end:
 
 
 @pytest.mark.parametrize("profile", ["default", "strict"])
-def test_what_a_library_imports_at_its_first_use_by_a_test_only_warns(
+def test_what_a_library_imports_at_its_first_use_in_a_test_only_warns(
     watch, tmp_path, monkeypatch, profile
 ):
-    """Below a line of the test's body the user has no line to move; in a request it may be slow."""
+    """The test's body has no import statement to move; in a request it may be slow."""
     packages = tmp_path / "site-packages"
     packages.mkdir()
     (packages / "lazy_library.py").write_text(LIBRARY)
@@ -121,7 +121,7 @@ def test_what_a_library_imports_at_its_first_use_by_a_test_only_warns(
     assert "where the app starts" in found.remedy
 
 
-def test_ones_own_import_of_such_a_module_fails(watch, tmp_path, monkeypatch):
+def test_the_users_own_slow_import_fails(watch, tmp_path, monkeypatch):
     (tmp_path / "slow_part.py").write_text(SLOW)
     monkeypatch.syspath_prepend(tmp_path)
 
@@ -155,8 +155,8 @@ async def slow():
     time.sleep(0.01)
 
 
-def test_a_sync_testclient_in_an_async_test_is_not_minded(watch, tmp_path):
-    """It runs the app on a thread of its own and waits for it: the test's own affair."""
+def test_a_sync_testclient_in_an_async_test_is_not_reported(watch, tmp_path):
+    """It runs the app on a thread of its own and waits for it: the test's own decision."""
     big = tmp_path / "big"
     big.write_bytes(b"x" * 100_000)
     client = TestClient(app)
@@ -174,7 +174,7 @@ def test_a_sync_testclient_in_an_async_test_is_not_minded(watch, tmp_path):
     assert [item.title for item in found] == []
 
 
-def test_the_app_below_a_testclient_is(watch):
+def test_the_app_below_a_testclient_is_reported(watch):
     async def test_it():
         TestClient(app).get("/slow")
 
@@ -182,18 +182,20 @@ def test_the_app_below_a_testclient_is(watch):
     assert found.title.startswith("blocking call: time.sleep")
 
 
-COMPUTES = "end = time.thread_time() + 0.4\n    while time.thread_time() < end: sum(range(10_000))"
+CPU_JUDGES = (
+    "end = time.thread_time() + 0.4\n    while time.thread_time() < end: sum(range(10_000))"
+)
 
 
-def test_what_the_body_computes_in_its_last_step_is_the_bodys(pytester):
+def test_what_the_body_computes_in_its_last_step_is_reported(pytester):
     """It ends with the body, though the step of the loop goes on with what the fixtures do."""
-    result = prepared(pytester, body=COMPUTES)
+    result = prepared(pytester, body=CPU_JUDGES)
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*blocking computation: *"])
 
 
-def test_what_a_fixture_computes_is_not(pytester):
-    prepared(pytester, late=COMPUTES).assert_outcomes(passed=1)
+def test_what_a_fixture_computes_is_not_reported(pytester):
+    prepared(pytester, late=CPU_JUDGES).assert_outcomes(passed=1)
 
 
 BUILDING = """
@@ -255,7 +257,7 @@ LOW = ("-q", "-p", "no:cacheprovider", "-o", "asyncfastapi_cpu_threshold=20ms")
     ],
 )
 def test_an_app_that_the_test_builds_is_start_up(pytester, test, profile):
-    """In the body as in a fixture: nobody is served by that."""
+    """In the body as in a fixture: no request is served meanwhile."""
     pytester.makeini(INI)
     pytester.makepyfile(BUILDING.format(test=test))
     result = pytester.runpytest_subprocess(*LOW, f"--asyncfastapi-blocking-profile={profile}")
@@ -263,8 +265,8 @@ def test_an_app_that_the_test_builds_is_start_up(pytester, test, profile):
     result.stdout.no_fnmatch_line("*held the event loop*")
 
 
-def test_what_a_request_builds_holds_up_whoever_is_served(pytester):
-    """The same work, for the first who asks for the documentation."""
+def test_what_a_request_builds_is_reported(pytester):
+    """The same work, in the first request for the documentation."""
     pytester.makeini(INI)
     test = "async def test_it(asgi_client):\n    await asgi_client.get('/openapi.json')"
     pytester.makepyfile(BUILDING.format(test=test))
@@ -273,7 +275,7 @@ def test_what_a_request_builds_holds_up_whoever_is_served(pytester):
     result.stdout.fnmatch_lines(["*held the event loop*", "*GET /openapi.json*"])
 
 
-def test_what_the_test_computes_itself_is_no_building(pytester):
+def test_what_the_test_computes_itself_is_reported(pytester):
     """The body is watched as before."""
     pytester.makeini(INI)
     test = (
@@ -286,7 +288,7 @@ def test_what_the_test_computes_itself_is_no_building(pytester):
 
 @pytest.mark.parametrize("profile", ["default", "strict"])
 def test_tables_made_by_the_lifespan_only_warn(pytester, profile):
-    """Nobody waits for them yet; what a request asks of the same driver fails."""
+    """No request waits for them yet; in a request the same driver fails."""
     pytester.makeini(INI)
     test = (
         "async def test_it(asgi_client):\n    await asgi_client.get('/')\n"

@@ -1,4 +1,4 @@
-"""The call tap from inside: free locks, late imports, and what it costs itself."""
+"""The call monitor from inside: free locks, late imports, and what it costs itself."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ import pytest
 
 from pytest_asyncfastapi._blocking import thread_stats
 from pytest_asyncfastapi._core.activity import activity_changed
-from tests.blocking.conftest import needs_figures
-from tests.blocking.corpus.remainders import HAS_FIGURES
+from tests.blocking.conftest import needs_thread_stats
+from tests.blocking.corpus.remainders import HAS_THREAD_STATS
 from tests.blocking.corpus.world import waited_for
 
 NEW = sys.version_info >= (3, 12)
@@ -25,9 +25,9 @@ STRICT = {"profile": "strict"}
 
 
 def hold(lock: object) -> threading.Thread:
-    """A thread that takes a lock, has it when this returns, and until who called waits for it."""
+    """A thread that holds a lock until its caller waits for it."""
     taken = threading.Event()
-    waits = waited_for() if HAS_FIGURES else partial(time.sleep, 0.03)
+    waits = waited_for() if HAS_THREAD_STATS else partial(time.sleep, 0.03)
 
     def run() -> None:
         with lock:  # type: ignore[attr-defined]
@@ -41,8 +41,8 @@ def hold(lock: object) -> threading.Thread:
 
 
 @pytest.mark.parametrize("make", [threading.Lock, threading.RLock, threading.Condition])
-def test_a_lock_that_nobody_else_takes_is_nothing(watch, make):
-    """Not even where its block is left late: the line of `with` runs once more then."""
+def test_an_uncontended_lock_is_not_reported(watch, make):
+    """Not even if the block takes long: the line of `with` runs again when it is left."""
     lock = make()
 
     def locked() -> int:
@@ -62,8 +62,8 @@ def test_a_lock_that_nobody_else_takes_is_nothing(watch, make):
 
 @only_monitoring
 @pytest.mark.parametrize("make", [threading.Lock, threading.RLock, threading.Condition])
-def test_a_lock_that_another_thread_holds_is_found(watch, make):
-    """Its twin: the same line, which waits."""
+def test_a_contended_lock_is_found(watch, make):
+    """In contrast: the same line, which waits."""
     lock = make()
 
     async def endpoint():
@@ -101,7 +101,9 @@ async def test_second(asgi_client):
 
 
 @pytest.mark.parametrize("how", ["import sqlite3", "sqlite3 = __import__('sqlite3')"])
-def test_a_driver_is_known_as_soon_as_it_is_imported(pytester: pytest.Pytester, how: str) -> None:
+def test_a_driver_is_in_the_catalog_as_soon_as_it_is_imported(
+    pytester: pytest.Pytester, how: str
+) -> None:
     """An app factory imports its driver; the guard is there already. Each test finds the same."""
     pytester.makeconftest(
         f"""
@@ -132,7 +134,7 @@ def test_a_driver_is_known_as_soon_as_it_is_imported(pytester: pytest.Pytester, 
 
 
 def test_a_failed_import_leaves_nothing_behind(watch, monkeypatch):
-    """A module of the catalog that cannot be imported is asked for, and not waited for."""
+    """A module of the catalog that cannot be imported is not expected any longer."""
     monkeypatch.setitem(sys.modules, "psycopg2", None)
 
     async def endpoint():
@@ -164,9 +166,9 @@ def run_inside(seconds: float, how: str) -> None:
         swap(outer, task)
 
 
-@needs_figures
+@needs_thread_stats
 @pytest.mark.parametrize("how", ["asyncio.run", "run_until_complete"])
-def test_a_loop_inside_a_step_holds_the_outer_loop(watch, how):
+def test_a_loop_inside_a_step_blocks_the_outer_loop(watch, how):
     """Found at the line that runs it; each loop's steps are counted from their own start."""
 
     async def endpoint():
@@ -184,8 +186,8 @@ def test_a_loop_inside_a_step_holds_the_outer_loop(watch, how):
     assert 0.25 <= max(guard.step_times()) <= took
 
 
-def test_a_short_loop_inside_a_step_is_nothing(watch):
-    """Its twin: nothing is waited for. What the inner loop's own steps do is found as before."""
+def test_a_short_loop_inside_a_step_is_not_reported(watch):
+    """In contrast: nothing is waited for. What the inner loop's own steps do is found as before."""
 
     async def endpoint():
         run_inside(0, "run_until_complete")
@@ -196,7 +198,7 @@ def test_a_short_loop_inside_a_step_is_nothing(watch):
 
 
 def write(out: io.StringIO, times: int) -> None:
-    """Calls that the tap listens to in the user's code: the variable may hold anything."""
+    """Calls that the call monitor listens to in the user's code: the variable may hold anything."""
     call = out.write
     for _ in range(times):
         call("x")
@@ -204,7 +206,7 @@ def write(out: io.StringIO, times: int) -> None:
 
 @only_monitoring
 @pytest.mark.parametrize(("each", "found"), [(1e-12, 1), (1e-3, 0)])
-def test_what_the_guard_costs_is_not_the_apps_own_time(watch, monkeypatch, each, found):
+def test_the_overhead_of_the_guard_is_not_the_apps_time(watch, monkeypatch, each, found):
     """The same step, once as if its events had cost nothing, once as if nothing else had."""
     times = 200_000
 
@@ -232,7 +234,7 @@ def deep(depth: int, times: int) -> int:
 
 @only_monitoring
 @pytest.mark.skipif(sys.platform != "linux", reason="page faults of a thread")
-def test_no_depth_of_the_stack_maps_memory_in_each_call(watch):
+def test_callbacks_map_no_memory_at_any_stack_depth(watch):
     """At the border of two chunks of CPython's frame stack each callback had mapped a new one."""
     faults: list[int] = []
 
@@ -245,7 +247,7 @@ def test_no_depth_of_the_stack_maps_memory_in_each_call(watch):
 
 
 @pytest.mark.parametrize("times", [0, 1, 20])
-def test_a_function_that_began_without_a_loop_is_heard_on_one(watch, times):
+def test_a_function_that_began_without_a_loop_is_monitored_on_one(watch, times):
     """However often it had begun before."""
 
     def look() -> None:
@@ -263,7 +265,7 @@ def test_a_function_that_began_without_a_loop_is_heard_on_one(watch, times):
     assert [call.name for call in guard.calls] == ["os.stat"]
 
 
-def test_a_generator_that_began_without_a_loop_is_heard_on_one(watch):
+def test_a_generator_that_began_without_a_loop_is_monitored_on_one(watch):
     """Where it goes on there."""
 
     def steps():
@@ -282,7 +284,7 @@ def test_a_generator_that_began_without_a_loop_is_heard_on_one(watch):
 
 
 @pytest.mark.skipif(NEW, reason="from 3.12 on there is no profile function")
-def test_a_thread_is_profiled_while_it_runs_a_loop_and_no_longer(watch, monkeypatch):
+def test_a_thread_is_profiled_only_while_it_runs_a_loop(watch, monkeypatch):
     """A profile function makes everything slow, and without a loop there is nothing to hear."""
     # Where it is imported, its loops may run, and nobody can tell when one begins.
     monkeypatch.delitem(sys.modules, "uvloop", raising=False)
@@ -304,7 +306,7 @@ def test_a_thread_is_profiled_while_it_runs_a_loop_and_no_longer(watch, monkeypa
 
 @pytest.mark.parametrize("calls", [10, 100_000])
 @pytest.mark.parametrize("ends", ["step", "request"])
-def test_what_comes_after_very_many_calls_is_heard(watch, calls, ends):
+def test_a_call_after_very_many_calls_is_reported(watch, calls, ends):
     """On 3.11 nobody listens to the rest of such a step, but to the next step or request."""
 
     async def endpoint():
