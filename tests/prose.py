@@ -31,6 +31,12 @@ BANNED = {
     r"\bears (at|for)\b": "listens to",
     r"\bis nobody's\b": "say whose it is, or that it is not reported",
     r"\bhas a look\b": "looks, checks",
+    r"\bwitness(es)?\b": "detector",
+    r"\bcall taps?\b": "call monitor",
+    r"\bstep watch\b": "step timer",
+    r"\bpushed aside\b": "waited for a processor",
+    r"\bcome what may\b": "always",
+    r"\bfor want of\b": "without",
 }
 
 # Of the package's comments and docstrings only: elsewhere these words may be somebody else's.
@@ -42,6 +48,9 @@ BANNED_THERE = {
     r"\btold (apart|by|from)\b": "distinguished",
     r"(?<!there )\b(is|was|are) no (?!longer\b)": "is not a",
     r"\brooms?\b": "space, package",
+    r"\bswitched (on|off)\b": "enabled, disabled",
+    r"\bin the midst of\b": "during",
+    r"\b(hold|holds|held) (any|no|some)(body|one) up\b": "delays",
     r"\b(lends?|lent) (to|a)\b": "gives, provides",
 }
 
