@@ -18,9 +18,9 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tests.blocking.corpus import BLOCKING, CLEAN, Case
-from tests.blocking.corpus.judged import watched
-from tests.blocking.corpus.play import play
-from tests.blocking.corpus.world import world
+from tests.blocking.corpus.judge_case import judge_case
+from tests.blocking.corpus.resources import open_resources
+from tests.blocking.corpus.run_case import run_case
 
 from .detectors import DETECTORS, inside, installed
 
@@ -30,11 +30,15 @@ ROUNDS = 20
 def judge(name: str, case: Case) -> tuple[bool, bool]:
     """(reported, reported and swallowed by the app) for one case."""
     if not case.category:
-        with world(*case.things) as things:
-            play(case, things)
+        with open_resources(*case.resources) as resources:
+            run_case(case, resources)
     status = 500  # the error was not swallowed
-    with world(*case.things) as things, DETECTORS[name]() as report, contextlib.suppress(Exception):
-        status = play(case, things, around=lambda: inside(name, report))
+    with (
+        open_resources(*case.resources) as resources,
+        DETECTORS[name]() as report,
+        contextlib.suppress(Exception),
+    ):
+        status = run_case(case, resources, around=lambda: inside(name, report))
     lost = bool(report.swallowed) and status < 500
     return bool(report.found or report.swallowed) and not lost, lost
 
@@ -105,16 +109,16 @@ def loops() -> str:
         "|---|---|---|---|",
     ]
     for backend in ("asyncio", "trio", "uvloop"):
-        told = [watched(case, backend) for case in BLOCKING if not case.skip_reason(backend)]
-        clean = [watched(case, backend) for case in CLEAN if not case.skip_reason(backend)]
-        found, right = sum(one.found for one in told), sum(one.right for one in told)
+        told = [judge_case(case, backend) for case in BLOCKING if not case.skip_reason(backend)]
+        clean = [judge_case(case, backend) for case in CLEAN if not case.skip_reason(backend)]
+        found, right = sum(one.found for one in told), sum(one.as_expected for one in told)
         alarms = sum(one.found for one in clean)
         lines.append(
             f"| {backend} | **{found}** of {len(told)} | {right} ({right / len(told):.1%}) "
             f"| **{alarms}** of {len(clean)} |"
         )
         for one in (*told, *clean):
-            if not one.right:
+            if not one.as_expected:
                 print(backend, one, file=sys.stderr)
     return "\n".join(lines) + "\n"
 
@@ -132,9 +136,9 @@ def hog(rounds: int) -> int:
     try:
         for _ in range(rounds):
             for case in cases:
-                verdict = watched(case)
-                found += len(verdict.said)
-                if verdict.said:
+                verdict = judge_case(case)
+                found += len(verdict.reported)
+                if verdict.reported:
                     print(verdict, file=sys.stderr)
         alive = sum(process.poll() is None for process in busy)
     finally:

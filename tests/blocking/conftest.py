@@ -9,7 +9,7 @@ import pytest
 from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
 from pytest_asyncfastapi._blocking.detectors import DETECTORS
 from pytest_asyncfastapi._core.frames import UserCode
-from tests.blocking.corpus.remainders import HAS_THREAD_STATS
+from tests.blocking.corpus.known_misses import HAS_THREAD_STATS
 
 needs_thread_stats = pytest.mark.skipif(
     not HAS_THREAD_STATS,

@@ -16,8 +16,8 @@ import pytest
 from pytest_asyncfastapi._blocking import thread_stats
 from pytest_asyncfastapi._core.activity import activity_changed
 from tests.blocking.conftest import needs_thread_stats
-from tests.blocking.corpus.remainders import HAS_THREAD_STATS
-from tests.blocking.corpus.world import waited_for
+from tests.blocking.corpus.known_misses import HAS_THREAD_STATS
+from tests.blocking.corpus.resources import once_caller_waits
 
 NEW = sys.version_info >= (3, 12)
 only_monitoring = pytest.mark.skipif(not NEW, reason="sys.monitoring is new in 3.12")
@@ -27,7 +27,7 @@ STRICT = {"profile": "strict"}
 def hold(lock: object) -> threading.Thread:
     """A thread that holds a lock until its caller waits for it."""
     taken = threading.Event()
-    waits = waited_for() if HAS_THREAD_STATS else partial(time.sleep, 0.03)
+    waits = once_caller_waits() if HAS_THREAD_STATS else partial(time.sleep, 0.03)
 
     def run() -> None:
         with lock:  # type: ignore[attr-defined]

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_asyncfastapi._blocking.catalog import CATEGORIES
 from tests.blocking.corpus import BLOCKING, CLEAN, Case
-from tests.blocking.corpus.judged import CALLS, watched
-from tests.blocking.corpus.remainders import MISPLACED, PYTHON_311, TRIO, remainder
+from tests.blocking.corpus.judge_case import CALLS, judge_case
+from tests.blocking.corpus.known_misses import MISPLACED, PYTHON_311, TRIO, known_miss
 
 # Found with the right line and the right endpoint: at least that share of the cases.
 PLACED_BAR = 0.98
@@ -39,23 +39,25 @@ def skip_if_unsupported(case: Case, backend: str) -> None:
 def test_what_blocks_is_found(case: Case, backend: str) -> None:
     """Its lines, its category, the endpoint; a case that is listed as missed must be missed."""
     skip_if_unsupported(case, backend)
-    reason = remainder(case.name, backend)
+    reason = known_miss(case.name, backend)
     if reason:
         # One that waits longer than it should is found by the length of its step: by luck.
-        verdict = watched(case, backend, CALLS)
-        assert not verdict.right, f"found, strike it off the remainders: {verdict} ({reason})"
+        verdict = judge_case(case, backend, CALLS)
+        assert not verdict.as_expected, (
+            f"found, remove it from known_misses.py: {verdict} ({reason})"
+        )
         return
-    verdict = watched(case, backend)
+    verdict = judge_case(case, backend)
     assert verdict.found, verdict
-    assert verdict.named or not verdict.placed, verdict
-    assert verdict.placed == (case.name not in MISPLACED), verdict
+    assert verdict.in_category or not verdict.at_marked_lines, verdict
+    assert verdict.at_marked_lines == (case.name not in MISPLACED), verdict
 
 
 @pytest.mark.parametrize("case", CLEAN, ids=lambda case: case.name)
 def test_what_is_harmless_is_not_reported(case: Case, backend: str) -> None:
     """Not even in the strict profile, and however busy the machine is."""
     skip_if_unsupported(case, backend)
-    verdict = watched(case, backend)
+    verdict = judge_case(case, backend)
     assert not verdict.found, verdict
     assert verdict.status in (200, 404, 500), verdict
 

@@ -11,7 +11,7 @@ from pytest_asyncfastapi._blocking.catalog import CATEGORIES
 from tests import pages
 from tests.blocking.catalog_table import BEGIN, END, PAGE, table
 from tests.blocking.corpus import BLOCKING, CLEAN
-from tests.blocking.corpus.remainders import MISPLACED, PYTHON_311, TRIO, UVLOOP
+from tests.blocking.corpus.known_misses import MISPLACED, PYTHON_311, TRIO, UVLOOP
 
 TEXT = PAGE.read_text(encoding="utf-8")
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests import pages
 from tests.blocking.corpus import BLOCKING
-from tests.blocking.corpus.remainders import PYTHON_311, UVLOOP
+from tests.blocking.corpus.known_misses import PYTHON_311, UVLOOP
 
 
 def said(page: str) -> str:

@@ -27,7 +27,7 @@ from pytest_asyncfastapi._clock import sockets
 from pytest_asyncfastapi._core import frames, platforms
 from pytest_asyncfastapi._core.frames import UserCode
 from tests import mach
-from tests.blocking.corpus.world import waited_for, world
+from tests.blocking.corpus.resources import once_caller_waits, open_resources
 
 WITHOUT = "asyncfastapi: this system does not tell"
 
@@ -87,11 +87,11 @@ def test_a_datagram_on_a_busy_machine_is_not_a_wait(
 
 def test_a_datagram_that_nobody_has_room_for_waits_there_too(other_system) -> None:
     """Whether there is room is asked before it is sent."""
-    with world("full_datagrams") as things:
-        sends, read_all = things["full_datagrams"]
+    with open_resources("full_datagrams") as resources:
+        sends, read_all = resources["full_datagrams"]
 
         async def send() -> None:
-            waits = waited_for()
+            waits = once_caller_waits()
             reader = threading.Thread(target=lambda: (waits(), read_all()))
             reader.start()
             sends.send(b"x")

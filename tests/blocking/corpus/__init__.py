@@ -1,7 +1,7 @@
 """What blocks an event loop, and what does not: one small function a case, by category.
 
-Read a case as its own documentation; `case.py` says how they are written, `remainders.py`
-what is known not to be found. Nothing in here leaves the machine.
+Read a case as its own documentation; `case.py` says how they are written, `known_misses.py`
+what is known to be missed. Nothing in here leaves the machine.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import select
 import time
 
 from .case import blocks
-from .world import HOLD
+from .resources import HOLD
 
 libc = ctypes.CDLL(None)
 libc_with_gil = ctypes.PyDLL(None)

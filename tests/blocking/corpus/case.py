@@ -5,7 +5,7 @@
         time.sleep(0.001)  # <- here
 
 A marked line is one that the guard must name, an unmarked one is not to be named. The
-parameters of a function are things of `world.py`, made before the guard starts. A plain
+parameters of a function are resources of `resources.py`, made before the guard starts. A plain
 function (`app=True`) makes the app that is asked for `GET /case` instead.
 """
 
@@ -42,8 +42,8 @@ class Case:
         return f"{self.function.__module__.rpartition('.')[2]}.{self.function.__name__}"
 
     @property
-    def things(self) -> tuple[str, ...]:
-        """The things of `world.py` that it needs."""
+    def resources(self) -> tuple[str, ...]:
+        """The resources of `resources.py` that it needs."""
         return tuple(inspect.signature(self.function).parameters)
 
     @property

@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 
 from .case import blocks
-from .world import HOLD
+from .resources import HOLD
 
 
 @blocks("database")

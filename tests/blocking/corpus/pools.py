@@ -12,7 +12,7 @@ import multiprocessing.synchronize
 from concurrent.futures import ThreadPoolExecutor
 
 from .case import blocks
-from .world import BRIEF, later, waited_for
+from .resources import BRIEF, later, once_caller_waits
 
 # Where processes are spawned, the first lock starts one that tracks them.
 FORKED = multiprocessing.get_context("fork")
@@ -20,41 +20,41 @@ FORKED = multiprocessing.get_context("fork")
 
 @blocks("join")
 async def result(executor):
-    executor.submit(waited_for()).result()  # <- here
+    executor.submit(once_caller_waits()).result()  # <- here
 
 
 @blocks("join")
 async def exception(executor):
-    executor.submit(waited_for()).exception()  # <- here
+    executor.submit(once_caller_waits()).exception()  # <- here
 
 
 @blocks("join")
 async def wait(executor):
-    concurrent.futures.wait([executor.submit(waited_for())])  # <- here
+    concurrent.futures.wait([executor.submit(once_caller_waits())])  # <- here
 
 
 @blocks("join")
 async def as_completed(executor):
-    for _ in concurrent.futures.as_completed([executor.submit(waited_for())]):  # <- here
+    for _ in concurrent.futures.as_completed([executor.submit(once_caller_waits())]):  # <- here
         pass
 
 
 @blocks("join")
 async def mapping(executor):
-    list(executor.map(waited_for(), [0]))  # <- here
+    list(executor.map(once_caller_waits(), [0]))  # <- here
 
 
 @blocks("join")
 async def shutdown():
     made = ThreadPoolExecutor(1)
-    made.submit(waited_for())
+    made.submit(once_caller_waits())
     made.shutdown()  # <- here
 
 
 @blocks("join")
 async def the_end_of_a_with_block():
     with ThreadPoolExecutor(1) as made:  # <- here
-        made.submit(waited_for())
+        made.submit(once_caller_waits())
 
 
 @blocks("join")

@@ -7,7 +7,7 @@ import selectors
 from multiprocessing import connection
 
 from .case import blocks
-from .world import BRIEF
+from .resources import BRIEF
 
 
 @blocks("network")

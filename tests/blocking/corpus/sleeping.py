@@ -10,7 +10,7 @@ from datetime import timedelta
 from time import sleep as nap
 
 from .case import blocks
-from .world import BRIEF, later
+from .resources import BRIEF, later
 
 
 @blocks("sleep")

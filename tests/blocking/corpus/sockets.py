@@ -8,7 +8,7 @@ import socket
 import socketserver
 
 from .case import blocks
-from .world import later
+from .resources import later
 
 
 @blocks("network")

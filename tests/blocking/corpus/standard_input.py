@@ -9,7 +9,7 @@ import sys
 import threading
 
 from .case import blocks
-from .world import BRIEF, later
+from .resources import BRIEF, later
 
 
 @blocks("stdin")

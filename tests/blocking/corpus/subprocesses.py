@@ -8,7 +8,7 @@ import subprocess
 import anyio
 
 from .case import blocks
-from .world import later
+from .resources import later
 
 
 @blocks("subprocess")

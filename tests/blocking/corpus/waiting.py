@@ -6,7 +6,7 @@ import queue
 import threading
 
 from .case import blocks
-from .world import BRIEF, later, waited_for
+from .resources import BRIEF, later, once_caller_waits
 
 
 @blocks("lock")
@@ -111,14 +111,14 @@ async def barrier():
 
 @blocks("join")
 async def thread_join():
-    thread = threading.Thread(target=waited_for())
+    thread = threading.Thread(target=once_caller_waits())
     thread.start()
     thread.join()  # <- here
 
 
 @blocks("join")
 async def timer_join():
-    timer = threading.Timer(0, waited_for())
+    timer = threading.Timer(0, once_caller_waits())
     timer.start()
     timer.join()  # <- here
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.blocking.corpus import BLOCKING, CLEAN
-from tests.blocking.corpus.judged import watched
-from tests.blocking.corpus.remainders import remainder
+from tests.blocking.corpus.judge_case import judge_case
+from tests.blocking.corpus.known_misses import known_miss
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -134,5 +134,5 @@ def test_on_uvloop(case: Any) -> None:
     pytest.importorskip("uvloop")
     if skip_reason := case.skip_reason("uvloop"):
         pytest.skip(skip_reason)
-    verdict = watched(case, "uvloop")
-    assert verdict.right == (not remainder(case.name, "uvloop")), verdict
+    verdict = judge_case(case, "uvloop")
+    assert verdict.as_expected == (not known_miss(case.name, "uvloop")), verdict

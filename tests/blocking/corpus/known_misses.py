@@ -42,7 +42,7 @@ PYTHON_311: dict[str, str] = {
 }
 TRIO: dict[str, str] = {}
 
-_C_STEPS = "uvloop takes its steps in C: they are not timed, and there is no call event"
+_C_STEPS = "uvloop runs its steps in C: they are not timed, and there is no call event"
 UVLOOP: dict[str, str] = dict.fromkeys(
     (
         "computing.a_loop",
@@ -72,8 +72,8 @@ UVLOOP: dict[str, str] = dict.fromkeys(
 )
 
 # Where there is no /proc: macOS, Windows.
-NO_FIGURES: dict[str, str] = {
-    name: "nobody says that a thread sleeps, and there is no call event"
+NO_THREAD_STATS: dict[str, str] = {
+    name: "it is not known that a thread sleeps, and there is no call event"
     for name in UVLOOP
     if name.startswith("c_code.")
 }
@@ -81,14 +81,14 @@ HAS_THREAD_STATS = sys.platform == "linux" and os.path.exists("/proc/self/scheds
 
 # Found, but not with the line to change, on any Python.
 MISPLACED: dict[str, str] = {
-    "shapes.call_soon_without_a_frame": "no frame of anybody's: the loop calls C by itself",
+    "shapes.call_soon_without_a_frame": "no Python frame: the loop calls C by itself",
 }
 
 
-def remainder(name: str, backend: str) -> str:
-    """The reason why this case is not right here, or ""."""
-    if not HAS_THREAD_STATS and name in NO_FIGURES:
-        return NO_FIGURES[name]
+def known_miss(name: str, backend: str) -> str:
+    """Why this case is missed here, or ""."""
+    if not HAS_THREAD_STATS and name in NO_THREAD_STATS:
+        return NO_THREAD_STATS[name]
     if backend == "trio" and name in TRIO:
         return TRIO[name]
     if backend == "uvloop" and name in {**UVLOOP, **MISPLACED}:

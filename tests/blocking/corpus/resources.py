@@ -1,4 +1,4 @@
-"""The things that cases ask for by name: files, sockets, servers, all on this machine.
+"""The resources that cases ask for by name: files, sockets, servers, all on this machine.
 
 They are made before the guard starts and closed after it has stopped, so that a case is
 nothing but the call that it is about.
@@ -38,17 +38,17 @@ HOLD = 0.1
 # The same where the call is known by its name, and just has to wait at all.
 BRIEF = 0.02
 
-THINGS: dict[str, Callable[[], Any]] = {}
+RESOURCES: dict[str, Callable[[], Any]] = {}
 
 
-def thing(make: Callable[[], Iterator[Any]]) -> None:
-    """Register a generator function as the thing of its name."""
-    THINGS[make.__name__] = contextlib.contextmanager(make)
+def resource(make: Callable[[], Iterator[Any]]) -> None:
+    """Register a generator function under its name."""
+    RESOURCES[make.__name__] = contextlib.contextmanager(make)
 
 
 def later(action: Callable[..., Any], *args: Any) -> None:
     """Do something in another thread, as soon as the calling thread waits for it."""
-    waits = waited_for()
+    waits = once_caller_waits()
 
     def act() -> None:
         waits()
@@ -57,8 +57,8 @@ def later(action: Callable[..., Any], *args: Any) -> None:
     threading.Thread(target=act).start()
 
 
-def waited_for() -> Callable[..., None]:
-    """A function that returns, in another thread, once the calling thread waits in one place.
+def once_caller_waits() -> Callable[..., None]:
+    """A function that, in another thread, returns as soon as the calling thread waits in one place.
 
     Not after some time: on a busy machine the thread may come to its wait much later. It waits
     when the kernel has it asleep, and has not run it for 40 ms, in which the GIL was free.
@@ -78,29 +78,29 @@ def waited_for() -> Callable[..., None]:
 
 
 @contextlib.contextmanager
-def world(*names: str) -> Iterator[dict[str, Any]]:
-    """All of these things, closed at the end."""
+def open_resources(*names: str) -> Iterator[dict[str, Any]]:
+    """Opens all of these, and closes them at the end."""
     with contextlib.ExitStack() as stack:
-        yield {name: stack.enter_context(THINGS[name]()) for name in names}
+        yield {name: stack.enter_context(RESOURCES[name]()) for name in names}
 
 
-@thing
+@resource
 def folder():
     path = Path(tempfile.mkdtemp())
     yield path
     shutil.rmtree(path)
 
 
-@thing
+@resource
 def text():
     """A text file of three lines."""
-    with world("folder") as things:
-        path = things["folder"] / "some.txt"
+    with open_resources("folder") as resources:
+        path = resources["folder"] / "some.txt"
         path.write_text("one\ntwo\nthree\n")
         yield path
 
 
-@thing
+@resource
 def zipped():
     """An archive in memory, of one small file."""
     made = io.BytesIO()
@@ -110,7 +110,7 @@ def zipped():
         yield archive
 
 
-@thing
+@resource
 def tarred():
     """The same as a tar."""
     made = io.BytesIO()
@@ -121,21 +121,21 @@ def tarred():
         yield archive
 
 
-@thing
+@resource
 def file():
     """The same, open already."""
-    with world("text") as things, things["text"].open("r+") as opened:
+    with open_resources("text") as resources, resources["text"].open("r+") as opened:
         yield opened
 
 
-@thing
+@resource
 def binary():
     """The same, open already, for bytes."""
-    with world("text") as things, things["text"].open("r+b") as opened:
+    with open_resources("text") as resources, resources["text"].open("r+b") as opened:
         yield opened
 
 
-@thing
+@resource
 def pair():
     """Two connected sockets, with a line to read in the second."""
     left, right = socket.socketpair()
@@ -144,7 +144,7 @@ def pair():
         yield left, right
 
 
-@thing
+@resource
 def datagrams():
     """A bound UDP socket with something to read, and its address."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
@@ -153,7 +153,7 @@ def datagrams():
         yield made, made.getsockname()
 
 
-@thing
+@resource
 def full_datagrams():
     """A datagram socket whose peer has no room, and a function that makes some."""
     left, right = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -173,14 +173,14 @@ def full_datagrams():
         yield left, read_all
 
 
-@thing
+@resource
 def port():
     """The port of somebody who listens and says nothing."""
     with socket.create_server(("127.0.0.1", 0)) as made:
         yield made.getsockname()[1]
 
 
-@thing
+@resource
 def visitors():
     """A listening socket that somebody has come to."""
     with socket.create_server(("127.0.0.1", 0)) as made:
@@ -188,7 +188,7 @@ def visitors():
             yield made
 
 
-@thing
+@resource
 def hang_up():
     """The port of a server that accepts, waits a little, and hangs up."""
     made = socket.create_server(("127.0.0.1", 0))
@@ -223,7 +223,7 @@ class Hello(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@thing
+@resource
 def web():
     """The URL of an HTTP server."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hello) as made:
@@ -244,7 +244,7 @@ def anonymous(side: int) -> ssl.SSLContext:
     return context
 
 
-@thing
+@resource
 def tls_server():
     """A socket with a TLS server behind it: it shakes hands, says hello, and repeats."""
     left, right = socket.socketpair()
@@ -265,16 +265,16 @@ def tls_server():
     thread.join()
 
 
-@thing
+@resource
 def tls():
     """A TLS connection, with something to read."""
-    with world("tls_server") as things:
-        left, context = things["tls_server"]
+    with open_resources("tls_server") as resources:
+        left, context = resources["tls_server"]
         with context.wrap_socket(left) as made:
             yield made
 
 
-@thing
+@resource
 def held():
     """A lock that somebody holds a little longer."""
     lock = threading.Lock()
@@ -282,31 +282,34 @@ def held():
     yield lock
 
 
-@thing
+@resource
 def database():
     """The path of an SQLite database with three rows in `t`."""
-    with world("folder") as things:
-        path = things["folder"] / "some.db"
+    with open_resources("folder") as resources:
+        path = resources["folder"] / "some.db"
         with contextlib.closing(sqlite3.connect(path)) as made, made:
             made.executescript("create table t (a int); insert into t values (1), (2), (3)")
         yield path
 
 
-@thing
+@resource
 def connection():
     """A connection to that database."""
-    with world("database") as things, contextlib.closing(sqlite3.connect(things["database"])) as it:
+    with (
+        open_resources("database") as resources,
+        contextlib.closing(sqlite3.connect(resources["database"])) as it,
+    ):
         yield it
 
 
-@thing
+@resource
 def rows():
     """A cursor that has rows to fetch."""
-    with world("connection") as things:
-        yield things["connection"].execute("select a from t")
+    with open_resources("connection") as resources:
+        yield resources["connection"].execute("select a from t")
 
 
-@thing
+@resource
 def typed():
     """A line that somebody has typed into the standard input."""
     reader, writer = os.pipe()
@@ -322,11 +325,11 @@ def typed():
     os.close(kept)
 
 
-@thing
+@resource
 def library():
     """A folder for installed packages that modules can be put in; they are forgotten again."""
-    with world("folder") as things:
-        path = things["folder"] / "site-packages"
+    with open_resources("folder") as resources:
+        path = resources["folder"] / "site-packages"
         path.mkdir()
         sys.path.insert(0, str(path))
         before, writes = set(sys.modules), sys.dont_write_bytecode
@@ -339,21 +342,21 @@ def library():
                 del sys.modules[name]
 
 
-@thing
+@resource
 def module(text="value = 1\n"):
     """The name of a module that nobody has imported yet."""
-    with world("library") as things:
-        (things["library"] / "never_imported.py").write_text(text)
+    with open_resources("library") as resources:
+        (resources["library"] / "never_imported.py").write_text(text)
         yield "never_imported"
 
 
-@thing
+@resource
 def items():
     """A queue."""
     yield queue.Queue(1)
 
 
-@thing
+@resource
 def mocked_client():
     """A sync httpx client whose transport is a mock."""
     import httpx
@@ -363,18 +366,18 @@ def mocked_client():
         yield client
 
 
-@thing
+@resource
 def process():
     """A process that ends when its input is closed."""
     with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as made:
         yield made
 
 
-@thing
+@resource
 def reentrant():
     """A reentrant lock that another thread holds until this one has waited for it."""
     lock, taken = threading.RLock(), threading.Event()
-    waits = waited_for()
+    waits = once_caller_waits()
 
     def hold():
         with lock:
@@ -386,7 +389,7 @@ def reentrant():
     yield lock
 
 
-@thing
+@resource
 def executor():
     """A pool of one thread, which runs already."""
     with ThreadPoolExecutor(1) as made:
@@ -394,53 +397,56 @@ def executor():
         yield made
 
 
-@thing
+@resource
 def engine():
     """A sync engine of SQLAlchemy."""
     import sqlalchemy
     import sqlalchemy.orm  # noqa: F401
 
-    with world("database") as things:
-        made = sqlalchemy.create_engine(f"sqlite:///{things['database']}")
+    with open_resources("database") as resources:
+        made = sqlalchemy.create_engine(f"sqlite:///{resources['database']}")
         yield made
         made.dispose()
 
 
-@thing
+@resource
 def bound_recv():
     """The method `recv` of a socket that has something to read."""
-    with world("pair") as things:
-        yield things["pair"][1].recv
+    with open_resources("pair") as resources:
+        yield resources["pair"][1].recv
 
 
-@thing
+@resource
 def mongo():
     """A client of a MongoDB that is not there."""
     import pymongo
 
-    with world("port") as things:
-        address = {"host": "127.0.0.1", "port": things["port"]}
+    with open_resources("port") as resources:
+        address = {"host": "127.0.0.1", "port": resources["port"]}
         with pymongo.MongoClient(**address, serverSelectionTimeoutMS=30) as made:
             yield made
 
 
-@thing
+@resource
 def channel():
     """A gRPC channel to somebody who says nothing."""
     import grpc
 
-    with world("port") as things, grpc.insecure_channel(f"127.0.0.1:{things['port']}") as made:
+    with (
+        open_resources("port") as resources,
+        grpc.insecure_channel(f"127.0.0.1:{resources['port']}") as made,
+    ):
         yield made
 
 
-@thing
+@resource
 def prices():
     """Many numbers."""
     draw = random.Random(1).random
     yield [draw() for _ in range(300_000)]
 
 
-@thing
+@resource
 def spawn():
     """A context that starts fresh processes, without the main module of this one."""
     main = sys.modules["__main__"]
@@ -448,7 +454,7 @@ def spawn():
         yield multiprocessing.get_context("spawn")
 
 
-@thing
+@resource
 def young_heap():
     """Everything that is there already is out of the garbage collector's way."""
     gc.collect()

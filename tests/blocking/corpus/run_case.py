@@ -1,4 +1,4 @@
-"""Plays one case: as an endpoint of an app, asked by a client, in a loop of its own."""
+"""Runs one case: as an endpoint of an app, called by a client, in a loop of its own."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ if TYPE_CHECKING:
     from .case import Case
 
 
-preload()  # what the first request would import belongs to no case
+preload()  # what the first request would import is not part of a case
 
 
-def app_of(case: Case, things: dict[str, Any]) -> Any:
+def app_of(case: Case, resources: dict[str, Any]) -> Any:
     """The app that the case makes, or one whose only endpoint is the case."""
     if case.app:
-        return case.function(**things)
+        return case.function(**resources)
 
     async def endpoint(request: object) -> PlainTextResponse:
-        await case.function(**things)
+        await case.function(**resources)
         return PlainTextResponse("done")
 
     return Starlette(routes=[Route("/case", endpoint)])
 
 
-def play(
+def run_case(
     case: Case,
-    things: dict[str, Any],
+    resources: dict[str, Any],
     backend: str = "asyncio",
     around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> int:
-    """Ask the app for `GET /case`, inside `around()`; returns the status."""
-    app = app_of(case, things)
+    """Request `GET /case`, inside `around()`; returns the status."""
+    app = app_of(case, resources)
 
     async def main() -> int:
         async with around(), open_app(app, raise_app_exceptions=False) as client:
             response = await client.get("/case")
-            # What the endpoint has left for later comes now.
+            # Run what the endpoint has scheduled.
             await anyio.sleep(0.003)
             return int(response.status_code)
 
