@@ -22,12 +22,12 @@ from tests.blocking.corpus.judge_case import judge_case
 from tests.blocking.corpus.resources import open_resources
 from tests.blocking.corpus.run_case import run_case
 
-from .detectors import DETECTORS, inside, installed
+from .tools import TOOLS, inside, installed
 
 ROUNDS = 20
 
 
-def judge(name: str, case: Case) -> tuple[bool, bool]:
+def measure_case(name: str, case: Case) -> tuple[bool, bool]:
     """(reported, reported and swallowed by the app) for one case."""
     if not case.category:
         with open_resources(*case.resources) as resources:
@@ -35,7 +35,7 @@ def judge(name: str, case: Case) -> tuple[bool, bool]:
     status = 500  # the error was not swallowed
     with (
         open_resources(*case.resources) as resources,
-        DETECTORS[name]() as report,
+        TOOLS[name]() as report,
         contextlib.suppress(Exception),
     ):
         status = run_case(case, resources, around=lambda: inside(name, report))
@@ -43,12 +43,12 @@ def judge(name: str, case: Case) -> tuple[bool, bool]:
     return bool(report.found or report.swallowed) and not lost, lost
 
 
-def one(name: str) -> dict[str, Any]:
+def measure_tool(name: str) -> dict[str, Any]:
     """All cases under one tool, in this process."""
     warnings.simplefilter("ignore")
     found, swallowed, alarms, missed = 0, 0, [], []
     for case in (case for case in (*BLOCKING, *CLEAN) if not case.skip_reason()):
-        seen, lost = judge(name, case)
+        seen, lost = measure_case(name, case)
         if case.category:
             found, swallowed = found + seen, swallowed + lost
             missed += [] if seen else [case.name]
@@ -70,7 +70,7 @@ def table() -> str:
         f"| false alarms of {clean} |",
         "|---|---|---|---|---|",
     ]
-    for name in DETECTORS:
+    for name in TOOLS:
         if not installed(name):
             lines.append(f"| {name} | not installed here | | | |")
             continue
@@ -152,7 +152,7 @@ def hog(rounds: int) -> int:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        print("JSON " + json.dumps(one(sys.argv[2])))
+        print("JSON " + json.dumps(measure_tool(sys.argv[2])))
     elif sys.argv[1:2] == ["--loops"]:
         print(loops())
     elif sys.argv[1:2] == ["--hog"]:

@@ -132,9 +132,9 @@ class Detectors:
             dispatcher.probing_thread, state.paused = 0, was_paused
             self.step_timer.detach_profiler()
         if not any(item.startswith("call monitor") for item in dispatcher.probed):
-            return "the call monitor did not see its self-test"
+            return "the call monitor did not receive its self-test"
         if not audit_events.probe():
-            return "the audit hook did not see its self-test"
+            return "the audit hook did not receive its self-test"
         return "" if self.step_timer.is_working() else "another tool replaced the loop's step"
 
     def _create_call_monitor(self) -> CallMonitor:

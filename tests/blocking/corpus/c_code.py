@@ -1,4 +1,4 @@
-"""C code that tells nobody: only what the thread did in the kernel gives it away."""
+"""C code without any event: only the thread's state in the kernel shows it."""
 
 from __future__ import annotations
 

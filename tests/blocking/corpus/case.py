@@ -6,7 +6,7 @@
 
 A marked line is one that the guard must name, an unmarked one is not to be named. The
 parameters of a function are resources of `resources.py`, made before the guard starts. A plain
-function (`app=True`) makes the app that is asked for `GET /case` instead.
+function (`app=True`) makes the app that gets the request `GET /case` instead.
 """
 
 from __future__ import annotations

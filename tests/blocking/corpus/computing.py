@@ -1,4 +1,4 @@
-"""cpu: nothing waits, and yet nobody else gets a turn. Judged by what it took alone."""
+"""cpu: nothing waits, but no other task can run. Judged by CPU time alone."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""http: sync clients of the standard library and of httpx; a mock does not excuse them."""
+"""http: sync clients of the standard library and of httpx; they are reported even if mocked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""import: what nobody has imported yet is found, read, compiled and run, on the loop."""
+"""import: a new module is found, read, compiled and run on the loop."""
 
 from __future__ import annotations
 

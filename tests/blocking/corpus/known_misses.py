@@ -1,7 +1,7 @@
 """The cases that are known to be missed, with the reason; tests compare both ways.
 
 On asyncio with Python 3.12 and later none is missed. Cases that use a loop's own functions
-are played on that loop only (`only=` in the case), so they are not in here.
+run on that loop only (`only=` in the case), so they are not listed here.
 """
 
 from __future__ import annotations

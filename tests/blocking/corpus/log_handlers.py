@@ -1,4 +1,4 @@
-"""Logging handlers that talk to somebody: the line that logs is the one that blocks."""
+"""Logging handlers that use the network: the line that logs is the one that blocks."""
 
 from __future__ import annotations
 

@@ -175,14 +175,14 @@ def full_datagrams():
 
 @resource
 def port():
-    """The port of somebody who listens and says nothing."""
+    """The port of a server that never answers."""
     with socket.create_server(("127.0.0.1", 0)) as made:
         yield made.getsockname()[1]
 
 
 @resource
 def visitors():
-    """A listening socket that somebody has come to."""
+    """A listening socket with a waiting connection."""
     with socket.create_server(("127.0.0.1", 0)) as made:
         with socket.create_connection(made.getsockname()):
             yield made
@@ -208,7 +208,7 @@ def hang_up():
 
 
 class Hello(http.server.BaseHTTPRequestHandler):
-    """Says hello to whatever is asked."""
+    """Answers each request with a greeting."""
 
     def do_GET(self):
         self.rfile.read(int(self.headers.get("content-length") or 0))
@@ -246,7 +246,7 @@ def anonymous(side: int) -> ssl.SSLContext:
 
 @resource
 def tls_server():
-    """A socket with a TLS server behind it: it shakes hands, says hello, and repeats."""
+    """A socket with a TLS server behind it, which sends a greeting and echoes."""
     left, right = socket.socketpair()
 
     def serve():
@@ -276,7 +276,7 @@ def tls():
 
 @resource
 def held():
-    """A lock that somebody holds a little longer."""
+    """A lock that another thread holds for a short time."""
     lock = threading.Lock()
     lock.acquire()
     yield lock
@@ -311,7 +311,7 @@ def rows():
 
 @resource
 def typed():
-    """A line that somebody has typed into the standard input."""
+    """A line on the standard input."""
     reader, writer = os.pipe()
     os.write(writer, b"hello\nagain\n")
     os.close(writer)
@@ -344,7 +344,7 @@ def library():
 
 @resource
 def module(text="value = 1\n"):
-    """The name of a module that nobody has imported yet."""
+    """The name of a module that is not imported yet."""
     with open_resources("library") as resources:
         (resources["library"] / "never_imported.py").write_text(text)
         yield "never_imported"
@@ -429,7 +429,7 @@ def mongo():
 
 @resource
 def channel():
-    """A gRPC channel to somebody who says nothing."""
+    """A gRPC channel to a server that never answers."""
     import grpc
 
     with (

@@ -1,4 +1,4 @@
-"""time: whoever sleeps on the loop, however the sleep is written."""
+"""time: sleeping on the loop, however the sleep is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""stdin and signals: waiting for somebody to type, or to send a signal."""
+"""stdin and signals: waiting for input, or for a signal."""
 
 from __future__ import annotations
 

@@ -135,7 +135,7 @@ async def inside(name: str, report: Report) -> AsyncIterator[None]:
         yield
 
 
-DETECTORS = {
+TOOLS = {
     "pytest-asyncfastapi (strict)": ours,
     "blockbuster": blockbuster,
     "aiocop": aiocop,
