@@ -8,7 +8,6 @@ Only modules that are imported already are patched.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -17,7 +16,7 @@ from .activity import ACTIVITY, LIFESPAN, SERVED, activity_changed
 from .patches import Patches
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     _Label = Callable[..., str]
     _Row = tuple[str, str, str, bool, _Label]
@@ -71,47 +70,42 @@ def stop_labelling() -> None:
 
 
 class Served:
-    """One request of another client; see `SERVED`."""
+    """One request of another client, or its app's lifespan; see `SERVED`.
 
-    __slots__ = ("error", "finished", "label", "status")
+    What runs in its `with` block has this label. `SERVED` has whole requests only: neither a
+    WebSocket that is begun in the block, nor a response that is `given` piece by piece.
+    """
 
-    def __init__(self, label: str) -> None:
+    __slots__ = ("_activity", "_request", "_whole", "error", "finished", "label", "status")
+
+    def __init__(self, label: str, given: dict[str, Any]) -> None:
         self.label = label
         self.status = 0
         self.finished = False
         self.error: BaseException | None = None
+        self._whole = not (label == LIFESPAN or label.startswith("WS ") or given.get("stream"))
+
+    def __enter__(self) -> Served:
+        self._activity = ACTIVITY.set(self.label)
+        self._request = SERVED.set(self if self._whole else None)
+        activity_changed()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.error = error
+        self.finished = True
+        activity_changed()
+        SERVED.reset(self._request)
+        ACTIVITY.reset(self._activity)
 
     def __repr__(self) -> str:
         return f"<Served {self.label}: {self.status or self.error}>"
 
 
-@contextmanager
-def _labelled_block(label: str, given: dict[str, Any]) -> Iterator[Served]:
-    """What runs in this block is the lifespan, or a request, with this label.
-
-    Not one that is only begun in it: a WebSocket, or a response that is `given` piece by piece.
-    """
-    whole = not (label == LIFESPAN or label.startswith("WS ") or given.get("stream"))
-    served = Served(label)
-    token = ACTIVITY.set(label)
-    request = SERVED.set(served if whole else None)
-    activity_changed()
-    try:
-        yield served
-    except BaseException as error:
-        served.error = error
-        raise
-    finally:
-        served.finished = True
-        activity_changed()
-        SERVED.reset(request)
-        ACTIVITY.reset(token)
-
-
 def _labelled(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _labelled_block(label(*args, **kwargs), kwargs) as served:
+        with Served(label(*args, **kwargs), kwargs) as served:
             answer = original(*args, **kwargs)
             served.status = getattr(answer, "status_code", 0)
             return answer
@@ -122,7 +116,7 @@ def _labelled(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]
 def _labelled_async(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with _labelled_block(label(*args, **kwargs), kwargs) as served:
+        with Served(label(*args, **kwargs), kwargs) as served:
             answer = await original(*args, **kwargs)
             served.status = getattr(answer, "status_code", 0)
             return answer
