@@ -177,7 +177,7 @@ class CallRecorder:
         self._out = InFlight()
         self.peak: int = 0
         self.keeps_responses = False
-        self.clock_origins = ClockOrigins()  # the test's own, where there is one
+        self.clock_origins: ClockOrigins = ClockOrigins()  # the test's own, where there is one
 
     @property
     def exchanges(self) -> tuple[Exchange, ...]:
