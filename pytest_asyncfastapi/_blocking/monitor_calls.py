@@ -312,9 +312,9 @@ class CallEventMonitor:
         known = self._is_user_file.get(code.co_filename)
         if known is None:
             user = self._user
-            known = self._is_user_file[code.co_filename] = user is not None and user.owns(
-                code.co_filename
-            )
+            with self._dispatcher.exclude_overhead():  # it may ask the file system
+                known = user is not None and user.owns(code.co_filename)
+            self._is_user_file[code.co_filename] = known
         return known
 
     def _on_start(self, code: CodeType, offset: int) -> object:

@@ -144,21 +144,9 @@ def test_a_new_kind_that_cannot_be_served(scope, upstream, faults, monkeypatch):
     assert finding.remedy == "use .close()"
 
 
-def test_a_new_kind_in_a_sweep(pytester):
+def test_a_new_kind_in_a_sweep(kind, pytester):
     """Every call is tried with it, and the matrix has its column."""
     pytester.makeini("[pytest]\nasyncfastapi_app = shopapp:app\npythonpath = .\n")
-    pytester.makeconftest(
-        """
-        from pytest_asyncfastapi._faults.kinds import KINDS, FaultKind
-
-        KINDS["half_a_status_line"] = FaultKind(
-            name="half_a_status_line",
-            what="half a status line",
-            instead=lambda effect: [("say", b"HTTP/1.1 2"), ("end", "close")],
-            swept=("call",),
-        )
-        """
-    )
     pytester.makepyfile(
         shopapp="""
         import httpx
@@ -180,6 +168,6 @@ def test_a_new_kind_in_a_sweep(pytester):
             assert (await asgi_client.get("/")).status_code == 200
         """,
     )
-    result = pytester.runpytest()
+    result = pytester.runpytest_inprocess()  # with the kind of this process
     result.assert_outcomes(failed=1)
     result.stdout.fnmatch_lines(["*GET / raised RemoteProtocolError*", "  call half_   503"])
