@@ -15,6 +15,7 @@ import pytest
 
 from pytest_asyncfastapi._blocking import thread_stats
 from pytest_asyncfastapi._core.activity import activity_changed
+from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.conftest import needs_thread_stats
 from tests.blocking.corpus.known_misses import HAS_THREAD_STATS
 from tests.blocking.corpus.resources import once_caller_waits
@@ -320,3 +321,26 @@ def test_a_call_after_very_many_calls_is_reported(watch, calls, ends):
 
     guard = watch(endpoint, **STRICT)
     assert [call.name for call in guard.calls] == ["os.stat"]
+
+
+@only_monitoring
+def test_asking_whose_file_runs_is_not_the_apps_own_time(watch, monkeypatch):
+    """The monitor asks the file system about each new file, in the step that runs it first."""
+    asked = []
+
+    def owns(user, filename):
+        asked.append(filename)
+        end = time.thread_time() + 0.05
+        while time.thread_time() < end:
+            pass
+        return False
+
+    async def endpoint():
+        space = {}
+        exec(compile("def helper(x):\n return len(x)\n", "/elsewhere/helper.py", "exec"), space)
+        space["helper"]("x")
+
+    monkeypatch.setattr(UserCode, "_owns", owns)
+    guard = watch(endpoint, step_threshold=0.02, cpu_threshold=0.02)
+    assert "/elsewhere/helper.py" in asked
+    assert guard.findings() == []
