@@ -13,9 +13,8 @@ class ClockOrigins:
     """One test's; the names of clocks are those of `current_loop.now_with_clock()`."""
 
     def __init__(self) -> None:
-        self.start: float = (
-            monotonic()
-        )  # on the machine's clock, and on a loop that is not ahead of it
+        # On the machine's clock, and on a loop that is not ahead of it.
+        self.start: float = monotonic()
         self._origins: dict[str, float] = {}
 
     @classmethod

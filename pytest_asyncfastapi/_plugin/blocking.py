@@ -91,7 +91,7 @@ class BlockingFeature(Feature):
             guard.now = test.recording.now
         guard.preparing = not test.in_body
         guard.exclusive = guard.more_tests_follow = True
-        guard.patches_functions = not _PATCHING.isdisjoint(getattr(test.item, "fixturenames", ()))
+        guard.patches_functions = not _PATCHING.isdisjoint(test.fixtures)
         guard.start()
         return guard
 
