@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, NamedTuple
 
 from . import values
@@ -44,10 +45,15 @@ class Word(NamedTuple):
 
 
 def vocabulary() -> dict[str, Word]:
-    """Every word."""
+    """Every word; to be read only."""
+    return _vocabulary(tuple(KINDS))
+
+
+@functools.lru_cache(maxsize=4)
+def _vocabulary(names: tuple[str, ...]) -> dict[str, Word]:
     words = {
         word: Word(kind, kind.words.get(word))
-        for kind in KINDS.values()
+        for kind in map(KINDS.__getitem__, names)
         for word in (kind.words or (kind.name,))
     }
     beside = {word: Word(None, keyword) for word, keyword in _BESIDE.items()}
