@@ -16,6 +16,7 @@ from asyncio import _get_running_loop
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
+from .._core.current_loop import in_trio
 from .._core.frames import identity
 from . import thread_stats
 from .call_arguments import can_be_polled, format_argument, judge
@@ -37,27 +38,9 @@ MIN_WAIT = 0.001
 MAX_REPORTS_PER_SITE = 200
 
 
-class _TrioRunContext:
-    """Where trio keeps the run of each thread, once trio is imported."""
-
-    local: Any = None
-
-    @classmethod
-    def find(cls) -> Any:
-        """Returns it; None while trio is not imported."""
-        cls.local = getattr(sys.modules.get("trio._core._run"), "GLOBAL_RUN_CONTEXT", None)
-        return cls.local
-
-
 def in_event_loop() -> bool:
-    """Does the calling thread run an event loop right now?
-
-    Called at each event. `trio.lowlevel.in_trio_run()` is slower: it raises internally.
-    """
-    if _get_running_loop() is not None:
-        return True
-    local = _TrioRunContext.local or _TrioRunContext.find()
-    return local is not None and "runner" in local.__dict__
+    """Does the calling thread run an event loop right now? Called at each event."""
+    return _get_running_loop() is not None or in_trio()
 
 
 class Listener(Protocol):

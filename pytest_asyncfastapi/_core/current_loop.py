@@ -8,21 +8,41 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from typing import Any
 
 from .real_time import monotonic
 
 
-def _trio() -> Any:
-    """The module, if the caller is in a trio run."""
-    # While trio is being imported, the module is there without its names.
-    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
-    return sys.modules["trio"] if in_trio_run is not None and in_trio_run() else None
+class _TrioRuns:
+    """Where trio keeps the run of each thread, once trio is imported."""
+
+    local: threading.local | None = None
+
+    @classmethod
+    def find(cls) -> threading.local | None:
+        """That place; None while trio is not imported, or only being imported."""
+        cls.local = getattr(sys.modules.get("trio._core._run"), "GLOBAL_RUN_CONTEXT", None)
+        return cls.local
 
 
 def in_trio() -> bool:
-    """Does trio run in this thread?"""
-    return _trio() is not None
+    """Does trio run in this thread?
+
+    The blocking guard asks at each event. `trio.lowlevel.in_trio_run()` raises an error inside to
+    say no, so it is asked only where trio keeps its runs elsewhere.
+    """
+    local = _TrioRuns.local or _TrioRuns.find()
+    if local is not None:
+        return "runner" in local.__dict__
+    # While trio is being imported, the module is there without its names.
+    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
+    return in_trio_run is not None and bool(in_trio_run())
+
+
+def _trio() -> Any:
+    """The module, if the caller is in a trio run."""
+    return sys.modules["trio"] if in_trio() else None
 
 
 def current_loop() -> Any:
