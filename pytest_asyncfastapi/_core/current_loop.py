@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .real_time import monotonic
+
+if TYPE_CHECKING:
+    import threading
 
 
 class _TrioRuns:
