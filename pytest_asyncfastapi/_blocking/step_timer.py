@@ -9,15 +9,18 @@ step begins, so that a step can be judged by what it cost and not by how long it
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import threading
 import time
 from asyncio import format_helpers
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from threading import get_ident
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from .._core import activity
+from .._core.activity import ACTIVITY, on_activity_change
 from .._core.creation_site import creation_site_of_handle, current_creation_site
 from .._core.patches import Patches
 from . import thread_stats
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 _sleep = time.sleep
 _MAX_SAMPLES = 400
+_LEAST_SLICES = 50  # a slice is cut where it is longer than this part of the threshold
 _MAX_STATS_AGE = 0.005  # seconds: statistics this young are not read again
 
 
@@ -74,8 +78,10 @@ class StepTimer:
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
         self.threshold = 0.05
+        self._least_slice = self.threshold / _LEAST_SLICES
         self.attach_profiler: Callable[[], None] | None = None  # the profile function attaches here
         self.detach_profiler: Callable[[], None] = lambda: None  # and detaches here
+        self._clock = getattr(thread_stats.perf_counter, "func", thread_stats.perf_counter)
         self._live = False
         self._switch: Callable[[bool], None] | None = (
             None  # turns the wrapper of the loop's step on or off
@@ -90,6 +96,7 @@ class StepTimer:
     def start(self, threshold: float) -> None:
         """Begin to time steps; those older than `threshold` seconds are judged."""
         self.threshold = self._dispatcher.threshold = threshold
+        self._least_slice = threshold / _LEAST_SLICES
         if self._live:
             self._set_live(True)  # with the new threshold
             return
@@ -98,7 +105,7 @@ class StepTimer:
         if self._switch is None:
             self._patches.wrap(asyncio.events.Handle, "_run", self._wrap_run)
             self._undo += [
-                activity.on_activity_change(self.split_step),
+                on_activity_change(self._activity_changes),
                 reserve_frame_stack(self._loop_ended),
             ]
             self._undo += [exclude_gc_pauses(self._dispatcher)]
@@ -142,36 +149,45 @@ class StepTimer:
     def _is_in_place(self) -> bool:
         return self._patches.in_place()
 
+    def _activity_changes(self) -> None:
+        """End the slice, unless it is too short to matter: each request pays for this twice."""
+        state = self._dispatcher.thread_states.get(get_ident())
+        if state is not None and (
+            self._clock() - state.start > self._least_slice or self.attach_profiler is not None
+        ):
+            self.split_step()
+
     def split_step(self) -> None:
-        """The calling thread's activity changes: end one slice of the step, begin another."""
-        state = self._dispatcher.thread_states.get(threading.get_ident())
+        """End one slice of the calling thread's step, and begin another.
+
+        Called before the activity changes, or what is allowed: a slice is judged by the context
+        that it ends in.
+        """
+        state = self._dispatcher.thread_states.get(get_ident())
         if state is None or not state.start:
             return
-        now = thread_stats.perf_counter()
+        now = self._clock()
         took = now - state.start
         state.step_times.append(took)
         if took > self.threshold:
             self.judge_slow_step(state, now, copy_context(), None)
-            now = thread_stats.perf_counter()
-        state.label = activity.ACTIVITY.get()
+            now = self._clock()
         state.needs_cleanup = True
         state.accounted = state.overhead_cpu = 0.0
         if self.attach_profiler is not None:
             self.attach_profiler()
         if now > state.stats_valid_until:
             state.read_stats()
-            now = thread_stats.perf_counter()
+            now = self._clock()
         state.start = now
 
     def _wrap_run(self, original: Any) -> Any:  # noqa: PLR0915 - as below
         dispatcher, timer = self._dispatcher, self
-        # In a closure, where nothing that replaces clocks can find it.
-        clock = getattr(thread_stats.perf_counter, "func", thread_stats.perf_counter)
+        clock = self._clock  # in a closure, where nothing that replaces clocks can find it
         live, limit = False, self.threshold
         kinds, entries = dispatcher.catalog.callable_types, dispatcher.catalog.entries
-        # The loop whose step was the last one, and the state of its thread: a tuple, as the
-        # loops of several threads may take turns.
-        latest: tuple[Any, Any] = (None, None)
+        no_loop: Any = SimpleNamespace(loop=None)
+        latest = no_loop  # the state of the thread on which the last step was
         usual_kind: type = type(None)  # of callbacks, most often: the catalog has none of this type
         is_asyncio = getattr(original, "__module__", "") == "asyncio.events"
 
@@ -180,13 +196,14 @@ class StepTimer:
         # step are written here again: to call them took a quarter of the time.
         def _run(self: Any) -> None:  # noqa: PLR0912 - one function: each step pays for a call
             nonlocal latest, usual_kind
-            loop, state = latest
-            if self._loop is not loop:
+            state = latest
+            if state.loop is not self._loop:
                 if not live:
                     original(self)
                     return
                 state = dispatcher.thread_state()
-                latest = (self._loop, state)
+                state.loop = self._loop
+                latest = state
             if state.start > 0.0:
                 timer._run_nested(state, self)
                 return
@@ -201,7 +218,10 @@ class StepTimer:
                     timer._record_callback(self)
             try:
                 if is_asyncio:
-                    self._context.run(callback, *self._args)
+                    if self._args:
+                        self._context.run(callback, *self._args)
+                    else:  # a step of a task, mostly: without the list and the tuple of `*`
+                        self._context.run(callback)
                 else:
                     original(self)
             except (SystemExit, KeyboardInterrupt):
@@ -214,20 +234,23 @@ class StepTimer:
                 now = clock()
                 took = now - state.start
                 state.step_times.append(took)
-                if took > limit and live:
+                if took > limit:
                     timer.judge_slow_step(state, now, self._context, self)
                 state.start = 0.0
                 if state.needs_cleanup:
-                    timer.end_step(state)
+                    state.end_step()
+                    if timer.attach_profiler is not None:
+                        timer.attach_profiler()
 
         def switch(on: bool) -> None:
             nonlocal live, limit
-            live, limit = on, timer.threshold  # also if another tool wrapped it later
+            # Also if another tool wrapped it later.
+            live, limit = on, timer.threshold if on else math.inf
             forget_loop()
 
         def forget_loop() -> None:
             nonlocal latest, usual_kind
-            latest, usual_kind = (None, None), type(None)
+            latest, usual_kind = no_loop, type(None)
 
         self._switch, self._forget_loop = switch, forget_loop
         return _run
@@ -235,6 +258,9 @@ class StepTimer:
     def _loop_ended(self) -> None:
         """A loop has stopped, on its own thread: it may run on another one next."""
         self._forget_loop()
+        state = self._dispatcher.thread_states.get(get_ident())
+        if state is not None:
+            state.loop = None
         self.detach_profiler()
 
     def _run_nested(self, state: ThreadState, handle: Any) -> None:
@@ -320,7 +346,7 @@ class StepTimer:
         if not samples and callback is not None:
             callback_stack = stack_of_callback(getattr(callback, "_callback", None))
             samples = (Sample(callback_stack, ""),) if callback_stack else ()
-        label = state.label if state.label is not None else context.get(activity.ACTIVITY, "")
+        label = context.get(ACTIVITY, "")
         name = "" if callback is None else repr(callback)
         site = current_creation_site() if callback is None else creation_site_of_handle(callback)
         return Stall(

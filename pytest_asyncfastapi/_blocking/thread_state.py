@@ -120,7 +120,7 @@ def _stack_key(frame: FrameType | None, depth: int) -> tuple[int, ...]:
 
 # What `suspend()` saves for a nested loop.
 _STEP_ATTRIBUTES = (
-    "start", "label", "accounted", "overhead_cpu", "open_calls", "base_stats", "sampled_slice",
+    "start", "accounted", "overhead_cpu", "open_calls", "base_stats", "sampled_slice",
     "samples", "repeated_calls",
 )  # fmt: skip
 
@@ -133,8 +133,8 @@ class ThreadState:
         self.ident = threading.get_ident()
         self.native_id = threading.get_native_id()
         self.stats_reader = thread_stats.ThreadStatsReader(self.ident, self.native_id)
+        self.loop: Any = None  # of asyncio, the one whose step was the last one here
         self.start = 0.0  # of the slice, 0.0 between steps
-        self.label: str | None = None  # of the slice, if an activity change began it
         self.accounted = 0.0  # seconds of the slice that calls took
         self.overhead_cpu = 0.0  # seconds of CPU time of the slice that monitoring took
         self.gc_started: tuple[float, ...] = ()  # of a collection: both clocks
@@ -192,6 +192,7 @@ class ThreadState:
         """Forget the steps so far."""
         self.end_step()
         self.start = 0.0
+        self.loop = None
         self.paused = self.runs_loop = False
         self.samples, self.sampled_slice, self.base_stats = [], 0.0, self.last_stats
         self.stats_valid_until = 0.0
@@ -204,7 +205,6 @@ class ThreadState:
         if self.repeated_calls.known:
             self.repeated_calls.known.clear()
         self.accounted = self.overhead_cpu = 0.0
-        self.label = None
         self.needs_cleanup = False
 
 

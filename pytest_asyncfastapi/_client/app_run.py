@@ -66,7 +66,6 @@ class AppRun:
 
     async def run(self, app: Callable[..., Any]) -> None:
         """Call the app to its end. Whatever it raises is kept, not raised."""
-        activity_changed()
         try:
             await app(self.scope, self.receive, self.send)
         except anyio.get_cancelled_exc_class() as error:

@@ -2,8 +2,9 @@
 
 The client sets `ACTIVITY` in the context of each request, the lifespan and
 the runners do so for theirs; the watchers read it. `activity_changed()` is called where
-one activity ends and another begins inside the same step of the loop, so that
-a stopwatch that times steps does not add up 150 clean requests to one stall.
+one activity ends and another begins inside the same step of the loop, while `ACTIVITY` is still
+the one that ends, so that a stopwatch that times steps does not add up 150 clean requests to one
+stall.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _watchers: tuple[Callable[[], None], ...] = ()
 
 
 def activity_changed() -> None:
-    """Say that another activity begins here (a request starts or ends)."""
+    """Say that another activity begins here, before `ACTIVITY` is set."""
     for watcher in _watchers:
         watcher()
 

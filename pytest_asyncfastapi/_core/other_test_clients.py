@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     _Label = Callable[..., str]
-    _Row = tuple[str, str, str, bool, _Label]
+    _Row = tuple[str, str, str, bool, bool, _Label]
 
 
 def _of_request(_: Any, request: Any) -> str:
@@ -42,26 +42,28 @@ def _of_lifespan(*_: Any) -> str:
     return LIFESPAN
 
 
-# module, class, method, whether it is a coroutine function, its label
+# Module, class, method; is it a coroutine function; is it a whole request, which the lifespan and
+# a WebSocket are not; its label.
 _METHODS: tuple[_Row, ...] = (
-    ("httpx", "ASGITransport", "handle_async_request", True, _of_request),
-    ("httpx2", "ASGITransport", "handle_async_request", True, _of_request),
-    ("starlette.testclient", "_TestClientTransport", "handle_request", False, _of_request),
-    ("starlette.testclient", "WebSocketTestSession", "__enter__", False, _of_scope),
-    ("starlette.testclient", "TestClient", "lifespan", True, _of_lifespan),
-    ("async_asgi_testclient.testing", "TestClient", "open", True, _of_path),
-    ("async_asgi_testclient.testing", "TestClient", "__aenter__", True, _of_lifespan),
-    ("async_asgi_testclient.websocket", "WebSocketSession", "connect", True, _of_session),
+    ("httpx", "ASGITransport", "handle_async_request", True, True, _of_request),
+    ("httpx2", "ASGITransport", "handle_async_request", True, True, _of_request),
+    ("starlette.testclient", "_TestClientTransport", "handle_request", False, True, _of_request),
+    ("starlette.testclient", "WebSocketTestSession", "__enter__", False, False, _of_scope),
+    ("starlette.testclient", "TestClient", "lifespan", True, False, _of_lifespan),
+    ("async_asgi_testclient.testing", "TestClient", "open", True, True, _of_path),
+    ("async_asgi_testclient.testing", "TestClient", "__aenter__", True, False, _of_lifespan),
+    ("async_asgi_testclient.websocket", "WebSocketSession", "connect", True, False, _of_session),
 )
 _patches = Patches()
 
 
 def label_requests() -> None:
     """Label the requests of the other clients that are imported, until `stop_labelling()`."""
-    for module, owner, name, is_async, label in _METHODS:
+    for module, owner, name, is_async, is_whole, label in _METHODS:
         cls: Any = getattr(sys.modules.get(module), owner, None)
         if isinstance(cls, type) and name in vars(cls):
-            _patches.wrap(cls, name, partial(_labelled_async if is_async else _labelled, label))
+            labelled = _labelled_async if is_async else _labelled
+            _patches.wrap(cls, name, partial(labelled, label, is_whole))
 
 
 def stop_labelling() -> None:
@@ -70,55 +72,72 @@ def stop_labelling() -> None:
 
 
 class Served:
-    """One request of another client, or its app's lifespan; see `SERVED`.
+    """One request of another client; see `SERVED`."""
 
-    What runs in its `with` block has this label. `SERVED` has whole requests only: neither a
-    WebSocket that is begun in the block, nor a response that is `given` piece by piece.
-    """
+    __slots__ = ("error", "finished", "label", "status")
 
-    __slots__ = ("_activity", "_request", "_whole", "error", "finished", "label", "status")
-
-    def __init__(self, label: str, given: dict[str, Any]) -> None:
+    def __init__(self, label: str) -> None:
         self.label = label
         self.status = 0
         self.finished = False
         self.error: BaseException | None = None
-        self._whole = not (label == LIFESPAN or label.startswith("WS ") or given.get("stream"))
-
-    def __enter__(self) -> Served:
-        self._activity = ACTIVITY.set(self.label)
-        self._request = SERVED.set(self if self._whole else None)
-        activity_changed()
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.error = error
-        self.finished = True
-        activity_changed()
-        SERVED.reset(self._request)
-        ACTIVITY.reset(self._activity)
 
     def __repr__(self) -> str:
         return f"<Served {self.label}: {self.status or self.error}>"
 
 
-def _labelled(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
+# Twice the same, without a context manager that both could use: each request pays for its calls.
+def _labelled(label: _Label, is_whole: bool, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with Served(label(*args, **kwargs), kwargs) as served:
+        text = label(*args, **kwargs)
+        # A response that is given piece by piece is not over with this call.
+        served = Served(text) if is_whole and not (kwargs and kwargs.get("stream")) else None
+        activity_changed()
+        outer_activity, outer_served = ACTIVITY.set(text), SERVED.set(served)
+        try:
             answer = original(*args, **kwargs)
-            served.status = getattr(answer, "status_code", 0)
+            if served is not None:
+                served.status = getattr(answer, "status_code", 0)
             return answer
+        except BaseException as error:
+            if served is not None:
+                served.error = error
+            raise
+        finally:
+            if served is not None:
+                served.finished = True
+            activity_changed()
+            SERVED.reset(outer_served)
+            ACTIVITY.reset(outer_activity)
 
     return call
 
 
-def _labelled_async(label: _Label, original: Callable[..., Any]) -> Callable[..., Any]:
+def _labelled_async(
+    label: _Label, is_whole: bool, original: Callable[..., Any]
+) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with Served(label(*args, **kwargs), kwargs) as served:
+        text = label(*args, **kwargs)
+        # A response that is given piece by piece is not over with this call.
+        served = Served(text) if is_whole and not (kwargs and kwargs.get("stream")) else None
+        activity_changed()
+        outer_activity, outer_served = ACTIVITY.set(text), SERVED.set(served)
+        try:
             answer = await original(*args, **kwargs)
-            served.status = getattr(answer, "status_code", 0)
+            if served is not None:
+                served.status = getattr(answer, "status_code", 0)
             return answer
+        except BaseException as error:
+            if served is not None:
+                served.error = error
+            raise
+        finally:
+            if served is not None:
+                served.finished = True
+            activity_changed()
+            SERVED.reset(outer_served)
+            ACTIVITY.reset(outer_activity)
 
     return call

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 
 from . import force_terminate
+from .activity import activity_changed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -102,7 +103,11 @@ def spawn(
     task: asyncio.Task[None]
     if sys.version_info >= (3, 12):
         eager = at_once and not hasattr(loop, NOT_EAGER)
+        if eager:
+            activity_changed()
         task = asyncio.Task(coroutine, loop=loop, context=context, name=name, eager_start=eager)
+        if eager and not task.done():
+            context.run(activity_changed)
     else:
         task = asyncio.Task(coroutine, loop=loop, context=context, name=name)
     return task, loop.time

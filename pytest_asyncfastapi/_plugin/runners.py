@@ -149,8 +149,8 @@ def _wrapped(body: Body, state: TestState) -> Body:
     @functools.wraps(body)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        token, test = ACTIVITY.set(BODY), CURRENT_TEST.set(state.explored_test)
         activity_changed()
+        token, test = ACTIVITY.set(BODY), CURRENT_TEST.set(state.explored_test)
         try:
             state.on_loop()
             return await state.around(body)(*args, **kwargs)

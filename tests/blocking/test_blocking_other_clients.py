@@ -13,6 +13,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketTestSession, _TestClientTransport
 
+from pytest_asyncfastapi import open_app
 from pytest_asyncfastapi._core.activity import ACTIVITY, BODY, LIFESPAN
 from tests.blocking.test_blocking_steps import burn
 
@@ -77,6 +78,37 @@ def test_many_requests_in_one_step_are_many(watch):
                 await client.get("/busy")
 
     assert watch(body, step_threshold=0.2, cpu_threshold=0.2).findings() == []
+
+
+@pytest.mark.parametrize("client", ["httpx's", "ours"])
+@pytest.mark.parametrize(
+    ("place", "activity"),
+    [("before", BODY), ("in", "GET /"), ("later", "GET /"), ("after", BODY)],
+)
+def test_what_is_slow_beside_a_request_in_one_step_is_the_tests_own(watch, client, place, activity):
+    """The app answers at once, so that the step holds the request and what is around it."""
+
+    async def app(scope, receive, send):
+        if place == "later":
+            await asyncio.sleep(0)
+        if place in ("in", "later"):
+            burn(0.05)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def body():
+        ACTIVITY.set(BODY)
+        theirs = httpx.AsyncClient(transport=httpx.ASGITransport(app))
+        async with open_app(app, lifespan=False) if client == "ours" else theirs as http:
+            await asyncio.sleep(0)
+            if place == "before":
+                burn(0.05)
+            await http.get("http://app/")
+            if place == "after":
+                burn(0.05)
+
+    (found,) = watch(body, step_threshold=0.02, cpu_threshold=0.02).findings()
+    assert found.activity == activity
 
 
 def test_the_sync_client_in_a_sync_test(watch):

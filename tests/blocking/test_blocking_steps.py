@@ -205,11 +205,11 @@ def test_a_stall_has_the_activity_of_its_slice(watch):
 
     async def test_body():
         for label, seconds in (("GET /quick", 0.001), ("GET /slow", 0.1), ("GET /last", 0.001)):
+            activity.activity_changed()
             token = activity.ACTIVITY.set(label)
-            activity.activity_changed()
             burn(seconds)
-            activity.ACTIVITY.reset(token)
             activity.activity_changed()
+            activity.ACTIVITY.reset(token)
 
     guard = watch(test_body, **QUICK)
     assert [found.activity for found in guard.findings()] == ["GET /slow"]
