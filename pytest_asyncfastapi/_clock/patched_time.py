@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .._core.patches import Patches
 from .errors import ClockError
-from .timeline import TICKS
+from .timeline import TICKS, round_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,15 +44,17 @@ class PatchedTime:
             self._patches.wrap(time, name, partial(self._replacement, name))
 
     def _replacement(self, name: str, real: Callable[[], Any]) -> Callable[[], Any]:
-        base = real()
         whole = name.endswith("_ns")
+        base = real() if whole else round_up(real())
+        began = self._timeline.now
 
         def replacement() -> Any:
             # Whoever took it out of `time` while it was patched may call it forever.
             if not self._on or get_ident() != self._thread:
                 return real()
-            ticks = self._timeline.ticks - self._began
-            return base + (ticks * _NS_A_TICK if whole else ticks / TICKS)
+            if whole:
+                return base + (self._timeline.ticks - self._began) * _NS_A_TICK
+            return round_up(base + (self._timeline.now - began))
 
         return replacement
 

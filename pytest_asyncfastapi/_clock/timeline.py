@@ -3,7 +3,8 @@
 Time is kept twice: `now` is the float that `loop.time()` answers, and `ticks`
 counts 100 ns since the start in whole numbers. Deadlines are ordered by
 ticks, so 0.1 + 0.2 and 0.3 are the same moment, and ten thousand sleeps add
-up without float drift, however long the machine has been up.
+up without float drift, however long the machine has been up. `now` is rounded up, see
+`round_up()`, so that what a test measures does not depend on that either.
 
 `selector.py` decides when it is safe to move time.
 """
@@ -12,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from abc import ABC, abstractmethod
 from itertools import count
 from typing import TYPE_CHECKING, Any, Protocol
@@ -23,6 +25,19 @@ if TYPE_CHECKING:
 TICKS = 10_000_000
 # A deadline at infinity means none.
 NEVER = 1 << 62
+_BINARY_PLACES = 30  # about a nanosecond
+_PRECISION = 53  # binary digits of a float
+
+
+def round_up(time: float) -> float:
+    """The next multiple of 2^-30 s; of more, where a float has no digits for that.
+
+    The loop of a test begins at whatever time the machine has been up. Where all times are such
+    multiples, the difference of two is exact: a sleep of 75 s takes 75 s by `loop.time()`, and
+    one of 0.1 s never less than that, on each machine alike.
+    """
+    places = min(_BINARY_PLACES, _PRECISION - 3 - math.frexp(time)[1])
+    return math.ldexp(math.ceil(math.ldexp(time, places)), -places)
 
 
 class OrderedTimer(asyncio.TimerHandle):
@@ -72,7 +87,7 @@ class Timeline(ABC):
     """Virtual time of one loop, and the goals of `advance()`; each kind of loop adds timers."""
 
     def __init__(self, now: float) -> None:
-        self.now: float = now
+        self.now: float = round_up(now)
         self.ticks: int = 0
         self.orders: count[int] = count(1)
         self.on_move: Callable[[int], None] | None = None  # called with the number of ticks
@@ -117,7 +132,7 @@ class Timeline(ABC):
             return False
         due, when, waiter = moment
         self._move(max(due - self.ticks, 0))
-        self.now = max(self.now, when)
+        self._set_now(max(self.now, round_up(when)))
         if waiter is not None:
             heapq.heappop(self._waiters)
             waiter.set_result(None)
@@ -131,7 +146,10 @@ class Timeline(ABC):
             return
         ticks = round(duration * TICKS)  # whole ones, or else the two kinds of time drift apart
         self._move(ticks)
-        self.now += ticks / TICKS
+        self._set_now(self.now + ticks / TICKS)
+
+    def _set_now(self, now: float) -> None:
+        self.now = now
 
     def _move(self, ticks: int) -> None:
         self.ticks += ticks
@@ -157,6 +175,13 @@ class AsyncioTimeline(Timeline):
     def __init__(self, loop: Any) -> None:
         super().__init__(loop.time())
         self._loop = loop
+        self._resolution: float = loop._clock_resolution
+
+    def _set_now(self, now: float) -> None:
+        super()._set_now(now)
+        # The loop runs the timers before now plus this. In half a year its nanosecond is less than
+        # the last digit of now, and the timer that is due would never run.
+        self._loop._clock_resolution = max(self._resolution, math.ulp(self.now))
 
     def call_at(
         self,

@@ -318,3 +318,20 @@ def test_a_run_without_epoll_and_kqueue_is_refused_with_a_remedy(monkeypatch):
         assert runner.clock is stock
 
     trio.run(main)
+
+
+@pytest.mark.parametrize("delay", [0.1, 0.7, 75.0, 31_557_600.0, 315_576_000.5])
+def test_a_sleep_is_never_shorter_than_asked(delay):
+    """Trio's clock begins at a random number; what a test measures must not depend on it."""
+
+    async def body(clock):
+        for _ in range(5):
+            began = trio.current_time()
+            await trio.sleep(delay)
+            took = trio.current_time() - began
+            assert took >= delay
+            assert took == pytest.approx(delay, rel=1e-8)
+            if delay == 75:
+                assert took == delay
+
+    virtually_on_trio(body)

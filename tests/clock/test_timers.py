@@ -9,7 +9,7 @@ import time
 import anyio
 import pytest
 
-from pytest_asyncfastapi._clock import ClockError
+from pytest_asyncfastapi._clock import ClockError, VirtualClock
 
 
 def test_sleep_is_exact_and_takes_no_wall_time(virtually):
@@ -283,3 +283,43 @@ class TestAdvance:
                 await clock.advance(1)
 
         virtually(body)
+
+
+UPTIMES = [0.123456789, 253.849408919, 98_765.4321012, 1_234_567.8901234, 25_000_000.1]
+DELAYS = [0.1, 0.3, 0.7, 1.1, 2.5, 75.0]
+
+
+@pytest.mark.parametrize("uptime", UPTIMES)
+def test_what_a_test_measures_does_not_depend_on_the_machines_uptime(uptime):
+    """Whole seconds are exact, and nothing is shorter than it was asked to be."""
+
+    async def main():
+        loop = asyncio.get_running_loop()
+        loop.time = lambda: uptime
+        clock = VirtualClock()
+        clock.install()
+        clock.patch_time()
+        for now in (loop.time, time.monotonic):
+            for delay in DELAYS * 3:
+                began = now()
+                await asyncio.sleep(delay)
+                took = now() - began
+                assert took >= delay
+                assert took == pytest.approx(delay, abs=1e-7)
+                if delay % 0.5 == 0:
+                    assert took == delay
+        clock.uninstall()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("years", [1, 10, 1000])
+def test_sleeps_of_years_end(virtually, years):
+    """A float of so many seconds has no digit for the resolution of the loop's clock."""
+
+    async def body(clock):
+        await asyncio.sleep(years * 31_557_600)
+        await asyncio.sleep(0.5)
+        assert clock.time() == years * 31_557_600 + 0.5
+
+    virtually(body)
