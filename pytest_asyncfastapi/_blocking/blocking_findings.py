@@ -79,7 +79,8 @@ def severity_of(
     happens once; so does an import in the test's own body. Each is a warning when it takes
     long, in every profile. During start-up, in fixtures (`preparing`) and where the test's body
     builds an app, only waiting for others is reported: no request is served meanwhile. What the
-    lifespan asks of a database (to make its tables, say) delays no request yet.
+    lifespan or a fixture asks of a database (to make its tables, say) delays no request yet, and
+    is a warning.
 
     What the catalog's `judge` measures has lower thresholds than computing that only the
     step timer sees.
@@ -99,7 +100,7 @@ def severity_of(
     only_warns = (
         policy.mode == "warn"
         or (not own and category in _ONCE)
-        or (category == "database" and activity == LIFESPAN and default)
+        or (category == "database" and (activity == LIFESPAN or preparing) and default)
         or (not observed and policy.profile != "strict")
     )
     return "warning" if only_warns and weight == "error" else weight

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .._core.frames import UserCode
     from .catalog import Entry
-    from .step_timer import Stall
+    from .slow_steps import Stall
 
 _MAX_OPEN_RECORDS = 4  # records that a further call may be a part of
 _SMALL = frozenset({"file", "file_metadata", "import"})

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from .catalog import Entry, NamedFunction, by_package
 from .catalog import remedies as to
+from .slow_steps import Sample, Stall
 from .stack_analysis import CallSite, FrameInfo, analyze_stack, at_with_statement, import_statement
-from .step_timer import Sample, Stall
 
 if TYPE_CHECKING:
     from .._core.frames import UserCode

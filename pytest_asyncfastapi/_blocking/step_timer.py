@@ -14,8 +14,7 @@ import sys
 import threading
 import time
 from asyncio import format_helpers
-from contextvars import Context, copy_context
-from dataclasses import dataclass
+from contextvars import copy_context
 from threading import get_ident
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -26,13 +25,14 @@ from .._core.patches import Patches
 from . import thread_stats
 from .frame_stack import reserve_frame_stack
 from .gc_pauses import exclude_gc_pauses
-from .stack_analysis import FrameInfo, read_stack, stack_of_callback
+from .slow_steps import Sample, Stall
+from .stack_analysis import read_stack, stack_of_callback
 from .trio_steps import TrioStepTimer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
-    from .._core.creation_site import CreationSite
     from .dispatcher import Dispatcher
     from .thread_state import ThreadState
 
@@ -40,36 +40,6 @@ _sleep = time.sleep
 _MAX_SAMPLES = 400
 _LEAST_SLICES = 50  # a slice is cut where it is longer than this part of the threshold
 _MAX_STATS_AGE = 0.005  # seconds: statistics this young are not read again
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """The stack of a thread in a long step, and the system call in which it slept, or ""."""
-
-    stack: list[FrameInfo]
-    sleeping_in: str
-
-
-@dataclass(frozen=True, slots=True)
-class Stall:
-    """A step that was too long, in seconds.
-
-    `wall` is what it took beyond the calls that were recorded; of that `cpu`
-    was spent computing and `blocked` asleep in the kernel, the rest was
-    waiting for a processor or for the GIL. `from_scheduler` says that this is by the statistics
-    of the system's scheduler, and not only by clocks.
-    """
-
-    wall: float
-    cpu: float
-    blocked: float
-    from_scheduler: bool
-    samples: tuple[Sample, ...]
-    context: Context
-    label: str
-    callback: str
-    started: float
-    creation_site: CreationSite | None = None
 
 
 class StepTimer:

@@ -304,3 +304,40 @@ def test_tables_made_by_the_lifespan_only_warn(pytester, profile):
     default = profile == "default"
     result.assert_outcomes(passed=int(default), failed=1 if default else 2)
     result.stdout.fnmatch_lines(["*sqlalchemy.MetaData.create_all*", "*in lifespan*"])
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_tables_made_by_a_fixture_only_warn(pytester, profile):
+    """Neither before the test nor after it; what the test itself asks is reported."""
+    pytester.makeini(INI)
+    pytester.makepyfile("""
+        import pytest, pytest_asyncio, sqlalchemy
+
+        engine = sqlalchemy.create_engine("sqlite:///items.db")
+        metadata = sqlalchemy.MetaData()
+        sqlalchemy.Table("items", metadata, sqlalchemy.Column("id", sqlalchemy.Integer))
+
+        @pytest_asyncio.fixture
+        async def tables():
+            metadata.create_all(engine)
+            yield
+            metadata.drop_all(engine)
+
+        async def test_it(tables):
+            pass
+
+        async def test_query(tables):
+            with engine.connect() as connection:
+                connection.execute(sqlalchemy.text("select * from items"))
+        """)
+    result = pytester.runpytest_subprocess(
+        "-q", "-p", "no:cacheprovider", "--asyncfastapi-blocking=fail",
+        f"--asyncfastapi-blocking-profile={profile}",
+    )  # fmt: skip
+    default = profile == "default"
+    result.assert_outcomes(
+        passed=int(default), failed=1 if default else 2, errors=0 if default else 2
+    )
+    result.stdout.fnmatch_lines(
+        ["*sqlalchemy.MetaData.create_all*", "*metadata.create_all(engine)*"]
+    )
