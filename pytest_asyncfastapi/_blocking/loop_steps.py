@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _PACKAGE = str(Path(__file__).parent.parent) + os.sep
 # Frames of this plugin's wrappers, inside the user's calls.
 WRAPPERS = (str(Path(__file__).parent) + os.sep, os.path.join(_PACKAGE, "_concurrency") + os.sep)
+# Those of a tool that puts one around each function that blocks, and says so by an error.
+_BLOCKBUSTER = os.path.join("blockbuster", "blockbuster.py")
 _STEP_TIMER = str(Path(__file__).parent / "step_timer.py")  # it runs asyncio's steps itself
 _CLOCK = os.path.join(_PACKAGE, "_clock") + os.sep
 _LOOP_FRAMES = {
@@ -29,6 +31,12 @@ LOOP_RUNNERS = frozenset(
      "trio._core._run:unrolled_run"}
 )  # fmt: skip
 _TRIO_WAITS = tuple(os.path.join("trio", "_core", f"_io_{how}.py") for how in ("epoll", "kqueue"))
+
+
+@lru_cache(maxsize=8192)
+def is_wrapper(filename: str) -> bool:
+    """Is this a file whose functions only stand around the call that they make?"""
+    return filename.startswith(WRAPPERS) or filename.endswith(_BLOCKBUSTER)
 
 
 def is_loop_frame(frame: FrameType | None) -> bool:
@@ -69,7 +77,7 @@ def nested_loop_frame(frame: FrameType) -> FrameType | None:
     while not _is_step(last) and outer is not None:
         if is_loop_frame(outer):
             last = outer
-        elif not outer.f_code.co_filename.startswith(WRAPPERS):
+        elif not is_wrapper(outer.f_code.co_filename):
             break
         outer = outer.f_back
     if _is_step(last):

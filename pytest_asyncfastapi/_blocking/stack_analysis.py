@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .._core.frames import UserCode, identity, is_stdlib
 from .catalog import NamedFunction, find_named
 from .catalog import remedies as to
-from .loop_steps import LOOP_RUNNERS, WRAPPERS, is_loop_frame, nested_loop_frame
+from .loop_steps import LOOP_RUNNERS, WRAPPERS, is_loop_frame, is_wrapper, nested_loop_frame
 from .operands import enters_with_block, only_loads
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def read_stack(frame: FrameType | None) -> list[FrameInfo]:
             # Of a loop that is run inside a step, its own frames but the outermost are left out.
             found, frame = [], outermost
             code = frame.f_code
-        if not code.co_filename.startswith(WRAPPERS):
+        if not is_wrapper(code.co_filename):
             names = frame.f_globals
             module = names.get("__name__") or ""
             is_template = _TEMPLATES[0] in names or _TEMPLATES[1] in names

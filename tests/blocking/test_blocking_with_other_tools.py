@@ -6,6 +6,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -136,3 +137,53 @@ def test_on_uvloop(case: Any) -> None:
         pytest.skip(skip_reason)
     verdict = judge_case(case, "uvloop")
     assert verdict.as_expected == (not known_miss(case.name, "uvloop")), verdict
+
+
+# What blockbuster puts around each function that blocks; and a wait of a library of the loop.
+WRAPPER = """
+def wrap(function):
+    def wrapper(*args, **kwargs):
+        return function(*args, **kwargs)
+    return wrapper
+"""
+WAIT = "def wait(acquire):\n    acquire()\n"
+
+
+def function_in(package: str, source: str, name: str) -> Any:
+    """A function as it would be if this package were installed and had it."""
+    path = os.path.join(os.path.dirname(os.path.dirname(pytest.__file__)), package, f"{package}.py")
+    namespace: dict[str, Any] = {"__name__": f"{package}.{package}"}
+    exec(compile(source, path, "exec"), namespace)
+    return namespace[name]
+
+
+def test_a_call_through_blockbuster_has_its_own_name_and_line(watch):
+    sleep = function_in("blockbuster", WRAPPER, "wrap")(time.sleep)
+
+    async def endpoint():
+        sleep(0.002)
+
+    (found,) = watch(endpoint).findings()
+    assert found.title.startswith("blocking call: time.sleep")
+    assert found.where.function.endswith("endpoint")
+
+
+@pytest.mark.parametrize("caller", ["anyio", "app"])
+def test_what_waits_through_blockbuster_is_who_called_it(watch, caller):
+    """A wait of the loop's own library is not reported, one of the app is."""
+    wrap = function_in("blockbuster", WRAPPER, "wrap")
+    wait = function_in("anyio", WAIT, "wait")
+
+    async def endpoint():
+        lock = threading.Lock()
+        lock.acquire()
+        threading.Timer(0.01, lock.release).start()
+        acquire = wrap(lock.acquire)
+        if caller == "anyio":
+            wait(acquire)
+        else:
+            acquire()
+
+    found = [finding.title for finding in watch(endpoint).findings()]
+    assert len(found) == (caller == "app")
+    assert all("Lock.acquire" in title or "lock.acquire" in title for title in found)
