@@ -229,6 +229,9 @@ class CallEventMonitor:
                     return on_wait_outside_loop(code) if in_user_code else None
                 if judge(entry, arg0) is None:  # a free lock, say
                     return None
+            elif entry.judge == "socket":
+                if judge(entry, arg0) is None:  # it does not wait
+                    return None
             elif entry.judge in _BY_OPERAND:
                 entry, arg0 = self._operand(entry, code, offset, arg0)
                 if entry is None:

@@ -55,10 +55,15 @@ _METHODS: tuple[_Row, ...] = (
     ("async_asgi_testclient.websocket", "WebSocketSession", "connect", True, False, _of_session),
 )
 _patches = Patches()
+_imported = 0  # how many modules there were when the clients were looked for
 
 
 def label_requests() -> None:
     """Label the requests of the other clients that are imported, until `stop_labelling()`."""
+    global _imported  # noqa: PLW0603
+    if _imported == len(sys.modules):
+        return
+    _imported = len(sys.modules)
     for module, owner, name, is_async, is_whole, label in _METHODS:
         cls: Any = getattr(sys.modules.get(module), owner, None)
         if isinstance(cls, type) and name in vars(cls):
@@ -68,7 +73,9 @@ def label_requests() -> None:
 
 def stop_labelling() -> None:
     """Put everything back."""
+    global _imported  # noqa: PLW0603
     _patches.undo()
+    _imported = 0
 
 
 class Served:
