@@ -5,6 +5,7 @@ Hundreds of its tests run pytest inside of pytest; what is here and in warm.py m
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from functools import partial
@@ -16,7 +17,7 @@ import pytest
 from tests import warm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
 # Each client that an app builds reads the CA bundle, which takes longer than most of these tests.
 # In tests/blocking, where that can be a finding, it is the real one.
@@ -28,6 +29,16 @@ for _name in ("CI", "BUILD_NUMBER"):
 
 # Plugins that take longer to load than most tests to run; one starts a server of its own.
 SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov -p no:rerunfailures"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Without the collector: what is imported and collected stays."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
@@ -89,7 +100,12 @@ def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
     arguments = [*command[2:], *_plugin(command)]
     if not warm.can_serve(env):
         return popen([*command[:2], *arguments], **how)
-    return warm.Fork(arguments, os.getcwd(), env, how["stdout"].name, how["stderr"].name)
+    typed = Path(os.devnull)
+    if isinstance(how["stdin"], bytes):
+        typed = Path(how["stdout"].name).with_name("stdin")
+        typed.write_bytes(how["stdin"])
+    files = (str(typed), how["stdout"].name, how["stderr"].name)
+    return warm.Fork(arguments, os.getcwd(), env, *files)
 
 
 @pytest.fixture

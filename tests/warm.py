@@ -32,7 +32,7 @@ from inspect import getattr_static
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import pytest
 from _pytest.fixtures import FixtureFunctionDefinition, FixtureManager
@@ -41,14 +41,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 # What the projects of the tests import; FastAPI alone takes as long as most of these tests.
+# Of the standard library, what pytest imports as it starts.
 PRELOADED = (
     "aiosqlite",
     "anyio._backends._asyncio",
     "anyio._backends._trio",
+    "faulthandler",
     "fastapi.testclient",
     "h11",
     "httpx2",
     "jsonschema",
+    "pdb",
+    "readline",
     "respx",
     "sqlalchemy.dialects.sqlite.aiosqlite",
     "sqlalchemy.ext.asyncio",
@@ -64,6 +68,7 @@ class Fork:
     stdin = None
 
     def __init__(self, arguments: list[str], cwd: str, env: dict[str, str], *files: str) -> None:
+        """`files` are the names of its standard input, output and error."""
         request = {"arguments": arguments, "cwd": cwd, "env": env, "files": files}
         server().stdin.write(json.dumps(request).encode() + b"\n")
         server().stdin.flush()
@@ -107,7 +112,7 @@ def run(
         )
     with tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder, "out"), Path(folder, "err")
-        fork = Fork(list(arguments), str(cwd), env, str(out), str(err))
+        fork = Fork(list(arguments), str(cwd), env, os.devnull, str(out), str(err))
         try:
             code = fork.wait(timeout)
         except BaseException:
@@ -115,6 +120,16 @@ def run(
             fork.wait()
             raise
         return subprocess.CompletedProcess(command, code, out.read_text(), err.read_text())
+
+
+def start(*arguments: str, cwd: Path, output: str) -> Any:
+    """The same without waiting for it: `wait()` must be called. It writes to this file."""
+    env = dict(os.environ)
+    if can_serve(env):
+        return Fork(list(arguments), str(cwd), env, os.devnull, output, output)
+    with open(output, "wb") as file:
+        command = [sys.executable, "-m", "pytest", *arguments]
+        return subprocess.Popen(command, cwd=cwd, stdin=-3, stdout=file, stderr=file)
 
 
 def preload() -> None:
@@ -173,19 +188,37 @@ def remember_fixtures() -> None:
     """Look for the fixtures of a plugin once, and not in each run in all its attributes."""
     parse = FixtureManager.parsefactories
     known: WeakKeyDictionary[Any, Any] = WeakKeyDictionary()
+    seen: WeakSet[Any] = WeakSet()
+    for plugin in _modules_of_plugins():
+        classes = (value for value in vars(plugin).values() if isinstance(value, type))
+        for key in (plugin, *(c for c in classes if c.__module__ == plugin.__name__)):
+            known[key] = _fixtures_of(key)
 
     def parsefactories(self: Any, *args: Any, **how: Any) -> None:
         holder = how.get("holder")  # before pytest 9 there is none
         key = holder if isinstance(holder, ModuleType | type) else type(holder)
         if args or key not in known:
             parse(self, *args, **how)
-            known[key] = _fixtures_of(key)
+            if key in seen:  # a plugin: a test's own module is looked at once
+                known[key] = _fixtures_of(key)
+            elif not args:
+                seen.add(key)
         elif isinstance(holder, ModuleType):
             parse(self, **{**how, "holder": known[key]})
         elif vars(known[key]):
             parse(self, **how)
 
     FixtureManager.parsefactories = parsefactories  # type: ignore[assignment]
+
+
+def _modules_of_plugins() -> list[ModuleType]:
+    """What pytest and its plugins, as far as they are loaded, register as plugins."""
+    names = {plugin.module for plugin in entry_points(group="pytest11")}
+    return [
+        module
+        for name, module in list(sys.modules.items())
+        if name in names or name.startswith("_pytest.")
+    ]
 
 
 def _fixtures_of(holder: Any) -> ModuleType:
@@ -204,7 +237,6 @@ def load() -> None:
     from _pytest.config import get_config
 
     remember_installed()
-    remember_fixtures()
     plugins = entry_points(group="pytest11")
     hook = install_importhook(get_config())
     for plugin in plugins:
@@ -216,6 +248,7 @@ def load() -> None:
     for name in loaded:
         import_module(name)
     preload()
+    remember_fixtures()
     sys.meta_path.remove(hook)
     set_aside()
 
@@ -224,7 +257,7 @@ def become(arguments: list[str], cwd: str, env: dict[str, str], files: list[str]
     """In the fork: what a new process is given."""
     os.setpgid(0, 0)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    for number, name in enumerate((os.devnull, *files)):
+    for number, name in enumerate(files):
         opened = os.open(name, flags if number else os.O_RDONLY, 0o666)
         os.dup2(opened, number)
         os.close(opened)

@@ -31,6 +31,8 @@ _UNKNOWN_WORK_BOUND = 0.15
 # Steps of a loop that is not idle in between; a program with so many is rare.
 BUSY_STEPS = 20_000
 _STEPS_PER_LOOK = 64  # more of them between two readings of the processor's clock
+# Seconds of processor time with each of which time moves twice as fast: an hour takes six.
+_DOUBLED_EVERY = 0.5
 
 
 class JumpPolicy:
@@ -105,8 +107,7 @@ class JumpPolicy:
         self._busy_since = now, first
         if self._timeline.next_when() is None:
             return
-        # Doubled with every half of a second: an hour takes six seconds of processor time.
-        self._timeline.flow((now - last) * 2 ** min(int((now - first) * 2), 40))
+        self._timeline.flow((now - last) * 2 ** min(int((now - first) / _DOUBLED_EVERY), 40))
         if now - first > _UNKNOWN_WORK_BOUND:
             self.add_note(
                 "virtual time moves on although the loop never rests: something polls, with "

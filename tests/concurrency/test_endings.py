@@ -103,6 +103,12 @@ async def test_next(asgi_client):
     assert running == []
 """
 
+# A loop that never rests reaches its next timer in a tenth of the processor time.
+CONFTEST = """
+from pytest_asyncfastapi._clock import jump_policy
+jump_policy._DOUBLED_EVERY = 0.05
+"""
+
 ANYIO = "@pytest.fixture\ndef anyio_backend(): return {!r}\n"
 NO_ASYNCIO = ("-p", "no:asyncio", "-p", "no:trio")
 RUNNERS = {
@@ -128,7 +134,7 @@ def test_an_app_that_will_not_stop_is_ended_with_its_test(projects, runner):
     paths = PATHS[runner]
     tests = TESTS.format(setup=setup, mark=mark, paths=paths, clock=", clock")
     plugins = "trio" if runner == "pytest-trio" else "asyncio"
-    report = projects.run(*flags, plugins=plugins, app=APP, test_it=tests)
+    report = projects.run(*flags, plugins=plugins, app=APP, test_it=tests, conftest=CONFTEST)
     told = report.output
     for path in paths:
         assert f"GET {path}: the app still runs after the client had left" in told

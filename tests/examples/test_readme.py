@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pytest
 
 from pytest_asyncfastapi._plugin.claims import OUR_FIXTURES
 from pytest_asyncfastapi._plugin.markers import MARKERS
-from tests import pages
+from tests import pages, warm
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,14 +37,7 @@ def test_the_example_gives_the_output_that_is_shown(tmp_path: Path) -> None:
     shell = {
         name: value for name, value in os.environ.items() if name not in ("CI", "BUILD_NUMBER")
     }
-    result = subprocess.run(
-        [sys.executable, "-m", "pytest", *flags],
-        cwd=tmp_path,
-        env={**shell, "COLUMNS": "80"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    result = warm.run(*flags, cwd=tmp_path, env={**shell, "COLUMNS": "80"})
     assert pages.settled(result.stdout) == pages.settled(shown.text)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_asyncfastapi._explore import await_steps
+
 MARKED = """
 @pytest.mark.disconnect_sweep
 async def test_it(asgi_client):
@@ -164,6 +166,13 @@ def anyio_backend():
 )
 
 
+@pytest.fixture
+def soon_hung(monkeypatch):
+    """After a tenth of the processor time that a user's handler is given."""
+    monkeypatch.setattr(await_steps, "_MAX_CANCEL_CPU", 0.1)
+
+
+@pytest.mark.usefixtures("soon_hung")
 @pytest.mark.parametrize("caught", ["asyncio.CancelledError", "BaseException"])
 def test_a_handler_that_catches_every_cancellation_is_ended(project, caught: str) -> None:
     """The test ends, and the handler is named."""
@@ -176,6 +185,7 @@ def test_a_handler_that_catches_every_cancellation_is_ended(project, caught: str
     )  # fmt: skip
 
 
+@pytest.mark.usefixtures("soon_hung")
 @pytest.mark.parametrize("caught", ["trio.Cancelled", "BaseException"])
 @pytest.mark.parametrize("mode", ["leave", "cancel_always"])
 def test_on_trio_such_a_handler_is_ended_too(project, caught: str, mode: str) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import re
-import subprocess
+import select
 import sys
 from xml.etree import ElementTree
 
 import pytest
+
+from tests import warm
 
 SOUND = """
 @app.get("/")
@@ -258,9 +259,8 @@ def test_a_debugger_gets_a_live_run(project) -> None:
         "    assert (await", "    runs.append(1)\n    assert len(runs) == 9\n    assert (await"
     )
     pytester = project(SOUND, tests)
-    result = pytester.run(
-        sys.executable, "-m", "pytest", "--pdb", "-k", "home", stdin=b"p ('runs', len(runs))\nq\n"
-    )
+    typed = b"p ('runs', len(runs))\nq\n"
+    result = pytester.run(sys.executable, "-mpytest", "--pdb", "-k", "home", stdin=typed)
     result.stdout.fnmatch_lines(["*('runs', 2)*"])
 
 
@@ -350,15 +350,14 @@ def test_progress_is_shown_on_one_line_of_a_terminal(project, flags: list[str]) 
         SOUND, "import time\n" + ONE.replace("    assert (", "    time.sleep(0.12)\n    assert (")
     )
     ours, theirs = pty.openpty()
-    command = [sys.executable, "-m", "pytest", "-o", "asyncfastapi_blocking=off", *flags]
-    with subprocess.Popen(command, stdout=theirs, stderr=theirs, cwd=pytester.path) as process:
-        os.close(theirs)
-        written = b""
-        with contextlib.suppress(OSError):  # the end of a pseudo-terminal, on Linux
-            while piece := os.read(ours, 65536):
-                written += piece
-        os.close(ours)
-    assert process.returncode == 0
+    arguments = ["-o", "asyncfastapi_blocking=off", *flags]
+    process = warm.start(*arguments, cwd=pytester.path, output=os.ttyname(theirs))
+    written = b""
+    while not re.search(rb" in [0-9.]+s", written) and select.select([ours], [], [], 60)[0]:
+        written += os.read(ours, 65536)
+    assert process.wait() == 0
+    os.close(theirs)
+    os.close(ours)
     shown = re.findall(rb" faults 1 of 2, about [0-9.]+ m?s left\x1b\[K\x1b\[(\d+)D", written)
     (back,) = shown
     text = re.search(rb" faults 1 of 2[^\x1b]*", written)
