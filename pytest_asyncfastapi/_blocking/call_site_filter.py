@@ -105,6 +105,11 @@ class Functions:
         """Called between tests."""
         self._of_test.clear()
 
+    def clear(self) -> None:
+        """Called as monitoring stops: through a function its whole module is kept."""
+        self._lasting.clear()
+        self._of_test.clear()
+
     def __repr__(self) -> str:
         return f"<Functions: {len(self._lasting)}>"
 

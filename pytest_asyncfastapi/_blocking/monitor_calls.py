@@ -130,6 +130,7 @@ class CallEventMonitor:
         self._last_arguments.clear()
         self._harmless_events.clear()
         self.pause()
+        self._site_filter.functions.clear()
         self._polls_disabled = False
         for event in (
             events.CALL, events.C_RETURN, events.C_RAISE, events.PY_START, events.LINE,

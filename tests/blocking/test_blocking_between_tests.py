@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import traceback
+import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -650,3 +652,17 @@ def test_an_exception_of_a_callback_is_reported_as_asyncio_does() -> None:
         inside = shown(asyncio.run(main()))
     DETECTORS.stop_idle()
     assert inside == shown(asyncio.run(main()))
+
+
+@only_monitoring
+def test_a_function_that_was_called_is_not_kept_after_the_run(watch) -> None:
+    """Nor all of its module: a process may run pytest again and again."""
+    names = {}
+    source = "def called():\n    pass\n\nasync def job():\n    called()\n"
+    exec(compile(source, str(Path(__file__).with_name("written.py")), "exec"), names)
+    watch(names["job"])
+    called = weakref.ref(names.pop("called"))
+    names.clear()
+    DETECTORS.stop_idle()
+    gc.collect()
+    assert called() is None
