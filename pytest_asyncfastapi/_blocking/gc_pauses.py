@@ -34,7 +34,8 @@ def exclude_gc_pauses(dispatcher: Dispatcher) -> Callable[[], None]:
             return
         if phase == "start":
             frame = sys._getframe(1)
-            is_explicit = called_names(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
+            with dispatcher.exclude_overhead():
+                is_explicit = called_names(frame.f_code, frame.f_lasti)[-1:] == ("collect",)
             in_app = is_explicit and activity.ACTIVITY.get() not in ("", activity.BODY)
             state.gc_started = (
                 () if in_app else (thread_stats.perf_counter(), thread_stats.thread_time())

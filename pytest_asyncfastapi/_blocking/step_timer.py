@@ -358,6 +358,8 @@ class StepTimer:
         samples.append(Sample(stack, ""))
         sleeping_in = state.stats_reader.sleeping_in()
         stats = state.stats_reader.read()
+        if state.start != started:
+            return  # the next step is under way: these are not from before it
         state.set_stats(stats)
         if before is None or stats is None:
             slept = sleeping_in != "futex"  # which may be only the GIL

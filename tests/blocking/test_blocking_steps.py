@@ -15,6 +15,7 @@ import time
 import pytest
 
 from pytest_asyncfastapi._blocking import step_timer, thread_stats
+from pytest_asyncfastapi._blocking.dispatcher import Dispatcher
 from pytest_asyncfastapi._blocking.thread_stats import ThreadStats
 from pytest_asyncfastapi._core import activity
 from tests.blocking.conftest import needs_thread_stats
@@ -366,3 +367,25 @@ def test_a_collection_in_an_endpoint_is_reported(watch, many_objects):
     (found,) = watch(endpoint, step_threshold=0.005, cpu_threshold=0.01).findings()
     assert found.data["category"] == "cpu"
     assert found.where.function.endswith("endpoint")  # it keeps the GIL: the line cannot be sampled
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_statistics_that_are_read_after_the_step_are_not_kept(ends):
+    """To read them the watchdog lets go of the GIL, and the next step may compute meanwhile."""
+    dispatcher = Dispatcher()
+    timer, state = step_timer.StepTimer(dispatcher), dispatcher.thread_state()
+    before = state.last_stats
+    late = ThreadStats(thread_stats.perf_counter(), 1.0)
+
+    class Reader:
+        def sleeping_in(self):
+            return ""
+
+        def read(self):
+            state.start += ends
+            return late
+
+    state.start, state.stats_reader = thread_stats.perf_counter() - 60, Reader()
+    timer._sample(state)
+    assert len(state.samples) == 1
+    assert state.last_stats is (before if ends else late)
