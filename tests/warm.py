@@ -25,7 +25,7 @@ import tempfile
 import threading
 import warnings
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import _lru_cache_wrapper, cache
 from importlib import import_module
 from importlib.metadata import Distribution, entry_points
 from inspect import getattr_static
@@ -147,6 +147,11 @@ def preload() -> None:
 
 def set_aside() -> None:
     """Full collections, of which a sweep makes one a run, need not look at what is here now."""
+    # FastAPI remembers the last endpoints, by which all of the runs are kept that they are from.
+    models = sys.modules.get("fastapi.dependencies.models")
+    for value in vars(models).values() if models else ():
+        if isinstance(value, _lru_cache_wrapper):
+            value.cache_clear()
     gc.collect()
     gc.freeze()
     # It counts them one by one, longer than a sweep takes. Asked is whether there are any.

@@ -74,6 +74,7 @@ def silence() -> None:
         event.remove(target, name, function)
     _listening.clear()
     _patches.undo()
+    _made_in.clear()  # a request may hold its session
 
 
 def origin_of(session: Any) -> tuple[Any, str]:

@@ -182,12 +182,15 @@ def test_a_client_built_in_a_request_is_named_with_the_right_remedy():
     assert context.remedy.startswith("build the SSL context once")
 
 
-@pytest.mark.parametrize("flags", [(), ("--asyncfastapi-blocking-profile=strict",)])
-def test_fixtures_may_hash(pytester: pytest.Pytester, flags):
+@pytest.mark.parametrize(
+    ("flags", "rounds"),
+    [((), 3_000_000), (("--asyncfastapi-blocking-profile=strict",), 600_000)],
+)
+def test_fixtures_may_hash(pytester: pytest.Pytester, flags, rounds):
     """Nobody is served while a fixture runs; the body only warns, except in profile strict."""
     pytester.makeini(pages.INI)
     pytester.makepyfile(
-        """
+        f"""
         import hashlib
         import pytest
 
@@ -202,7 +205,7 @@ def test_fixtures_may_hash(pytester: pytest.Pytester, flags):
             pass
 
         async def test_body(blocking):
-            slow_hash(3_000_000)
+            slow_hash({rounds})
         """
     )
     result = pytester.runpytest_subprocess("-q", *flags)

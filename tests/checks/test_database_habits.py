@@ -467,7 +467,7 @@ def test_each_can_fail_or_be_allowed(projects: Projects, path: str, kind: str) -
 
 def test_without_sqlalchemy_nothing_is_imported(pytester: pytest.Pytester) -> None:
     """An app that does not use it does not pay for it."""
-    pytester.makepyfile(app="from fastapi import FastAPI\napp = FastAPI()\n")
+    pytester.makepyfile(app="from starlette.applications import Starlette\napp = Starlette()\n")
     pytester.makeini("[pytest]\nasyncfastapi_app = app:app\n")
     pytester.makepyfile(
         """
