@@ -84,6 +84,24 @@ def _inline_run(run: Callable[..., Any], *args: Any, **how: Any) -> Any:
     return _with_room(run, *_key(args), *_plugin(args), *args, **how)
 
 
+class Reports(list[Any]):
+    """Of the calls of hooks that are recorded, those with a report, or that pytester looks for.
+
+    The others keep what each run of an explored test has made: its fixtures, its loop, its tasks.
+    """
+
+    def append(self, call: Any) -> None:
+        if "report" in call._name or call._name == "pytest_keyboard_interrupt":
+            super().append(call)
+
+
+def _record(record: Callable[..., Any], *args: Any) -> Any:
+    """Pytester's recorder of the hooks that are called."""
+    recorder = record(*args)
+    recorder.calls = Reports()
+    return recorder
+
+
 def _runpytest(pytester: pytest.Pytester, run: Callable[..., Any], *args: Any, **how: Any) -> Any:
     """Run pytest: in this process, but for workers of xdist, which the warm process can fork."""
     if "-n" in args and args[args.index("-n") + 1] != "0":
@@ -112,6 +130,8 @@ def _warm(popen: Callable[..., Any], command: Any, **how: Any) -> Any:
 def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
     """With room, and without the plugins that are slow to load."""
     monkeypatch.setattr(pytester, "inline_run", partial(_inline_run, pytester.inline_run))
+    record = partial(_record, pytester.make_hook_recorder)
+    monkeypatch.setattr(pytester, "make_hook_recorder", record)
     monkeypatch.setattr(pytester, "runpytest", partial(_runpytest, pytester, pytester.runpytest))
     monkeypatch.setattr(pytester, "popen", partial(_warm, pytester.popen))
     monkeypatch.setenv("PYTEST_ADDOPTS", SLOW_TO_LOAD)
