@@ -11,6 +11,7 @@ from .._core.units import show
 from .catalog import Category, Entry, by_package
 from .catalog import remedies as to
 from .cpu_time import CPU_JUDGES
+from .stack_analysis import NOISY_CATEGORIES
 
 if TYPE_CHECKING:
     from .models import BlockingCall, BlockingPolicy, CallSeverity
@@ -23,8 +24,6 @@ _FAIL_AT_ONCE = frozenset(
 _ABOVE_THRESHOLD = frozenset({"file_metadata", "import"})
 _ONCE = frozenset({"file", "file_metadata", "import"})
 _MEASURED = frozenset({"cpu", "unknown"})
-# Reading sources and writing log lines, or importing: noise in these categories.
-_NOISY = frozenset({"file", "file_metadata", "lock", "import"})
 # Imported by C code at its first use (`strptime`, `encode`), not by an import statement.
 _IMPORTED_BY_C = frozenset({"_strptime", "codecs", "encodings"})
 _SLOW_HASH = 0.02  # seconds of CPU time: a password hash that delays other requests
@@ -43,14 +42,14 @@ def is_reportable(category: str, call_site: CallSite, judge: str = "") -> bool:
     own = call_site.responsible in ("", "user") and call_site.written_name[:4] in ("", "ssl.")
     if judge == "certificates" and not (own or call_site.responsible == "library"):
         return False  # a sync client of the standard library, which is reported when it is used
-    if call_site.is_noise and category in _NOISY:
+    if call_site.is_noise and category in NOISY_CATEGORIES:
         return False
     if category == "lock" and (
         call_site.importing or (call_site.responsible == "" and call_site.labels)
     ):
         return False
     # Part of an import whose statement, further out, is already recorded.
-    return not (category in _NOISY and call_site.inside_import)
+    return not (category in NOISY_CATEGORIES and call_site.inside_import)
 
 
 def category_rank(category: str) -> int:

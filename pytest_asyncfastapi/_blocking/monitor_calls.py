@@ -26,7 +26,7 @@ from .loop_steps import is_loop_code, is_loop_poll
 from .monitor_lines import ENTER_CONDITION, LineMonitor
 from .monitor_user_code import CONDITION_WAIT, UserCodeMonitor
 from .operands import MISSING, Operand, last_argument
-from .stack_analysis import is_ignored_file
+from .stack_analysis import is_never_reported
 from .thread_stats import OVERHEAD
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class CallEventMonitor:
         entries, kinds = catalog.entries, catalog.callable_types
         disable, in_loop = _monitoring().DISABLE, in_event_loop
         getframe, reports, overhead = sys._getframe, self._reports, OVERHEAD
-        is_user_file, is_ignored = self._is_user_file, is_ignored_file
+        is_user_file, never_reported = self._is_user_file, is_never_reported
         other_tool_monitors, harmless_events = self._other_tool_monitors, self._harmless_events
         on_wait_outside_loop = self._user_code.on_wait_outside_loop
         always_restart = self._user_code.always_restart
@@ -220,7 +220,8 @@ class CallEventMonitor:
                         return disable_if_frequent(code, offset)
                     return disable if answer == "never" else None
             if not is_user_code and (
-                is_ignored(code.co_filename) or is_short_lock(entry, code, callee, offset)
+                never_reported(code.co_filename, entry.category)
+                or is_short_lock(entry, code, callee, offset)
             ):
                 return disable
             if not dispatcher.listeners:

@@ -38,7 +38,8 @@ _TOOLS = frozenset(
      "pytest_asyncio", "pytest_trio", "hypothesis", "_hypothesis_pytestplugin", "pytest_timeout",
      "debugpy", "pydevd", "_pydevd_bundle"}
 )  # fmt: skip
-# They read sources and write log lines: noise, as far as it is about files and locks.
+# They read sources and write log lines: noise, as far as it is about these categories.
+NOISY_CATEGORIES = frozenset({"file", "file_metadata", "lock", "import"})
 _NOISY = frozenset(
     {"linecache", "traceback", "warnings", "logging", "tokenize", "inspect", "pdb", "bdb",
      "tracemalloc", "faulthandler", "unittest"}
@@ -100,6 +101,13 @@ def is_ignored_file(filename: str) -> bool:
     if kind == "ours":
         return not filename.startswith(WRAPPERS[1]) and not filename.endswith("detectors.py")
     return kind in ("async", "tool")
+
+
+@lru_cache(maxsize=8192)
+def is_never_reported(filename: str, category: str) -> bool:
+    """Is a call of this category never reported that is made in this file?"""
+    noise = category in NOISY_CATEGORIES and _kind(filename)[0] == "quiet"
+    return noise or is_ignored_file(filename)
 
 
 @dataclass(frozen=True, slots=True)

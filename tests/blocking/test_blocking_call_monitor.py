@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import linecache
 import os
 import resource
 import sys
@@ -14,6 +15,7 @@ from functools import partial
 import pytest
 
 from pytest_asyncfastapi._blocking import thread_stats
+from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
 from pytest_asyncfastapi._core.activity import activity_changed
 from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.conftest import needs_thread_stats
@@ -344,3 +346,26 @@ def test_asking_whose_file_runs_is_not_the_apps_own_time(watch, monkeypatch):
     guard = watch(endpoint, step_threshold=0.02, cpu_threshold=0.02)
     assert "/elsewhere/helper.py" in asked
     assert guard.findings() == []
+
+
+@only_monitoring
+def test_calls_that_are_never_reported_are_not_judged_again(watch, monkeypatch):
+    """A loop in debug mode reads the source of each frame for each of its handles."""
+    judged = []
+    report = DISPATCHER.report
+
+    def counted(entry, *args):
+        judged.append(entry.name)
+        return report(entry, *args)
+
+    monkeypatch.setattr(DISPATCHER, "report", counted)
+
+    async def endpoint():
+        for _ in range(200):
+            linecache.checkcache(__file__)
+        os.stat("/")
+
+    linecache.getline(__file__, 1)
+    guard = watch(endpoint, **STRICT)
+    assert [call.name for call in guard.calls] == ["os.stat"]
+    assert judged.count("os.stat") == 1
