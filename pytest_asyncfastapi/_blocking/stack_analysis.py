@@ -39,11 +39,11 @@ _TOOLS = frozenset(
      "debugpy", "pydevd", "_pydevd_bundle"}
 )  # fmt: skip
 # They read sources and write log lines: noise, as far as it is about these categories.
-NOISY_CATEGORIES = frozenset({"file", "file_metadata", "lock", "import"})
 _NOISY = frozenset(
     {"linecache", "traceback", "warnings", "logging", "tokenize", "inspect", "pdb", "bdb",
      "tracemalloc", "faulthandler", "unittest"}
 )  # fmt: skip
+NOISY_CATEGORIES = frozenset({"file", "file_metadata", "lock", "import"})
 _LOGGERS = frozenset({"loguru", "structlog", "logbook", "eliot", "pythonjsonlogger", "picologging"})
 # Frames of the import machinery that load a module. `_handle_fromlist` does not: it runs at each
 # `from package import name`, whatever is imported already.

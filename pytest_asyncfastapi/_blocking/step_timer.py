@@ -122,9 +122,9 @@ class StepTimer:
     def _activity_changes(self) -> None:
         """End the slice, unless it is too short to matter: each request pays for this twice."""
         state = self._dispatcher.thread_states.get(get_ident())
-        if state is not None and (
-            self._clock() - state.start > self._least_slice or self.attach_profiler is not None
-        ):
+        if state is None or not state.start:
+            return
+        if self._clock() - state.start > self._least_slice or self.attach_profiler is not None:
             self.split_step()
 
     def split_step(self) -> None:

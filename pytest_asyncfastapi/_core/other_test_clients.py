@@ -79,44 +79,44 @@ def stop_labelling() -> None:
 
 
 class Served:
-    """One request of another client; see `SERVED`."""
+    """One request of another client, or its app's lifespan; see `SERVED`.
 
-    __slots__ = ("error", "finished", "label", "status")
+    What runs in its `with` block has this label. `SERVED` has whole requests only.
+    """
 
-    def __init__(self, label: str) -> None:
+    __slots__ = ("_activity", "_is_whole", "_request", "error", "finished", "label", "status")
+
+    def __init__(self, label: str, *, is_whole: bool) -> None:
         self.label = label
         self.status = 0
         self.finished = False
         self.error: BaseException | None = None
+        self._is_whole = is_whole
+
+    def __enter__(self) -> Served:
+        activity_changed()
+        self._activity = ACTIVITY.set(self.label)
+        self._request = SERVED.set(self if self._is_whole else None)
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self.error = error
+        self.finished = True
+        activity_changed()
+        SERVED.reset(self._request)
+        ACTIVITY.reset(self._activity)
 
     def __repr__(self) -> str:
         return f"<Served {self.label}: {self.status or self.error}>"
 
 
-# Twice the same, without a context manager that both could use: each request pays for its calls.
 def _labelled(label: _Label, is_whole: bool, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        text = label(*args, **kwargs)
-        # A response that is given piece by piece is not over with this call.
-        served = Served(text) if is_whole and not (kwargs and kwargs.get("stream")) else None
-        activity_changed()
-        outer_activity, outer_served = ACTIVITY.set(text), SERVED.set(served)
-        try:
+        with Served(label(*args, **kwargs), is_whole=is_whole) as served:
             answer = original(*args, **kwargs)
-            if served is not None:
-                served.status = getattr(answer, "status_code", 0)
+            served.status = getattr(answer, "status_code", 0)
             return answer
-        except BaseException as error:
-            if served is not None:
-                served.error = error
-            raise
-        finally:
-            if served is not None:
-                served.finished = True
-            activity_changed()
-            SERVED.reset(outer_served)
-            ACTIVITY.reset(outer_activity)
 
     return call
 
@@ -126,25 +126,11 @@ def _labelled_async(
 ) -> Callable[..., Any]:
     async def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        text = label(*args, **kwargs)
         # A response that is given piece by piece is not over with this call.
-        served = Served(text) if is_whole and not (kwargs and kwargs.get("stream")) else None
-        activity_changed()
-        outer_activity, outer_served = ACTIVITY.set(text), SERVED.set(served)
-        try:
+        whole = is_whole and not (kwargs and kwargs.get("stream"))
+        with Served(label(*args, **kwargs), is_whole=whole) as served:
             answer = await original(*args, **kwargs)
-            if served is not None:
-                served.status = getattr(answer, "status_code", 0)
+            served.status = getattr(answer, "status_code", 0)
             return answer
-        except BaseException as error:
-            if served is not None:
-                served.error = error
-            raise
-        finally:
-            if served is not None:
-                served.finished = True
-            activity_changed()
-            SERVED.reset(outer_served)
-            ACTIVITY.reset(outer_activity)
 
     return call
