@@ -127,6 +127,8 @@ class BlockingGuard:
         Returns:
             Findings, without those whose severity is `"silent"`.
         """
+        if not self._records:
+            return []
         log = FindingLog()
         for call in (*self.calls, *self.stalls):
             if call.severity != "silent":

@@ -82,7 +82,7 @@ class CallEventMonitor:
                 return problem
         elif self._user_code.tool is not None and not (restart_all or limit_hit):
             self._user_code.restart(every=patches_functions)
-            self._lines.restart(self._tool)
+            self._lines.restart(self._tool, every=patches_functions)
             return ""
         _monitoring().restart_events()
         return ""
@@ -105,7 +105,7 @@ class CallEventMonitor:
         monitoring.register_callback(tool, events.C_RETURN, on_return)
         monitoring.register_callback(tool, events.C_RAISE, on_return)
         monitoring.register_callback(tool, events.PY_START, self._on_start)
-        monitoring.register_callback(tool, events.LINE, self._lines.callback(_ITERATES))
+        monitoring.register_callback(tool, events.LINE, self._lines.callback(_ITERATES, tool))
         monitoring.register_callback(tool, events.PY_RETURN, self._lines.on_return)
         wanted = events.CALL | events.C_RETURN | events.C_RAISE | events.PY_START
         OVERHEAD.measure(lambda: monitoring.set_events(tool, wanted))

@@ -33,6 +33,8 @@ _NEVER_A_FILE = frozenset(
 )  # fmt: skip
 _MAX_FUNCTIONS = 20_000
 _MAX_HARMLESS_EVENTS = 8
+# In so many tests the disabled lines of a function are enabled again.
+_MAX_RESTARTS = 8
 
 
 class LineMonitor:
@@ -46,6 +48,9 @@ class LineMonitor:
         self._active: dict[int, CodeType] = {}
         self._entered: int | None = None  # the tool that monitors `Condition.__enter__`
         self._disabled: dict[int, CodeType] = {}  # those with a disabled line
+        self._restarts: dict[int, int] = {}  # by function: in how many tests
+        self._stay_disabled: dict[int, CodeType] = {}  # those that are not restarted any more
+        self._enters_locks: set[int] = set()  # functions with a line that enters a lock
 
     def monitor_function(self, code: CodeType, tool: int) -> None:
         """Enable line events for this function, if any are needed."""
@@ -67,14 +72,16 @@ class LineMonitor:
         self._reports.clear()
         self._harmless_events.clear()
 
-    def restart(self, tool: int) -> None:
-        """Enable the disabled lines again."""
+    def restart(self, tool: int, *, every: bool) -> None:
+        """Enable the disabled lines again: of `every` function, or where it may matter."""
         if self._disabled:
-            monitoring = _monitoring()
             disabled, self._disabled = self._disabled, {}
-            for code in list(disabled.values()):  # other threads go on meanwhile
-                monitoring.set_local_events(tool, code, 0)
-                monitoring.set_local_events(tool, code, monitoring.events.LINE)
+            for number, code in list(disabled.items()):  # other threads go on meanwhile
+                tests = self._restarts[number] = self._restarts.get(number, 0) + 1
+                if tests <= _MAX_RESTARTS or every:
+                    _restart_function(code, tool)
+                else:
+                    self._stay_disabled[number] = code
 
     def stop(self, tool: int) -> None:
         """Stop monitoring all of them."""
@@ -83,11 +90,15 @@ class LineMonitor:
         self._active.clear()
         self._entered = None
         self._disabled.clear()
+        self._restarts.clear()
+        self._stay_disabled.clear()
+        self._enters_locks.clear()
 
-    def callback(self, iterates: Entry) -> Callable[[CodeType, int], object]:
-        """The function for line events."""
+    def callback(self, iterates: Entry, tool: int) -> Callable[[CodeType, int], object]:
+        """The function for the line events of this tool."""
         dispatcher, known = self._dispatcher, self._known
         reports, harmless_events = self._reports, self._harmless_events
+        enters_locks = self._enters_locks
         disable, getframe = _monitoring().DISABLE, sys._getframe
 
         def on_line(code: CodeType, line: int) -> object:
@@ -97,19 +108,26 @@ class LineMonitor:
             if dispatcher.busy_threads:
                 dispatcher.call_ended(LineMonitor, getframe(1), _EVIDENCE)
             begins = lines.begins.get(line)
-            if begins is None:
-                return None if line in lines.after else disable
+            if begins is None and line not in lines.after:
+                return disable
             if not (dispatcher.listeners and in_event_loop()):
                 return None
-            frame, live = getframe(1), line in lines.after
-            for what, operand, entered in begins:
+            # After a line that enters a lock, an event ends that call.
+            frame = getframe(1)
+            live = line in lines.after and identity(code) in enters_locks
+            for what, operand, entered in begins or ():
                 if frame.f_lasti > entered:
                     continue  # the line of a `with` again: its block is left
                 value = operand.value(frame)
-                live = live or what == "with" or type(value) not in _NEVER_A_FILE
-                if what == "with" and type(value) is Condition:
-                    value = vars(value).get("_lock")
-                entry = self._lock(value) if what == "with" else iterates
+                if what == "for":
+                    entry, live = iterates, live or type(value) not in _NEVER_A_FILE
+                else:
+                    if type(value) is Condition:
+                        value = vars(value).get("_lock")
+                    entry = self._lock(value)
+                    if entry is not None and not live:
+                        live = True
+                        self._note_lock(code, tool)
                 if entry is None or not dispatcher.call_started(
                     entry, LineMonitor, value, frame, _EVIDENCE
                 ):
@@ -154,6 +172,15 @@ class LineMonitor:
             self._entered = None
         return None
 
+    def _note_lock(self, code: CodeType, tool: int) -> None:
+        """A line of this function enters a lock: the line after it has to be enabled, too."""
+        if identity(code) in self._enters_locks:
+            return
+        self._enters_locks.add(identity(code))
+        for disabled in (self._disabled, self._stay_disabled):
+            if disabled.pop(identity(code), None) is not None:
+                _restart_function(code, tool)
+
     def _lock(self, value: Any) -> Entry | None:
         if type(value) not in LOCK_TYPES:
             return None  # others have an __enter__ in Python, whose calls are observed
@@ -161,6 +188,12 @@ class LineMonitor:
 
     def __repr__(self) -> str:
         return f"<LineMonitor: {len(self._active)} functions>"
+
+
+def _restart_function(code: CodeType, tool: int) -> None:
+    monitoring = _monitoring()
+    monitoring.set_local_events(tool, code, 0)
+    monitoring.set_local_events(tool, code, monitoring.events.LINE)
 
 
 def _monitoring() -> Any:

@@ -87,7 +87,8 @@ class StepTimer:
                 target=self._run_watchdog, name="asyncfastapi-step-timer", daemon=True
             )
             self._watchdog.start()
-        self._watchdog_enabled.set()
+        if not self._watchdog_enabled.is_set():
+            self._watchdog_enabled.set()
 
     def pause(self) -> None:
         """Stop timing, but leave everything in place: another test begins soon.

@@ -69,7 +69,7 @@ class Instrumentation:
 
     def __init__(self) -> None:
         self.observers: tuple[Observer, ...] = ()
-        self._tasks = Patches()  # for the creation sites of tasks
+        self._tasks = Patches()  # for the creation sites of tasks, background tasks too
         self._patches = Patches()  # everything else
         self._lock = threading.Lock()
         # Called for a call of httpx or httpx2 that has a wait without a limit: request, frame.
@@ -132,7 +132,7 @@ class Instrumentation:
 
     def refresh(self) -> None:
         """Wrap what has been imported since: clients, limiters and background tasks."""
-        record_background_tasks(self._patches.wrap, self.site)
+        record_background_tasks(self._tasks.wrap, self.site)
         if all(observer.tasks_only for observer in self.observers):
             return
         for name in ("httpx", "httpx2"):

@@ -44,6 +44,10 @@ _REPORTED: dict[int, weakref.ref[Any]] = {}
 _STILL_HELD: dict[int, weakref.ref[Any]] = {}
 _JOIN_TIMEOUT = 1.0  # seconds that threads have to end, once their owner was closed
 
+# What a detector has that records only creation sites: to make these takes long, for each test.
+_NO_TASKS: weakref.WeakKeyDictionary[Any, CreationSite] = weakref.WeakKeyDictionary()
+_NO_LOOPS: weakref.WeakSet[Any] = weakref.WeakSet()
+
 
 class LeakDetector:
     """Records what is created between `start()` and `stop()`, and judges what is left.
@@ -75,8 +79,9 @@ class LeakDetector:
         self.found: list[Leak] = []
         self._allow = tuple(leak_findings.parse_rule(rule) for rule in allow)
         self._generators: dict[Any, list[tuple[weakref.ref[Any], CreationSite]]] = {}
-        self._trio_tasks: weakref.WeakKeyDictionary[Any, CreationSite] = weakref.WeakKeyDictionary()
-        self._owner_loops: weakref.WeakSet[Any] = weakref.WeakSet()  # of the test's body
+        self._trio_tasks = _NO_TASKS if tasks_only else weakref.WeakKeyDictionary()
+        # Of the test's body.
+        self._owner_loops = _NO_LOOPS if tasks_only else weakref.WeakSet()
         self._origin_depth = 0
 
     def start(self) -> None:
@@ -96,7 +101,7 @@ class LeakDetector:
             return
         INSTRUMENTATION.refresh()
         owner = current_loop()
-        if owner is not None:
+        if owner is not None and not self.tasks_only:
             self._owner_loops.add(owner)
         if owner is not None and owner is not asyncio._get_running_loop():
             instrument_trio()
@@ -135,7 +140,8 @@ class LeakDetector:
 
     def on_task_created(self, task: Any, site: CreationSite) -> None:
         """A task of trio's was created."""
-        self._trio_tasks[task] = site
+        if not self.tasks_only:
+            self._trio_tasks[task] = site
 
     def on_asyncgen(self, generator: Any, site: CreationSite, owner: Any) -> None:
         """An async generator is iterated for the first time, in this loop or trio run."""

@@ -203,7 +203,8 @@ def rules_from_markers(item: pytest.Item) -> tuple[str, ...]:
 
 def _unused_markers(item: pytest.Item, guard: BlockingGuard) -> Iterator[str]:
     """Report `allow_blocking` markers that no longer allow anything."""
-    marked = rules_from_markers(item)
-    for rule in guard._unused_rules():
+    unused = guard._unused_rules()
+    marked = rules_from_markers(item) if unused else ()
+    for rule in unused:
         if rule.text in marked:
             yield f"{item.nodeid}: allow_blocking({rule.text!r}) allowed nothing"

@@ -25,6 +25,7 @@ _NAMES = (
     "asgi_app asgi_client upstream faults clock blocking overrides load threads together queries"
 )
 OUR_FIXTURES = frozenset(_NAMES.split())
+_IS_ASYNC = pytest.StashKey[bool]()
 # Marks by which async tests are claimed, and the plugin that then runs them.
 _CLAIMS = {
     "anyio": "anyio",
@@ -47,10 +48,13 @@ test_function.__test__ = False  # type: ignore[attr-defined]
 
 
 def is_async_test(item: pytest.Item) -> bool:
-    """Is the body of this test a coroutine function?"""
-    return isinstance(item, pytest.Function) and inspect.iscoroutinefunction(
-        test_function(item.obj)
-    )
+    """Is the body of this test a coroutine function? Asked several times for each test."""
+    known = item.stash.get(_IS_ASYNC, None)
+    if known is None:
+        known = item.stash[_IS_ASYNC] = isinstance(
+            item, pytest.Function
+        ) and inspect.iscoroutinefunction(test_function(item.obj))
+    return known
 
 
 # Orphans: coroutine tests that nobody runs

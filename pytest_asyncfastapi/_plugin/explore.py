@@ -83,6 +83,9 @@ _EXPLORATIONS: dict[str, tuple[str, Callable[[pytest.Item, Settings], Exploratio
 }
 
 
+_MARKERS = frozenset(marker for marker, _ in _EXPLORATIONS.values())
+
+
 def _marked(item: pytest.Item, marker: str) -> bool:
     return item.get_closest_marker(marker) is not None
 
@@ -166,7 +169,7 @@ def is_enabled(item: pytest.Item, settings: Settings) -> bool:
     """May there be anything to explore? Called for every test, so without any import."""
     if settings.sweep != "off" or settings.replay or settings.schedules:
         return True
-    return any(_marked(item, marker) for marker, _ in _EXPLORATIONS.values()) or _has_together(item)
+    return any(mark.name in _MARKERS for mark in item.iter_markers()) or _has_together(item)
 
 
 def explore(item: pytest.Item) -> None:

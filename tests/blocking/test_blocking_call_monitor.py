@@ -10,12 +10,13 @@ import resource
 import sys
 import threading
 import time
+from contextlib import nullcontext
 from functools import partial
 
 import pytest
 
-from pytest_asyncfastapi._blocking import thread_stats
-from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
+from pytest_asyncfastapi._blocking import monitor_lines, thread_stats
+from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER, in_event_loop
 from pytest_asyncfastapi._core.activity import activity_changed
 from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.conftest import needs_thread_stats
@@ -78,6 +79,57 @@ def test_a_contended_lock_is_found(watch, make):
     found = [item for item in watch(endpoint, **STRICT).findings() if "__enter__" in item.title]
     assert [item.data["category"] for item in found] == ["lock"]
     assert found[0].where.line == endpoint.__code__.co_firstlineno + 2
+
+
+@only_monitoring
+@pytest.mark.parametrize("make", [threading.Lock, threading.RLock, threading.Condition])
+def test_a_contended_lock_is_found_in_a_function_that_entered_other_things(watch, make):
+    """A `with` of something else is listened to a few times; that of a lock stays enabled."""
+    lock = make()
+
+    # fmt: off
+    def enter(locked: bool, other: object) -> None:
+        if locked:
+            with lock: pass  # noqa: E701 - ends at the next line, which runs without it, too
+        with other:  # type: ignore[attr-defined]
+            pass
+    # fmt: on
+
+    async def endpoint():
+        for _ in range(30):
+            enter(False, nullcontext())
+        for _ in range(30):
+            enter(True, nullcontext())
+        thread = hold(lock)
+        enter(True, nullcontext())
+        thread.join()
+
+    guard = watch(endpoint, **STRICT)
+    (found,) = [item for item in guard.findings() if "__enter__" in item.title]
+    assert found.where.line == enter.__code__.co_firstlineno + 2
+    (call,) = [call for call in guard.calls if "__enter__" in call.name]
+    assert call.duration > 0  # it ended at the next line
+
+
+@pytest.mark.skipif(not (3, 12) <= sys.version_info < (3, 14), reason="a call event from 3.14 on")
+def test_a_with_block_of_no_lock_is_listened_to_a_few_times(watch, monkeypatch):
+    """Line events are dear where such a line is in a loop."""
+    seen: list[int] = []
+
+    def counting() -> bool:
+        seen.append(1)
+        return in_event_loop()
+
+    monkeypatch.setattr(monitor_lines, "in_event_loop", counting)
+    other = nullcontext()
+
+    async def endpoint():
+        for _ in range(500):
+            with other:
+                pass
+
+    assert watch(endpoint, **STRICT).findings() == []
+    assert 0 < len(seen) < 50
 
 
 def test_a_loop_over_nothing_runs_as_it_does_without_a_guard(watch):
