@@ -115,12 +115,15 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def _let_go(item: pytest.Item) -> None:
     """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
-    from ._plugin.state import STATE
+    from ._plugin.state import RUNNING, STATE
 
     tracebacks.restore(item)
     current_test.RUNNING[:] = [state for state in current_test.RUNNING if state.item is not item]
-    if STATE in item.stash:
+    state = item.stash.get(STATE, None)
+    if state is not None:
         del item.stash[STATE]
+        if item.config.stash.get(RUNNING, None) is not state:  # else it was interrupted
+            state.release()
     explore.forget(item)
 
 

@@ -115,6 +115,7 @@ class LineMonitor:
             # After a line that enters a lock, an event ends that call.
             frame = getframe(1)
             live = line in lines.after and identity(code) in enters_locks
+            entry: Entry | None
             for what, operand, entered in begins or ():
                 if frame.f_lasti > entered:
                     continue  # the line of a `with` again: its block is left
@@ -122,12 +123,8 @@ class LineMonitor:
                 if what == "for":
                     entry, live = iterates, live or type(value) not in _NEVER_A_FILE
                 else:
-                    if type(value) is Condition:
-                        value = vars(value).get("_lock")
-                    entry = self._lock(value)
-                    if entry is not None and not live:
-                        live = True
-                        self._note_lock(code, tool)
+                    entry, value = self._lock(value)
+                    live = live or (entry is not None and self._note_lock(code, tool))
                 if entry is None or not dispatcher.call_started(
                     entry, LineMonitor, value, frame, _EVIDENCE
                 ):
@@ -136,15 +133,15 @@ class LineMonitor:
                 if what == "for":
                     dispatcher.call_ended(LineMonitor, frame, _EVIDENCE)
                     live = times < MAX_REPORTS_PER_SITE
-            if live:
-                return None
+            return None if live else disable_if_frequent(code, line)
+
+        def disable_if_frequent(code: CodeType, line: int) -> object:
             # A line can only be enabled again together with all others of its function.
-            harmless_events[identity(code), line] = times = (
-                harmless_events.get((identity(code), line), 0) + 1
-            )
+            site = (identity(code), line)
+            harmless_events[site] = times = harmless_events.get(site, 0) + 1
             if times < _MAX_HARMLESS_EVENTS:
                 return None
-            self._disabled[identity(code)] = code
+            self._disabled[site[0]] = code
             return disable
 
         return on_line
@@ -153,8 +150,7 @@ class LineMonitor:
         self, callee: Any, condition: Any, frame: FrameType, tool: int | None
     ) -> None:
         """The user's code enters a condition, whose lock may be held."""
-        lock = vars(condition).get("_lock") if type(condition) is Condition else None
-        entry = self._lock(lock)
+        entry, lock = self._lock(condition) if type(condition) is Condition else (None, None)
         if tool is None or entry is None or not (self._dispatcher.listeners and in_event_loop()):
             return
         if self._dispatcher.call_started(entry, callee, lock, frame, _EVIDENCE):
@@ -172,19 +168,24 @@ class LineMonitor:
             self._entered = None
         return None
 
-    def _note_lock(self, code: CodeType, tool: int) -> None:
+    def _note_lock(self, code: CodeType, tool: int) -> bool:
         """A line of this function enters a lock: the line after it has to be enabled, too."""
-        if identity(code) in self._enters_locks:
-            return
-        self._enters_locks.add(identity(code))
-        for disabled in (self._disabled, self._stay_disabled):
-            if disabled.pop(identity(code), None) is not None:
-                _restart_function(code, tool)
+        if identity(code) not in self._enters_locks:
+            self._enters_locks.add(identity(code))
+            for disabled in (self._disabled, self._stay_disabled):
+                if disabled.pop(identity(code), None) is not None:
+                    _restart_function(code, tool)
+        return True
 
-    def _lock(self, value: Any) -> Entry | None:
-        if type(value) not in LOCK_TYPES:
-            return None  # others have an __enter__ in Python, whose calls are observed
-        return self._dispatcher.catalog.find(getattr(type(value), "__enter__", None))
+    def _lock(self, value: Any) -> tuple[Entry | None, Any]:
+        """The entry for the lock that `with value:` takes, and that lock; no entry for others.
+
+        Those have an `__enter__` in Python, whose calls are observed.
+        """
+        lock = vars(value).get("_lock") if type(value) is Condition else value
+        if type(lock) not in LOCK_TYPES:
+            return None, lock
+        return self._dispatcher.catalog.find(getattr(type(lock), "__enter__", None)), lock
 
     def __repr__(self) -> str:
         return f"<LineMonitor: {len(self._active)} functions>"

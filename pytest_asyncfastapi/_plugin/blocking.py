@@ -77,10 +77,11 @@ class BlockingFeature(Feature):
         from .._blocking import BlockingGuard, BlockingPolicy
 
         test, mode, settings = self.test, self.mode, self.test.settings
+        marked = rules_from_markers(test.item) if "allow_blocking" in test.markers else ()
         policy = BlockingPolicy(
             mode="fail" if mode == "off" else mode,
             profile=settings.blocking_profile,
-            allow=(*settings.allow_blocking, *rules_from_markers(test.item)),
+            allow=(*settings.allow_blocking, *marked),
             step_threshold=settings.blocking_threshold,
             cpu_threshold=settings.cpu_threshold,
             categories=settings.blocking_category,

@@ -49,7 +49,7 @@ class OverridesFeature(Feature):
         """The first fixture of the test itself is about to be set up."""
         if not self._noted:
             self._noted = True
-            for app in self._seen:
+            for app in self._seen if len(self._seen) else ():
                 self._note(app)
 
     def add_app(self, app: App) -> None:

@@ -38,7 +38,12 @@ class TestContext:
     def __init__(self, item: pytest.Item) -> None:
         self.item = item
         self.test = item.nodeid
-        self.settings = settings_table.for_item(item.config.stash[SETTINGS], item)
+        # Looked up once: to search for one marker takes as long as to list all.
+        self.markers = frozenset(mark.name for mark in item.iter_markers())
+        settings = item.config.stash[SETTINGS]
+        if "asyncfastapi" in self.markers:
+            settings = settings_table.for_item(settings, item)
+        self.settings = settings
         self.user_code = _user_code(item.config)
         self.fixtures = frozenset(getattr(item, "fixturenames", ()))
         self.uses_plugin_fixtures = bool(self.fixtures & OUR_FIXTURES)

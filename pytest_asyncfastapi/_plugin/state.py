@@ -185,6 +185,16 @@ class TestState(TestContext):
                 found["run"] |= feature.session_data()
         return found
 
+    def release(self) -> None:
+        """The test is over: forget the features, which know it in their turn.
+
+        Otherwise each test leaves reference cycles, and the collector runs more often.
+        """
+        for name, value in list(vars(self).items()):
+            if isinstance(value, Feature):
+                delattr(self, name)
+        self.features, self._explored_test = (), None
+
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
 

@@ -57,7 +57,7 @@ class UpstreamFeature(Feature):
         test = self.test
         asked = bool(test.fixtures & {"upstream", "faults"}) or bool(test.settings.fault)
         asked = asked or (test.uses_plugin_fixtures and test.settings.app_scope != "function")
-        return asked or test.item.get_closest_marker("faults") is not None
+        return asked or "faults" in test.markers
 
     def begin(self) -> None:
         """Take part before the app starts, if at all.

@@ -88,3 +88,42 @@ def test_of_an_explored_test(pytester: pytest.Pytester, sweep: str) -> None:
     pytester.makeini("[pytest]\nasyncfastapi_app = app:app\n")
     result = pytester.runpytest_subprocess("--asyncfastapi-json=report.json")
     result.assert_outcomes(passed=3)
+
+
+def test_a_test_leaves_no_reference_cycle(pytester: pytest.Pytester) -> None:
+    """What it had is gone at once: in a large suite, the collector has less to do."""
+    pytester.makeconftest(
+        """
+        import gc
+        from pytest_asyncfastapi._blocking.guard import BlockingGuard
+        from pytest_asyncfastapi._concurrency.leak_detector import LeakDetector
+        from pytest_asyncfastapi._plugin.feature import Feature
+        from pytest_asyncfastapi._plugin.state import TestState
+
+        def count():
+            kinds = (TestState, Feature, BlockingGuard, LeakDetector)
+            return sum(isinstance(each, kinds) for each in gc.get_objects())
+
+        def pytest_runtestloop(session):
+            gc.collect()
+            gc.disable()
+            session.config.before = count()
+
+        def pytest_sessionfinish(session):
+            more = count() - session.config.before
+            gc.enable()
+            print("more than before:", more)
+        """
+    )
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.parametrize("number", range(20))
+        def test_plain(number):
+            pass
+        """
+    )
+    result = pytester.runpytest("-s", "--asyncfastapi-blocking=fail", "-p", "no:randomly")
+    result.assert_outcomes(passed=20)
+    result.stdout.fnmatch_lines(["*more than before: 0"])
