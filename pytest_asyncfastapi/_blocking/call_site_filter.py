@@ -239,6 +239,8 @@ class CallSiteFilter:
 
 _ENTER_METHODS = frozenset(lock.__enter__ for lock in LOCK_TYPES)
 _THREADING = threading.Condition.wait.__code__.co_filename
+# These take a lock that is released soon; `Condition.wait` itself is what waits.
+_SHORT_LOCKS = frozenset({"__enter__", "_is_owned", "_acquire_restore"})
 _COOKIES = os.path.join("http", "cookiejar.py")
 
 
@@ -265,7 +267,7 @@ def is_short_lock(entry: Entry, code: CodeType, callee: Any, offset: int) -> boo
         return False
     if callee in _ENTER_METHODS and enters_with_block(code, offset):
         return True
-    if code.co_name in ("__enter__", "_is_owned"):
+    if code.co_name in _SHORT_LOCKS:
         return code.co_filename == _THREADING
     # httpx and requests take the lock of their cookies with each response.
     return code.co_filename.endswith(_COOKIES)

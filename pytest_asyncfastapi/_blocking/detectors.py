@@ -47,7 +47,7 @@ class Detectors:
         self._lock = threading.Lock()
         self._thresholds: dict[int, float] = {}
         self._files: set[str] = set()  # test files so far
-        self._next_restart = 1  # number of files at which all sites restart: 1, 2, 4, 7 ...
+        self._next_restart = 1  # number of files at which all sites restart: 1, 2, 4, 8 ...
         self._more_tests_follow = False
 
     def add_guard(self, guard: Listener, threshold: float, user: UserCode) -> str:
@@ -61,7 +61,7 @@ class Detectors:
             restart_all = self._dispatcher.catalog.refresh() or not guard.more_tests_follow
             self._files.add(guard.test_file)
             if len(self._files) >= self._next_restart:
-                restart_all, self._next_restart = True, len(self._files) * 3 // 2 + 1
+                restart_all, self._next_restart = True, len(self._files) * 2
             self._more_tests_follow = self._more_tests_follow or guard.more_tests_follow
             self._dispatcher.listeners = (*self._dispatcher.listeners, guard)
             self._thresholds[id(guard)] = threshold

@@ -32,9 +32,9 @@ _NEVER_A_FILE = frozenset(
      type({}.keys()), type({}.values()), type({}.items())}
 )  # fmt: skip
 _MAX_FUNCTIONS = 20_000
-_MAX_HARMLESS_EVENTS = 8
+_MAX_HARMLESS_EVENTS = 8  # in the whole run
 # In so many tests the disabled lines of a function are enabled again.
-_MAX_RESTARTS = 8
+_MAX_RESTARTS = 4
 
 
 class LineMonitor:
@@ -70,7 +70,6 @@ class LineMonitor:
     def forget(self) -> None:
         """Called between tests: nothing has been reported yet."""
         self._reports.clear()
-        self._harmless_events.clear()
 
     def restart(self, tool: int, *, every: bool) -> None:
         """Enable the disabled lines again: of `every` function, or where it may matter."""
@@ -90,6 +89,7 @@ class LineMonitor:
         self._active.clear()
         self._entered = None
         self._disabled.clear()
+        self._harmless_events.clear()
         self._restarts.clear()
         self._stay_disabled.clear()
         self._enters_locks.clear()
