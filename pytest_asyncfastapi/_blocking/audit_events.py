@@ -60,12 +60,13 @@ def probe() -> bool:
 
 def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
     # It outlives the globals of this module.
-    dispatcher, known, in_loop, getframe = DISPATCHER, _EVENTS.get, in_event_loop, sys._getframe
+    dispatcher, known, in_loop, getframe = DISPATCHER, _EVENTS, in_event_loop, sys._getframe
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         # Nearly all events are of no interest: an attribute of a function that is read, mostly.
-        entry = known(event)
-        if entry is None or not dispatcher.listeners:
+        if event not in known:
+            return
+        if not dispatcher.listeners:
             return
         if event == "import":
             dispatcher.catalog.on_import(args[0])
@@ -73,6 +74,6 @@ def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
             dispatcher.probed.add("audit")
             return
         if in_loop():
-            dispatcher.on_audit_event(entry, args, getframe(1))
+            dispatcher.on_audit_event(known[event], args, getframe(1))
 
     return hook
