@@ -64,9 +64,7 @@ def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
         # Nearly all events are of no interest: an attribute of a function that is read, mostly.
-        if event not in known:
-            return
-        if not dispatcher.listeners:
+        if event not in known or not dispatcher.listeners:
             return
         if event == "import":
             dispatcher.catalog.on_import(args[0])
