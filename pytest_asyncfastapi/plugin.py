@@ -244,12 +244,12 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 def _end(item: pytest.Item, state: TestState) -> None:
     from ._plugin.state import RUNNING
 
+    if RUNNING in item.config.stash:
+        del item.config.stash[RUNNING]
     if state.repeated:
         explore.forget_own_run(item)
     else:
         state.end()
-    if RUNNING in item.config.stash:
-        del item.config.stash[RUNNING]
 
 
 @pytest.hookimpl(wrapper=True)

@@ -27,6 +27,14 @@ os.environ["SSL_CERT_FILE"] = str(Path(__file__).parent / "data" / "one_certific
 for _name in ("CI", "BUILD_NUMBER"):
     os.environ.pop(_name, None)
 
+# Where the plugin keeps what is active while a test runs.
+SCOPES = {
+    "_upstream.intercept": "INTERCEPTION",
+    "_connections.intercept": "CONNECTIONS",
+    "_connections.name_lookups": "NAMES",
+    "_connections.network_policy": "_active",
+}
+
 # Plugins that take longer to load than most tests to run; one starts a server of its own.
 SLOW_TO_LOAD = "-p no:trio -p no:hypothesispytest -p no:pytest_cov -p no:rerunfailures"
 
@@ -39,6 +47,16 @@ def pytest_collection() -> Generator[None, object, object]:
         return (yield)
     finally:
         gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
+    """A test whose own runs of pytest leave something replaced fails, and not one after it."""
+    yield
+    loaded = {name: sys.modules.get(f"pytest_asyncfastapi.{name}") for name in SCOPES}
+    scopes = [getattr(module, SCOPES[name]) for name, module in loaded.items() if module]
+    left = [scope for scope in scopes if getattr(scope, "_active", scope)]
+    assert not left, f"still active after {item.nodeid}: {left}"
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

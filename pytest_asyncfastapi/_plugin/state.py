@@ -138,8 +138,7 @@ class TestState(TestContext):
 
     def end(self, *, judge: bool = True) -> None:
         """After the fixtures are torn down; without a verdict for a test that was interrupted."""
-        for feature in reversed(self.features):
-            feature.end(judge=judge)
+        _end_each(self.features, judge=judge)
 
     # What is reported
 
@@ -197,6 +196,15 @@ class TestState(TestContext):
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
+
+
+def _end_each(features: tuple[Feature, ...], *, judge: bool) -> None:
+    """The last one first. Whatever it raises, the others end: they must not reach the next test."""
+    if features:
+        try:
+            features[-1].end(judge=judge)
+        finally:
+            _end_each(features[:-1], judge=judge)
 
 
 def state_of(item: pytest.Item) -> TestState:

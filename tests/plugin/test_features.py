@@ -64,6 +64,25 @@ def test_the_order(request: pytest.FixtureRequest) -> None:
     assert wrapped == "b(a(app))"
 
 
+class Failing(Noting):
+    """Cannot end."""
+
+    def end(self, *, judge: bool) -> None:
+        """See `Feature`."""
+        super().end(judge=judge)
+        raise RuntimeError(self._name)
+
+
+def test_one_that_cannot_end(request: pytest.FixtureRequest) -> None:
+    """The others end all the same: otherwise the next test would run under them."""
+    calls: list[str] = []
+    state = TestState(request.node)
+    state.features = (Noting(state, "a", calls), Failing(state, "b", calls))
+    with pytest.raises(RuntimeError, match="b"):
+        state.end()
+    assert calls == ["b ends", "a ends"]
+
+
 def test_what_reports_carry(request: pytest.FixtureRequest) -> None:
     """Each adds to the report of a phase, and to what the whole run is to know."""
     state = TestState(request.node)
