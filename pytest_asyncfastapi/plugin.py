@@ -20,10 +20,12 @@ from ._plugin import (
     explore,
     fixture_order,
     markers,
+    reporting,
     runners,
     settings,
     tracebacks,
 )
+from ._plugin.feature import RUNNING, STATE
 from ._plugin.fixtures import (  # noqa: F401  (fixtures of this plugin)
     asgi_app,
     asgi_client,
@@ -39,6 +41,7 @@ from ._plugin.fixtures import (  # noqa: F401  (fixtures of this plugin)
     together,
     upstream,
 )
+from ._plugin.neutral_fixtures import is_neutral
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -115,8 +118,6 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def _let_go(item: pytest.Item) -> None:
     """The test is over, and pytest keeps its items: not its app, its loop and their tasks too."""
-    from ._plugin.state import RUNNING, STATE
-
     tracebacks.restore(item)
     current_test.RUNNING[:] = [state for state in current_test.RUNNING if state.item is not item]
     state = item.stash.get(STATE, None)
@@ -133,7 +134,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
     Not a wrapper: one that raises would leave other plugins' wrappers half set up.
     """
-    from ._plugin.state import RUNNING, STATE, TestState
+    from ._plugin.state import TestState
 
     if explore.own_run(item) is not None:
         state = item.stash[STATE] = explore.begin_own_run(item)
@@ -147,7 +148,6 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             sentence := claims.unsupported_reason(item, state.settings.app_scope)
         ):
             raise pytest.UsageError(sentence)
-        runners.bind_fixtures_to_runner(item)
         app_selection.choose_app_fixture(item)
         fixture_order.reorder(item)
         app_selection.preload_client(state)
@@ -163,10 +163,10 @@ def pytest_fixture_setup(
     fixturedef: pytest.FixtureDef[object], request: SubRequest
 ) -> Generator[None, object, object]:
     """An app that runs for several tests ends with the backend of its loop."""
-    from ._plugin.state import STATE
-
     runners.finalize_before_backend(fixturedef, request)
     state = request._pyfuncitem.stash.get(STATE, None)
+    if is_neutral(fixturedef.func):
+        runners.bind_to_runner(fixturedef, request._pyfuncitem)
     if state is not None and (sentence := runners.unavailable_reason(fixturedef, state)):
         refused = pytest.fail.Exception(sentence, pytrace=False)
         # As pytest does itself, or else the next test that has this fixture fails too.
@@ -194,9 +194,6 @@ def pytest_fixture_post_finalizer() -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""
-    from ._plugin import reporting
-    from ._plugin.state import STATE
-
     state = item.stash[STATE]
     own = explore.own_run(item)
     try:
@@ -221,9 +218,6 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     """What went wrong after the body (the lifespan's shutdown, say) counts too."""
-    from ._plugin import reporting
-    from ._plugin.state import STATE
-
     state = item.stash.get(STATE, None)
     if state is None:
         return (yield)
@@ -242,8 +236,6 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
 
 
 def _end(item: pytest.Item, state: TestState) -> None:
-    from ._plugin.state import RUNNING
-
     if RUNNING in item.config.stash:
         del item.config.stash[RUNNING]
     if state.repeated:
@@ -257,9 +249,6 @@ def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Findings travel on the report, as JSON, with and without xdist."""
-    from ._plugin import reporting
-    from ._plugin.state import STATE
-
     state = item.stash.get(STATE, None)
     if state is not None and call.excinfo is not None:
         state.time.note_reported(call.excinfo.value)
@@ -279,8 +268,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     module = sys.modules.get(f"{__package__}._plugin.state")
     if module is None:
         return
-    if module.RUNNING in config.stash:
-        config.stash[module.RUNNING].end(judge=False)
+    if RUNNING in config.stash:
+        config.stash[RUNNING].end(judge=False)
     module.stop_monitoring()
 
 
@@ -307,7 +296,7 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
     """The findings by place, like --durations."""
     if not terminalreporter.stats and explore.INTERRUPTED not in config.stash:
         return  # nothing has run
-    from ._plugin import reporting, session_summary
+    from ._plugin import session_summary
     from ._report import loop_lag, sweeps, terminal
 
     count = config.stash[settings.SETTINGS].loop_lag

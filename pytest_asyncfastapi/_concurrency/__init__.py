@@ -1,10 +1,5 @@
 """Leaks, thread-pool queueing and deadlines: observes, and changes nothing that the app sees.
 
-Must not know the blocking guard, HTTP messages or pytest.
+Must not know the blocking guard, HTTP messages or pytest. Imports nothing by itself: most tests
+use a part of it only.
 """
-
-from __future__ import annotations
-
-from .leak_detector import LeakDetector
-
-__all__ = ["LeakDetector"]

@@ -17,11 +17,10 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.creation_site import attach, capture
+from .._core.current_loop import in_trio
 from .._core.patches import Patches
 from .._core.thread_callers import record_background_tasks
-from . import http_clients, resource_tracker, thread_pool
 from .owner_loop import TRIO_RUNS
-from .task_cleanup import close as close_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +37,6 @@ class Observer(Protocol):
     user_code: UserCode
     resources: ResourceTracker
     exempt: bool
-    tasks_only: bool
     lingers: bool  # another one begins soon: what is wrapped may stay so when this one ends
 
     def pool(self, name: str) -> PoolUse:
@@ -64,11 +62,39 @@ class Observer(Protocol):
         """The main task of a trio run has ended."""
 
 
+class TaskRecorder:
+    """An observer that only wants the creation sites of tasks: nothing of its test is judged."""
+
+    lingers = True
+
+    def __init__(self, user_code: UserCode) -> None:
+        self.user_code = user_code
+        self.exempt = False  # see `LeakDetector`
+
+    def start(self) -> None:
+        """Begin to record."""
+        INSTRUMENTATION.attach(self)
+
+    def on_loop(self) -> None:
+        """The test has a running loop now; record what can only be seen from inside it."""
+        INSTRUMENTATION.refresh()
+        if asyncio._get_running_loop() is None and in_trio():
+            instrument_trio()
+
+    def stop(self) -> None:
+        """Record nothing more."""
+        INSTRUMENTATION.detach(self)
+
+    def __repr__(self) -> str:
+        state = "recording" if self in INSTRUMENTATION.observers else "idle"
+        return f"<TaskRecorder: {state}>"
+
+
 class Instrumentation:
     """The observers, and the functions that are wrapped for them."""
 
     def __init__(self) -> None:
-        self.observers: tuple[Observer, ...] = ()
+        self.observers: tuple[Observer | TaskRecorder, ...] = ()
         self._tasks = Patches()  # for the creation sites of tasks, background tasks too
         self._patches = Patches()  # everything else
         self._lock = threading.Lock()
@@ -78,16 +104,20 @@ class Instrumentation:
 
     @property
     def observer(self) -> Observer | None:
-        """The observer that is notified."""
-        return self.observers[-1] if self.observers else None
+        """The observer that is notified; None where the latest only records creation sites."""
+        latest = self.observers[-1] if self.observers else None
+        return None if isinstance(latest, TaskRecorder) else latest
 
-    def attach(self, observer: Observer) -> None:
+    def attach(self, observer: Observer | TaskRecorder) -> None:
         """Add an observer."""
+        full = not isinstance(observer, TaskRecorder)
         with self._lock:
             if not self.observers:
-                self._keep_what_is_needed(full=not observer.tasks_only)
+                self._keep_what_is_needed(full=full)
                 self._tasks.wrap(asyncio.BaseEventLoop, "create_task", self._creating)
-            if not observer.tasks_only:
+            if full:
+                from . import resource_tracker
+
                 self._wrap_asyncio()
                 self._patches.wrap(warnings, "_warn_unawaited_coroutine", self._warning)
                 resource_tracker.wrap(self._patches, self)
@@ -95,7 +125,7 @@ class Instrumentation:
             self.observers = (*self.observers, observer)
         self.refresh()
 
-    def detach(self, observer: Observer) -> None:
+    def detach(self, observer: Observer | TaskRecorder) -> None:
         """Remove an observer; with the last one the patches go, or are kept for the next."""
         with self._lock:
             if observer not in self.observers:
@@ -133,8 +163,10 @@ class Instrumentation:
     def refresh(self) -> None:
         """Wrap what has been imported since: clients, limiters and background tasks."""
         record_background_tasks(self._tasks.wrap, self.site)
-        if all(observer.tasks_only for observer in self.observers):
+        if all(isinstance(observer, TaskRecorder) for observer in self.observers):
             return
+        from . import http_clients, thread_pool
+
         for name in ("httpx", "httpx2"):
             if name in sys.modules:
                 http_clients.wrap(self._patches, self, sys.modules[name])
@@ -142,7 +174,7 @@ class Instrumentation:
 
     def site(self, frame: Any) -> CreationSite | None:
         """Where what is made at `frame` was created, for the current observer."""
-        observer = self.observer
+        observer = self.observers[-1] if self.observers else None
         if observer is None:
             return None
         return capture(frame, observer.user_code, None if observer.exempt else observer)
@@ -177,6 +209,8 @@ class Instrumentation:
             observer.on_asyncgen(generator, site, owner)
 
     def _closing(self, original: Any) -> Any:
+        from .task_cleanup import close as close_loop
+
         def close(runner: Any) -> Any:
             loop = getattr(runner, "_loop", None)
             observer = self.observer

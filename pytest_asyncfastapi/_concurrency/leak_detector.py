@@ -44,17 +44,12 @@ _REPORTED: dict[int, weakref.ref[Any]] = {}
 _STILL_HELD: dict[int, weakref.ref[Any]] = {}
 _JOIN_TIMEOUT = 1.0  # seconds that threads have to end, once their owner was closed
 
-# What a detector has that records only creation sites: to make these takes long, for each test.
-_NO_TASKS: weakref.WeakKeyDictionary[Any, CreationSite] = weakref.WeakKeyDictionary()
-_NO_LOOPS: weakref.WeakSet[Any] = weakref.WeakSet()
-
 
 class LeakDetector:
     """Records what is created between `start()` and `stop()`, and judges what is left.
 
     `lasting` says that the app outlives the test: what its lifespan made, and what
     libraries keep for it, is judged when its loop closes and not after the test.
-    `tasks_only`: only the creation sites of tasks are recorded.
     """
 
     def __init__(
@@ -65,13 +60,11 @@ class LeakDetector:
         leaks: LeakMode = "warn",
         allow: tuple[str, ...] = (),
         lasting: bool = False,
-        tasks_only: bool = False,
     ) -> None:
         self.user_code = user_code
         self.test = test
         self.leaks = leaks
         self.lasting = lasting
-        self.tasks_only = tasks_only
         self.lingers = False  # one of many, a test after the other
         self.exempt = False  # a fixture wider than the test is being set up: what it makes lasts
         self.resources = ResourceTracker()
@@ -79,9 +72,8 @@ class LeakDetector:
         self.found: list[Leak] = []
         self._allow = tuple(leak_findings.parse_rule(rule) for rule in allow)
         self._generators: dict[Any, list[tuple[weakref.ref[Any], CreationSite]]] = {}
-        self._trio_tasks = _NO_TASKS if tasks_only else weakref.WeakKeyDictionary()
-        # Of the test's body.
-        self._owner_loops = _NO_LOOPS if tasks_only else weakref.WeakSet()
+        self._trio_tasks: weakref.WeakKeyDictionary[Any, CreationSite] = weakref.WeakKeyDictionary()
+        self._owner_loops: weakref.WeakSet[Any] = weakref.WeakSet()  # of the test's body
         self._origin_depth = 0
 
     def start(self) -> None:
@@ -101,7 +93,7 @@ class LeakDetector:
             return
         INSTRUMENTATION.refresh()
         owner = current_loop()
-        if owner is not None and not self.tasks_only:
+        if owner is not None:
             self._owner_loops.add(owner)
         if owner is not None and owner is not asyncio._get_running_loop():
             instrument_trio()
@@ -140,8 +132,7 @@ class LeakDetector:
 
     def on_task_created(self, task: Any, site: CreationSite) -> None:
         """A task of trio's was created."""
-        if not self.tasks_only:
-            self._trio_tasks[task] = site
+        self._trio_tasks[task] = site
 
     def on_asyncgen(self, generator: Any, site: CreationSite, owner: Any) -> None:
         """An async generator is iterated for the first time, in this loop or trio run."""

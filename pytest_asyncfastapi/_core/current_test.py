@@ -5,15 +5,24 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
-# Used by `explore_schedules()`. None outside of pytest.
+# The test in whose body the code runs: its state, which gives it as `explored_test`.
 CURRENT_TEST: ContextVar[Any] = ContextVar("asyncfastapi_test", default=None)
 
 
 # The same for code outside of the body's context: fixtures, and tasks that they leave running.
-# Of several (a pytest inside a pytest) the last one. Each gives it as its `explored_test`.
+# Of several (a pytest inside a pytest) the last one.
 RUNNING: list[Any] = []
+
+
+def test_of_body() -> Any:
+    """The test in whose body the caller runs; None outside of one."""
+    state = CURRENT_TEST.get()
+    return None if state is None else state.explored_test
+
+
+test_of_body.__test__ = False  # type: ignore[attr-defined]
 
 
 def current_test() -> Any:
     """The test that runs; None outside of pytest."""
-    return CURRENT_TEST.get() or (RUNNING[-1].explored_test if RUNNING else None)
+    return test_of_body() or (RUNNING[-1].explored_test if RUNNING else None)

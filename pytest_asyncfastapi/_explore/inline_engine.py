@@ -1,7 +1,7 @@
 """The engine of a sweep inside one test: a scenario is run repeatedly, in the same fixtures.
 
 The clean run records; then there is one run for each point, judged as those of the
-markers are. What the test provides (its client, its faults) comes from `CURRENT_TEST`.
+markers are. What the test provides (its client, its faults) comes from `test_of_body()`.
 Must not import pytest.
 """
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from .._core.base_error import AsyncFastAPIError
-from .._core.current_test import CURRENT_TEST
+from .._core.current_test import test_of_body
 from .._core.findings import Finding
 from .._core.real_time import perf_counter
 from .._core.signatures import signature
@@ -101,7 +101,7 @@ class InlineEngine:
         self._scenario = scenario
         self._reset = reset
         self._setup = setup
-        self._test = CURRENT_TEST.get()
+        self._test = test_of_body()
         if sentence := self._unsupported_reason():
             raise RuntimeError(f"{name}() {sentence}")
         self.test: str = self._test.test

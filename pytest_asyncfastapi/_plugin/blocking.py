@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from .._blocking import BlockingGuard
+    from .._blocking import BlockingGuard, BlockingPolicy
     from .._blocking.allow import AllowRule
     from .._blocking.baseline import Key
     from .._core.findings import Finding
@@ -34,6 +34,8 @@ BASELINE = pytest.StashKey["Baseline"]()
 # Fixtures by which a test replaces functions: what its app calls may be another one than before.
 _PATCHING = frozenset({"monkeypatch", "mocker", "class_mocker", "module_mocker", "session_mocker"})
 _SHIPPED = pytest.StashKey["tuple[AllowRule, ...]"]()
+# The policy of the last test, with the settings and the mode that it was made of.
+_POLICY = pytest.StashKey["tuple[object, Mode, BlockingPolicy]"]()
 
 
 class BlockingFeature(Feature):
@@ -74,19 +76,12 @@ class BlockingFeature(Feature):
 
     def _create_guard(self) -> BlockingGuard:
         """Started. Raises `pytest.UsageError` for a mark that is wrong."""
-        from .._blocking import BlockingGuard, BlockingPolicy
+        from .._blocking import BlockingGuard
 
-        test, mode, settings = self.test, self.mode, self.test.settings
-        marked = rules_from_markers(test.item) if "allow_blocking" in test.markers else ()
-        policy = BlockingPolicy(
-            mode="fail" if mode == "off" else mode,
-            profile=settings.blocking_profile,
-            allow=(*settings.allow_blocking, *marked),
-            step_threshold=settings.blocking_threshold,
-            cpu_threshold=settings.cpu_threshold,
-            categories=settings.blocking_category,
-            shipped=_shipped(test.item.config),
-        )
+        test = self.test
+        policy = _policy_of(test, self.mode)
+        if "allow_blocking" in test.markers:
+            policy = replace(policy, allow=(*policy.allow, *rules_from_markers(test.item)))
         guard = BlockingGuard(policy, test.user_code, test=test.test)
         if test.recording is not None:
             guard.now = test.recording.now
@@ -148,6 +143,27 @@ class BlockingFeature(Feature):
         """After what is judged at the end: that may run a loop once more."""
         if self.guard is not None:
             self.guard.stop()
+
+
+def _policy_of(test: TestContext, mode: Mode) -> BlockingPolicy:
+    """What the settings of this test say; most tests have those of the one before."""
+    from .._blocking import BlockingPolicy
+
+    stash, settings = test.item.config.stash, test.settings
+    known = stash.get(_POLICY, None)
+    if known is not None and known[0] is settings and known[1] == mode:
+        return known[2]
+    policy = BlockingPolicy(
+        mode="fail" if mode == "off" else mode,
+        profile=settings.blocking_profile,
+        allow=settings.allow_blocking,
+        step_threshold=settings.blocking_threshold,
+        cpu_threshold=settings.cpu_threshold,
+        categories=settings.blocking_category,
+        shipped=_shipped(test.item.config),
+    )
+    stash[_POLICY] = (settings, mode, policy)
+    return policy
 
 
 def _shipped(config: pytest.Config) -> tuple[AllowRule, ...]:

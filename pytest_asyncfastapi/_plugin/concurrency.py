@@ -17,8 +17,8 @@ from .feature import Feature
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable
 
-    from .._concurrency import LeakDetector
-    from .._concurrency.leak_detector import LeakMode
+    from .._concurrency.instrumentation import TaskRecorder
+    from .._concurrency.leak_detector import LeakDetector, LeakMode
     from .._concurrency.load import Load
     from .._concurrency.thread_pool import Threads
     from .._core.findings import Finding
@@ -40,6 +40,7 @@ class ConcurrencyFeature(Feature):
         self._blocking = blocking
         self._upstream = upstream
         self.watch: LeakDetector | None = None
+        self._recorder: TaskRecorder | None = None  # in its place, in a test without a watch
         self._in_c = False  # the loop takes its steps in C, where nobody times them
 
     @staticmethod
@@ -63,18 +64,22 @@ class ConcurrencyFeature(Feature):
         if wanted or _USERS & self.test.fixtures or settings.timeout:
             self.open()
         elif self._blocking.mode != "off" or self._upstream.is_wanted:
-            self.open(tasks_only=True)  # a call is placed by who created its task
+            from .._concurrency.instrumentation import TaskRecorder
+
+            # A call is placed by who created its task.
+            self._recorder = TaskRecorder(self.test.user_code)
+            self._recorder.start()
         else:
             self.stop_monitoring()  # an unobserved test is not slowed by the last one
 
-    def open(self, *, tasks_only: bool = False) -> LeakDetector:
-        """The watch; begun if it was not, or only for the creators of tasks."""
-        if self.watch is not None and self.watch.tasks_only and not tasks_only:
-            self.watch.stop()
-            self.watch = None
+    def open(self) -> LeakDetector:
+        """The watch; begun if it was not."""
         if self.watch is None:
-            from .._concurrency import LeakDetector
+            from .._concurrency.leak_detector import LeakDetector
 
+            if self._recorder is not None:
+                self._recorder.stop()
+                self._recorder = None
             settings = self.test.settings
             self.watch = LeakDetector(
                 self.test.user_code,
@@ -82,7 +87,6 @@ class ConcurrencyFeature(Feature):
                 leaks=self._mode(settings.leaks),
                 allow=settings.allow_leaks,
                 lasting=settings.app_scope != "function",
-                tasks_only=tasks_only,
             )
             self.watch.lingers = True
             self.watch.start()
@@ -92,13 +96,13 @@ class ConcurrencyFeature(Feature):
         """Record what can only be seen from inside the loop."""
         loop = asyncio._get_running_loop()
         self._in_c = loop is not None and type(loop).__module__.startswith(_C_LOOPS)
-        if self.watch is not None:
-            self.watch.on_loop()
+        if (observer := self.watch or self._recorder) is not None:
+            observer.on_loop()
 
     def set_wide(self, wide: bool) -> None:
         """What a wider fixture makes is not the test's to end."""
-        if self.watch is not None:
-            self.watch.exempt = wide
+        if (observer := self.watch or self._recorder) is not None:
+            observer.exempt = wide
 
     def findings(self, *, passed: bool, ended: bool) -> Iterable[Finding]:
         """Leaks, and a pool that was exhausted."""
@@ -123,6 +127,8 @@ class ConcurrencyFeature(Feature):
             if not judge:
                 self.watch.leaks = "off"
             self.watch.stop()
+        elif self._recorder is not None:
+            self._recorder.stop()
 
     @property
     def threads(self) -> Threads:

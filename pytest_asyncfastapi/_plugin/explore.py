@@ -14,6 +14,7 @@ import pytest
 
 from .._core.signatures import signature
 from . import claims
+from .feature import STATE
 from .settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -199,7 +200,6 @@ def _explore(item: pytest.Item, settings: Settings, exploration: Exploration) ->
     from .._explore.engine import Engine
     from .._explore.model import ExplorationResult
     from .._report.progress import Progress
-    from .state import STATE
 
     share = _share(item, settings)
     name = "" if share[1] == 1 else f"{share[0]}/{share[1]}"

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     App = Callable[..., Any]  # of ASGI
     Body = Callable[..., Any]
 
+# The `TestState` of a test on its stash, while the test runs; here, as pytest's hooks look it up
+# many times in each test, and import `state.py` only for a test.
+STATE = pytest.StashKey[Any]()
+RUNNING = pytest.StashKey[Any]()  # of the configuration: of the test that has not ended
 _USER_CODE = pytest.StashKey[UserCode]()
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from .._core.activity import ACTIVITY, BODY, activity_changed
+from .._core.current_test import CURRENT_TEST
 from . import pytest_asyncio
 from .claims import runner_of
 from .neutral_fixtures import NEUTRAL, is_neutral
@@ -34,16 +36,15 @@ def keep_fixtures(session: pytest.Session) -> None:
     pytest_asyncio.keep_from_old(session, NEUTRAL)
 
 
-def bind_fixtures_to_runner(item: pytest.Item) -> None:
-    """Mark our fixtures as pytest-asyncio's own, for its tests, in the test's loop scope."""
-    theirs = runner_of(item) == "pytest-asyncio"
-    for function in NEUTRAL:
-        if theirs:
-            function._force_asyncio_fixture = True
-            function._loop_scope = pytest_asyncio.loop_scope(item)
-        else:
-            function.__dict__.pop("_force_asyncio_fixture", None)
-            function.__dict__.pop("_loop_scope", None)
+def bind_to_runner(definition: pytest.FixtureDef[object], item: pytest.Item) -> None:
+    """Mark a fixture of ours as pytest-asyncio's own, in its tests, in the test's loop scope."""
+    function: Any = definition.func
+    if runner_of(item) == "pytest-asyncio":
+        function._force_asyncio_fixture = True
+        function._loop_scope = pytest_asyncio.loop_scope(item)
+    else:
+        function.__dict__.pop("_force_asyncio_fixture", None)
+        function.__dict__.pop("_loop_scope", None)
 
 
 def in_its_loop(
@@ -143,14 +144,11 @@ def guarded_body(item: pytest.Function, state: TestState) -> Iterator[None]:
 
 
 def _wrapped(body: Body, state: TestState) -> Body:
-    from .._core.activity import ACTIVITY, BODY, activity_changed
-    from .._core.current_test import CURRENT_TEST
-
     @functools.wraps(body)
     async def wrapper(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
         activity_changed()
-        token, test = ACTIVITY.set(BODY), CURRENT_TEST.set(state.explored_test)
+        token, test = ACTIVITY.set(BODY), CURRENT_TEST.set(state)
         try:
             state.on_loop()
             return await state.around(body)(*args, **kwargs)

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from .._core.findings import Finding, FindingLog
 from .blocking import BlockingFeature
 from .checks import ChecksFeature
@@ -19,7 +17,7 @@ from .config_advice import in_syntax
 from .coverage import CoverageFeature
 from .dependency_overrides import OverridesFeature
 from .explore_feature import ExploreFeature
-from .feature import Feature, TestContext
+from .feature import STATE, Feature, TestContext
 from .recording import RecordingFeature
 from .upstream import UpstreamFeature
 from .virtual_time import ClockFeature
@@ -27,12 +25,11 @@ from .virtual_time import ClockFeature
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pytest
+
     from .explored_test import ExploredTest
     from .feature import App, Body
     from .payloads import ReportData
-
-STATE = pytest.StashKey["TestState"]()
-RUNNING = pytest.StashKey["TestState"]()  # of the configuration: of the test that has not ended
 
 
 class TestState(TestContext):
@@ -209,7 +206,9 @@ def _end_each(features: tuple[Feature, ...], *, judge: bool) -> None:
 
 def state_of(item: pytest.Item) -> TestState:
     """The state of a running test."""
-    return item.stash[STATE]
+    state = item.stash[STATE]
+    assert isinstance(state, TestState)
+    return state
 
 
 def stop_monitoring() -> None:

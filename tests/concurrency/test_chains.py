@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_asyncfastapi._concurrency import LeakDetector
+from pytest_asyncfastapi._concurrency.leak_detector import LeakDetector
 from pytest_asyncfastapi._core.creation_site import creation_site_of, current_creation_site
 from pytest_asyncfastapi._core.frames import UserCode
 

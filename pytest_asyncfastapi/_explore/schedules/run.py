@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from ..._clock import VirtualClock
 from ..._core.base_error import AsyncFastAPIError
-from ..._core.current_test import CURRENT_TEST
+from ..._core.current_test import test_of_body
 from ..._core.frames import UserCode
 from .on_asyncio import ScheduledLoop, virtual_select
 from .trace import Row, StepRecorder
@@ -38,7 +38,7 @@ _NOT_ASYNCIO = (
 
 
 class RunningTest(Protocol):
-    """What the plugin gives a scenario inside a test; see `CURRENT_TEST`."""
+    """What the plugin gives a scenario inside a test; see `test_of_body()`."""
 
     user_code: UserCode
 
@@ -96,7 +96,7 @@ class Runner:
             self._loop = asyncio.get_running_loop()
         except RuntimeError:
             raise RuntimeError(_NOT_ASYNCIO) from None
-        self._test: RunningTest | None = CURRENT_TEST.get()
+        self._test: RunningTest | None = test_of_body()
         self._users = UserCode(os.getcwd()) if self._test is None else self._test.user_code
         if virtual_select(self._loop) is None:
             if self._test is not None:

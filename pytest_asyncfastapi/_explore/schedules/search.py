@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..._core.base_error import AsyncFastAPIError
-from ..._core.current_test import CURRENT_TEST
+from ..._core.current_test import test_of_body
 from ..._core.order_claims import claim, smallest
 from ..._core.real_time import perf_counter
 from ..._core.units import show
@@ -123,7 +123,7 @@ async def search_schedules(
 ) -> Explored:
     """Run them; `called` is what the user has called. Raises `ScheduleFailure`."""
     __tracebackhide__ = True
-    end_outer_schedule(CURRENT_TEST.get())
+    end_outer_schedule(test_of_body())
     every = options.every()
     with Runner(scenario, invariant) as runner:
         search = _Search(runner, every, options.limit)

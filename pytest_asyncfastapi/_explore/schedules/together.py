@@ -13,7 +13,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..._core.current_test import CURRENT_TEST
+from ..._core.current_test import test_of_body
 from ..._core.units import seconds
 from ..marker_arguments import require_function
 from .every_order import ALL
@@ -103,7 +103,7 @@ async def explore_together(
         replay=replay,
         shrink=shrink,
     )
-    end_outer_schedule(CURRENT_TEST.get())
+    end_outer_schedule(test_of_body())
     trial = Trial(requests, observe, reset, Sequential(len(requests), ignored))
     return await trial.explored(options)
 
