@@ -7,6 +7,7 @@ import sys
 import threading
 from typing import TYPE_CHECKING, Protocol
 
+from .._core.frames import identity
 from .._core.other_test_clients import label_requests, stop_labelling
 from . import audit_events
 from .dispatcher import DISPATCHER, Dispatcher, Listener
@@ -64,7 +65,7 @@ class Detectors:
                 restart_all, self._next_restart = True, len(self._files) * 2
             self._more_tests_follow = self._more_tests_follow or guard.more_tests_follow
             self._dispatcher.listeners = (*self._dispatcher.listeners, guard)
-            self._thresholds[id(guard)] = threshold
+            self._thresholds[identity(guard)] = threshold
             # A loop may be running: what is imported here is not part of its step.
             with self._dispatcher.exclude_overhead():
                 monitor = self._call_monitor = self._call_monitor or self._create_call_monitor()
@@ -81,7 +82,7 @@ class Detectors:
             if guard not in self._dispatcher.listeners:
                 return
             rest = tuple(item for item in self._dispatcher.listeners if item is not guard)
-            self._thresholds.pop(id(guard), None)
+            self._thresholds.pop(identity(guard), None)
             if rest:
                 self.step_timer.start(min(self._thresholds.values()))
                 if self._call_monitor is not None:

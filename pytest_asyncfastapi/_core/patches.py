@@ -11,6 +11,8 @@ from functools import update_wrapper
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from .frames import identity
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -37,14 +39,14 @@ class _Patch:
             setattr(self.owner, self.name, self.before)
 
 
-# Undone while another patch was on top of them, by the `id` of the replacement. Objects that are
-# neither classes nor modules are not kept alive for this.
+# Undone while another patch was on top of them, by the identity of the replacement. Objects that
+# are neither classes nor modules are not kept alive for this.
 _BELOW: dict[int, _Patch] = {}
 
 
 def _clean(owner: Any, name: str) -> None:
     """Take off what was undone before, and is on top now."""
-    while _BELOW and (patch := _BELOW.pop(id(vars(owner).get(name)), None)) is not None:
+    while _BELOW and (patch := _BELOW.pop(identity(vars(owner).get(name)), None)) is not None:
         patch.take_off()
 
 
@@ -56,7 +58,7 @@ class Patches:
 
     def wrap(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
         """Put `make(original)` in the place of `owner.name`; a second time does nothing."""
-        if (id(owner), name) in self._done:
+        if (identity(owner), name) in self._done:
             return
         if _BELOW:
             _clean(owner, name)
@@ -68,7 +70,7 @@ class Patches:
         """Put `ours` itself there."""
         if _BELOW:
             _clean(owner, name)
-        self._done[id(owner), name] = _Patch(owner, name, ours)
+        self._done[identity(owner), name] = _Patch(owner, name, ours)
         setattr(owner, name, ours)
 
     def in_place(self) -> bool:
@@ -85,7 +87,7 @@ class Patches:
                 patch.take_off()
                 _clean(patch.owner, patch.name)
             elif isinstance(patch.owner, (type, ModuleType)):
-                _BELOW[id(patch.ours)] = patch
+                _BELOW[identity(patch.ours)] = patch
 
     def __len__(self) -> int:
         return len(self._done)

@@ -67,6 +67,34 @@ def test_a_run_without_our_fixtures_imports_no_package(pytester: pytest.Pytester
     pytester.run(sys.executable, "-m", "pytest").assert_outcomes(passed=1)
 
 
+def test_pytest_rewrites_no_asserts_of_ours(pytester: pytest.Pytester) -> None:
+    """It takes long to load what it has rewritten; the user's tests and helpers are as ever."""
+    pytester.makepyfile(helper="def check(value): assert value == 2")
+    pytester.makepyfile(
+        """
+        import sys
+        import pytest
+        pytest.register_assert_rewrite("helper")
+        import helper
+
+        async def test_here(clock):
+            loaders = {
+                name: type(module.__spec__.loader).__name__
+                for name, module in list(sys.modules.items())
+                # The package itself says so, and a name that ends like a test's is one to pytest.
+                if name.startswith("pytest_asyncfastapi.") and not name.endswith("_test")
+            }
+            assert len(loaders) > 60
+            assert {*loaders.values()} == {"SourceFileLoader"}
+
+        def test_rewritten():
+            with pytest.raises(AssertionError, match="assert 3 == 2"):
+                helper.check(3)
+        """
+    )
+    pytester.run(sys.executable, "-m", "pytest", "-p", "no:asyncio").assert_outcomes(passed=2)
+
+
 @cache
 def parsed(path: Path) -> ast.Module:
     """Most rules look at every file."""
