@@ -268,9 +268,11 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     module = sys.modules.get(f"{__package__}._plugin.state")
     if module is None:
         return
-    if RUNNING in config.stash:
-        config.stash[RUNNING].end(judge=False)
-    module.stop_monitoring()
+    try:
+        if RUNNING in config.stash:
+            config.stash[RUNNING].end(judge=False)
+    finally:
+        module.stop_monitoring()
 
 
 @pytest.hookimpl(tryfirst=True)

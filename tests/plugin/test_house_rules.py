@@ -68,7 +68,7 @@ def test_a_run_without_our_fixtures_imports_no_package(pytester: pytest.Pytester
 
 
 def test_pytest_rewrites_no_asserts_of_ours(pytester: pytest.Pytester) -> None:
-    """It takes long to load what it has rewritten; the user's tests and helpers are as ever."""
+    """It takes long to load what it has rewritten. The user's helpers are rewritten as usual."""
     pytester.makepyfile(helper="def check(value): assert value == 2")
     pytester.makepyfile(
         """
