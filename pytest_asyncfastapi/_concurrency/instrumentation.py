@@ -254,9 +254,10 @@ class TrioInstrument:
         """A task was created, by the code above."""
         site = self._notifier.site(sys._getframe(1))
         observer = self._notifier.observer
-        if site is not None and observer is not None:
+        if site is not None:
             attach(task, site)
-            observer.on_task_created(task, site)
+            if observer is not None:
+                observer.on_task_created(task, site)
 
     def task_exited(self, task: Any) -> None:
         """A task is over; with the main one, the run is."""
