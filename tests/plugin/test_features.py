@@ -105,3 +105,25 @@ def test_a_feature_that_does_nothing(request: pytest.FixtureRequest) -> None:
     assert (state.wide, state.in_body, [*state.log]) == (False, False, [])
     assert state.around(list) is list
     assert state.report_data("call") == {}
+
+
+def test_a_context_that_outlives_its_test(pytester: pytest.Pytester) -> None:
+    """What runs in it (a server that goes on) is no longer in the body of that test."""
+    pytester.makepyfile(
+        """
+        from contextvars import copy_context
+        from pytest_asyncfastapi._core.current_test import current_test, test_of_body
+
+        kept = []
+
+        async def test_first():
+            kept.append(copy_context())
+            assert test_of_body().test == current_test().test == "test_it.py::test_first"
+
+        async def test_second():
+            assert kept[0].run(test_of_body) is None
+            assert kept[0].run(current_test).test == "test_it.py::test_second"
+        """,
+    )
+    pytester.path.joinpath("test_a_context_that_outlives_its_test.py").rename("test_it.py")
+    pytester.runpytest("-p", "no:asyncio").assert_outcomes(passed=2)
