@@ -12,8 +12,10 @@ import errno
 import os
 import sys
 from asyncio import protocols
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._core.call_each import call_each
 from .._core.held_bytes import AT_REST, HELD
 from .._faults.effect import Effect
 from .held_data import Held
@@ -87,11 +89,25 @@ class Link(asyncio.Protocol):
             return
         for name in _HOOKS:
             vars(transport).pop(name, None)
+        ends = [self._release]
         if not (self._over or self._loop.is_closed()):
-            self._held.flush()
-            transport.set_protocol(self._asyncfastapi_behind)
-        self._release()
+            give_back = partial(transport.set_protocol, self.get_protocol())
+            ends = [partial(self._flush, transport), give_back, *ends]
         self.transport = None
+        call_each(*ends)
+
+    def _flush(self, transport: asyncio.Transport) -> None:
+        try:
+            self._held.flush()
+        except Exception as error:  # the client's own, which asyncio handles in this way
+            context = {
+                "message": "Fatal error: protocol.data_received() call failed.",
+                "exception": error,
+                "transport": transport,
+                "protocol": self.get_protocol(),
+            }
+            self._loop.call_exception_handler(context)
+            transport.abort()
 
     # What the client does
 

@@ -15,6 +15,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import ACTIVITY
+from .._core.call_each import call_each
 from .._core.current_loop import in_trio
 from .._core.held_bytes import HELD
 from .._faults import Hit
@@ -74,9 +75,8 @@ class Connections:
         """Step aside; every connection is the driver's own again."""
         CONNECTIONS.leave(self)
         self.faults._on_change = None
-        for link in self._links:
-            link.detach()
-        self._links.clear()
+        links, self._links = self._links, []  # what is delivered now may close another one
+        call_each(*[link.detach for link in links])
 
     def patience(self) -> float:
         """How long (s) a stalled connection waits for a timeout of the app's."""

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from .._core.call_each import call_each
 from .._core.findings import Finding, FindingLog
 from .blocking import BlockingFeature
 from .checks import ChecksFeature
@@ -135,7 +137,8 @@ class TestState(TestContext):
 
     def end(self, *, judge: bool = True) -> None:
         """After the fixtures are torn down; without a verdict for a test that was interrupted."""
-        _end_each(self.features, judge=judge)
+        # Each ends, whatever another raises: none must reach the next test.
+        call_each(*[partial(feature.end, judge=judge) for feature in reversed(self.features)])
 
     # What is reported
 
@@ -193,15 +196,6 @@ class TestState(TestContext):
 
     def __repr__(self) -> str:
         return f"<TestState of {self.test}: {self.log!r}>"
-
-
-def _end_each(features: tuple[Feature, ...], *, judge: bool) -> None:
-    """The last one first. Whatever it raises, the others end: they must not reach the next test."""
-    if features:
-        try:
-            features[-1].end(judge=judge)
-        finally:
-            _end_each(features[:-1], judge=judge)
 
 
 def state_of(item: pytest.Item) -> TestState:

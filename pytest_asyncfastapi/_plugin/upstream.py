@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from .._core.call_each import call_each
 from .._core.findings import FindingLog
 from .feature import Feature
 
@@ -80,14 +81,16 @@ class UpstreamFeature(Feature):
 
     def end(self, *, judge: bool) -> None:
         """After the leaked tasks have been ended, which may call once more."""
+        ends: list[Callable[[], None]] = []
         if self.connections is not None:
-            self.connections.deactivate()
+            ends.append(self.connections.deactivate)
         if self._refusing is not None:
-            self._refusing.stop()
+            ends.append(self._refusing.stop)
         if self.opened is not None:
-            self.opened.deactivate()
+            ends.append(self.opened.deactivate)
         if self._dependency_faults is not None:
-            self._dependency_faults.restore()
+            ends.append(self._dependency_faults.restore)
+        call_each(*ends)
 
     # Upstream calls and their faults
 

@@ -81,6 +81,102 @@ def test_a_slow_and_a_lost_cache(project):
         result.assertoutcome(passed=4)
 
 
+ALOUD = """
+    import asyncio, os
+    from contextlib import asynccontextmanager
+    from fastapi import FastAPI
+
+    class Aloud(asyncio.Protocol):
+        def data_received(self, data):
+            raise RuntimeError(f"not expected: {data}")
+
+    @asynccontextmanager
+    async def lifespan(app):
+        loop = asyncio.get_running_loop()
+        port = int(os.environ["PEER_PORT"])
+        app.errors = []
+        loop.set_exception_handler(lambda _, context: app.errors.append(context["exception"]))
+        app.transport, _ = await loop.create_connection(Aloud, "127.0.0.1", port)
+        yield
+        app.transport.close()
+
+    app = FastAPI(lifespan=lifespan)
+
+    @app.get("/ask")
+    async def ask():
+        app.transport.write(b"*1\\r\\n$4\\r\\nPING\\r\\n")
+"""
+
+
+def test_a_client_that_fails_as_its_test_ends(project):
+    """What was held is delivered, and the client raises: as asyncio has it, which logs that."""
+    project.makepyfile(shop=ALOUD)
+    project.makeini("[pytest]\nasyncfastapi_app = shop:app\nasyncfastapi_app_scope = module")
+    project.makepyfile(
+        """
+        import asyncio
+        import time
+        import shop
+
+        async def test_late(asgi_client, faults, blocking):
+            faults.on("tcp://127.0.0.1:*").latency("1h")
+            await asgi_client.get("/ask")
+            with blocking.allow("sleep", reason="until the answer is here"):
+                time.sleep(0.1)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert shop.app.errors == []
+
+        async def test_after(asgi_client):
+            assert [str(error) for error in shop.app.errors] == ["not expected: b'+PONG\\\\r\\\\n'"]
+            assert shop.app.transport.is_closing()
+        """
+    )
+    project.inline_run("-p", "no:cacheprovider", "-p", "no:randomly").assertoutcome(passed=2)
+
+
+def test_what_cannot_end_does_not_reach_the_next_test(project):
+    """Neither the connections, nor the ways out, nor the network that is refused."""
+    project.makeconftest(
+        """
+        import pytest
+        from pytest_asyncfastapi._connections.scope import Connections
+
+        @pytest.fixture
+        def broken(request):
+            ended = Connections.deactivate
+
+            def deactivate(self):
+                ended(self)
+                raise RuntimeError("cannot end")
+
+            Connections.deactivate = deactivate
+            request.config.add_cleanup(lambda: setattr(Connections, "deactivate", ended))
+        """
+    )
+    project.makepyfile(
+        """
+        import socket
+        import sys
+        from pytest_asyncfastapi._connections.intercept import CONNECTIONS
+        from pytest_asyncfastapi._upstream.intercept import INTERCEPTION
+
+        async def test_here(broken, asgi_client, faults):
+            await asgi_client.get("/visits")
+
+        def test_after():
+            assert (len(CONNECTIONS._active), len(INTERCEPTION._active)) == (0, 0)
+            with socket.socket() as sock:
+                sys.audit("socket.connect", sock, ("93.184.216.34", 9))
+        """
+    )
+    result = project.inline_run("-p", "no:cacheprovider", "-p", "no:randomly")
+    passed, _, failed = result.listoutcomes()
+    assert [report.nodeid.partition("::")[2] for report in passed] == ["test_here", "test_after"]
+    assert [report.when for report in failed] == ["teardown"]
+    assert "cannot end" in str(failed[0].longrepr)
+
+
 def test_a_fault_that_never_struck_and_bad_input(project):
     """Each in one sentence."""
     project.makepyfile(
