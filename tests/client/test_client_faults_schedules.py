@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 import anyio
@@ -78,12 +79,14 @@ async def test_a_window_of_time(faulty: Any, faults: Faults, http: Any) -> None:
     faults.client.disconnect(at="start").between("100s", "200s").optional()
     rule = faults.client.disconnect(at="start").between("50ms", "100s")
     async with faulty(answering()) as client:
+        began = monotonic()
         seen = [await outcome(client, http)]
+        late = monotonic() - began > 0.05  # on a busy machine
         while seen[-1] == "stayed":
             await anyio.sleep(0.01)
             seen.append(await outcome(client, http))
     assert rule.hits == 1
-    assert len(seen) > 1
+    assert len(seen) > 1 or late
 
 
 SCHEDULES = """
