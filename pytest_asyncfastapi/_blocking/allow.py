@@ -10,6 +10,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .catalog import CATEGORIES
@@ -44,7 +45,7 @@ class AllowRule:
         kind, at, module = self.text.partition("@")
         if at:
             return fnmatchcase(category, kind) and any(
-                fnmatchcase(label.partition(":")[0], module) for label in labels
+                _module_matches(label, module) for label in labels
             )
         if ":" in self.text:
             return any(_label_matches(label, self.text) for label in labels)
@@ -54,6 +55,13 @@ class AllowRule:
         return self.text
 
 
+# A stack has dozens of labels, and the same ones in each call that is found.
+@lru_cache(maxsize=1 << 15)
+def _module_matches(label: str, module: str) -> bool:
+    return fnmatchcase(label.partition(":")[0], module)
+
+
+@lru_cache(maxsize=1 << 15)
 def _label_matches(label: str, rule: str) -> bool:
     # The bare function name is enough for methods and inner functions.
     module, _, qualname = label.partition(":")

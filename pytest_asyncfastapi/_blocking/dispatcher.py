@@ -13,7 +13,6 @@ import threading
 
 # Not from _asyncio: imported before asyncio, it leaves asyncio with two kinds of tasks.
 from asyncio import _get_running_loop
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from .._core.current_loop import in_trio
@@ -257,7 +256,7 @@ class Dispatcher:
                     return []
                 stack = read_stack(frame)
                 if line and stack:
-                    stack[0] = replace(stack[0], line=line)
+                    stack[0] = stack[0]._replace(line=line)
                 results = [item._record_call(entry, args, stack, evidence) for item in listeners]
                 seen = [item for item in results if item is not None]
                 if len(seen) == len(results) == 1 and (user := seen[0].user_frame_id) and not line:

@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .._core.frames import UserCode, identity, is_stdlib
 from .catalog import NamedFunction, find_named
@@ -110,9 +110,8 @@ def is_never_reported(filename: str, category: str) -> bool:
     return noise or is_ignored_file(filename)
 
 
-@dataclass(frozen=True, slots=True)
-class FrameInfo:
-    """One frame of a stack, without its locals."""
+class FrameInfo(NamedTuple):
+    """One frame of a stack, without its locals; there are dozens for each call that is found."""
 
     code: CodeType
     line: int
