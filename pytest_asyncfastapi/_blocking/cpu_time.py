@@ -19,10 +19,6 @@ CPU_JUDGES = frozenset({"hashes", "certificates"})
 # Less is not reported, in seconds of CPU time: a hash with the work factor of a test, a
 # file with one certificate.
 _MIN_CPU_TIME = {"hashes": 0.003, "certificates": 0.001}
-# The first one of a process also waits for what OpenSSL sets up, 0.6 ms and on a busy machine 5;
-# a bundle of all authorities takes 20.
-_SET_UP = {"certificates": 0.007}
-_judged: set[str] = set()
 _PER_SECOND = 1_500_000  # KiB that Argon2 goes through
 _ENCODED = re.compile(rb"m=(\d+),t=(\d+)")
 
@@ -31,11 +27,7 @@ def counted_cpu_time(entry: Entry, frame: FrameType, cpu: float) -> float:
     """Seconds of computing that count, 0.0 if there are too few; `cpu` is the thread's own."""
     cost = _of_argon2(frame) if ".argon2_" in entry.name else None
     cost = cpu if cost is None else cost
-    least = _MIN_CPU_TIME[entry.judge]
-    if entry.judge not in _judged:
-        _judged.add(entry.judge)
-        least += _SET_UP.get(entry.judge, 0.0)
-    return cost if cost >= least else 0.0
+    return cost if cost >= _MIN_CPU_TIME[entry.judge] else 0.0
 
 
 def _of_argon2(frame: FrameType) -> float | None:

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
 from pytest_asyncfastapi import open_app
-from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy, cpu_time
+from pytest_asyncfastapi._blocking import BlockingGuard, BlockingPolicy
 from pytest_asyncfastapi._blocking.blocking_findings import severity_of
 from pytest_asyncfastapi._blocking.cpu_time import counted_cpu_time
 from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
@@ -164,20 +164,6 @@ def test_argon2_is_judged_by_its_arguments(names, counts):
     cost = counted_cpu_time(entry, Frame, cpu=0.0)
     assert (cost >= 0.02) == counts
     assert bool(cost) == counts
-
-
-def test_the_first_certificates_of_a_process(monkeypatch):
-    """What OpenSSL sets up once is not the app's: one authority is nothing, a bundle is found."""
-    monkeypatch.setattr(cpu_time, "_judged", set())
-    entry = DISPATCHER.catalog.find(ssl.SSLContext.load_verify_locations)
-
-    class Frame:
-        f_locals = {}
-
-    assert counted_cpu_time(entry, Frame, cpu=0.006) == 0.0
-    assert counted_cpu_time(entry, Frame, cpu=0.006) == 0.006
-    cpu_time._judged.clear()
-    assert counted_cpu_time(entry, Frame, cpu=0.02) == 0.02
 
 
 def test_a_client_built_in_a_request_is_named_with_the_right_remedy():
