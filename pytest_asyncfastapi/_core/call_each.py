@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,10 +12,13 @@ if TYPE_CHECKING:
 def call_each(*functions: Callable[[], object]) -> None:
     """Call them in this order, each whatever another raises; the last error is passed on.
 
-    As an `ExitStack` does, which takes five times as long: this is called in every test.
+    The stack is made only for an error: every test ends by this, and a stack takes 7 us.
     """
-    if functions:
+    for number, function in enumerate(functions, start=1):
         try:
-            functions[0]()
-        finally:
-            call_each(*functions[1:])
+            function()
+        except BaseException:
+            with ExitStack() as rest:
+                for each in reversed(functions[number:]):
+                    rest.callback(each)
+                raise

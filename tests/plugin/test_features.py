@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 
+from pytest_asyncfastapi._core.call_each import call_each
 from pytest_asyncfastapi._plugin.feature import Feature, TestContext
 from pytest_asyncfastapi._plugin.state import TestState, state_of
 
@@ -81,6 +83,24 @@ def test_one_that_cannot_end(request: pytest.FixtureRequest) -> None:
     with pytest.raises(RuntimeError, match="b"):
         state.end()
     assert calls == ["b ends", "a ends"]
+
+
+def test_thousands_of_ends() -> None:
+    """A load test may have as many connections; of two errors the later one shows the first."""
+    calls: list[int] = []
+
+    def fail(number: int) -> None:
+        calls.append(number)
+        raise RuntimeError(number)
+
+    ends = [partial(calls.append, number) for number in range(3000)]
+    call_each(*ends)
+    assert calls == list(range(3000))
+    calls.clear()
+    with pytest.raises(RuntimeError, match="7") as caught:
+        call_each(partial(fail, 5), *ends, partial(fail, 7), *ends)
+    assert calls == [5, *range(3000), 7, *range(3000)]
+    assert str(caught.value.__context__) == "5"
 
 
 def test_what_reports_carry(request: pytest.FixtureRequest) -> None:
