@@ -7,6 +7,8 @@ is imported when there is one.
 from __future__ import annotations
 
 import sys
+from contextlib import nullcontext
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -128,20 +130,25 @@ def _let_go(item: pytest.Item) -> None:
     explore.forget(item)
 
 
+@cache
+def _state_class() -> type[TestState]:
+    from ._plugin.state import TestState
+
+    return TestState
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """A state for each test; what cannot run says so in one sentence.
 
     Not a wrapper: one that raises would leave other plugins' wrappers half set up.
     """
-    from ._plugin.state import TestState
-
     if explore.own_run(item) is not None:
         state = item.stash[STATE] = explore.begin_own_run(item)
         tracebacks.shorten(item, state.user_code)
         return
     try:
-        state = item.stash[STATE] = item.config.stash[RUNNING] = TestState(item)
+        state = item.stash[STATE] = item.config.stash[RUNNING] = _state_class()(item)
         current_test.RUNNING.append(state)
         tracebacks.shorten(item, state.user_code)
         if state.uses_plugin_fixtures and (
@@ -165,9 +172,11 @@ def pytest_fixture_setup(
     """An app that runs for several tests ends with the backend of its loop."""
     runners.finalize_before_backend(fixturedef, request)
     state = request._pyfuncitem.stash.get(STATE, None)
-    if is_neutral(fixturedef.func):
+    neutral = is_neutral(fixturedef.func)
+    if neutral:
         runners.bind_to_runner(fixturedef, request._pyfuncitem)
-    if state is not None and (sentence := runners.unavailable_reason(fixturedef, state)):
+    mine = state if neutral else None
+    if mine is not None and (sentence := runners.unavailable_reason(fixturedef, mine)):
         refused = pytest.fail.Exception(sentence, pytrace=False)
         # As pytest does itself, or else the next test that has this fixture fails too.
         key = fixturedef.cache_key(request)
@@ -176,11 +185,14 @@ def pytest_fixture_setup(
     if state is not None and fixturedef.scope == "function":
         state.overrides.note_tables()
     try:
-        with runners.in_its_loop(fixturedef, request):
-            if state is None or fixturedef.scope == "function":
-                return (yield)
-            with state.wider_fixture():
-                return (yield)
+        wide = None if fixturedef.scope == "function" else state
+        if not neutral and wide is None:
+            return (yield)
+        with (
+            runners.in_its_loop(fixturedef, request),
+            nullcontext() if wide is None else wide.wider_fixture(),
+        ):
+            return (yield)
     except BaseException:
         runners.leave_fixture()
         raise

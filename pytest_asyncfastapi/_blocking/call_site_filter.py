@@ -34,24 +34,27 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-# How far the argument of a load of a name is shifted: its lowest bits are flags.
-_ARGUMENT_SHIFTS = {"LOAD_GLOBAL": 1, "LOAD_ATTR": 1, "LOAD_SUPER_ATTR": 2}
-_KINDS = {
-    **dict.fromkeys(("CALL", "CALL_KW", "CALL_FUNCTION_EX"), "call"),
-    **{name: name for name in (*_ARGUMENT_SHIFTS, "LOAD_NAME")},
-    "EXTENDED_ARG": "extended",
+    _Place = tuple[int | None, int | None, int | None, int | None]  # line, its end, column, its end
+
+# What an instruction is to a call that comes after it. Any but these, in any version of Python,
+# makes a value that has no fixed name; the last two load nothing.
+_VALUE, _CALL, _NAME, _GLOBAL, _SUPER, _BETWEEN, _EXTENDED = range(7)
+_KIND_OF = {
+    **dict.fromkeys(("CALL", "CALL_KW", "CALL_FUNCTION_EX"), _CALL),
+    "EXTENDED_ARG": _EXTENDED,
+    "LOAD_NAME": _NAME, "LOAD_GLOBAL": _GLOBAL, "LOAD_ATTR": _GLOBAL, "LOAD_SUPER_ATTR": _SUPER,
     # Between the load of a callee and its call, at the same place of the source.
     **dict.fromkeys(
         ("CACHE", "PUSH_NULL", "PRECALL", "KW_NAMES", "LOAD_CONST", "LOAD_COMMON_CONSTANT",
          "COPY", "IS_OP", "POP_JUMP_IF_FALSE", "NOT_TAKEN", "POP_TOP",
          "BUILD_LIST", "BUILD_TUPLE", "BUILD_MAP", "LIST_APPEND", "LIST_EXTEND", "DICT_MERGE",
          "CALL_INTRINSIC_1"),
-        "",
+        _BETWEEN,
     ),
 }  # fmt: skip
-# By opcode: "call", "extended", how a name is loaded, or nothing. Any other, in any
-# version of Python, makes a value that has no fixed name.
-_OPCODES = tuple(_KINDS.get(name, "value") for name in opcode.opname[:256])
+_KINDS = bytes(_KIND_OF.get(name, _VALUE) for name in opcode.opname[:256])  # by opcode
+# How far the argument of a load of a name is shifted: its lowest bits are flags.
+_SHIFTS = {_GLOBAL: 1, _SUPER: 2}
 NAMED_FUNCTION_NAMES = frozenset(name.rpartition(".")[2] for name in NAMED)
 _NAMED_METHODS = frozenset(name.rpartition(".")[2] for name in NAMED if "." in name)
 # Generators, coroutines and async generators: to call one runs nothing.
@@ -277,27 +280,33 @@ def callee_names(code: CodeType) -> dict[int, str]:
     """The offset of each call, and the name of what it calls; "" where that is not a fixed name.
 
     A global or an attribute has one; a variable, an item or the result of another call has not.
-    The callee is loaded by the last instructions before the call that begin at the same place
+    The callee is loaded by the last instruction before the call that begins at the same place
     of the source.
     """
-    raw, names = code.co_code, code.co_names
-    loads: dict[tuple[int | None, int | None], str] = {}
+    kinds, places = code.co_code[::2].translate(_KINDS), [*code.co_positions()]
     found: dict[int, str] = {}
-    extended = 0
-    offset = -2
-    for (line, _, column, _), op in zip(code.co_positions(), raw[::2], strict=False):
-        offset += 2
-        what = _OPCODES[op]
-        if not what:
-            extended = 0
-            continue
-        arg = raw[offset + 1] | extended << 8
-        extended = arg if what == "extended" else 0
-        if what == "call":
-            found[offset] = loads.get((line, column), "")
-            loads[line, column] = ""
-        elif what != "extended":
-            arg >>= _ARGUMENT_SHIFTS.get(what, 0)
-            fixed = what != "value" and arg < len(names)
-            loads[line, column] = names[arg] if fixed else ""
+    call = kinds.find(_CALL)
+    while call >= 0:
+        found[2 * call] = _callee_name(code, kinds, places, call)
+        call = kinds.find(_CALL, call + 1)
     return found
+
+
+def _callee_name(code: CodeType, kinds: bytes, places: list[_Place], call: int) -> str:
+    line, _, column, _ = places[call]
+    for number in range(call - 1, -1, -1):
+        kind = kinds[number]
+        if kind >= _BETWEEN:
+            continue
+        place = places[number]
+        if place[0] == line and place[2] == column:
+            if kind in (_VALUE, _CALL):
+                return ""
+            arg, shift, raw = code.co_code[2 * number + 1], 8, code.co_code
+            while number and kinds[number - 1] == _EXTENDED:
+                number -= 1  # noqa: PLW2901
+                arg |= raw[2 * number + 1] << shift
+                shift += 8
+            arg >>= _SHIFTS.get(kind, 0)
+            return code.co_names[arg] if arg < len(code.co_names) else ""
+    return ""

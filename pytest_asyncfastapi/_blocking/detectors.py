@@ -56,7 +56,8 @@ class Detectors:
         with self._lock:
             first = not self._dispatcher.listeners
             if first:
-                self._dispatcher.reset()
+                if not self._dispatcher.is_reset():
+                    self._dispatcher.reset()
                 self._dispatcher.internal_error = ""
                 audit_events.add_hook()
             restart_all = self._dispatcher.catalog.refresh() or not guard.more_tests_follow

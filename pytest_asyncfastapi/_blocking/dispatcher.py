@@ -90,6 +90,12 @@ class Dispatcher:
         self.watchdog_time = 0.0  # seconds that the watchdog ran, perhaps waiting for a processor
         self.watchdog_woke_at = 0.0  # when it woke up, 0.0 while it sleeps
         self.busy_threads: set[int] = set()  # those with an open call of the catalog
+        self._reset_on = 0  # the native id of the thread that called `reset()` last
+
+    def is_reset(self) -> bool:
+        """Is nothing known of any thread, but for the state of the calling one?"""
+        # A forked process has another thread.
+        return len(self.thread_states) <= 1 and self._reset_on == threading.get_native_id()
 
     def reset(self) -> None:
         """Forget all threads but the calling one: no guard was active until now."""
@@ -97,7 +103,8 @@ class Dispatcher:
         self.local = threading.local()
         self.thread_states = {}
         self.busy_threads.clear()
-        if mine is not None and mine.native_id == threading.get_native_id():  # else it was forked
+        self._reset_on = threading.get_native_id()
+        if mine is not None and mine.native_id == self._reset_on:  # else it was forked
             mine.reset()
             self.thread_states[mine.ident] = self.local.thread_state = mine
 

@@ -39,7 +39,7 @@ _TOOL, _USER_CODE_TOOL = "pytest-asyncfastapi", "pytest-asyncfastapi: your code"
 # 0-2 and 5 belong to debuggers, coverage, profilers and optimisers.
 _TOOL_IDS = (4, 3, 5, 2, 0, 1)
 _MAX_FUNCTIONS = 20_000
-_MAX_HARMLESS_EVENTS = 20
+_MAX_HARMLESS_EVENTS = 8
 
 
 class CallEventMonitor:

@@ -25,7 +25,7 @@ CONDITION_WAIT = Condition.wait.__code__
 _THREAD_START = Thread.start.__code__
 # In so many tests the sites of a function are enabled again; if it has called nothing that
 # blocks by then, only when every site is.
-_MAX_RESTARTS = 8
+_MAX_RESTARTS = 4
 # So often a function may begin without a loop before it is monitored there, too: from then on
 # that costs less than an event for each of its starts.
 _MAX_STARTS = 8

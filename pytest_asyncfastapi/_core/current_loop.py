@@ -29,17 +29,20 @@ class _TrioRuns:
 
 
 def in_trio() -> bool:
-    """Does trio run in this thread?
+    """Does a task of trio run in this thread right now?
 
-    The blocking guard asks at each event. `trio.lowlevel.in_trio_run()` raises an error inside to
+    A run as a guest, which anyio's runner has, stays in its thread between the steps of its tasks,
+    too: what its host does meanwhile, a plain fixture say, is not in the loop.
+
+    The blocking guard asks at each event. `trio.lowlevel.in_trio_task()` raises an error inside to
     say no, so it is asked only where trio keeps its runs elsewhere.
     """
     local = _TrioRuns.local or _TrioRuns.find()
     if local is not None:
-        return "runner" in local.__dict__
+        return "task" in local.__dict__
     # While trio is being imported, the module is there without its names.
-    in_trio_run = getattr(sys.modules.get("trio.lowlevel"), "in_trio_run", None)
-    return in_trio_run is not None and bool(in_trio_run())
+    in_trio_task = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)
+    return in_trio_task is not None and bool(in_trio_task())
 
 
 def _trio() -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -76,13 +77,11 @@ class BlockingFeature(Feature):
 
     def _create_guard(self) -> BlockingGuard:
         """Started. Raises `pytest.UsageError` for a mark that is wrong."""
-        from .._blocking import BlockingGuard
-
         test = self.test
         policy = _policy_of(test, self.mode)
         if "allow_blocking" in test.markers:
             policy = replace(policy, allow=(*policy.allow, *rules_from_markers(test.item)))
-        guard = BlockingGuard(policy, test.user_code, test=test.test)
+        guard = _guard_class()(policy, test.user_code, test=test.test)
         if test.recording is not None:
             guard.now = test.recording.now
         guard.preparing = not test.in_body
@@ -145,14 +144,21 @@ class BlockingFeature(Feature):
             self.guard.stop()
 
 
+@cache
+def _guard_class() -> type[BlockingGuard]:
+    from .._blocking import BlockingGuard
+
+    return BlockingGuard
+
+
 def _policy_of(test: TestContext, mode: Mode) -> BlockingPolicy:
     """What the settings of this test say; most tests have those of the one before."""
-    from .._blocking import BlockingPolicy
-
     stash, settings = test.item.config.stash, test.settings
     known = stash.get(_POLICY, None)
     if known is not None and known[0] is settings and known[1] == mode:
         return known[2]
+    from .._blocking import BlockingPolicy
+
     policy = BlockingPolicy(
         mode="fail" if mode == "off" else mode,
         profile=settings.blocking_profile,

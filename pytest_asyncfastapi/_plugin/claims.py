@@ -170,6 +170,8 @@ def _runs_itself(item: pytest.Item) -> bool:
 
 def explain_scope(item: pytest.Item, report: pytest.TestReport) -> None:
     """Say what to do where a wider fixture asks for one of ours; pytest says that it may not."""
+    if report.when != "setup":
+        return
     told = str(report.longrepr)
     found = re.search(r"ScopeMismatch: You tried to access the function scoped fixture (\w+)", told)
     if found is not None and found[1] in OUR_FIXTURES:

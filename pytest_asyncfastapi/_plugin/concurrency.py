@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from dataclasses import asdict
+from functools import cache
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,6 +29,13 @@ if TYPE_CHECKING:
 
 _C_LOOPS = ("uvloop", "winloop")
 _USERS = frozenset({"load", "threads"})
+
+
+@cache
+def _recorder_class() -> type[TaskRecorder]:
+    from .._concurrency.instrumentation import TaskRecorder
+
+    return TaskRecorder
 
 
 class ConcurrencyFeature(Feature):
@@ -64,10 +72,8 @@ class ConcurrencyFeature(Feature):
         if wanted or _USERS & self.test.fixtures or settings.timeout:
             self.open()
         elif self._blocking.mode != "off" or self._upstream.is_wanted:
-            from .._concurrency.instrumentation import TaskRecorder
-
             # A call is placed by who created its task.
-            self._recorder = TaskRecorder(self.test.user_code)
+            self._recorder = _recorder_class()(self.test.user_code)
             self._recorder.start()
         else:
             self.stop_monitoring()  # an unobserved test is not slowed by the last one

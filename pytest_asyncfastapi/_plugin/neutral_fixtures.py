@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -9,14 +10,16 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-NEUTRAL: list[Any] = []
+# By name: each is one function.
+NEUTRAL: dict[str, FunctionType] = {}
 
 
 def runner_agnostic_fixture(scope: Any = "function") -> Callable[[Callable[..., Any]], Any]:
     """An async generator fixture that every runner can run; `scope` as in `pytest.fixture`."""
 
     def declare(function: Callable[..., Any]) -> Any:
-        NEUTRAL.append(function)
+        assert isinstance(function, FunctionType)
+        NEUTRAL[function.__name__] = function
         return pytest.fixture(scope=scope)(function)
 
     return declare
@@ -24,4 +27,4 @@ def runner_agnostic_fixture(scope: Any = "function") -> Callable[[Callable[..., 
 
 def is_neutral(function: object) -> bool:
     """Was this fixture function declared by `runner_agnostic_fixture`?"""
-    return any(function is known for known in NEUTRAL)
+    return isinstance(function, FunctionType) and NEUTRAL.get(function.__name__) is function

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 def keep_fixtures(session: pytest.Session) -> None:
     """Before collection: an old pytest-asyncio is not to wrap our fixtures for the whole run."""
-    pytest_asyncio.keep_from_old(session, NEUTRAL)
+    pytest_asyncio.keep_from_old(session, list(NEUTRAL.values()))
 
 
 def bind_to_runner(definition: pytest.FixtureDef[object], item: pytest.Item) -> None:
@@ -59,8 +59,8 @@ def in_its_loop(
 
 
 def unavailable_reason(definition: pytest.FixtureDef[Any], state: TestState) -> str:
-    """One sentence if this fixture of ours is requested where none can be set up."""
-    if not (state.in_body and is_neutral(definition.func) and _in_loop()):
+    """One sentence if this neutral fixture is requested where none can be set up."""
+    if not (state.in_body and _in_loop()):
         return ""
     name = definition.argname.replace("asgi_running", "asgi_client")  # what that one is for
     return (
@@ -115,7 +115,7 @@ def finalize_before_backend(definition: pytest.FixtureDef[Any], request: SubRequ
     this, tests on trio would go on in the asyncio loop that the fixture holds open.
     """
     # By name: anyio has put its wrapper around the function already.
-    ours = any(definition.argname == function.__name__ for function in NEUTRAL)
+    ours = definition.argname in NEUTRAL
     wide = ours and definition.scope != "function" and "anyio_backend" in request.fixturenames
     if wide and runner_of(request._pyfuncitem) == "anyio":
         backend = request._get_active_fixturedef("anyio_backend")

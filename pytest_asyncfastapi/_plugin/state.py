@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from .._core.call_each import call_each
@@ -32,6 +32,30 @@ if TYPE_CHECKING:
     from .explored_test import ExploredTest
     from .feature import App, Body
     from .payloads import ReportData
+
+
+# Of `TestState`: one for each feature.
+_ATTRIBUTES = (
+    "time", "explore", "blocking", "upstream", "coverage", "checks", "concurrency", "overrides",
+    "timeline",
+)  # fmt: skip
+
+
+@cache
+def _implementing(kinds: tuple[type[Feature], ...]) -> dict[str, tuple[int, ...]]:
+    """Which of these features do something, by the method of `Feature`.
+
+    Every test calls each method of all, most of which do nothing.
+    """
+    return {
+        method: tuple(
+            number
+            for number, kind in enumerate(kinds)
+            if getattr(kind, method) is not getattr(Feature, method)
+        )
+        for method in vars(Feature)
+        if not method.startswith("_")
+    }
 
 
 class TestState(TestContext):
@@ -82,17 +106,22 @@ class TestState(TestContext):
             self._explored_test = ExploredTest(self, self)
         return self._explored_test
 
+    def _having(self, method: str) -> list[Feature]:
+        """The features that implement this method, in their order."""
+        features = self.features
+        return [features[number] for number in _implementing(tuple(map(type, features)))[method]]
+
     # What happens to a test
 
     def begin(self) -> None:
         """Before the fixtures are set up."""
-        for feature in self.features:
+        for feature in self._having("begin"):
             feature.begin()
 
     def on_loop(self) -> None:
         """The test has a running loop now."""
         self.clock_origins.on_loop()
-        for feature in self.features:
+        for feature in self._having("on_loop"):
             feature.on_loop()
 
     @contextmanager
@@ -107,7 +136,7 @@ class TestState(TestContext):
 
     def _set_wide(self, wide: bool) -> None:
         self.wide = wide
-        for feature in self.features:
+        for feature in self._having("set_wide"):
             feature.set_wide(wide)
 
     @contextmanager
@@ -125,20 +154,21 @@ class TestState(TestContext):
 
     def around(self, body: Body) -> Body:
         """The body of an async test, with what belongs around it in its own task."""
-        for feature in self.features:
+        for feature in self._having("around"):
             body = feature.around(body)
         return body
 
     def wrap_app(self, app: App) -> App:
         """The app that the test's client calls, with what belongs around it."""
-        for feature in self.features:
+        for feature in self._having("wrap_app"):
             app = feature.wrap_app(app)
         return app
 
     def end(self, *, judge: bool = True) -> None:
         """After the fixtures are torn down; without a verdict for a test that was interrupted."""
         # Each ends, whatever another raises: none must reach the next test.
-        call_each(*[partial(feature.end, judge=judge) for feature in reversed(self.features)])
+        ends = reversed(self._having("end"))
+        call_each(*[partial(feature.end, judge=judge) for feature in ends])
 
     # What is reported
 
@@ -148,7 +178,7 @@ class TestState(TestContext):
         if not self.repeated:
             self._seen[phase] = [
                 finding
-                for feature in self.features
+                for feature in self._having("findings")
                 for finding in feature.findings(passed=passed, ended=ended)
             ]
         found = [*self._seen.get(phase, ())]
@@ -176,11 +206,11 @@ class TestState(TestContext):
     def report_data(self, phase: str) -> dict[str, Any]:
         """What the report of this phase carries beside findings and notes, as plain data."""
         found: dict[str, Any] = {}
-        for feature in self.features:
+        for feature in self._having("report_data"):
             found |= feature.report_data(phase)
         if phase == "teardown":
             found["run"] = {}
-            for feature in self.features:
+            for feature in self._having("session_data"):
                 found["run"] |= feature.session_data()
         return found
 
@@ -189,9 +219,9 @@ class TestState(TestContext):
 
         Otherwise each test leaves reference cycles, and the collector runs more often.
         """
-        for name, value in list(vars(self).items()):
-            if isinstance(value, Feature):
-                delattr(self, name)
+        mine = vars(self)
+        for name in _ATTRIBUTES:
+            mine.pop(name, None)
         self.features, self._explored_test = (), None
 
     def __repr__(self) -> str:

@@ -61,6 +61,8 @@ def correct(
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None or not is_ours(crash.path) or "_traceback_filter" not in item.__dict__:
         return
+    if _has_words_only(error):
+        return
     shown = item._traceback_filter(error)
     if shown:
         crash.path, crash.lineno = _file(shown[-1]), shown[-1].lineno + 1
@@ -71,9 +73,9 @@ def _shown(
     users: UserCode,
     error: pytest.ExceptionInfo[BaseException],
 ) -> Traceback:
+    if _has_words_only(error):
+        return error.traceback[-1:]  # any frame does, and to choose one takes 2 ms
     shown = as_pytest(error)
-    if not getattr(error.value, "pytrace", True):
-        return shown  # `pytest.fail(..., pytrace=False)` has its words only
     files = [_file(entry) for entry in shown]
     all_files = [_file(entry) for entry in error.traceback]
     mine = [number for number, file in enumerate(all_files) if users.owns(file)]
@@ -97,6 +99,11 @@ def _shown(
             for number, entry in enumerate(kept)
         ]
     return type(shown)(kept)
+
+
+def _has_words_only(error: pytest.ExceptionInfo[BaseException]) -> bool:
+    """Is it `pytest.fail(..., pytrace=False)`, of which no frame is shown?"""
+    return not getattr(error.value, "pytrace", True)
 
 
 def _passes_through(entry: TracebackEntry) -> bool:

@@ -69,7 +69,7 @@ def is_told(item: Finding, shown: str) -> bool:
     It may be its text, or an exception with what happened and what to write instead.
     """
     parts = (item.title, item.remedy, *item.data.get("also", ()))
-    return finding(item) in shown or all(part in shown for part in parts)
+    return all(part in shown for part in parts) or finding(item) in shown
 
 
 def _row(name: str, value: str) -> str:

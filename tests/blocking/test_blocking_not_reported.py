@@ -341,3 +341,43 @@ def test_tables_made_by_a_fixture_only_warn(pytester, profile):
     result.stdout.fnmatch_lines(
         ["*sqlalchemy.MetaData.create_all*", "*metadata.create_all(engine)*"]
     )
+
+
+BESIDE_A_RUN = """
+import time
+import pytest
+
+@pytest.fixture(scope="module")
+def anyio_backend():
+    return "{backend}"
+
+@pytest.fixture(scope="module")
+async def server(anyio_backend):
+    yield "server"
+
+@pytest.fixture
+def rows(server):
+    time.sleep(0.06)
+
+def test_function(server):
+    time.sleep(0.06)
+
+@pytest.mark.anyio
+async def test_fixture(rows):
+    pass
+
+@pytest.mark.anyio
+async def test_coroutine(server):
+    time.sleep(0.06)
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_what_runs_between_the_steps_of_a_loop_does_not_block_it(pytester, backend):
+    """anyio's runner keeps a run of trio in its thread as long as one of its fixtures lives."""
+    pytest.importorskip(backend)
+    pytester.makeini(INI)
+    pytester.makepyfile(BESIDE_A_RUN.format(backend=backend))
+    result = pytester.runpytest_inprocess("--asyncfastapi-blocking=fail")
+    result.assert_outcomes(passed=2, failed=1)
+    result.stdout.fnmatch_lines(["FAILED *::test_coroutine*"])
