@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from .allow import AllowRule
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from types import FrameType
 
 KNOWN_NOISE: tuple[tuple[str, str], ...] = (
@@ -52,6 +53,17 @@ def is_noise(category: str, frame: FrameType | None) -> bool:
     return False
 
 
+def allows(category: str, labels: Iterable[str]) -> bool:
+    """Does one of these rules allow a call of this category below these frames?"""
+    return any(_allows(category, label) for label in labels)
+
+
+# Without the callee's name, of which no rule is. The same labels come again in each call.
+@lru_cache(maxsize=1 << 15)
+def _allows(category: str, label: str) -> bool:
+    return any(rule.matches(category, (), (label,)) for rule in NOISE)
+
+
 @lru_cache(maxsize=8192)
 def _is_noise(category: str, module: str) -> bool:
-    return any(rule.matches(category, (), (f"{module}:",)) for rule in NOISE)
+    return _allows(category, f"{module}:")

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 from .._core.activity import ACTIVITY
 from .._core.creation_site import current_creation_site
 from .._core.findings import Finding, FindingLog
+from . import default_allowlist
 from .allow import ALLOWED_HERE, AllowRule, parse_rule
 from .blocking_findings import classify, finding, is_reportable, severity_of, text
-from .default_allowlist import NOISE, is_noise
 from .detectors import DETECTORS
 from .dispatcher import DISPATCHER
 from .models import BlockingCall, BlockingCallError, BlockingPolicy
@@ -241,7 +241,7 @@ class BlockingGuard:
             return False
         if self.preparing and not ACTIVITY.get():
             return True  # start-up; see `blocking_findings.severity_of()`
-        return entry.category != "import" and is_noise(entry.category, frame)
+        return entry.category != "import" and default_allowlist.is_noise(entry.category, frame)
 
     def _record_call(
         self, entry: Entry, args: str, stack: list[FrameInfo], evidence: str
@@ -373,9 +373,10 @@ class BlockingGuard:
             if rule.matches(category, names, call_site.labels):
                 self._used.add(rule)
                 allowed = True
-        return allowed or any(
-            rule.matches(category, names, call_site.labels)
-            for rule in (*NOISE, *self.policy.shipped)
+        return (
+            allowed
+            or default_allowlist.allows(category, call_site.labels)
+            or any(rule.matches(category, names, call_site.labels) for rule in self.policy.shipped)
         )
 
     def __enter__(self) -> BlockingGuard:

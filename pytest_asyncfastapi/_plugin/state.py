@@ -80,7 +80,7 @@ class TestState(TestContext):
             self, self.time, self.blocking, self.upstream, self.concurrency
         )
         # What a later one puts around the body or the app is around that of an earlier one.
-        self.features: tuple[Feature, ...] = (
+        self.features = (
             self.blocking,
             self.upstream,
             self.coverage,
@@ -98,6 +98,16 @@ class TestState(TestContext):
         self._seen: dict[str, list[Finding]] = {}  # by the end of a phase
 
     @property
+    def features(self) -> tuple[Feature, ...]:
+        """All of them, in the order in which they begin."""
+        return self._features
+
+    @features.setter
+    def features(self, features: tuple[Feature, ...]) -> None:
+        self._features = features
+        self._numbers = _implementing(tuple(map(type, features)))
+
+    @property
     def explored_test(self) -> ExploredTest:
         """The test as its body and explorations see it; most tests have no use for that."""
         if self._explored_test is None:
@@ -108,8 +118,7 @@ class TestState(TestContext):
 
     def _having(self, method: str) -> list[Feature]:
         """The features that implement this method, in their order."""
-        features = self.features
-        return [features[number] for number in _implementing(tuple(map(type, features)))[method]]
+        return [self._features[number] for number in self._numbers[method]]
 
     # What happens to a test
 
