@@ -212,6 +212,8 @@ class StepTimer:
                     state.end_step()
                     if timer.attach_profiler is not None:
                         timer.attach_profiler()
+                # As asyncio does: the traceback of an exception of the step keeps this frame.
+                self = state = callback = None
 
         def switch(on: bool) -> None:
             nonlocal live, limit

@@ -100,3 +100,7 @@ class _TrioInstrument:
         state.start = 0.0
         if state.needs_cleanup:
             self._timer.end_step(state)
+
+    def after_run(self) -> None:
+        """The run is over; trio's objects know each other, and this one, until they are collected."""
+        self._local = self._state = None

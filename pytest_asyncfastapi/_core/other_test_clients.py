@@ -113,10 +113,14 @@ class Served:
 def _labelled(label: _Label, is_whole: bool, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        with Served(label(*args, **kwargs), is_whole=is_whole) as served:
-            answer = original(*args, **kwargs)
-            served.status = getattr(answer, "status_code", 0)
-            return answer
+        served = Served(label(*args, **kwargs), is_whole=is_whole)
+        try:
+            with served:
+                answer = original(*args, **kwargs)
+                served.status = getattr(answer, "status_code", 0)
+                return answer
+        finally:
+            del served  # it knows the error, whose traceback knows this frame
 
     return call
 
@@ -128,9 +132,13 @@ def _labelled_async(
         __tracebackhide__ = True
         # A response that is given piece by piece is not over with this call.
         whole = is_whole and not (kwargs and kwargs.get("stream"))
-        with Served(label(*args, **kwargs), is_whole=whole) as served:
-            answer = await original(*args, **kwargs)
-            served.status = getattr(answer, "status_code", 0)
-            return answer
+        served = Served(label(*args, **kwargs), is_whole=whole)
+        try:
+            with served:
+                answer = await original(*args, **kwargs)
+                served.status = getattr(answer, "status_code", 0)
+                return answer
+        finally:
+            del served  # as above
 
     return call
