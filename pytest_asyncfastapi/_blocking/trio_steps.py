@@ -102,5 +102,5 @@ class _TrioInstrument:
             self._timer.end_step(state)
 
     def after_run(self) -> None:
-        """The run is over; trio's objects know each other, and this one, until they are collected."""
+        """The run is over; trio's objects know each other, and this one, until a collection."""
         self._local = self._state = None
