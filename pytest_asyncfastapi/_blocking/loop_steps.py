@@ -41,9 +41,11 @@ def is_wrapper(filename: str) -> bool:
 
 def is_loop_frame(frame: FrameType | None) -> bool:
     """Is this a frame of the event loop, in which it runs steps?"""
-    if frame is None:
-        return False
-    code = frame.f_code
+    return frame is not None and runs_steps(frame.f_code)
+
+
+def runs_steps(code: CodeType) -> bool:
+    """Is this a function of the event loop that runs steps?"""
     known = _LOOP_FRAMES.get(code.co_name)
     if known is None:
         return False

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .._core.frames import UserCode, identity, is_stdlib
 from .catalog import NamedFunction, find_named
 from .catalog import remedies as to
-from .loop_steps import LOOP_RUNNERS, WRAPPERS, is_loop_frame, is_wrapper, nested_loop_frame
+from .loop_steps import LOOP_RUNNERS, WRAPPERS, is_wrapper, nested_loop_frame, runs_steps
 from .operands import enters_with_block, only_loads
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def read_stack(frame: FrameType | None) -> list[FrameInfo]:
     """The frames of this step, innermost first; the package's own are left out."""
     found: list[FrameInfo] = []
     while frame is not None:
-        code = frame.f_code
-        if is_loop_frame(frame):
+        code = frame.f_code  # an audit event, which takes as long as all else here
+        if runs_steps(code):
             outermost = nested_loop_frame(frame)
             if outermost is None:
                 break

@@ -20,7 +20,10 @@ def check(exchange: Exchange) -> None:
         exchange.error = None  # no news: the client has left
     error = exchange.take_error() if exchange.raises else exchange.error
     if error is not None and exchange.raises:
-        raise error
+        try:
+            raise error
+        finally:
+            del error  # its traceback knows this frame
     if exchange.cut:
         raise SimulatedDisconnect(exchange.cut)
     if error is None and exchange.violation is not None:

@@ -142,6 +142,7 @@ class AsgiTransportCore:
     def discard(self, served: Exchange) -> None:
         """It has finished: nothing is left to reap."""
         self._open.discard(served)
+        served.task = None  # whose context knows the exchange
 
     def _same_loop(self, label: str) -> None:
         here = current_loop()
@@ -264,7 +265,10 @@ class AsgiTransportCore:
             return
         error = exchange.take_error()
         if error is not None:
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # its traceback knows this frame
 
     def read_timeout(self, request: Any) -> float | None:
         """How long this request waits for each thing that the app sends, in seconds."""

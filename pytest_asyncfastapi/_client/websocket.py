@@ -101,7 +101,10 @@ class WebSocket:
         """Connect. Raises `WebSocketRejected`, the app's own exception, or `ReadTimeout`."""
         request = self._request
         request.extensions = {**request.extensions, MAKES_EXCHANGE: self._make_exchange}
-        self.response = await self._client.send(request, stream=True, **self._auth)
+        try:
+            self.response = await self._client.send(request, stream=True, **self._auth)
+        finally:
+            del request.extensions[MAKES_EXCHANGE]  # knows this object
         if self.response.status_code != 101:
             await self.response.aread()
             raise WebSocketRejected(f"WS {request.url.path}", self.response)

@@ -37,7 +37,11 @@ def in_trio() -> bool:
     The blocking guard asks at each event. `trio.lowlevel.in_trio_task()` raises an error inside to
     say no, so it is asked only where trio keeps its runs elsewhere.
     """
-    local = _TrioRuns.local or _TrioRuns.find()
+    local = _TrioRuns.local
+    if local is None:
+        if "trio" not in sys.modules:
+            return False
+        local = _TrioRuns.find()
     if local is not None:
         return "task" in local.__dict__
     # While trio is being imported, the module is there without its names.

@@ -36,8 +36,10 @@ def fetch(library, mode, **options):
         with library.Client(**options) as client:
             return client.get(URL)
 
+    client = library.AsyncClient(**options)  # not in the loop: it reads certificates
+
     async def call():
-        async with library.AsyncClient(**options) as client:
+        async with client:
             return await client.get(URL)
 
     return anyio.run(call, backend=mode)

@@ -31,8 +31,10 @@ def fetch(library, mode, method="GET", url=URL, content=None, **options):
         with library.Client(**options) as client:
             return client.request(method, url, content=content)
 
+    client = library.AsyncClient(**options)  # not in the loop: it reads certificates
+
     async def call():
-        async with library.AsyncClient(**options) as client:
+        async with client:
             return await client.request(method, url, content=content)
 
     return anyio.run(call, backend=mode)

@@ -57,8 +57,10 @@ def seen(library, mode, method, url, **options):
         kept = sorted(response.headers.multi_items())
         return response.status_code, response.content, kept, response.extensions["http_version"]
 
+    client = library.AsyncClient(**options)  # not in the loop: it reads certificates
+
     async def call():
-        async with library.AsyncClient(**options) as client:
+        async with client:
             return shown(await client.request(method, url))
 
     try:
