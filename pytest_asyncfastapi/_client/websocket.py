@@ -104,7 +104,7 @@ class WebSocket:
         try:
             self.response = await self._client.send(request, stream=True, **self._auth)
         finally:
-            del request.extensions[MAKES_EXCHANGE]  # knows this object
+            request.extensions.pop(MAKES_EXCHANGE, None)  # knows this object
         if self.response.status_code != 101:
             await self.response.aread()
             raise WebSocketRejected(f"WS {request.url.path}", self.response)
