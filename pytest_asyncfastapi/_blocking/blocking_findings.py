@@ -127,7 +127,10 @@ def _computed(
         return "warning" if held is not None and held >= limit else "silent"
     if hashes:
         return "error" if held is None or held >= _SLOW_HASH else "warning"
-    return "error" if held is not None and held >= policy.step_threshold else "silent"
+    if held is None or held < policy.step_threshold:
+        return "silent"
+    # The same certificates take 10 ms on one machine and 60 on another.
+    return "error" if held >= policy.cpu_threshold else "warning"
 
 
 def classify(entry: Entry, call_site: CallSite) -> tuple[str, Category, str]:
