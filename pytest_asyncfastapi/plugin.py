@@ -175,8 +175,10 @@ def pytest_fixture_setup(
     neutral = is_neutral(fixturedef.func)
     if neutral:
         runners.bind_to_runner(fixturedef, request._pyfuncitem)
-    mine = state if neutral else None
-    if mine is not None and (sentence := runners.unavailable_reason(fixturedef, mine)):
+    sentence = (
+        runners.unavailable_reason(fixturedef, state) if neutral and state is not None else ""
+    )
+    if sentence:
         refused = pytest.fail.Exception(sentence, pytrace=False)
         # As pytest does itself, or else the next test that has this fixture fails too.
         key = fixturedef.cache_key(request)

@@ -17,7 +17,7 @@ import pytest
 from tests import warm
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 # Each client that an app builds reads the CA bundle, which takes longer than most of these tests.
 # In tests/blocking, where that can be a finding, it is the real one.
@@ -160,3 +160,12 @@ def pytester(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pyte
 def every_plugin(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     """For tests that need the slow ones."""
     monkeypatch.delenv("PYTEST_ADDOPTS")
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Whatever is left in a cycle stays: a test that looks for such things fails by it."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

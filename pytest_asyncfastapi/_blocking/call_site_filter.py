@@ -283,30 +283,32 @@ def callee_names(code: CodeType) -> dict[int, str]:
     The callee is loaded by the last instruction before the call that begins at the same place
     of the source.
     """
-    kinds, places = code.co_code[::2].translate(_KINDS), [*code.co_positions()]
+    raw, places = code.co_code, [*code.co_positions()]
+    kinds = raw[::2].translate(_KINDS)
     found: dict[int, str] = {}
     call = kinds.find(_CALL)
     while call >= 0:
-        found[2 * call] = _callee_name(code, kinds, places, call)
+        load = _load_of_callee(kinds, places, call)
+        found[2 * call] = "" if load is None else _name(code, raw, kinds, load)
         call = kinds.find(_CALL, call + 1)
     return found
 
 
-def _callee_name(code: CodeType, kinds: bytes, places: list[_Place], call: int) -> str:
+def _load_of_callee(kinds: bytes, places: list[_Place], call: int) -> int | None:
+    """The number of the instruction that loads the callee, where that is a name."""
     line, _, column, _ = places[call]
     for number in range(call - 1, -1, -1):
-        kind = kinds[number]
-        if kind >= _BETWEEN:
-            continue
-        place = places[number]
-        if place[0] == line and place[2] == column:
-            if kind in (_VALUE, _CALL):
-                return ""
-            arg, shift, raw = code.co_code[2 * number + 1], 8, code.co_code
-            while number and kinds[number - 1] == _EXTENDED:
-                number -= 1  # noqa: PLW2901
-                arg |= raw[2 * number + 1] << shift
-                shift += 8
-            arg >>= _SHIFTS.get(kind, 0)
-            return code.co_names[arg] if arg < len(code.co_names) else ""
-    return ""
+        if kinds[number] < _BETWEEN:
+            place = places[number]
+            if place[0] == line and place[2] == column:
+                return number if kinds[number] not in (_VALUE, _CALL) else None
+    return None
+
+
+def _name(code: CodeType, raw: bytes, kinds: bytes, load: int) -> str:
+    arg, shift, before = raw[2 * load + 1], 8, load - 1
+    while before >= 0 and kinds[before] == _EXTENDED:
+        arg |= raw[2 * before + 1] << shift
+        before, shift = before - 1, shift + 8
+    arg >>= _SHIFTS.get(kinds[load], 0)
+    return code.co_names[arg] if arg < len(code.co_names) else ""

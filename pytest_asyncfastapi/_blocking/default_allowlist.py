@@ -47,7 +47,7 @@ def is_noise(category: str, frame: FrameType | None) -> bool:
     for _ in range(_MAX_DEPTH):
         if frame is None:
             break
-        if _is_noise(category, str(frame.f_globals.get("__name__"))):
+        if _allows(category, f"{frame.f_globals.get('__name__')}:"):
             return True
         frame = frame.f_back
     return False
@@ -62,8 +62,3 @@ def allows(category: str, labels: Iterable[str]) -> bool:
 @lru_cache(maxsize=1 << 15)
 def _allows(category: str, label: str) -> bool:
     return any(rule.matches(category, (), (label,)) for rule in NOISE)
-
-
-@lru_cache(maxsize=8192)
-def _is_noise(category: str, module: str) -> bool:
-    return _allows(category, f"{module}:")

@@ -34,13 +34,6 @@ if TYPE_CHECKING:
     from .payloads import ReportData
 
 
-# Of `TestState`: one for each feature.
-_ATTRIBUTES = (
-    "time", "explore", "blocking", "upstream", "coverage", "checks", "concurrency", "overrides",
-    "timeline",
-)  # fmt: skip
-
-
 @cache
 def _implementing(kinds: tuple[type[Feature], ...]) -> dict[str, tuple[int, ...]]:
     """Which of these features do something, by the method of `Feature`.
@@ -229,8 +222,8 @@ class TestState(TestContext):
         Otherwise each test leaves reference cycles, and the collector runs more often.
         """
         mine = vars(self)
-        for name in _ATTRIBUTES:
-            mine.pop(name, None)
+        for name in [name for name, value in mine.items() if isinstance(value, Feature)]:
+            del mine[name]
         self.features, self._explored_test = (), None
 
     def __repr__(self) -> str:

@@ -12,12 +12,13 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+import pytest
+
 from .._core.frames import is_ours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
     from _pytest._code.code import Traceback, TracebackEntry
 
     from .._core.frames import UserCode
@@ -61,8 +62,6 @@ def correct(
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None or not is_ours(crash.path) or "_traceback_filter" not in item.__dict__:
         return
-    if _has_words_only(error):
-        return
     shown = item._traceback_filter(error)
     if shown:
         crash.path, crash.lineno = _file(shown[-1]), shown[-1].lineno + 1
@@ -103,7 +102,7 @@ def _shown(
 
 def _has_words_only(error: pytest.ExceptionInfo[BaseException]) -> bool:
     """Is it `pytest.fail(..., pytrace=False)`, of which no frame is shown?"""
-    return not getattr(error.value, "pytrace", True)
+    return isinstance(error.value, pytest.fail.Exception) and not error.value.pytrace
 
 
 def _passes_through(entry: TracebackEntry) -> bool:

@@ -20,15 +20,7 @@ class Thing:
     """Something whose end is watched."""
 
 
-@pytest.fixture
-def _no_collector():
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_an_exception_of_a_step_keeps_nothing_but_itself(watch: Watch) -> None:
     """Its traceback knows the frame of the step, which must not know the callback any more."""
     errors: list[BaseException] = []
@@ -56,7 +48,7 @@ def test_an_exception_of_a_step_keeps_nothing_but_itself(watch: Watch) -> None:
     assert [thing() for thing in things] == [None]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize("library", ["asyncio", "trio"])
 def test_the_state_of_a_thread_ends_with_it(watch: Watch, library: str) -> None:
     """It has open files; the run of trio is known to trio's own objects until a collection."""
@@ -78,7 +70,7 @@ def test_the_state_of_a_thread_ends_with_it(watch: Watch, library: str) -> None:
     assert not [each for each in kept if each.ident in idents and each.runs_loop]
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 def test_a_request_that_raises_is_forgotten(watch: Watch) -> None:
     """Its record knows the error, whose traceback knows the frames of the client."""
 

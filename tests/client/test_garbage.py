@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -28,14 +28,6 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"b"})
 
 
-@pytest.fixture
-def _no_collector() -> Iterator[None]:
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
-
-
 def exchanges() -> list[AppRun]:
     """Those that are alive."""
     return [each for each in gc.get_objects() if isinstance(each, AppRun)]
@@ -51,7 +43,7 @@ async def request(client: Any, path: str, *, streams: bool) -> None:
             await client.get(path)
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 @pytest.mark.parametrize(
     ("path", "streams"),
     # Not a stream that breaks: contextlib's own frame keeps an error that its block raises.
@@ -75,7 +67,7 @@ async def converse(client: Any) -> None:
         assert await ws.receive() == "hello"
 
 
-@pytest.mark.usefixtures("_no_collector")
+@pytest.mark.usefixtures("no_collector")
 async def test_a_websocket_is_freed_at_once(opened: Callable[..., Any]) -> None:
     """The request of its handshake does not know it any more."""
     async with opened(app) as client:

@@ -157,3 +157,29 @@ def test_a_test_of_an_installed_package(pytester: pytest.Pytester, flags: tuple[
     shown = pytester.runpytest_inprocess("-q", str(test), *flags).stdout.str()
     assert [path.rpartition("/")[2] for path in paths(shown)][:2] == [test.name, "__init__.py"]
     assert OURS not in shown
+
+
+@pytest.mark.parametrize("kind", ["Exception", "pytest.fail.Exception"])
+def test_an_error_of_the_users_with_pytests_attribute(pytester: pytest.Pytester, kind: str) -> None:
+    """Only where pytest itself shows no frame are none looked for."""
+    pytester.makepyfile(
+        f"""
+        import pytest
+
+        class Strange({kind}):
+            pytrace = False
+
+        def inner():
+            error = Strange("of the user")
+            error.pytrace = False
+            raise error
+
+        def test_it():
+            inner()
+        """
+    )
+    result = pytester.runpytest_inprocess("--asyncfastapi-blocking=fail")
+    result.assert_outcomes(failed=1)
+    shown = result.stdout.str()
+    assert "of the user" in shown
+    assert (">       inner()" in shown) == (kind == "Exception")
