@@ -335,13 +335,17 @@ class StepTimer:
             dispatcher = self._dispatcher
             dispatcher.watchdog_woke_at = thread_stats.perf_counter()
             try:
-                for state in list(dispatcher.thread_states.values()):
-                    if state.runs_loop:
-                        self._sample(state)
+                self._sample_all()
             except Exception as error:
                 dispatcher.internal_error = f"the watchdog failed: {error!r}"
             dispatcher.watchdog_time += thread_stats.perf_counter() - dispatcher.watchdog_woke_at
             dispatcher.watchdog_woke_at = 0.0
+
+    def _sample_all(self) -> None:
+        """Not in `_run_watchdog()`, whose frame would keep the last state while it sleeps."""
+        for state in list(self._dispatcher.thread_states.values()):
+            if state.runs_loop:
+                self._sample(state)
 
     def _sample(self, state: ThreadState) -> None:
         started, now = state.start, thread_stats.perf_counter()
