@@ -125,7 +125,8 @@ def _let_go(item: pytest.Item) -> None:
     state = item.stash.get(STATE, None)
     if state is not None:
         del item.stash[STATE]
-        if item.config.stash.get(RUNNING, None) is not state:  # else it was interrupted
+        running = item.config.stash
+        if RUNNING not in running or running[RUNNING] is not state:  # else it was interrupted
             state.release()
     explore.forget(item)
 
@@ -208,20 +209,24 @@ def pytest_fixture_post_finalizer() -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
     """Guards around the body; what they saw fails the test even if the app swallowed it."""
-    state = item.stash[STATE]
-    own = explore.own_run(item)
+    state: TestState = item.stash[STATE]
+    own = explore.own_run(item) if state.repeated else None
     try:
         if own is not None:
             own.body(item)
             result = yield
         else:
-            with state.body():
+            # No context manager, which takes four calls more.
+            state.set_in_body(True)
+            try:
                 if claims.is_async_test(item):
                     assert isinstance(item, pytest.Function)
                     with runners.guarded_body(item, state):
                         result = yield
                 else:
                     result = yield
+            finally:
+                state.set_in_body(False)
     except BaseException as error:
         reporting.attach(item, state, "call", error)
         raise
@@ -235,7 +240,7 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None]:
     state = item.stash.get(STATE, None)
     if state is None:
         return (yield)
-    own = explore.own_run(item)
+    own = explore.own_run(item) if state.repeated else None
     try:
         result = yield
         if own is not None:

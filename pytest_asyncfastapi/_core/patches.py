@@ -75,9 +75,11 @@ class Patches:
 
     def in_place(self) -> bool:
         """Is everything that was replaced still ours, or ours below further wrappers?"""
-        return all(
-            _is_below(getattr(patch.owner, patch.name), patch.ours) for patch in self._done.values()
-        )
+        for patch in self._done.values():
+            found = getattr(patch.owner, patch.name)
+            if found is not patch.ours and not _is_below(found, patch.ours):
+                return False
+        return True
 
     def undo(self) -> None:
         """Put everything back."""

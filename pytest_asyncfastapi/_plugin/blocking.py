@@ -115,9 +115,10 @@ class BlockingFeature(Feature):
         if self.guard is None:
             return []
         found = self.guard.findings()
-        baseline = self.test.item.config.stash.get(BASELINE, None)
-        if baseline is None:
+        stash = self.test.item.config.stash
+        if BASELINE not in stash:
             return found
+        baseline = stash[BASELINE]
         from .._blocking.baseline import finding_key
 
         known = [

@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import re
 import sys
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -26,6 +27,7 @@ _NAMES = (
 )
 OUR_FIXTURES = frozenset(_NAMES.split())
 _IS_ASYNC = pytest.StashKey[bool]()
+_PLAIN = {"pytestmark"}  # attributes of a function that say nothing of how it is called
 # Marks by which async tests are claimed, and the plugin that then runs them.
 _CLAIMS = {
     "anyio": "anyio",
@@ -49,12 +51,23 @@ test_function.__test__ = False  # type: ignore[attr-defined]
 
 def is_async_test(item: pytest.Item) -> bool:
     """Is the body of this test a coroutine function? Asked several times for each test."""
-    known = item.stash.get(_IS_ASYNC, None)
-    if known is None:
-        known = item.stash[_IS_ASYNC] = isinstance(
-            item, pytest.Function
-        ) and inspect.iscoroutinefunction(test_function(item.obj))
+    if _IS_ASYNC in item.stash:
+        known = item.stash[_IS_ASYNC]
+    else:
+        known = isinstance(item, pytest.Function) and _is_coroutine_function(item.obj)
+        item.stash[_IS_ASYNC] = known
     return known
+
+
+def _is_coroutine_function(obj: object) -> bool:
+    """Is it `async def`, whatever hypothesis has put around it?
+
+    Most tests are functions without attributes, where inspect's answer needs 20 calls.
+    """
+    function = getattr(obj, "__func__", obj)
+    if type(function) is FunctionType and function.__dict__.keys() <= _PLAIN:
+        return bool(function.__code__.co_flags & inspect.CO_COROUTINE)
+    return inspect.iscoroutinefunction(test_function(obj))
 
 
 # Orphans: coroutine tests that nobody runs
@@ -67,9 +80,7 @@ def claim_for_anyio(
     config = collector.config
     if mode == "off" or not config.pluginmanager.has_plugin("anyio"):
         return
-    if not collector.istestfunction(obj, name):
-        return
-    if not inspect.iscoroutinefunction(test_function(obj)):
+    if not _is_coroutine_function(obj) or not collector.istestfunction(obj, name):
         return
     # The mark must be where pytest looks: on what the class gives, not on the decorator.
     marked: Any = getattr(obj, "__func__", obj)
@@ -95,7 +106,7 @@ def _is_adopted(obj: object) -> bool:
 def _marks(collector: pytest.Module | pytest.Class, obj: object) -> set[str]:
     """The marks of this test, as far as they say who runs it."""
     own = {mark.name for mark in getattr(obj, "pytestmark", ())}
-    return {name for name in _CLAIMS if name in own or collector.get_closest_marker(name)}
+    return (own | {mark.name for mark in collector.iter_markers()}) & _CLAIMS.keys()
 
 
 def _claimed(collector: pytest.Module | pytest.Class, obj: Callable[..., Any]) -> bool:

@@ -67,9 +67,8 @@ class ConcurrencyFeature(Feature):
     def begin(self) -> None:
         """Watch, if anybody will look at what is seen."""
         settings = self.test.settings
-        asked = (settings.leaks, settings.threads)
-        wanted = any(self._mode(mode) != "off" for mode in asked)
-        if wanted or _USERS & self.test.fixtures or settings.timeout:
+        judged = self._mode(settings.leaks) != "off" or self._mode(settings.threads) != "off"
+        if judged or _USERS & self.test.fixtures or settings.timeout:
             self.open()
         elif self._blocking.mode != "off" or self._upstream.is_wanted:
             # A call is placed by who created its task.

@@ -39,9 +39,10 @@ class OverridesFeature(Feature):
     def __init__(self, test: TestContext) -> None:
         super().__init__(test)
         stash = test.item.config.stash
-        if _SEEN not in stash:
-            stash[_SEEN] = weakref.WeakSet()
-        self._seen = stash[_SEEN]
+        try:
+            self._seen = stash[_SEEN]
+        except KeyError:
+            self._seen = stash[_SEEN] = weakref.WeakSet()
         self._before: dict[int, tuple[weakref.ref[OverridableApp], Table]] = {}
         self._noted = False
 

@@ -14,7 +14,7 @@ import pytest
 
 from .._core.signatures import signature
 from . import claims
-from .feature import STATE
+from .feature import STATE, marker_names
 from .settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 EXPLORED = pytest.StashKey["list[ExplorationResult]"]()
 OWN = pytest.StashKey["OwnRun"]()  # what pytest is to report as the test's run
 INTERRUPTED = pytest.StashKey["list[ExplorationResult]"]()  # broken off: no report shows them
+_ENABLED = pytest.StashKey[bool]()  # this test may have some of the others
 _PREPARE = pytest.StashKey["Callable[[RunState], None] | None"]()
 _REFUSED = pytest.StashKey[str]()
 _Asked = TypeVar("_Asked")
@@ -170,7 +171,7 @@ def is_enabled(item: pytest.Item, settings: Settings) -> bool:
     """May there be anything to explore? Called for every test, so without any import."""
     if settings.sweep != "off" or settings.replay or settings.schedules:
         return True
-    return any(mark.name in _MARKERS for mark in item.iter_markers()) or _has_together(item)
+    return not _MARKERS.isdisjoint(marker_names(item)) or _has_together(item)
 
 
 def explore(item: pytest.Item) -> None:
@@ -178,6 +179,7 @@ def explore(item: pytest.Item) -> None:
     settings = item.config.stash[SETTINGS]
     if not is_enabled(item, settings) or item.config.getoption("setuponly", False):
         return
+    item.stash[_ENABLED] = True
     try:
         ways = _explorations_for(item, settings)
     except pytest.UsageError as error:
@@ -248,7 +250,10 @@ def _can_be_reported(own: OwnRun, item: pytest.Item, settings: Settings) -> bool
 
 def own_run(item: pytest.Item) -> OwnRun | None:
     """What pytest is to report instead of one more run."""
-    return item.stash.get(OWN, None)
+    stash = item.stash
+    if OWN not in stash:  # in half the time that `get()` needs to say so
+        return None
+    return stash[OWN]
 
 
 def begin_own_run(item: pytest.Item) -> TestState:
@@ -276,6 +281,8 @@ def forget_own_run(item: pytest.Item) -> None:
 
 def forget(item: pytest.Item) -> None:
     """The test is over."""
+    if _ENABLED not in item.stash:
+        return
     forget_own_run(item)
     if EXPLORED in item.stash:
         del item.stash[EXPLORED]
@@ -283,7 +290,9 @@ def forget(item: pytest.Item) -> None:
 
 def seconds(item: pytest.Item) -> float:
     """The time of all its runs, which pytest has not measured."""
-    return sum(explored.duration for explored in item.stash.get(EXPLORED, []))
+    if EXPLORED not in item.stash:
+        return 0.0
+    return sum(explored.duration for explored in item.stash[EXPLORED])
 
 
 def interrupted(config: pytest.Config) -> list[ExplorationResult]:
@@ -323,6 +332,8 @@ def parametrize_shards(metafunc: pytest.Metafunc) -> None:
 
 def begin(item: pytest.Item, state: TestState) -> None:
     """A run begins: the engine's, or at last the test's own."""
+    if _ENABLED not in item.stash:
+        return
     if refused := item.stash.get(_REFUSED, ""):
         raise pytest.UsageError(refused)
     prepare = item.stash.get(_PREPARE, None)

@@ -20,7 +20,7 @@ _ROUTES = ("upstream", "faults")
 def reorder(item: pytest.Item) -> None:
     """Move what needs `upstream` or `faults`, and not the app, before what needs the app."""
     info: FuncFixtureInfo | None = getattr(item, "_fixtureinfo", None)
-    names = list(getattr(item, "fixturenames", ()))
+    names = getattr(item, "fixturenames", ())
     if info is None or "asgi_client" not in names:
         return
     running = info.name2fixturedefs.get(_APP)

@@ -47,8 +47,8 @@ def add_to_report(state: TestState, report: pytest.TestReport) -> None:
     carried = state.carried
     if carried is None:
         return
-    seed = state.upstream.replay_hint()
-    if seed and report.failed and seed not in str(report.longrepr):
+    seed = state.upstream.replay_hint() if report.failed else ""
+    if seed and seed not in str(report.longrepr):
         report.sections.append(("pytest-asyncfastapi: faults were drawn at random", seed))
     phase = str(report.when)
     fresh = carried.findings.pop(phase, [])
@@ -73,7 +73,9 @@ def gather(terminal: TerminalReporter) -> tuple[list[Finding], list[str]]:
     found: list[Finding] = []
     notes: list[str] = []
     for report in reports(terminal):
-        payload: dict[str, Any] = getattr(report, ATTRIBUTE, None) or {}
+        payload: dict[str, Any] | None = getattr(report, ATTRIBUTE, None)
+        if not payload:
+            continue
         found.extend(Finding.from_json(item) for item in payload.get("findings", ()))
         notes.extend(note for note in payload.get("notes", ()) if note not in notes)
     return found, notes

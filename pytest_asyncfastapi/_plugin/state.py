@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from .._core.call_each import call_each
 from .._core.findings import Finding, FindingLog
@@ -58,6 +58,8 @@ class TestState(TestContext):
     in the opposite one: virtual time first, then whoever judges what is left, in real time, with
     the ways out and the guard still in place.
     """
+
+    _names: ClassVar[tuple[str, ...]] = ()  # of the attributes that are features
 
     def __init__(self, item: pytest.Item) -> None:
         super().__init__(item)
@@ -141,16 +143,8 @@ class TestState(TestContext):
         for feature in self._having("set_wide"):
             feature.set_wide(wide)
 
-    @contextmanager
-    def body(self) -> Iterator[None]:
+    def set_in_body(self, inside: bool) -> None:
         """The test itself runs; before and after it are its fixtures."""
-        self._set_in_body(True)
-        try:
-            yield
-        finally:
-            self._set_in_body(False)
-
-    def _set_in_body(self, inside: bool) -> None:
         self.in_body = inside
         self.blocking.set_in_body(inside)
 
@@ -169,8 +163,7 @@ class TestState(TestContext):
     def end(self, *, judge: bool = True) -> None:
         """After the fixtures are torn down; without a verdict for a test that was interrupted."""
         # Each ends, whatever another raises: none must reach the next test.
-        ends = reversed(self._having("end"))
-        call_each(*[partial(feature.end, judge=judge) for feature in ends])
+        call_each(*[feature.end for feature in reversed(self._having("end"))], judge=judge)
 
     # What is reported
 
@@ -178,11 +171,10 @@ class TestState(TestContext):
         """Move what the features have seen so far into the log; `ended` when it is all."""
         phase = "teardown" if ended else "call"
         if not self.repeated:
-            self._seen[phase] = [
-                finding
-                for feature in self._having("findings")
-                for finding in feature.findings(passed=passed, ended=ended)
-            ]
+            seen: list[Finding] = []
+            for feature in self._having("findings"):
+                seen += feature.findings(passed=passed, ended=ended)
+            self._seen[phase] = seen
         found = [*self._seen.get(phase, ())]
         # Depends on how the run is reported, not on the run alone.
         found += self.explore.verdict(passed=passed, ended=ended)
@@ -200,6 +192,8 @@ class TestState(TestContext):
 
     def unreported_findings(self) -> list[Finding]:
         """The findings that no report has carried yet."""
+        if not len(self.log):
+            return []
         told = {finding.place for finding in self.reported}
         fresh = [finding for finding in self.log if finding.place not in told]
         self.reported.extend(fresh)
@@ -222,8 +216,10 @@ class TestState(TestContext):
         Otherwise each test leaves reference cycles, and the collector runs more often.
         """
         mine = vars(self)
-        for name in [name for name, value in mine.items() if isinstance(value, Feature)]:
-            del mine[name]
+        if not TestState._names:  # the same in every test
+            TestState._names = tuple(name for name in mine if isinstance(mine[name], Feature))
+        for name in TestState._names:
+            mine.pop(name, None)
         self.features, self._explored_test = (), None
 
     def __repr__(self) -> str:

@@ -38,8 +38,8 @@ _AROUND = tuple(
 
 def shorten(item: pytest.Item, users: UserCode) -> None:
     """Show the failures of this test without our frames."""
-    option = item.config.getoption
-    if not option("fulltrace", False) and option("tbstyle", "auto") != "long":
+    option = item.config.option
+    if not getattr(option, "fulltrace", False) and getattr(option, "tbstyle", "auto") != "long":
         as_pytest = item._traceback_filter
         item._traceback_filter = partial(_shown, as_pytest, users)  # type: ignore[method-assign]
 

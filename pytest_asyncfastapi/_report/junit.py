@@ -19,7 +19,8 @@ NAME = "asyncfastapi_finding"
 
 def forget(item: pytest.Item) -> None:
     """Drop the properties of an earlier run of the test."""
-    item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != NAME]
+    if item.user_properties:
+        item.user_properties[:] = [pair for pair in item.user_properties if pair[0] != NAME]
 
 
 def add(item: pytest.Item, fresh: Iterable[Finding]) -> None:

@@ -118,8 +118,10 @@ def test_a_feature_that_does_nothing(request: pytest.FixtureRequest) -> None:
     state.features = (Feature(state),)
     state.begin()
     state.on_loop()
-    with state.wider_fixture(), state.body():
+    state.set_in_body(True)
+    with state.wider_fixture():
         assert (state.wide, state.in_body) == (True, True)
+    state.set_in_body(False)
     state.collect(passed=True, ended=True)
     state.end()
     assert (state.wide, state.in_body, [*state.log]) == (False, False, [])
