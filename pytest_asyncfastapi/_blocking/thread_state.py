@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 # About so many of the last step times are kept, for the loop lag.
 MAX_STEP_TIMES = 1 << 17
-_MAX_DEPTH = 8  # frames between a call and the user's line above it
+_MAX_DEPTH = 20  # frames between a call and the user's line above it
 
 
 class RecordedCall(Protocol):

@@ -41,7 +41,7 @@ JUDGES: dict[str, str] = {
     "wait": "only if it waited: 1 ms or more, and the thread was put to sleep",
     "iterates": "when the argument is an open file or a cursor",
     "applies": "when its first argument is a function of this catalog that always blocks",
-    "hashes": "from 3 ms of CPU time on, in the default profile as an error from 20 ms on",
+    "hashes": "from 5 ms of CPU time on, in the default profile as an error from 20 ms on",
     "certificates": "from 3 ms of CPU time on; in the default profile a warning from 50 ms on, an "
     "error from 250 ms on",
     "into": "when it writes into an open file (its last argument)",
