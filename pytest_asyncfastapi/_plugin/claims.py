@@ -27,7 +27,7 @@ _NAMES = (
 )
 OUR_FIXTURES = frozenset(_NAMES.split())
 _IS_ASYNC = pytest.StashKey[bool]()
-_PLAIN = {"pytestmark"}  # attributes of a function that say nothing of how it is called
+_PLAIN = frozenset({"pytestmark"})  # attributes of a function that say nothing of how it is called
 # Marks by which async tests are claimed, and the plugin that then runs them.
 _CLAIMS = {
     "anyio": "anyio",
@@ -80,7 +80,11 @@ def claim_for_anyio(
     config = collector.config
     if mode == "off" or not config.pluginmanager.has_plugin("anyio"):
         return
-    if not _is_coroutine_function(obj) or not collector.istestfunction(obj, name):
+    # Only of a real function before its name is known to be a test's: an attribute of another
+    # object (a proxy of a request, say) may raise.
+    if type(obj) is FunctionType and not _is_coroutine_function(obj):
+        return
+    if not collector.istestfunction(obj, name) or not _is_coroutine_function(obj):
         return
     # The mark must be where pytest looks: on what the class gives, not on the decorator.
     marked: Any = getattr(obj, "__func__", obj)

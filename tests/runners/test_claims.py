@@ -64,6 +64,32 @@ def test_methods_of_every_kind(pytester: pytest.Pytester) -> None:
     ).assert_outcomes(passed=8)
 
 
+def test_a_proxy_beside_tests(pytester: pytest.Pytester) -> None:
+    """Its attributes raise outside of a request; it is not a test, and nothing of it is read."""
+    run(
+        pytester,
+        """
+        import functools
+
+        class Proxy:
+            def __getattribute__(self, name):
+                raise RuntimeError("outside of a request: " + name)
+
+        request = Proxy()
+
+        async def test_alone():
+            pass
+
+        @functools.cache
+        def known():
+            return 1
+
+        def test_plain():
+            assert known() == 1
+        """,
+    ).assert_outcomes(passed=2)
+
+
 def test_a_static_method_that_fails(pytester: pytest.Pytester) -> None:
     """It is run, not passed over; and guarded as any other."""
     result = run(
