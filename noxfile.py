@@ -58,7 +58,7 @@ def tests(session: nox.Session) -> None:
     if session.python == os.environ.get("TESTED"):
         session.skip("the suite has just run on this Python")
     install(session, "httpx2", "trio", "fastapi")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", "-q", *session.posargs)
+    session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", *session.posargs)
 
 
 @nox.session(python=False)
@@ -74,7 +74,7 @@ def newest(session: nox.Session, version: str) -> None:
     python = str(made).strip().rpartition("\n")[2]
     if not python.startswith("/venv/"):
         session.skip(python)
-    every = ("-n", "2", "--dist", "worksteal", "-q", "--timeout", "120", *session.posargs)
+    every = ("-n", "3", "--dist", "worksteal", "-q", "--timeout", "120", *session.posargs)
     env = {"PYTHONDONTWRITEBYTECODE": ""}
     session.run(*pythons, "run", python, "-m", "pytest", *every, env=env)
 
