@@ -125,8 +125,8 @@ def _let_go(item: pytest.Item) -> None:
     state = item.stash.get(STATE, None)
     if state is not None:
         del item.stash[STATE]
-        running = item.config.stash
-        if RUNNING not in running or running[RUNNING] is not state:  # else it was interrupted
+        stash = item.config.stash
+        if RUNNING not in stash or stash[RUNNING] is not state:  # else it was interrupted
             state.release()
     explore.forget(item)
 

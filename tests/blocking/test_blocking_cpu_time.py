@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import ssl
+import sys
 
 import anyio
 import httpx
@@ -165,6 +166,14 @@ def test_argon2_is_judged_by_its_arguments(names, counts):
     cost = counted_cpu_time(entry, Frame, cpu=0.0)
     assert (cost >= 0.02) == counts
     assert bool(cost) == counts
+
+
+@pytest.mark.parametrize(("cpu", "counts"), [(0.0055, True), (0.0045, False)])
+def test_a_hash_counts_from_5_ms_on(cpu, counts):
+    """bcrypt with its least work factor takes up to 3 ms."""
+    DISPATCHER.catalog.refresh()
+    entry = DISPATCHER.catalog.find(hashlib.pbkdf2_hmac)
+    assert counted_cpu_time(entry, sys._getframe(), cpu) == (cpu if counts else 0.0)
 
 
 def test_a_client_built_in_a_request_is_named_with_the_right_remedy():

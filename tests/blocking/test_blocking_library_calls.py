@@ -17,7 +17,10 @@ import zipfile
 import pytest
 
 from pytest_asyncfastapi._blocking import thread_stats
+from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
+from pytest_asyncfastapi._blocking.thread_state import RepeatedCalls
 from pytest_asyncfastapi._core.findings import Finding, FindingLog, Location
+from pytest_asyncfastapi._core.frames import identity
 
 LIBRARY = """
 import os, socket
@@ -219,3 +222,20 @@ def test_an_archive_that_is_unpacked_is_one_call(watch, tmp_path, monkeypatch, k
     (one,) = [call for call in guard.calls if "extractall" in call.name]
     assert one.category == "file"
     assert one.severity == ("error" if tick else "warning")
+
+
+@pytest.mark.parametrize(("below", "found"), [(12, True), (40, False)])
+def test_a_call_far_below_the_line_of_the_user_is_recognised_again(below, found):
+    """As in a library that reads hundreds of files: the stack is read once."""
+    repeated, records = RepeatedCalls(), []
+    DISPATCHER.catalog.refresh()
+    entry = DISPATCHER.catalog.find(time.sleep)
+    user = identity(sys._getframe())
+
+    def call(depth):
+        if depth:
+            return call(depth - 1)
+        repeated.remember(entry, sys._getframe(), user, records)
+        return repeated.find(entry, sys._getframe())
+
+    assert (call(below - 1) is records) == found
