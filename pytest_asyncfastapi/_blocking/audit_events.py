@@ -63,8 +63,9 @@ def _make_hook() -> Callable[[str, tuple[Any, ...]], None]:
     dispatcher, known, in_loop, getframe = DISPATCHER, _EVENTS, in_event_loop, sys._getframe
 
     def hook(event: str, args: tuple[Any, ...]) -> None:
-        # Nearly all events are of no interest: an attribute of a function that is read, mostly.
-        if event not in known or not dispatcher.listeners:
+        # Nearly all events are of no interest: an attribute of a frame or function that is read,
+        # mostly. Each event has a string of its own, which to compare is quicker than to hash.
+        if event == "object.__getattr__" or event not in known or not dispatcher.listeners:
             return
         if event == "import":
             dispatcher.catalog.on_import(args[0])

@@ -7,6 +7,7 @@ current callee; bytecode is read only in the user's functions that call what a v
 from __future__ import annotations
 
 import functools
+import io
 import opcode
 import operator
 import os
@@ -77,6 +78,9 @@ _POLYMORPHIC_C_METHODS = _POLYMORPHIC_METHODS | {
 WRAPPER_TYPES = frozenset(
     {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
 )
+# Streams that are no files: of a template that is compiled, say, with thousands of writes.
+_IN_MEMORY = frozenset({io.StringIO, io.BytesIO})
+_MAX_IN_MEMORY = 500  # of one site of a library
 _MAX_FUNCTIONS = 20_000
 
 
@@ -134,6 +138,7 @@ class CallSiteFilter:
         self._known: dict[int, tuple[CodeType, dict[int, str]]] = {}
         self._called_sites: set[tuple[int, int]] = set()  # sites that were called already
         self._method_sites: set[tuple[int, int]] = set()  # sites that always stay enabled
+        self._in_memory: dict[tuple[int, int], int] = {}  # by site: calls of a stream in memory
         self._all_methods: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())
 
     def clear(self) -> None:
@@ -141,6 +146,7 @@ class CallSiteFilter:
         self._known.clear()
         self._called_sites.clear()
         self._method_sites.clear()
+        self._in_memory.clear()
 
     def judge_user_site(  # noqa: PLR0911 - a list of cases
         self, code: CodeType, offset: int, callee: Any, kind: type
@@ -203,8 +209,11 @@ class CallSiteFilter:
             known = self._known[identity(code)] = (code, callee_names(code))
         return known
 
-    def keep_library_site(self, code: CodeType, callee: Any, kind: type) -> bool:
-        """The same for a library: only methods whose object may be of another type next time."""
+    def keep_library_site(self, code: CodeType, offset: int, callee: Any, kind: type) -> bool:
+        """The same for a library: only methods whose object may be of another type next time.
+
+        Of a site that has written to or read from nothing but memory so often, it is not expected.
+        """
         names = _POLYMORPHIC_METHODS if kind is FunctionType else _POLYMORPHIC_C_METHODS
         if (
             kind not in _FUNCTION_TYPES
@@ -212,6 +221,10 @@ class CallSiteFilter:
             or is_ignored_file(code.co_filename)
         ):
             return False
+        if kind is MethodDescriptorType and callee.__objclass__ in _IN_MEMORY:
+            site = (identity(code), offset)
+            self._in_memory[site] = times = self._in_memory.get(site, 0) + 1
+            return times < _MAX_IN_MEMORY
         return not self._makes_coroutine(callee, kind)
 
     def _makes_coroutine(self, callee: Any, kind: type) -> bool:

@@ -208,7 +208,9 @@ class CallEventMonitor:
                 if entry is None:
                     if not is_user_code:
                         return (
-                            None if site_filter.keep_library_site(code, callee, kind) else disable
+                            None
+                            if site_filter.keep_library_site(code, offset, callee, kind)
+                            else disable
                         )
                     if callee is ENTER_CONDITION:
                         self._lines.on_enter_condition(callee, arg0, getframe(1), self._tool)
@@ -314,11 +316,18 @@ class CallEventMonitor:
         return (None if value is MISSING else entry), value
 
     def _is_user_code(self, code: CodeType) -> bool:
+        """Is this a function of the user's own, whose sites are all observed in each test?"""
         known = self._is_user_file.get(code.co_filename)
         if known is None:
             user = self._user
             with self._dispatcher.exclude_overhead():  # it may ask the file system
-                known = user is not None and user.owns(code.co_filename)
+                # Not what Jinja or Mako makes of a template, which is compiled anew for each app:
+                # its sites call what the engine has written, or what is observed by itself.
+                known = (
+                    user is not None
+                    and code.co_filename.endswith(".py")
+                    and user.owns(code.co_filename)
+                )
             self._is_user_file[code.co_filename] = known
         return known
 

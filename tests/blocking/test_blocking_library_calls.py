@@ -17,6 +17,7 @@ import zipfile
 import pytest
 
 from pytest_asyncfastapi._blocking import thread_stats
+from pytest_asyncfastapi._blocking.call_site_filter import CallSiteFilter
 from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
 from pytest_asyncfastapi._blocking.thread_state import RepeatedCalls
 from pytest_asyncfastapi._core.findings import Finding, FindingLog, Location
@@ -31,6 +32,9 @@ def fetch(port, stats_first=True):
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(b"x")
         return connection.recv(10)
+
+def write(stream, text):
+    stream.write(text)
 
 def settings(path):
     os.path.exists(path)
@@ -89,6 +93,43 @@ def test_file_metadata_does_not_hide_the_network_call_after_it(
     assert found.data["duration"] >= 0.01
     assert "connect_tcp" in found.remedy
     assert found.count == 1
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has no events that can be disabled")
+@pytest.mark.parametrize("make", [io.StringIO, io.BytesIO])
+def test_a_library_that_writes_to_memory_first(watch, library, tmp_path, monkeypatch, make):
+    """A template's compiler writes thousands of times, and never to a file."""
+    events = []
+    keep = CallSiteFilter.keep_library_site
+
+    def counted(self, *args):
+        events.append(keep(self, *args))
+        return events[-1]
+
+    monkeypatch.setattr(CallSiteFilter, "keep_library_site", counted)
+    text = make().getvalue()  # "" or b""
+
+    def write(times: int) -> None:
+        with make() as memory:
+            for _ in range(times):
+                library.write(memory, text)
+
+    async def endpoint():
+        write(100)
+        with (tmp_path / "file").open("w" if text == "" else "wb") as file:
+            library.write(file, text)
+
+    (found,) = [item for item in watch(endpoint).findings() if "write" in item.title]
+    assert found.data["category"] == "file"
+    assert len(events) >= 100
+
+    async def thousands():
+        write(5_000)
+
+    events.clear()
+    watch(thousands)
+    assert len(events) < 1_000
+    assert not events[-1]
 
 
 def test_file_metadata_alone_is_a_warning(watch, library, tmp_path):

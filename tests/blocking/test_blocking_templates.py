@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 import types
 
@@ -11,6 +12,9 @@ import mako.template
 import pytest
 
 from pytest_asyncfastapi._core.activity import ACTIVITY
+
+if sys.version_info >= (3, 12):
+    from pytest_asyncfastapi._blocking.monitor_calls import CallEventMonitor
 
 PART = "part\n"
 JINJA = (
@@ -81,3 +85,21 @@ def test_the_users_code_below_a_template_is_reported_at_its_own_line(watch, page
     (found,) = [f for f in watch(endpoint).findings() if f.data["category"] == "sleep"]
     assert found.where.source.endswith("# the user's own line")
     assert [place.function.rpartition(".")[2] for place in found.chain] == ["endpoint", "wait"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="3.11 has no events that can be disabled")
+def test_the_code_of_a_template_is_not_monitored_as_the_users_own(watch, tmp_path, monkeypatch):
+    """It is compiled anew for each app, and calls what the engine has written."""
+    monitored = []
+    monkeypatch.setattr(
+        CallEventMonitor, "_monitor_function", lambda self, code: monitored.append(code.co_filename)
+    )
+    (tmp_path / "page.html").write_text(JINJA)
+    page = jinja2.Environment(loader=jinja2.FileSystemLoader(tmp_path)).get_template("page.html")
+
+    async def endpoint():
+        page.render(clock=Clock())
+
+    watch(endpoint)
+    assert __file__ in monitored
+    assert str(tmp_path / "page.html") not in monitored
