@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from .allow import AllowRule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import FrameType
 
 KNOWN_NOISE: tuple[tuple[str, str], ...] = (
@@ -48,13 +47,14 @@ def is_noise(category: str, frame: FrameType | None) -> bool:
     for _ in range(_MAX_DEPTH):
         if frame is None:
             break
-        if _allows(category, f"{frame.f_globals.get('__name__')}:"):
+        if _allows_module(category, frame.f_globals.get("__name__")):
             return True
         frame = frame.f_back
     return False
 
 
-def allows(category: str, labels: Iterable[str]) -> bool:
+@lru_cache(maxsize=1_000)
+def allows(category: str, labels: tuple[str, ...]) -> bool:
     """Does one of these rules allow a call of this category below these frames?"""
     return any(_allows(category, label) for label in labels)
 
@@ -63,3 +63,8 @@ def allows(category: str, labels: Iterable[str]) -> bool:
 @lru_cache(maxsize=1 << 15)
 def _allows(category: str, label: str) -> bool:
     return any(rule.matches(category, (), (label,)) for rule in NOISE)
+
+
+@lru_cache(maxsize=4_000)
+def _allows_module(category: str, module: object) -> bool:
+    return _allows(category, f"{module}:")

@@ -19,11 +19,11 @@ from .._core.current_loop import in_trio
 from .._core.frames import identity
 from . import thread_stats
 from .call_arguments import can_be_polled, format_argument, judge
+from .call_stack import CallStack, read_call_stack
 from .catalog import Catalog, Entry
 from .cpu_time import CPU_JUDGES, counted_cpu_time
 from .models import BlockingCallError
 from .nonblocking_calls import can_be_nonblocking, is_nonblocking
-from .stack_analysis import FrameInfo, read_stack
 from .thread_state import ExcludedOverhead, OpenCall, RecordedCall, ThreadState
 
 if TYPE_CHECKING:
@@ -53,13 +53,14 @@ class Listener(Protocol):
     )
     test_file: str
     patches_functions: bool  # the test replaces what the user's functions call
+    needs_all_calls: bool  # those of a step that come to less than a millisecond, too
 
     def _ignores_call(self, entry: Entry, frame: FrameType) -> bool:
         """Is a call in this frame certainly irrelevant? Checked before the stack is read."""
         ...
 
     def _record_call(
-        self, entry: Entry, args: str, stack: list[FrameInfo], evidence: str
+        self, entry: Entry, args: str, stack: CallStack, evidence: str
     ) -> RecordedCall | None:
         """Record a call, unless it is harmless or allowed; may raise in mode "raise"."""
 
@@ -154,21 +155,35 @@ class Dispatcher:
                 if is_nonblocking(checked.name, frame):
                     return False
         call = OpenCall(checked, identity(callee), frame)
-        known: list[RecordedCall] | None = None
+        is_new = True
         if checked.judge == "wait":
+            call.line = frame.f_lineno
             call.switches = thread_stats.voluntary_switches()
             sure = can_be_polled(arg0) or not thread_stats.GIL
             call.other_time = None if sure else self.other_threads_time()
         elif checked.judge in CPU_JUDGES:
-            call.cpu_time = thread_stats.thread_time()
+            call.line, call.cpu_time = frame.f_lineno, thread_stats.thread_time()
+        elif checked.category == "file_metadata" and self._can_skip_metadata(state):
+            call.skipped, is_new = (arg0,), False
         elif not (arg0 is UNKNOWN and checked.name in _AUDITED):
             known = state.repeated_calls.find(checked, frame)
             call.records = known or self.report(checked, format_argument(arg0), frame, evidence)
+            is_new = not known
         state.open_calls.append(call)
         state.needs_cleanup = state.runs_loop = True
         self.busy_threads.add(state.ident)
         call.start = thread_stats.perf_counter()
-        return not known
+        return is_new
+
+    def _can_skip_metadata(self, state: ThreadState) -> bool:
+        """Need such a call not be reported yet? It takes microseconds, to report it many more.
+
+        A guard that accepts them up to a threshold gets those from the moment on at which all of
+        the step have come to a millisecond.
+        """
+        return state.metadata_time < MIN_WAIT and not any(
+            item.needs_all_calls for item in self.listeners
+        )
 
     def call_ended(self, callee: object, frame: FrameType, evidence: str) -> None:
         """A C call returned or raised in `frame`."""
@@ -191,21 +206,28 @@ class Dispatcher:
                 return
         if not state.open_calls:
             state.accounted += duration
-        seen = call.records
-        if call.entry.judge == "wait":
-            if duration < MIN_WAIT or thread_stats.voluntary_switches() == call.switches != -1:
+        if call.entry.judge == "wait" and not self._waited(call, duration):
+            return
+        if call.skipped:
+            state.metadata_time += duration
+            if state.metadata_time < MIN_WAIT:
                 return
-            if (
-                call.other_time is not None
-                and self.other_threads_time() - call.other_time > duration / 2
-            ):
-                return  # it may have waited only for the GIL
-        if cost or call.entry.judge == "wait":
-            seen = self.report(call.entry, "", frame, evidence, call.line)
+            call.records = self.report(
+                call.entry, format_argument(call.skipped[0]), frame, evidence
+            )
+        elif cost or call.entry.judge == "wait":
+            call.records = self.report(call.entry, "", frame, evidence, call.line)
         held = cost or (duration if duration < 0.01 else duration - self.scheduling_delay(state))
         nested = any(outer.records for outer in state.open_calls)
-        for item in seen:
+        for item in call.records:
             item.add_time(duration, held, nested=nested)
+
+    def _waited(self, call: OpenCall, duration: float) -> bool:
+        """Did a call that may have waited do so, and not only for the GIL?"""
+        if duration < MIN_WAIT or thread_stats.voluntary_switches() == call.switches != -1:
+            return False
+        others = call.other_time
+        return others is None or self.other_threads_time() - others <= duration / 2
 
     def other_threads_time(self) -> float:
         """Seconds in which other threads of this process may have had the GIL, so far."""
@@ -230,6 +252,8 @@ class Dispatcher:
         shown = format_argument(args[0]) if args else ""
         if state.open_calls:
             top = state.open_calls[-1]
+            if top.skipped and entry.category == "file_metadata":
+                return
             if top.entry.category == entry.category and (top.records or top.entry.judge != "path"):
                 for item in top.records:
                     item.add_arguments(", ".join(filter(None, map(format_argument, args[:2]))))
@@ -261,9 +285,7 @@ class Dispatcher:
                 ]
                 if not listeners:
                     return []
-                stack = read_stack(frame)
-                if line and stack:
-                    stack[0] = stack[0]._replace(line=line)
+                stack = read_call_stack(frame, line)
                 results = [item._record_call(entry, args, stack, evidence) for item in listeners]
                 seen = [item for item in results if item is not None]
                 if len(seen) == len(results) == 1 and (user := seen[0].user_frame_id) and not line:

@@ -23,7 +23,7 @@ from .detectors import DETECTORS
 from .dispatcher import DISPATCHER
 from .models import BlockingCall, BlockingCallError, BlockingPolicy
 from .open_record import Part, Record, belongs_to
-from .stack_analysis import CallSite, FrameInfo, analyze_stack
+from .stack_analysis import CallSite, analyze_call
 from .stalls import INFERRED, find_causes
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from .._core.frames import UserCode
+    from .call_stack import CallStack
     from .catalog import Entry
     from .slow_steps import Stall
 
@@ -59,6 +60,7 @@ class BlockingGuard:
         self.test_file: str = test.partition("::")[0]
         self.patches_functions = False  # the test replaces functions, by a fixture for that
         self.not_watched: str = ""
+        self.needs_all_calls = True  # short ones that the profile accepts, too
         self.preparing = False  # the test's fixtures run, and not yet (or no more) the test
         self.now: Callable[[], float] | None = None  # called for each recorded call, if it is set
         self._rules = tuple(parse_rule(rule) for rule in policy.allow)
@@ -243,12 +245,11 @@ class BlockingGuard:
             return True  # start-up; see `blocking_findings.severity_of()`
         return entry.category != "import" and default_allowlist.is_noise(entry.category, frame)
 
-    def _record_call(
-        self, entry: Entry, args: str, stack: list[FrameInfo], evidence: str
-    ) -> Part | None:
+    def _record_call(self, entry: Entry, args: str, stack: CallStack, evidence: str) -> Part | None:
         """Record a call that a detector reports (see `dispatcher.Listener`)."""
         activity = ACTIVITY.get()
-        call_site = analyze_stack(stack, self.user_code, activity)
+        call_site = analyze_call(stack, self.user_code, activity)
+        user_frame_id = stack.frame_id(call_site.user_depth) if call_site.user_frame else 0
         if entry.category == "import" and not call_site.importing:
             # The event comes before the import machinery is on the stack.
             call_site = replace(
@@ -262,7 +263,7 @@ class BlockingGuard:
             return None
         inner = "" if entry.category == "http" else entry.name
         for latest in reversed(self._open_records.get(threading.get_ident(), ())):
-            if not belongs_to(latest, name, entry, call_site):
+            if not belongs_to(latest, name, entry, call_site, user_frame_id):
                 continue
             # An import takes longer than its calls: the step timer measures it.
             if latest.category == "import":
@@ -287,6 +288,7 @@ class BlockingGuard:
             test=self.test,
             creation_site=current_creation_site(),
             judge=entry.judge,
+            user_frame_id=user_frame_id,
         )
         record.first.name = inner
         self._keep(record)

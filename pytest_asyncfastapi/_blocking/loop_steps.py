@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from types import CodeType, FrameType
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
+PACKAGE = str(Path(__file__).parent.parent) + os.sep
+# Files of this plugin that stand between the app and the client library that it calls.
+PLUGIN_LAYERS = tuple(os.path.join(PACKAGE, part, "") for part in ("_upstream", "_connections"))
 # Frames of this plugin's wrappers, inside the user's calls.
-WRAPPERS = (str(Path(__file__).parent) + os.sep, os.path.join(_PACKAGE, "_concurrency") + os.sep)
+WRAPPERS = (str(Path(__file__).parent) + os.sep, os.path.join(PACKAGE, "_concurrency") + os.sep)
 # Those of a tool that puts one around each function that blocks, and says so by an error.
 _BLOCKBUSTER = os.path.join("blockbuster", "blockbuster.py")
 _STEP_TIMER = str(Path(__file__).parent / "step_timer.py")  # it runs asyncio's steps itself
-_CLOCK = os.path.join(_PACKAGE, "_clock") + os.sep
+_CLOCK = os.path.join(PACKAGE, "_clock") + os.sep
 _LOOP_FRAMES = {
     "_run": ("asyncio", "events.py"),
     "_run_once": ("asyncio", "base_events.py"),
@@ -25,6 +27,8 @@ _LOOP_FRAMES = {
     "run": ("asyncio", "runners.py"),
     "unrolled_run": ("trio", "_run.py"),
 }
+LOOP_FUNCTIONS = frozenset(_LOOP_FRAMES)
+STEP_FUNCTIONS = ("_run", "unrolled_run")  # those of them with one frame for each step
 LOOP_RUNNERS = frozenset(
     {"asyncio.base_events:BaseEventLoop.run_until_complete", "asyncio.runners:run",
      "asyncio.base_events:BaseEventLoop.run_forever", "asyncio.runners:Runner.run",
@@ -90,4 +94,5 @@ def nested_loop_frame(frame: FrameType) -> FrameType | None:
 
 
 def _is_step(frame: FrameType) -> bool:
-    return frame.f_code.co_name in ("_run", "unrolled_run") and is_loop_frame(frame)
+    code = frame.f_code
+    return code.co_name in STEP_FUNCTIONS and runs_steps(code)

@@ -46,10 +46,8 @@ class Part:
     @property
     def user_frame_id(self) -> int:
         """The id of the user's frame, if a library below it made the call; otherwise 0."""
-        call_site = self._record.call_site
-        if call_site.user_frame is None or call_site.callee_frame is None:
-            return 0
-        return call_site.user_frame.frame_id
+        record = self._record
+        return 0 if record.call_site.callee_frame is None else record.user_frame_id
 
     def add_time(self, duration: float, held: float, *, nested: bool = False) -> None:
         """Add the time of the call, and the part of it that counts (seconds).
@@ -89,11 +87,13 @@ class Record:
         test: str,
         creation_site: CreationSite | None = None,
         judge: str = "",
+        user_frame_id: int = 0,
     ) -> None:
         self.name = name
         self.args = args
         self.category: Category = category  # of its first part
         self.call_site = call_site
+        self.user_frame_id = user_frame_id  # 0 if no frame is the user's
         self.activity = activity
         self.evidence = evidence
         self.test = test
@@ -214,7 +214,9 @@ def _rank(weight: CallSeverity) -> int:
     return ("silent", "warning", "error").index(weight)
 
 
-def belongs_to(latest: Record, name: str, entry: Entry, call_site: CallSite) -> bool:
+def belongs_to(
+    latest: Record, name: str, entry: Entry, call_site: CallSite, user_frame_id: int
+) -> bool:
     """Is this call a part of the one that was recorded last?
 
     Both must be below the same line of the same frame of the user's;
@@ -224,7 +226,7 @@ def belongs_to(latest: Record, name: str, entry: Entry, call_site: CallSite) -> 
     if (
         previous is None
         or current is None
-        or (previous.frame_id, previous.line) != (current.frame_id, current.line)
+        or (latest.user_frame_id, previous.line) != (user_frame_id, current.line)
     ):
         return False
     if latest.category == "import":

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from contextvars import Context
 
     from .._core.creation_site import CreationSite
-    from .stack_analysis import FrameInfo
+    from .call_stack import FrameInfo
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
-"""Reads a stack: whose line made the call, through what, and in which step.
+"""What a stack says: whose line made the call, through what, and who is responsible.
 
-A stack is read from the call outwards and ends where the event loop runs the
-step. The first frame that is not a transparent part of the standard library
+The first frame that is not a transparent part of the standard library
 is *responsible* for the call. This module knows frames and file names; it
 knows nothing of categories' severities, guards or pytest.
 """
@@ -12,21 +11,20 @@ import os
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from .._core.frames import UserCode, identity, is_stdlib
+from .._core.frames import UserCode, is_stdlib
 from .catalog import NamedFunction, find_named
 from .catalog import remedies as to
-from .loop_steps import LOOP_RUNNERS, WRAPPERS, is_wrapper, nested_loop_frame, runs_steps
+from .loop_steps import LOOP_RUNNERS, PACKAGE, PLUGIN_LAYERS, WRAPPERS
 from .operands import enters_with_block, only_loads
 
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from collections.abc import Sequence
 
     from .._core.findings import Location
+    from .call_stack import CallStack, FrameInfo
 
-_PACKAGE = str(Path(__file__).parent.parent) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _FROZEN = "<frozen "  # of the standard library: in which modules it is, differs by version
 
@@ -56,12 +54,8 @@ _HAS_LAZY_IMPORT = hasattr(sys, "lazy_modules")  # Python 3.15 has `lazy import`
 _IMPORTERS = frozenset({"importlib", "pkgutil", "runpy", "zipimport"})
 # They call what the user has passed them; their own names say nothing.
 _WRAPPERS = frozenset({"contextlib", "functools"})
-# Files of this plugin that stand between the app and the client library that it calls.
-_PLUGIN_LAYERS = tuple(os.path.join(_PACKAGE, part, "") for part in ("_upstream", "_connections"))
 # What apps are made of.
 _FRAMEWORKS = frozenset({"fastapi", "starlette", "pydantic", "sqlmodel", "litestar", "msgspec"})
-# Globals of the Python code that Jinja and Mako make of a template: the lines of it are in no file.
-_TEMPLATES = ("__jinja_template__", "_template_uri")
 _CO_GENERATORS = 0x20 | 0x80 | 0x200  # generator, coroutine, async generator
 
 
@@ -70,7 +64,7 @@ def _kind(filename: str) -> tuple[str, str]:
     """What a file that is not the user's is: (kind, top-level package)."""
     if filename.startswith("<frozen importlib"):
         return "import", "importlib"
-    if filename.startswith(_PACKAGE):
+    if filename.startswith(PACKAGE):
         return "ours", ""
     top = _top(filename)
     kind = "async" if top in _ASYNC else "tool" if top in _TOOLS else "library"
@@ -110,78 +104,6 @@ def is_never_reported(filename: str, category: str) -> bool:
     return noise or is_ignored_file(filename)
 
 
-class FrameInfo(NamedTuple):
-    """One frame of a stack, without its locals; there are dozens for each call that is found."""
-
-    code: CodeType
-    line: int
-    lasti: int
-    module: str
-    frame_id: int
-    imported_module: str = ""  # the module that this frame of the import machinery loads
-    is_template: bool = False  # made of a template by Jinja or Mako
-
-    @property
-    def label(self) -> str:
-        """`module:function`, as allow rules are written."""
-        return f"{self.module}:{self.code.co_qualname}"
-
-
-def read_stack(frame: FrameType | None) -> list[FrameInfo]:
-    """The frames of this step, innermost first; the package's own are left out."""
-    found: list[FrameInfo] = []
-    while frame is not None:
-        code = frame.f_code  # an audit event, which takes as long as all else here
-        if runs_steps(code):
-            outermost = nested_loop_frame(frame)
-            if outermost is None:
-                break
-            # Of a loop that is run inside a step, its own frames but the outermost are left out.
-            found, frame = [], outermost
-            code = frame.f_code
-        if not is_wrapper(code.co_filename):
-            names = frame.f_globals
-            module = names.get("__name__") or ""
-            is_template = _TEMPLATES[0] in names or _TEMPLATES[1] in names
-            imported_module = ""
-            if code.co_name == "_find_and_load" and code.co_filename.startswith("<frozen"):
-                imported_module = str(frame.f_locals.get("name", ""))
-            line = frame.f_lineno or 0
-            found.append(
-                FrameInfo(
-                    code,
-                    line,
-                    frame.f_lasti,
-                    str(module),
-                    identity(frame),
-                    imported_module,
-                    is_template,
-                )
-            )
-        frame = frame.f_back
-    return found
-
-
-def stack_of_callback(callback: Any) -> list[FrameInfo]:
-    """Where a task is suspended, innermost first; used where no stack was sampled.
-
-    Of a task that has ended only the function is left; then it is its first line.
-    """
-    found: list[FrameInfo] = []
-    get_coro = getattr(getattr(callback, "__self__", None), "get_coro", None)
-    coroutine: Any = get_coro() if get_coro is not None else None
-    while (code := getattr(coroutine, "cr_code", None)) is not None:
-        frame = coroutine.cr_frame
-        line = code.co_firstlineno if frame is None else frame.f_lineno
-        module = "" if frame is None else str(frame.f_globals.get("__name__"))
-        found.append(FrameInfo(code, line, -1, module, 0))
-        coroutine = coroutine.cr_await
-    code = getattr(callback, "__code__", None)
-    if not found and code is not None:
-        found.append(FrameInfo(code, code.co_firstlineno, -1, callback.__module__, 0))
-    return found[::-1]
-
-
 @dataclass(frozen=True, slots=True)
 class CallSite:
     """Where a call was made, as a finding needs it.
@@ -195,6 +117,7 @@ class CallSite:
     chain: tuple[Location, ...]
     callee_frame: FrameInfo | None
     user_frame: FrameInfo | None
+    user_depth: int  # which frame of the stack that is
     responsible: str
     is_noise: bool
     importing: bool  # a module is loaded between the user's line and the call
@@ -234,7 +157,17 @@ class CallSite:
         return f"{module}.{callee_frame.code.co_qualname}".removesuffix(".__init__")
 
 
-def analyze_stack(stack: list[FrameInfo], user: UserCode, activity: str) -> CallSite:
+def analyze_call(stack: CallStack, user: UserCode, activity: str) -> CallSite:
+    """`analyze_stack()` for the stack of a call; done once for all that came the same way."""
+    of = (user, bool(activity))
+    call_site: CallSite | None = stack.known.call_sites.get(of)
+    if call_site is None:
+        call_site = analyze_stack(stack.known.frames, user, activity)
+        stack.known.call_sites[of] = call_site
+    return call_site
+
+
+def analyze_stack(stack: Sequence[FrameInfo], user: UserCode, activity: str) -> CallSite:
     """Find the user's line in a stack (innermost first) and who is responsible.
 
     In a request the stack is cut at the client that drives the app: the
@@ -242,12 +175,13 @@ def analyze_stack(stack: list[FrameInfo], user: UserCode, activity: str) -> Call
     """
     callee_frame: FrameInfo | None = None
     user_frames: list[FrameInfo] = []
+    user_depth = 0
     labels: list[str] = []
     responsible, is_noise, importing, inside_import = "", False, False, False
     library: FrameInfo | None = None
     named: NamedFunction | None = None
     imported_module, imported_by_library, indirect = "", False, False
-    for info in stack:
+    for depth, info in enumerate(stack):
         filename = info.code.co_filename
         is_user = not info.is_template and user.owns(filename)
         kind, top = ("user", "") if is_user else _kind(filename)
@@ -256,11 +190,12 @@ def analyze_stack(stack: list[FrameInfo], user: UserCode, activity: str) -> Call
         if kind == "ours":
             if not user_frames and (importing or not responsible):
                 responsible = "tool"  # what the plugin itself does and imports
-            if activity and not filename.startswith(_PLUGIN_LAYERS):
+            if activity and not filename.startswith(PLUGIN_LAYERS):
                 break  # the client that drives the app
             continue
         labels.append(info.label)
         if kind == "user":
+            user_depth = depth if not user_frames else user_depth
             user_frames.append(info)
             responsible = responsible or kind
         elif user_frames:
@@ -293,6 +228,7 @@ def analyze_stack(stack: list[FrameInfo], user: UserCode, activity: str) -> Call
         chain,
         callee_frame=callee_frame if user_frames else None,
         user_frame=user_frames[0] if user_frames else None,
+        user_depth=user_depth,
         responsible=responsible,
         is_noise=is_noise,
         importing=importing,

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from .catalog import Entry, NamedFunction, by_package
 from .catalog import remedies as to
 from .slow_steps import Sample, Stall
-from .stack_analysis import CallSite, FrameInfo, analyze_stack, at_with_statement, import_statement
+from .stack_analysis import CallSite, analyze_stack, at_with_statement, import_statement
 
 if TYPE_CHECKING:
     from .._core.frames import UserCode
+    from .call_stack import FrameInfo
     from .models import BlockingPolicy
 
 # Not sampled while it slept, but inferred from its statistics.

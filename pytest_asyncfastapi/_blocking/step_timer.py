@@ -23,10 +23,10 @@ from .._core.activity import ACTIVITY, on_activity_change
 from .._core.creation_site import creation_site_of_handle, current_creation_site
 from .._core.patches import Patches
 from . import thread_stats
+from .call_stack import read_stack, stack_of_callback
 from .frame_stack import reserve_frame_stack
 from .gc_pauses import exclude_gc_pauses
 from .slow_steps import Sample, Stall
-from .stack_analysis import read_stack, stack_of_callback
 from .trio_steps import TrioStepTimer
 
 if TYPE_CHECKING:

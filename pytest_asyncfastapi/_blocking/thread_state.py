@@ -57,6 +57,7 @@ class OpenCall:
         "line",
         "other_time",
         "records",
+        "skipped",
         "start",
         "switches",
     )
@@ -65,7 +66,8 @@ class OpenCall:
         self.entry = entry
         self.callee = callee
         self.frame = identity(frame)
-        self.line = frame.f_lineno
+        self.skipped: tuple[Any, ...] = ()  # the argument of a call that is not reported yet
+        self.line = 0  # in that frame, where the call is reported as it ends
         self.records: list[RecordedCall] = []
         self.switches = 0
         self.cpu_time = 0.0  # of the thread, when it began
@@ -110,10 +112,13 @@ class RepeatedCalls:
 
 
 def _stack_key(frame: FrameType | None, depth: int) -> tuple[int, ...]:
-    """These frames, innermost first, and the line of all but the first, which moves on."""
+    """These frames, innermost first, and the instruction of all but the first, which moves on.
+
+    Not the line: to find it, CPython reads the line table of the code from its start.
+    """
     found: list[int] = []
     while frame is not None and len(found) < 2 * depth:
-        found += (identity(frame), frame.f_lineno if found else 0)
+        found += (identity(frame), frame.f_lasti if found else 0)
         frame = frame.f_back
     return tuple(found)
 
@@ -121,7 +126,7 @@ def _stack_key(frame: FrameType | None, depth: int) -> tuple[int, ...]:
 # What `suspend()` saves for a nested loop.
 _STEP_ATTRIBUTES = (
     "start", "accounted", "overhead_cpu", "open_calls", "base_stats", "sampled_slice",
-    "samples", "repeated_calls",
+    "samples", "repeated_calls", "metadata_time",
 )  # fmt: skip
 
 
@@ -148,6 +153,7 @@ class ThreadState:
         self.samples: list[Any] = []
         self.page_faults = 0  # major ones, when last read
         self.repeated_calls = RepeatedCalls()
+        self.metadata_time = 0.0  # seconds of the slice in calls that were not reported
         self.needs_cleanup = False  # something is to be cleaned up after the step
         self.step_times: list[float] = []  # of the last slices, in seconds
 
@@ -204,7 +210,7 @@ class ThreadState:
             self.open_calls.clear()
         if self.repeated_calls.known:
             self.repeated_calls.known.clear()
-        self.accounted = self.overhead_cpu = 0.0
+        self.accounted = self.overhead_cpu = self.metadata_time = 0.0
         self.needs_cleanup = False
 
 

@@ -85,6 +85,7 @@ class BlockingFeature(Feature):
         if test.recording is not None:
             guard.now = test.recording.now
         guard.preparing = not test.in_body
+        guard.needs_all_calls = test.recording is not None or _reports_short_calls(policy)
         guard.exclusive = guard.more_tests_follow = True
         guard.patches_functions = not _PATCHING.isdisjoint(test.fixtures)
         guard.start()
@@ -143,6 +144,12 @@ class BlockingFeature(Feature):
         """After what is judged at the end: that may run a loop once more."""
         if self.guard is not None:
             self.guard.stop()
+
+
+def _reports_short_calls(policy: BlockingPolicy) -> bool:
+    """Is there more to say of a quick call for a file's metadata than its time?"""
+    named = any(category == "file_metadata" for category, _ in policy.categories)
+    return policy.profile == "strict" or bool(policy.allow) or named
 
 
 @cache

@@ -163,7 +163,9 @@ async def clock(request: pytest.FixtureRequest) -> AsyncIterator[VirtualClock]:
 @pytest.fixture
 def blocking(request: pytest.FixtureRequest) -> BlockingGuard:
     """What blocked the event loop in this test, and what is allowed to."""
-    return _state(request).blocking.open_guard()
+    guard = _state(request).blocking.open_guard()
+    guard.needs_all_calls = True
+    return guard
 
 
 @pytest.fixture

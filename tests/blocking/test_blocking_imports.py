@@ -13,8 +13,8 @@ from contextvars import copy_context
 import pytest
 
 from pytest_asyncfastapi._blocking import BlockingPolicy
+from pytest_asyncfastapi._blocking.call_stack import read_stack
 from pytest_asyncfastapi._blocking.slow_steps import Sample, Stall
-from pytest_asyncfastapi._blocking.stack_analysis import read_stack
 from pytest_asyncfastapi._blocking.stalls import find_causes
 from pytest_asyncfastapi._core.activity import ACTIVITY, BODY
 from pytest_asyncfastapi._core.frames import UserCode

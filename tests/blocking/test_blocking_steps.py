@@ -124,14 +124,14 @@ def test_callbacks_of_the_garbage_collector_are_not_responsible(watch):
     """A tool's callback is the innermost frame then."""
     import gc
 
-    from pytest_asyncfastapi._blocking.stack_analysis import FrameInfo
+    from pytest_asyncfastapi._blocking.call_stack import FrameInfo
     from pytest_asyncfastapi._blocking.stalls import _without_gc_callbacks
 
     def callback(phase, info):
         """The callback of a tool."""
 
-    inner = FrameInfo(callback.__code__, 1, 0, "some_tool", 1)
-    outer = FrameInfo(watch.__call__.__func__.__code__, 1, 0, "shop", 2)
+    inner = FrameInfo(callback.__code__, 1, 0, "some_tool")
+    outer = FrameInfo(watch.__call__.__func__.__code__, 1, 0, "shop")
     gc.callbacks.append(callback)
     try:
         assert _without_gc_callbacks([inner, outer]) == [outer]

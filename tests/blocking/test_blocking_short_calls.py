@@ -1,0 +1,160 @@
+"""Calls for metadata of files that come to less than a millisecond in a step.
+
+The default profile accepts them up to its threshold for steps. To report one takes longer than the
+call; so the guard of a test that asks nothing of it begins with what exceeds a millisecond.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from pytest_asyncfastapi._blocking import BlockingGuard, dispatcher
+from tests.blocking.conftest import Watch
+
+
+class Skipping(Watch):
+    """As the plugin makes the guard of a test that does not ask for it."""
+
+    def guard(self, **policy) -> BlockingGuard:
+        guard = super().guard(**policy)
+        guard.needs_all_calls = False
+        return guard
+
+
+@pytest.fixture
+def skipping(watch):
+    made = Skipping()
+    yield made
+    for guard in made.guards:
+        guard.stop()
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """The clock of the guard goes on by so many seconds with each look at it."""
+    clock = time.perf_counter
+
+    def set_to(seconds: float) -> None:
+        looks = 0
+
+        def perf_counter() -> float:
+            nonlocal looks
+            looks += 1
+            return clock() + looks * seconds
+
+        monkeypatch.setattr(dispatcher.thread_stats, "perf_counter", perf_counter)
+
+    return set_to
+
+
+def look(path: object, times: int) -> None:
+    for _ in range(times):
+        os.stat(path)
+
+
+def test_a_few_quick_calls_are_not_reported(skipping, watch, tmp_path):
+    async def body():
+        look(tmp_path, 3)
+
+    assert skipping(body).calls == []
+    assert len(watch(body).calls) == 3
+
+
+def test_a_call_that_takes_long_is_found(skipping, slow_disk, tmp_path):
+    slow_disk(0.06)
+
+    async def body():
+        look(tmp_path, 1)
+
+    (found,) = skipping(body).findings()
+    assert found.severity == "error"
+    assert found.where.function == "look"
+    assert "os.stat('" in found.title
+
+
+def test_many_calls_that_add_up_are_found(skipping, slow_disk, tmp_path):
+    """By a library below one line of the user's: one call of it, and its time is their sum."""
+    slow_disk(0.0002)
+    for number in range(100):
+        (tmp_path / str(number)).mkdir()
+
+    async def body():
+        for _, directories, _ in os.walk(tmp_path):
+            assert directories is not None
+
+    (found,) = skipping(body, step_threshold=0.01).findings()
+    assert found.data["category"] == "file_metadata"
+    assert found.where.function.endswith("body")
+
+
+def test_a_call_that_fails_is_over(skipping, tmp_path):
+    async def body():
+        for _ in range(3):
+            with pytest.raises(FileNotFoundError):
+                os.stat(tmp_path / "nothing")
+        open(__file__).close()
+
+    assert [call.name for call in skipping(body).calls] == ["open"]
+
+
+def test_each_step_begins_anew(skipping, slow_disk, tmp_path):
+    slow_disk(0.0002)
+    import asyncio
+
+    async def body():
+        for _ in range(10):
+            look(tmp_path, 2)
+            await asyncio.sleep(0)
+
+    assert skipping(body).calls == []
+
+
+def test_the_audit_event_of_such_a_call_is_not_one_of_its_own(skipping, tmp_path):
+    async def body():
+        os.listdir(tmp_path)
+        (tmp_path / "made").mkdir()
+
+    assert skipping(body).calls == []
+
+
+TESTS = """
+import os
+from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
+
+def needs_all_calls():
+    (guard,) = DISPATCHER.listeners
+    return guard.needs_all_calls
+
+async def test_nothing(asgi_client):
+    assert needs_all_calls() == {expected}
+
+async def test_asks(blocking, tmp_path):
+    os.stat(tmp_path)
+    assert [call.name for call in blocking.calls] == ["os.stat"]
+"""
+APP = """
+from fastapi import FastAPI
+app = FastAPI()
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ((), False),
+        (("--asyncfastapi-blocking-profile=strict",), True),
+        (("--asyncfastapi-allow-blocking=file_metadata@shop",), True),
+        (("--asyncfastapi-blocking-category=file_metadata=fail",), True),
+        (("--asyncfastapi-blocking-category=file=fail",), False),
+        (("--asyncfastapi-html=report.html",), True),
+    ],
+)
+def test_who_needs_all_calls(pytester, options, expected):
+    """Whoever could say more of them than that they are quick."""
+    pytester.makepyfile(TESTS.format(expected=expected), app=APP)
+    failed = int("strict" in str(options) or "metadata=fail" in str(options))
+    result = pytester.runpytest("--asyncfastapi-app=app:app", *options)
+    result.assert_outcomes(passed=2 - failed, failed=failed)
