@@ -9,6 +9,7 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import BODY
+from .._faults import timeout_remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ def no_timeout(calls: Sequence[OpenExchange], policy: Policy) -> Iterator[Findin
                 call.activity,
                 why="an upstream that stops answering holds the request and its connection "
                 "without limit",
-                remedy=_remedy(call.library, missing),
+                remedy=timeout_remedy(call.library, missing),
             )
         else:
             yield policy.finding(
@@ -64,7 +65,7 @@ def no_timeout(calls: Sequence[OpenExchange], policy: Policy) -> Iterator[Findin
                 call.activity,
                 why="a caller has given up long before, and the request and its connection are "
                 "held meanwhile",
-                remedy="aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))",
+                remedy=timeout_remedy(call.library, ["total"]),
             )
 
 
@@ -72,16 +73,6 @@ def _joined(missing: list[str]) -> str:
     if len(missing) == len(_PHASES) or missing == ["connect", "read"]:
         return ""
     return " " + " and ".join(_PHASES[name] for name in missing)
-
-
-def _remedy(library: str, missing: list[str]) -> str:
-    if library == "urllib3":
-        return "give the call a timeout: requests.get(..., timeout=5)"
-    if library == "aiohttp":
-        return "aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))"
-    if missing == ["pool"]:
-        return f"{library}.Timeout(5.0): the limit for the pool is then 5 s too"
-    return f"leave timeout=None out ({library}'s own limit is 5 s), or write timeout=5"
 
 
 def fan_out(calls: Sequence[OpenExchange], policy: Policy, user: UserCode) -> Iterator[Finding]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from .._core.base_error import AsyncFastAPIError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from .._core.findings import Location
 
 
@@ -21,11 +23,17 @@ def missing_timeout(phase: str, call: str) -> str:
     return f"no {phase} timeout is set on {call}: it would never end"
 
 
-def timeout_remedy(phase: str) -> str:
-    """How it gets one."""
-    if phase == SOCKS:
-        return "asyncio.timeout(5) or anyio.fail_after(5) around the call; httpx has none for it"
-    return "httpx.AsyncClient(timeout=5), or timeout= on this call"
+def timeout_remedy(library: str, missing: Sequence[str]) -> str:
+    """How a call of this client library gets the timeouts that it does not have."""
+    if SOCKS in missing:
+        return f"asyncio.timeout(5) or anyio.fail_after(5) around the call; {library} has none"
+    if library == "urllib3":
+        return "give the call a timeout: requests.get(..., timeout=5)"
+    if library == "aiohttp":
+        return "aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))"
+    if list(missing) == ["pool"]:
+        return f"{library}.Timeout(5.0): the limit for the pool is then 5 s too"
+    return f"leave timeout=None out ({library}'s own limit is 5 s), or write timeout=5"
 
 
 class FaultSpecError(AsyncFastAPIError, ValueError):
@@ -57,7 +65,7 @@ class NoTimeoutSet(AsyncFastAPIError, AssertionError):
         where: The line that made the call, if it is known.
     """
 
-    def __init__(self, phase: str, request: str, where: Location | None) -> None:
+    def __init__(self, phase: str, request: str, where: Location | None, library: str) -> None:
         self.phase = phase
         self.where = where
         place = f" at {where}" if where is not None else ""
@@ -65,5 +73,5 @@ class NoTimeoutSet(AsyncFastAPIError, AssertionError):
             f"{missing_timeout(phase, f'this call{place}')}\n"
             f"  the call: {request}\n"
             "  a fault holds it back, and only a timeout can end it\n"
-            f"  write: {timeout_remedy(phase)}"
+            f"  write: {timeout_remedy(library, [phase])}"
         )

@@ -95,7 +95,7 @@ class _WayOut:
         except MissingTimeout as stalled:
             sent.out.fault = stalled.plan
             seen = sent.call.request
-            error = await self._scope.stall(seen, stalled.phase, sent.out.where)
+            error = await self._scope.stall(seen, stalled.phase, sent.out)
         except BaseException as raised:
             error = raised
         sent.on_failure(error)

@@ -271,10 +271,10 @@ class CallPolicy:
 
         return undo
 
-    def no_timeout(self, seen: httpx.Request, phase: str, where: Location | None) -> NoTimeoutSet:
+    def no_timeout(self, seen: httpx.Request, phase: str, out: OpenExchange) -> NoTimeoutSet:
         """Log a stalled call that nothing ends; gives the error for the app."""
-        self.log.add(finding_messages.no_timeout(seen, phase, where, ACTIVITY.get(), self._test))
-        return NoTimeoutSet(phase, finding_messages.show_request(seen), where)
+        self.log.add(finding_messages.no_timeout(seen, out, phase, ACTIVITY.get(), self._test))
+        return NoTimeoutSet(phase, finding_messages.show_request(seen), out.where, out.library)
 
 
 def _asked(router: Upstream | None, seen: httpx.Request) -> Upstream | None:

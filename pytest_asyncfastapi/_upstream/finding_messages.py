@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from .._core.findings import Finding, Location
-from .._faults import SOCKS, missing_timeout, timeout_remedy
+from .._faults import missing_timeout, timeout_remedy
 from .near_misses import nearest, show_route, show_url, suggestion
 
 if TYPE_CHECKING:
     import httpx
     from respx.models import Route
 
+    from .call_log import OpenExchange
     from .errors import UpstreamExhausted
 
 
@@ -51,19 +52,16 @@ def unrouted(
 
 
 def no_timeout(
-    request: httpx.Request, phase: str, where: Location | None, activity: str, test: str
+    request: httpx.Request, out: OpenExchange, phase: str, activity: str, test: str
 ) -> Finding:
     """A call that nothing would ever end."""
-    remedy = timeout_remedy(phase)
-    if phase != SOCKS and where is not None and "timeout=None" in where.source:
-        remedy = "leave timeout=None out (the client's own holds), or write timeout=5"
     return Finding(
         kind="no-timeout",
         title=missing_timeout(phase, show_request(request)),
-        where=where,
+        where=out.where,
         activity=activity,
         why="an upstream that stops answering holds the request and its connection without limit",
-        remedy=remedy,
+        remedy=timeout_remedy(out.library, [phase]),
         test=test,
     )
 

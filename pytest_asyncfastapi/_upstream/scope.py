@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from .._core.findings import Finding, Location
+    from .._core.findings import Finding
     from .._core.frames import UserCode
     from .._faults import Faults
     from .cassettes import CassetteRecording
@@ -154,7 +154,7 @@ class UpstreamScope:
                 response = await self._carry_out(call, out, decision)
         except MissingTimeout as stalled:
             out.fault = stalled.plan
-            error = await self.stall(seen, stalled.phase, out.where)
+            error = await self.stall(seen, stalled.phase, out)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, current_loop.now)
@@ -183,7 +183,7 @@ class UpstreamScope:
             response = self._carry_out_sync(call, out, decision)
         except MissingTimeout as stalled:
             out.fault = stalled.plan
-            error = self.call_policy.no_timeout(seen, stalled.phase, out.where)
+            error = self.call_policy.no_timeout(seen, stalled.phase, out)
         except BaseException as raised:
             error = call.library.own_error(raised, call.request)
         self._close(call, out, decision, error or response, time.monotonic)
@@ -191,13 +191,13 @@ class UpstreamScope:
             raise error
         return response
 
-    async def stall(self, seen: httpx.Request, phase: str, where: Location | None) -> BaseException:
+    async def stall(self, seen: httpx.Request, phase: str, out: OpenExchange) -> BaseException:
         """Hold a call that has no budget, as the wire would; nobody may come to end it."""
         try:
             await anyio.sleep(self.patience())
         except BaseException as ended:  # a budget of the app's own: not ours to judge
             return ended
-        return self.call_policy.no_timeout(seen, phase, where)
+        return self.call_policy.no_timeout(seen, phase, out)
 
     @property
     def is_idle(self) -> bool:

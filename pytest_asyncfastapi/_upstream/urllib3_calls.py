@@ -75,7 +75,7 @@ def _take(scope: UpstreamScope, sent: SentCall, conn: Any, send: Callable[[], An
         return _in_memory(scope, sent, conn, decision, send)
     except MissingTimeout as stalled:
         sent.out.fault = stalled.plan
-        error = scope.call_policy.no_timeout(sent.call.request, stalled.phase, sent.out.where)
+        error = scope.call_policy.no_timeout(sent.call.request, stalled.phase, sent.out)
     except BaseException as raised:
         error = raised
     sent.on_failure(error)

@@ -217,7 +217,9 @@ def test_a_call_without_any_timeout_is_reported(scope, upstream, faults):
             await fetch(session, timeout=aiohttp.ClientTimeout(total=None))
 
     run(call)
-    assert [finding.kind for finding in scope.findings()] == ["no-timeout"]
+    (finding,) = scope.findings()
+    assert finding.kind == "no-timeout"
+    assert finding.remedy.startswith("aiohttp.ClientSession(timeout=")
 
 
 def test_a_retry_meets_the_next_attempt(upstream, faults):

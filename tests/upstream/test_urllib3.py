@@ -93,7 +93,9 @@ def test_a_call_without_any_timeout_is_reported(scope, upstream, faults):
     faults.on("*").read_timeout()
     with pytest.raises(Exception, match="no read timeout is set"):
         requests.get(URL)  # noqa: S113 - that is what the test is about
-    assert [finding.kind for finding in scope.findings()] == ["no-timeout"]
+    (finding,) = scope.findings()
+    assert finding.kind == "no-timeout"
+    assert finding.remedy == "give the call a timeout: requests.get(..., timeout=5)"
 
 
 def test_nothing_of_urllib3_stays_replaced(new_scope):
