@@ -78,7 +78,7 @@ _POLYMORPHIC_C_METHODS = _POLYMORPHIC_METHODS | {
 WRAPPER_TYPES = frozenset(
     {functools.partial, operator.methodcaller, WrapperDescriptorType, MethodWrapperType}
 )
-# Streams that are no files: of a template that is compiled, say, with thousands of writes.
+# In-memory streams, of a template that is compiled, say, with thousands of writes.
 _IN_MEMORY = frozenset({io.StringIO, io.BytesIO})
 _MAX_IN_MEMORY = 500  # of one site of a library
 _MAX_FUNCTIONS = 20_000
