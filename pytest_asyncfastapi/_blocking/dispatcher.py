@@ -253,6 +253,7 @@ class Dispatcher:
         if state.open_calls:
             top = state.open_calls[-1]
             if top.skipped and entry.category == "file_metadata":
+                top.skipped = args[:1] or top.skipped
                 return
             if top.entry.category == entry.category and (top.records or top.entry.judge != "path"):
                 for item in top.records:
