@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import http.server
 import importlib
@@ -175,6 +176,30 @@ def test_every_way_to_call_sleep_is_reported_once(watch, function):
     guard = watch(function)
     assert [(call.name, call.category) for call in guard.calls] == [("time.sleep", "sleep")]
     assert guard.calls[0].where.path.endswith("test_blocking_calls.py")
+
+
+async def in_a_context():
+    contextvars.copy_context().run(os.listdir, "/")  # this line
+
+
+async def as_a_key():
+    min(["/"], key=functools.lru_cache(os.listdir))  # this line
+
+
+async def by_a_library_that_called_something_else_before():
+    for function in (list, functools.partial(len, ()), functools.partial(os.listdir, "/")):
+        with contextlib.ExitStack() as stack:  # this line
+            stack.callback(function)
+
+
+@pytest.mark.parametrize(
+    "function", [in_a_context, as_a_key, by_a_library_that_called_something_else_before]
+)
+def test_what_c_code_calls_is_found_by_its_audit_event(watch, function):
+    """There is no call event where C calls C, or at a site that was disabled."""
+    (call,) = watch(function, profile="strict").calls
+    assert (call.category, call.args, call.evidence) == ("file_metadata", "'/'", "audit event")
+    assert call.where.line == line_of(function, "# this line")
 
 
 def test_a_method_bound_before_the_start_is_reported(watch):
