@@ -9,7 +9,7 @@ import heapq
 from typing import TYPE_CHECKING, Any
 
 from .._core.activity import BODY
-from .._faults import timeout_remedy
+from .._core.timeout_remedies import timeout_remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -8,7 +8,7 @@ library only, so that options can be validated without importing httpx.
 
 from .call_properties import NO_POOL, CallProperties, InFlight, Pool
 from .effect import Effect
-from .errors import SOCKS, FaultSpecError, NoTimeoutSet, missing_timeout, timeout_remedy
+from .errors import FaultSpecError, NoTimeoutSet, missing_timeout
 from .grammar import FaultSpec, parse
 from .plan import FaultPlan
 from .registry import Faults
@@ -16,7 +16,6 @@ from .rule import FaultRule, Hit
 
 __all__ = [
     "NO_POOL",
-    "SOCKS",
     "CallProperties",
     "Effect",
     "FaultPlan",
@@ -30,5 +29,4 @@ __all__ = [
     "Pool",
     "missing_timeout",
     "parse",
-    "timeout_remedy",
 ]

@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .._core.base_error import AsyncFastAPIError
+from .._core.timeout_remedies import SOCKS, timeout_remedy
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from .._core.findings import Location
-
-
-# A phase that has no timeout in httpcore 1.0: the handshake with a SOCKS5 proxy.
-SOCKS = "SOCKS5"
 
 
 def missing_timeout(phase: str, call: str) -> str:
@@ -21,19 +16,6 @@ def missing_timeout(phase: str, call: str) -> str:
     if phase == SOCKS:
         return f"no timeout covers the SOCKS5 handshake of {call}: it would never end"
     return f"no {phase} timeout is set on {call}: it would never end"
-
-
-def timeout_remedy(library: str, missing: Sequence[str]) -> str:
-    """How a call of this client library gets the timeouts that it does not have."""
-    if SOCKS in missing:
-        return f"asyncio.timeout(5) or anyio.fail_after(5) around the call; {library} has none"
-    if library == "urllib3":
-        return "give the call a timeout: requests.get(..., timeout=5)"
-    if library == "aiohttp":
-        return "aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10))"
-    if list(missing) == ["pool"]:
-        return f"{library}.Timeout(5.0): the limit for the pool is then 5 s too"
-    return f"leave timeout=None out ({library}'s own limit is 5 s), or write timeout=5"
 
 
 class FaultSpecError(AsyncFastAPIError, ValueError):

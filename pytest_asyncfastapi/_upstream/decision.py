@@ -13,7 +13,8 @@ import httpx
 
 from .._core.activity import ACTIVITY
 from .._core.findings import FindingLog, Location
-from .._faults import SOCKS, CallProperties, Effect, FaultPlan, Faults, Hit, NoTimeoutSet
+from .._core.timeout_remedies import SOCKS
+from .._faults import CallProperties, Effect, FaultPlan, Faults, Hit, NoTimeoutSet
 from . import finding_messages, users_respx
 from .errors import UnroutedCall
 from .outgoing import timeouts

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from .._core.findings import Finding, Location
-from .._faults import missing_timeout, timeout_remedy
+from .._core.timeout_remedies import timeout_remedy
+from .._faults import missing_timeout
 from .near_misses import nearest, show_route, show_url, suggestion
 
 if TYPE_CHECKING:
