@@ -64,13 +64,13 @@ class CallStack:
 
     __slots__ = ("_read", "known")
 
-    def __init__(self, known: KnownStack, read: list[FrameType]) -> None:
+    def __init__(self, known: KnownStack, read: list[tuple[FrameType, CodeType]]) -> None:
         self.known = known
         self._read = read
 
     def frame_id(self, depth: int) -> int:
         """A number of its own for a frame of `known.frames`, as long as that runs."""
-        return identity(self._read[self.known.depths[depth]])
+        return identity(self._read[self.known.depths[depth]][0])
 
     def __repr__(self) -> str:
         return f"<CallStack: {self.known!r}>"
@@ -88,37 +88,42 @@ def read_call_stack(frame: FrameType, line: int = 0) -> CallStack:
     request the stack ends at the client that drives the app.
     """
     in_activity = bool(ACTIVITY.get())
-    read: list[FrameType] = []
+    read = _frames_of_step(frame)
     key: list[int] = [line]
-    at_client = False
-    current: FrameType | None = frame
-    while current is not None:
-        code = current.f_code  # an audit event, which takes as long as all else here
-        if code.co_name in LOOP_FUNCTIONS and runs_steps(code):
-            outermost = None if code.co_name in STEP_FUNCTIONS else nested_loop_frame(current)
-            if outermost is None:
-                break
-            # Of a loop that is run inside a step, its own frames but the outermost are left out.
-            current, code = outermost, outermost.f_code
-            read.clear()
-            key, at_client = [line], False
-        if not at_client:
-            read.append(current)
-            key += (identity(code), current.f_lasti)
-            at_client = (
-                in_activity
-                and code.co_filename.startswith(PACKAGE)
-                and not code.co_filename.startswith(PLUGIN_LAYERS)
-                and not is_wrapper(code.co_filename)
-            )
-        current = current.f_back
+    for depth, (current, code) in enumerate(read):
+        key += (identity(code), current.f_lasti)
+        if (
+            in_activity
+            and code.co_filename.startswith(PACKAGE)
+            and not code.co_filename.startswith(PLUGIN_LAYERS)
+            and not is_wrapper(code.co_filename)
+        ):
+            del read[depth + 1 :]
+            break
     known = _STACKS.get(tuple(key))
     if known is None:
         known = _read_frames(read, key)
     return CallStack(known, read)
 
 
-def _read_frames(read: list[FrameType], key: list[int]) -> KnownStack:
+def _frames_of_step(frame: FrameType | None) -> list[tuple[FrameType, CodeType]]:
+    """The frames from here outwards to the event loop, innermost first."""
+    found: list[tuple[FrameType, CodeType]] = []
+    while frame is not None:
+        code = frame.f_code  # an audit event, which takes as long as all else here
+        if code.co_name in LOOP_FUNCTIONS and runs_steps(code):
+            outermost = None if code.co_name in STEP_FUNCTIONS else nested_loop_frame(frame)
+            if outermost is None:
+                break
+            # Of a loop that is run inside a step, its own frames but the outermost are left out.
+            found, frame = [], outermost
+            code = frame.f_code
+        found.append((frame, code))
+        frame = frame.f_back
+    return found
+
+
+def _read_frames(read: list[tuple[FrameType, CodeType]], key: list[int]) -> KnownStack:
     """Read these frames, and keep what they say."""
     if len(_STACKS) >= _MAX_STACKS:
         _STACKS.clear()
@@ -126,8 +131,7 @@ def _read_frames(read: list[FrameType], key: list[int]) -> KnownStack:
     frames: list[FrameInfo] = []
     depths: list[int] = []
     lasts = True
-    for depth, frame in enumerate(read):
-        code = frame.f_code
+    for depth, (frame, code) in enumerate(read):
         if is_wrapper(code.co_filename):
             continue
         place = (identity(code), frame.f_lasti)
@@ -148,7 +152,10 @@ def _read_frames(read: list[FrameType], key: list[int]) -> KnownStack:
 
 
 def read_stack(frame: FrameType | None) -> list[FrameInfo]:
-    """The frames of a step of any thread, innermost first; the package's own are left out."""
+    """The frames of a step of any thread, innermost first; the package's own are left out.
+
+    Frame by frame, unlike `_frames_of_step()`: what another thread leaves meanwhile is not kept.
+    """
     found: list[FrameInfo] = []
     while frame is not None:
         code = frame.f_code

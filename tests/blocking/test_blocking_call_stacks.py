@@ -42,7 +42,7 @@ def read(monkeypatch):
     monkeypatch.setattr(call_stack, "_FRAMES", {})
 
     def counted(frames, key):
-        found.append(frames[0].f_code.co_name)
+        found.append(frames[0][1].co_name)
         return read_frames(frames, key)
 
     monkeypatch.setattr(call_stack, "_read_frames", counted)
