@@ -11,7 +11,7 @@ from .._core.units import show
 from .catalog import Category, Entry, by_package
 from .catalog import remedies as to
 from .cpu_time import CPU_JUDGES
-from .stack_analysis import NOISY_CATEGORIES
+from .stack_analysis import NEVER_RESPONSIBLE, NOISY_CATEGORIES
 
 if TYPE_CHECKING:
     from .models import BlockingCall, BlockingPolicy, CallSeverity
@@ -35,7 +35,7 @@ _WAITS = frozenset({"network", "dns", "tls", "lock", "join", "queue"})
 
 def is_reportable(category: str, call_site: CallSite, judge: str = "") -> bool:
     """Is this a call of the app or a library, and not of the loop, pytest or the interpreter?"""
-    if call_site.responsible in ("async", "tool"):
+    if call_site.responsible in NEVER_RESPONSIBLE:
         return False
     if call_site.importing and call_site.imported_module.partition(".")[0] in _IMPORTED_BY_C:
         return False

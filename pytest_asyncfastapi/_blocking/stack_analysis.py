@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from .._core.frames import UserCode, is_stdlib
+from .._core.frames import UserCode, identity, is_stdlib
 from .catalog import NamedFunction, find_named
 from .catalog import remedies as to
 from .loop_steps import LOOP_RUNNERS, PACKAGE, PLUGIN_LAYERS, WRAPPERS
@@ -30,11 +31,11 @@ _FROZEN = "<frozen "  # of the standard library: in which modules it is, differs
 
 # The loop itself and what it is made of: their calls are the loop's own business.
 _ASYNC = frozenset({"asyncio", "anyio", "trio", "uvloop", "sniffio", "winloop"})
-# The tools that run the test.
+# The tools that run the test, and those that a test uses on itself.
 _TOOLS = frozenset(
     {"_pytest", "pytest", "pluggy", "coverage", "pytest_cov", "xdist", "execnet",
      "pytest_asyncio", "pytest_trio", "hypothesis", "_hypothesis_pytestplugin", "pytest_timeout",
-     "debugpy", "pydevd", "_pydevd_bundle"}
+     "debugpy", "pydevd", "_pydevd_bundle", "freezegun", "time_machine"}
 )  # fmt: skip
 # They read sources and write log lines: noise, as far as it is about these categories.
 _NOISY = frozenset(
@@ -42,6 +43,8 @@ _NOISY = frozenset(
      "tracemalloc", "faulthandler", "unittest"}
 )  # fmt: skip
 NOISY_CATEGORIES = frozenset({"file", "file_metadata", "lock", "import"})
+# What they do is never reported: the loop's and the tools' own work, and this plugin's.
+NEVER_RESPONSIBLE = ("async", "tool")
 _LOGGERS = frozenset({"loguru", "structlog", "logbook", "eliot", "pythonjsonlogger", "picologging"})
 # Frames of the import machinery that load a module. `_handle_fromlist` does not: it runs at each
 # `from package import name`, whatever is imported already.
@@ -94,7 +97,7 @@ def is_ignored_file(filename: str) -> bool:
     kind, _ = _kind(filename)
     if kind == "ours":
         return not filename.startswith(WRAPPERS[1]) and not filename.endswith("detectors.py")
-    return kind in ("async", "tool")
+    return kind in NEVER_RESPONSIBLE
 
 
 @lru_cache(maxsize=8192)
@@ -253,6 +256,23 @@ def import_statement(stack: list[FrameInfo]) -> list[FrameInfo]:
         if _loads_module(stack[at]):
             return stack[at:]
     return stack
+
+
+def common_stack(stacks: list[list[FrameInfo]]) -> list[FrameInfo]:
+    """The innermost frame that more than half of the stacks have in common, and its callers."""
+    depth, group = 0, stacks
+    while group:
+        codes = [identity(stack[-depth - 1].code) if depth < len(stack) else 0 for stack in group]
+        code, count = Counter(codes).most_common(1)[0]
+        if not code or count <= len(stacks) / 2:
+            break
+        group = [stack for stack, found in zip(group, codes, strict=True) if found == code]
+        depth += 1
+    if not depth:
+        return []
+    instructions = [stack[-depth].lasti for stack in group]
+    usual = instructions.index(Counter(instructions).most_common(1)[0][0])
+    return group[usual][-depth:]
 
 
 def at_with_statement(info: FrameInfo) -> bool:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 from .catalog import Entry, NamedFunction, by_package
 from .catalog import remedies as to
 from .slow_steps import Sample, Stall
-from .stack_analysis import CallSite, analyze_stack, at_with_statement, import_statement
+from .stack_analysis import (
+    NEVER_RESPONSIBLE,
+    CallSite,
+    analyze_stack,
+    at_with_statement,
+    common_stack,
+    import_statement,
+)
 
 if TYPE_CHECKING:
     from .._core.frames import UserCode
@@ -53,9 +60,7 @@ def find_causes(stall: Stall, policy: BlockingPolicy, user: UserCode) -> list[_C
         # An archive that is read or written computes, too: it is one call, of one kind.
         causes.append((call_site, _as_named(call_site.named), stall.cpu, "step timer"))
     elif stall.cpu >= policy.cpu_threshold and stall.wall >= policy.step_threshold:
-        name = call_site.written_name or (
-            sample.stack[0].code.co_qualname if sample.stack else stall.callback
-        )
+        name = call_site.written_name or _innermost(sample, call_site) or stall.callback
         entry = Entry(name or "a step of the loop", "cpu", "always", to.CPU)
         causes.append((call_site, entry, stall.cpu, "step timer: the thread was computing"))
     return causes
@@ -81,22 +86,47 @@ def _without_gc_callbacks(stack: list[FrameInfo]) -> list[FrameInfo]:
 def _most_common(
     call_sites: list[tuple[Sample, CallSite]], stall: Stall, user: UserCode
 ) -> tuple[Sample, CallSite]:
-    """The most representative sample: of the most frequent function, then line."""
+    """The most representative sample: of the most frequent function, then line.
+
+    What has no line of the user's counts as one function, whatever part of a library it was in:
+    it is named by what its samples have in common.
+    """
     if not call_sites:
         empty = Sample([], "")
         return empty, analyze_stack([], user, stall.label)
+    # Samples of the loop, a tool or this plugin decide only if they are the most.
+    reported = [pair for pair in call_sites if pair[1].responsible not in NEVER_RESPONSIBLE]
+    if len(reported) > len(call_sites) / 2:
+        call_sites = reported
     by_function = Counter(_function(call_site) for _, call_site in call_sites)
     function = by_function.most_common(1)[0][0]
     inside = [pair for pair in call_sites if _function(pair[1]) == function]
+    if inside[0][1].user_frame is None:
+        for pair in inside:
+            if pair[1].responsible in NEVER_RESPONSIBLE:
+                return pair
+        stack = common_stack([sample.stack for sample, _ in inside])
+        call_site = analyze_stack(stack, user, stall.label)
+        if call_site.where is not None and call_site.responsible not in NEVER_RESPONSIBLE:
+            return replace(inside[0][0], stack=stack), call_site
     # With what is responsible: a sample may be of a finaliser that the collector ran there.
     places = [(pair[1].where, pair[1].responsible) for pair in inside]
     return inside[places.index(Counter(places).most_common(1)[0][0])]
 
 
 def _function(call_site: CallSite) -> tuple[str, str]:
-    if call_site.where is None:
+    if call_site.where is None or call_site.user_frame is None:
         return ("", "")
     return (call_site.where.path, call_site.where.function)
+
+
+def _innermost(sample: Sample, call_site: CallSite) -> str:
+    """The function that was computing, with its module where that is not the user's."""
+    if not sample.stack:
+        return ""
+    info = sample.stack[0]
+    name = info.code.co_qualname
+    return name if call_site.user_frame is not None else f"{info.module}.{name}"
 
 
 def _blocked_in(sample: Sample, call_site: CallSite) -> Entry:

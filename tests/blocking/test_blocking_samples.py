@@ -1,0 +1,127 @@
+"""A step that computes below no line of the user's: named by what its samples have in common."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import types
+from contextvars import copy_context
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import freezegun.api
+import pytest
+
+import pytest_asyncfastapi
+from pytest_asyncfastapi._blocking import BlockingPolicy
+from pytest_asyncfastapi._blocking.blocking_findings import is_reportable
+from pytest_asyncfastapi._blocking.call_stack import read_stack
+from pytest_asyncfastapi._blocking.slow_steps import Sample, Stall
+from pytest_asyncfastapi._blocking.stalls import find_causes
+from pytest_asyncfastapi._core.frames import UserCode
+from tests.blocking.conftest import ROOT
+
+if TYPE_CHECKING:
+    from pytest_asyncfastapi._blocking.call_stack import FrameInfo
+
+PARTS = [f"part_{number}" for number in range(12)]
+LIBRARY = """
+import time
+
+async def handle():
+    convert(until(0.15))
+
+def until(seconds):
+    end = time.thread_time() + seconds
+    while time.thread_time() < end:
+        yield
+
+def convert(turns):
+    for number, _ in enumerate(turns):
+        for part in PARTS[number % len(PARTS):]:
+            part()
+""" + "\n".join(f"def {name}(): work()\n" for name in PARTS)
+
+
+def library(folder: Path, work) -> types.ModuleType:
+    """A library in site-packages, whose work is done in a dozen functions in turn."""
+    path = folder / "site-packages" / "converterlike.py"
+    path.parent.mkdir()
+    path.write_text(LIBRARY)
+    module = types.ModuleType("converterlike")
+    module.work = work
+    exec(compile(LIBRARY, str(path), "exec"), vars(module))
+    module.PARTS = [getattr(module, name) for name in PARTS]
+    return module
+
+
+def test_what_a_library_computes_is_named_by_its_common_function(watch, tmp_path):
+    """Not by the function that the first sample happened to be in."""
+    made = library(tmp_path, partial(sum, range(500)))
+    guard = watch(made.handle, step_threshold=0.02, cpu_threshold=0.05)
+    (found,) = guard.findings()
+    assert found.title.startswith("blocking computation: converterlike.convert held the event loop")
+    assert found.where.function == "convert"
+
+
+@pytest.fixture
+def samples(tmp_path):
+    """Stacks of a request that a library alone handles: one for each of its parts."""
+    stacks: list[list[FrameInfo]] = []
+    made = library(tmp_path, lambda: stacks.append(read_stack(sys._getframe(1))))
+    request = threading.Thread(target=made.convert, args=([None],))
+    request.start()
+    request.join()
+    assert [stack[0].code.co_name for stack in stacks] == PARTS
+    return stacks
+
+
+def causes(stacks: list[list[FrameInfo]]):
+    """What a step that computed for 400 ms is reported as."""
+    taken = tuple(Sample(stack, "") for stack in stacks)
+    stall = Stall(0.4, 0.4, 0.0, True, taken, copy_context(), "GET /", "", 0.0)
+    found = find_causes(stall, BlockingPolicy(), UserCode(ROOT))
+    return [entry.name for site, entry, *_ in found if is_reportable(entry.category, site)]
+
+
+def below_freezegun(stack: list[FrameInfo]) -> list[FrameInfo]:
+    """The same, with freezegun called by it: it goes through all modules to replace clocks."""
+    code = freezegun.api._freeze_time.start.__code__
+    return [stack[0]._replace(code=code, module="freezegun.api"), *stack]
+
+
+def in_the_plugin(stack: list[FrameInfo]) -> list[FrameInfo]:
+    """The same, taken while the plugin itself was looking at a call."""
+    filename = str(Path(pytest_asyncfastapi.__file__).parent / "_blocking" / "monitor_calls.py")
+    code = compile("pass", filename, "exec")
+    return [stack[0]._replace(code=code, module="pytest_asyncfastapi"), *stack]
+
+
+def test_one_sample_in_the_plugin_itself_decides_nothing(samples):
+    """The first of 12: what the other 11 show is reported."""
+    assert causes([in_the_plugin(samples[0]), *samples[1:]]) == ["converterlike.convert"]
+
+
+def test_what_the_plugin_itself_computes_is_not_reported(samples):
+    """The twin: most of the samples are of the plugin."""
+    assert causes([in_the_plugin(stack) for stack in samples[:7]] + samples[7:]) == []
+
+
+def test_a_user_line_in_few_samples_is_not_blamed(samples):
+    """Two samples of a line of the user's, twelve of the library."""
+    own = read_stack(sys._getframe())
+    assert causes([own, own, *samples]) == ["converterlike.convert"]
+
+
+def test_a_user_line_in_most_samples_is_named(samples):
+    """The twin: the library's parts are seen less often."""
+    own = read_stack(sys._getframe())[:1]
+    assert causes([*samples[:3], *[own] * 4]) == [sys._getframe().f_code.co_qualname]
+
+
+def test_to_freeze_the_clock_is_no_computation_of_the_test():
+    """It takes longer the more modules there are; the twin computes by itself."""
+    own = read_stack(sys._getframe())[:1]
+    assert causes([below_freezegun(own)] * 4 + [own] * 3) == []
+    assert causes([below_freezegun(own)] * 3 + [own] * 4) == [sys._getframe().f_code.co_qualname]
