@@ -28,6 +28,8 @@ _MEASURED = frozenset({"cpu", "unknown"})
 _IMPORTED_BY_C = frozenset({"_strptime", "codecs", "encodings"})
 _SLOW_HASH = 0.02  # seconds of CPU time: a password hash that delays other requests
 _SHORT_CALL = 0.001  # seconds: a shorter call needs a reason why it matters
+_THREAD_WAITS = frozenset({"lock", "join", "queue"})  # for other threads of this process, mostly
+_CONTENDED = 0.005  # seconds: a busy machine alone makes threads wait so long for each other
 _SEVERITY_BY_WORD: dict[str, CallSeverity] = {"fail": "error", "warn": "warning", "off": "silent"}
 # Below a database or RPC library, these get the category of the library.
 _WAITS = frozenset({"network", "dns", "tls", "lock", "join", "queue"})
@@ -79,7 +81,8 @@ def severity_of(
     long, in every profile. During start-up, in fixtures (`preparing`) and where the test's body
     builds an app, only waiting for others is reported: no request is served meanwhile. What the
     lifespan or a fixture asks of a database (to make its tables, say) delays no request yet, and
-    is a warning.
+    is a warning. So is a short wait of a library for its own threads, and in the test's body, where
+    no request is served, one below the threshold of steps.
 
     What the catalog's `judge` measures has lower thresholds than computing that only the
     step timer sees.
@@ -93,12 +96,17 @@ def severity_of(
     if not own and category in _ABOVE_THRESHOLD:
         policy = replace(policy, profile="default")
     weight = _severity_by_profile(category, held, policy)
+    # A library waits for its own threads: so shortly that it depends on how busy the machine is.
+    limit = policy.step_threshold if activity == BODY else _CONTENDED
+    library_waits = category in _THREAD_WAITS and call_site.responsible == "library"
+    shortly = library_waits and held is not None and held < limit
     default = policy.profile != "strict" and category not in dict(policy.categories)
     if category == "cpu" and judge in CPU_JUDGES and default:
         weight = _computed(judge, held, policy, activity)
     only_warns = (
         policy.mode == "warn"
         or (not own and category in _ONCE)
+        or (shortly and default)
         or (category == "database" and (activity == LIFESPAN or preparing) and default)
         or (not observed and policy.profile != "strict")
     )
