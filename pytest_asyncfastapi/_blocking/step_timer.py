@@ -24,6 +24,7 @@ from .._core.creation_site import creation_site_of_handle, current_creation_site
 from .._core.patches import Patches
 from . import thread_stats
 from .call_stack import read_stack, stack_of_callback
+from .debug_stacks import summarise_lines_once
 from .frame_stack import reserve_frame_stack
 from .gc_pauses import exclude_gc_pauses
 from .slow_steps import Sample, Stall
@@ -77,8 +78,9 @@ class StepTimer:
             self._undo += [
                 on_activity_change(self._activity_changes),
                 reserve_frame_stack(self._loop_ended),
+                exclude_gc_pauses(self._dispatcher),
+                summarise_lines_once(),
             ]
-            self._undo += [exclude_gc_pauses(self._dispatcher)]
         self._trio.install()
         self._set_live(True)
         self._dispatcher.thread_state()
