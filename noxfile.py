@@ -85,7 +85,9 @@ def portable(session: nox.Session) -> None:
     install(session, "httpx2", "trio", "fastapi")
     env = {"PORTABLE": "darwin", "PYTHONPATH": ".", "PYTEST_ADDOPTS": "-p tests.portable"}
     rooms = [f"tests/{name}" for name in ("blocking", "clock", "concurrency", "plugin")]
-    session.run("pytest", "-n", "2", "-q", *(session.posargs or rooms), env=env)
+    session.run(
+        "pytest", "-n", "3", "--dist", "worksteal", "-q", *(session.posargs or rooms), env=env
+    )
 
 
 @nox.session(python="3.13")
@@ -118,7 +120,7 @@ def coverage(session: nox.Session) -> None:
     data.mkdir(exist_ok=True)
     session.env["COVERAGE_FILE"] = str(data.absolute() / "data")
     session.run("coverage", "erase")
-    tests = ("-n", "2", "--dist", "worksteal", "-q", *session.posargs)
+    tests = ("-n", "3", "--dist", "worksteal", "-q", *session.posargs)
     session.run("coverage", "run", "-m", "pytest", *tests)
     session.run("coverage", "combine", "--quiet")
     session.run("coverage", "report")
