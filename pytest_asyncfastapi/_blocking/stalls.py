@@ -102,16 +102,29 @@ def _most_common(
     function = by_function.most_common(1)[0][0]
     inside = [pair for pair in call_sites if _function(pair[1]) == function]
     if inside[0][1].user_frame is None:
-        for pair in inside:
-            if pair[1].responsible in NEVER_RESPONSIBLE:
-                return pair
-        stack = common_stack([sample.stack for sample, _ in inside])
-        call_site = analyze_stack(stack, user, stall.label)
-        if call_site.where is not None and call_site.responsible not in NEVER_RESPONSIBLE:
-            return replace(inside[0][0], stack=stack), call_site
+        found = _in_common(inside, stall, user)
+        if found is not None:
+            return found
     # With what is responsible: a sample may be of a finaliser that the collector ran there.
     places = [(pair[1].where, pair[1].responsible) for pair in inside]
     return inside[places.index(Counter(places).most_common(1)[0][0])]
+
+
+def _in_common(
+    inside: list[tuple[Sample, CallSite]], stall: Stall, user: UserCode
+) -> tuple[Sample, CallSite] | None:
+    """What samples without a line of the user's are named by; None where they are of one place."""
+    for pair in inside:
+        if pair[1].responsible in NEVER_RESPONSIBLE:
+            return pair
+    sample, call_site = inside[0]
+    if call_site.importing or sample.sleeping_in:
+        return None
+    stack = common_stack([sample.stack for sample, _ in inside])
+    call_site = analyze_stack(stack, user, stall.label)
+    if call_site.where is None or call_site.responsible in NEVER_RESPONSIBLE:
+        return None
+    return replace(sample, stack=stack), call_site
 
 
 def _function(call_site: CallSite) -> tuple[str, str]:
