@@ -81,7 +81,7 @@ def test_a_library_that_waits_long_for_its_thread_is_found(watch, library):
     """The planted bug, run: at the line that calls the library."""
 
     async def endpoint():
-        library.result(0.08)
+        library.result(0.4)
 
     (found,) = watch(endpoint, profile="default").findings()
     assert found.severity == "error"
