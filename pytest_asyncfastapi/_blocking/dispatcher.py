@@ -217,7 +217,9 @@ class Dispatcher:
             )
         elif cost or call.entry.judge == "wait":
             call.records = self.report(call.entry, "", frame, evidence, call.line)
-        held = cost or (duration if duration < 0.01 else duration - self.scheduling_delay(state))
+        held = cost or duration
+        if not cost and duration >= 0.01 and call.entry.judge != "wait":  # which has slept
+            held -= self.scheduling_delay(state)
         nested = any(outer.records for outer in state.open_calls)
         for item in call.records:
             item.add_time(duration, held, nested=nested)

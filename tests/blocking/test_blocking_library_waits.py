@@ -10,6 +10,7 @@ import pytest
 from pytest_asyncfastapi._blocking import BlockingPolicy
 from pytest_asyncfastapi._blocking.blocking_findings import severity_of
 from pytest_asyncfastapi._blocking.call_stack import read_stack
+from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
 from pytest_asyncfastapi._blocking.stack_analysis import analyze_stack
 from pytest_asyncfastapi._core.activity import BODY
 from pytest_asyncfastapi._core.frames import UserCode
@@ -77,8 +78,14 @@ def test_what_a_library_asks_of_others_is_an_error_however_short(library, catego
     assert severity(stack, 0.0001, REQUEST, category) == "error"
 
 
-def test_a_library_that_waits_long_for_its_thread_is_found(watch, library):
-    """The planted bug, run: at the line that calls the library."""
+@pytest.mark.parametrize("delay", [0.0, 5.0])
+def test_a_library_that_waits_long_for_its_thread_is_found(watch, library, monkeypatch, delay):
+    """The planted bug, run: at the line that calls the library.
+
+    How long the thread waited for a processor since its statistics were read, maybe before this
+    call, is no part of that: it was asleep.
+    """
+    monkeypatch.setattr(DISPATCHER, "scheduling_delay", lambda state: delay)
 
     async def endpoint():
         library.result(0.4)
