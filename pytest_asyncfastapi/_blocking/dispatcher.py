@@ -217,9 +217,7 @@ class Dispatcher:
             )
         elif cost or call.entry.judge == "wait":
             call.records = self.report(call.entry, "", frame, evidence, call.line)
-        held = cost or duration
-        if not cost and duration >= 0.01 and call.entry.judge != "wait":  # which has slept
-            held -= self.scheduling_delay(state)
+        held = cost or self._held(call.entry, duration, state)
         nested = any(outer.records for outer in state.open_calls)
         for item in call.records:
             item.add_time(duration, held, nested=nested)
@@ -237,6 +235,12 @@ class Dispatcher:
         ended = computed + self.watchdog_time
         woke_at = self.watchdog_woke_at
         return ended + (thread_stats.perf_counter() - woke_at if woke_at else 0.0)
+
+    def _held(self, entry: Entry, duration: float, state: ThreadState) -> float:
+        """How long the call itself held the loop: a wait is asleep all the while."""
+        if duration < 0.01 or entry.judge == "wait":
+            return duration
+        return duration - self.scheduling_delay(state)
 
     def scheduling_delay(self, state: ThreadState) -> float:
         """Seconds that this thread recently waited for a processor or the GIL: an upper bound."""
