@@ -95,7 +95,7 @@ def oldest(session: nox.Session) -> None:
     """The oldest pytest that is promised."""
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "pytest==8.4.*")
-    session.run("pytest", "-n", "2", "--dist", "worksteal", "-q", "tests/plugin", "tests/runners")
+    session.run("pytest", "-n", "3", "--dist", "worksteal", "-q", "tests/plugin", "tests/runners")
 
 
 @nox.session(python="3.13")
@@ -189,7 +189,9 @@ def examples(session: nox.Session) -> None:
     """Every example, with what it needs."""
     install(session, "httpx2", "trio", "fastapi")
     session.install("--quiet", "--group", "examples")
-    session.run("pytest", "-n", "2", "-q", "tests/examples", *session.posargs)
+    session.run(
+        "pytest", "-n", "3", "--dist", "worksteal", "-q", "tests/examples", *session.posargs
+    )
 
 
 @nox.session(python="3.13")
