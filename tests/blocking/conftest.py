@@ -1,6 +1,7 @@
 """A guard around a coroutine, started and stopped as the plugin will."""
 
 import asyncio
+import types
 from pathlib import Path
 
 import certifi
@@ -39,6 +40,16 @@ class Watch:
         finally:
             guard.stop()
         return guard
+
+
+def installed_library(folder: Path, name: str, text: str) -> types.ModuleType:
+    """A module of this text whose file is in site-packages, so that it is nobody's own code."""
+    path = folder / "site-packages" / f"{name}.py"
+    path.parent.mkdir()
+    path.write_text(text)
+    module = types.ModuleType(name)
+    exec(compile(text, str(path), "exec"), vars(module))
+    return module
 
 
 @pytest.fixture(autouse=True)

@@ -22,6 +22,7 @@ from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
 from pytest_asyncfastapi._blocking.thread_state import RepeatedCalls
 from pytest_asyncfastapi._core.findings import Finding, FindingLog, Location
 from pytest_asyncfastapi._core.frames import identity
+from tests.blocking.conftest import installed_library
 
 LIBRARY = """
 import os, socket
@@ -46,12 +47,7 @@ def settings(path):
 @pytest.fixture
 def library(tmp_path) -> types.ModuleType:
     """A library such as a database driver, in site-packages."""
-    path = tmp_path / "site-packages" / "driverlike.py"
-    path.parent.mkdir()
-    path.write_text(LIBRARY)
-    module = types.ModuleType("driverlike")
-    exec(compile(LIBRARY, str(path), "exec"), vars(module))
-    return module
+    return installed_library(tmp_path, "driverlike", LIBRARY)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pytest_asyncfastapi._blocking.dispatcher import DISPATCHER
 from pytest_asyncfastapi._blocking.stack_analysis import analyze_stack
 from pytest_asyncfastapi._core.activity import BODY
 from pytest_asyncfastapi._core.frames import UserCode
-from tests.blocking.conftest import ROOT
+from tests.blocking.conftest import ROOT, installed_library
 
 LIBRARY = """
 import threading
@@ -32,12 +32,7 @@ REQUEST = "GET /"
 @pytest.fixture
 def library(tmp_path) -> types.ModuleType:
     """A library in site-packages that asks a thread of its own and waits for the answer."""
-    path = tmp_path / "site-packages" / "exporterlike.py"
-    path.parent.mkdir()
-    path.write_text(LIBRARY)
-    module = types.ModuleType("exporterlike")
-    exec(compile(LIBRARY, str(path), "exec"), vars(module))
-    return module
+    return installed_library(tmp_path, "exporterlike", LIBRARY)
 
 
 def severity(stack, seconds: float, activity: str, category: str = "join", **policy) -> str:

@@ -20,7 +20,7 @@ from pytest_asyncfastapi._blocking.call_stack import read_stack
 from pytest_asyncfastapi._blocking.slow_steps import Sample, Stall
 from pytest_asyncfastapi._blocking.stalls import find_causes
 from pytest_asyncfastapi._core.frames import UserCode
-from tests.blocking.conftest import ROOT
+from tests.blocking.conftest import ROOT, installed_library
 
 if TYPE_CHECKING:
     from pytest_asyncfastapi._blocking.call_stack import FrameInfo
@@ -46,12 +46,8 @@ def convert(turns):
 
 def library(folder: Path, work) -> types.ModuleType:
     """A library in site-packages, whose work is done in a dozen functions in turn."""
-    path = folder / "site-packages" / "converterlike.py"
-    path.parent.mkdir()
-    path.write_text(LIBRARY)
-    module = types.ModuleType("converterlike")
+    module = installed_library(folder, "converterlike", LIBRARY)
     module.work = work
-    exec(compile(LIBRARY, str(path), "exec"), vars(module))
     module.PARTS = [getattr(module, name) for name in PARTS]
     return module
 
