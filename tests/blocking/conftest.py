@@ -43,7 +43,7 @@ class Watch:
 
 
 def installed_library(folder: Path, name: str, text: str) -> types.ModuleType:
-    """A module of this text whose file is in site-packages, so that it is nobody's own code."""
+    """A module of this text whose file is in site-packages, which makes it a library's code."""
     path = folder / "site-packages" / f"{name}.py"
     path.parent.mkdir()
     path.write_text(text)
