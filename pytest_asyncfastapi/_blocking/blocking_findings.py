@@ -166,9 +166,10 @@ def classify(entry: Entry, call_site: CallSite) -> tuple[str, Category, str]:
 
 def narrowest_rule(category: str, call_site: CallSite) -> str:
     """The narrowest allow rule that a user would write by hand."""
-    if call_site.user_frame is not None:
-        return f"{category}@{call_site.user_frame.module}"
-    return f"{category}@{call_site.labels[-1].partition(':')[0]}" if call_site.labels else category
+    frame = call_site.user_frame or call_site.library_frame
+    if frame is not None:
+        return f"{category}@{frame.module}"
+    return f"{category}@{call_site.labels[0].partition(':')[0]}" if call_site.labels else category
 
 
 def title(call: BlockingCall) -> str:

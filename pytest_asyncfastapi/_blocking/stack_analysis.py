@@ -120,6 +120,7 @@ class CallSite:
     chain: tuple[Location, ...]
     callee_frame: FrameInfo | None
     user_frame: FrameInfo | None
+    library_frame: FrameInfo | None  # the innermost one of a library below the user's line
     user_depth: int  # which frame of the stack that is
     responsible: str
     is_noise: bool
@@ -231,6 +232,7 @@ def analyze_stack(stack: Sequence[FrameInfo], user: UserCode, activity: str) -> 
         chain,
         callee_frame=callee_frame if user_frames else None,
         user_frame=user_frames[0] if user_frames else None,
+        library_frame=library,
         user_depth=user_depth,
         responsible=responsible,
         is_noise=is_noise,

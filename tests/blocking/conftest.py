@@ -45,7 +45,7 @@ class Watch:
 def installed_library(folder: Path, name: str, text: str) -> types.ModuleType:
     """A module of this text whose file is in site-packages, which makes it a library's code."""
     path = folder / "site-packages" / f"{name}.py"
-    path.parent.mkdir()
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text)
     module = types.ModuleType(name)
     exec(compile(text, str(path), "exec"), vars(module))

@@ -43,6 +43,11 @@ def convert(turns):
             part()
 """ + "\n".join(f"def {name}(): work()\n" for name in PARTS)
 
+CLIENT = """
+async def get(app):
+    await app()
+"""
+
 
 def library(folder: Path, work) -> types.ModuleType:
     """A library in site-packages, whose work is done in a dozen functions in turn."""
@@ -59,6 +64,19 @@ def test_what_a_library_computes_is_named_with_its_module(watch, tmp_path):
     (found,) = guard.findings()
     assert found.title.startswith("blocking computation: converterlike.")
     assert found.where.path.endswith("converterlike.py")
+
+
+@pytest.mark.parametrize(("allow", "expected"), [((), 1), (("cpu@converterlike",), 0)])
+def test_the_rule_that_is_offered_is_of_the_library_that_computes(watch, tmp_path, allow, expected):
+    """Not of what is further out, as a client that each request goes through."""
+    made = library(tmp_path, partial(sum, range(500)))
+    outer = installed_library(tmp_path, "clientlike", CLIENT)
+
+    found = watch(
+        lambda: outer.get(made.handle), step_threshold=0.02, cpu_threshold=0.05, allow=allow
+    ).findings()
+    rules = ["asyncfastapi_allow_blocking = cpu@converterlike"]
+    assert [each.allow for each in found] == rules[:expected]
 
 
 def test_the_common_function_is_named(samples):
