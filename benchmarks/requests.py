@@ -18,7 +18,7 @@ from pytest_asyncfastapi import BlockingGuard, open_app
 from pytest_asyncfastapi._blocking import BlockingPolicy
 from pytest_asyncfastapi._core.frames import UserCode
 
-from .measure import Result, interleaved, table, versions
+from .measure import Result, interleaved, ratio, table, versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -75,6 +75,39 @@ async def compare(path: str) -> list[Result]:
             **{f"httpx's, {name}": switch for name, switch in peers.items()},
         }
         return await interleaved(contenders, per=100, around=around)
+
+
+async def on_and_off(path: str) -> str:
+    """Each client under the guard beside itself without: only these two take turns, and often.
+
+    With five contenders in a round, other processes come and go between the two that are compared.
+    """
+    transport = httpx.ASGITransport(app=app)
+    rows: list[str] = []
+    async with (
+        open_app(app) as ours,
+        httpx.AsyncClient(transport=transport, base_url="http://testserver") as theirs,
+    ):
+        for name, client in {"asgi_client": ours, "httpx's": theirs}.items():
+            guard = BlockingGuard(BlockingPolicy(), UserCode(os.getcwd()))
+
+            def request(client: httpx.AsyncClient = client) -> Awaitable[object]:
+                return client.get(path) if path == "/json" else client.post(path, json=BODY)
+
+            off, on = await interleaved(
+                {f"{name}, guard off": request, f"{name}, guard on": request},
+                rounds=60,
+                per=100,
+                around={f"{name}, guard on": (guard.start, guard.stop)},
+            )
+            low, middle, high = ratio(on, off)
+            rows.append(
+                f"| {name} | {off.microseconds:.0f} | {on.microseconds:.0f} | **{middle:.3f}** "
+                f"| {low:.3f} - {high:.3f} |"
+            )
+    title = f"The guard on and off, the same client, `{path}`, 60 rounds of 100 in turns"
+    head = ["| | off, us | on, us | ratio | quartiles |", "|---|---|---|---|---|"]
+    return "\n".join([f"### {title}", "", *head, *rows]) + "\n"
 
 
 def _peers() -> dict[str, Switch]:
@@ -158,6 +191,7 @@ def main() -> str:
         ),
     ]
     head = versions("httpx", "fastapi", "starlette", "pydantic")
+    parts += [asyncio.run(on_and_off(path)) for path in ("/json", "/awaits")]
     parts += [asyncio.run(per_test()), idle()]
     if find_spec("blockbuster") and find_spec("aiocop"):
         head += "; " + versions("blockbuster", "aiocop").partition("; ")[2]

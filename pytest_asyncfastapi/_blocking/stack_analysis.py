@@ -157,8 +157,19 @@ class CallSite:
         if named is not None:
             return named.entry.name.removesuffix(".__init__")
         kind, top = _kind(callee_frame.code.co_filename)
-        module = callee_frame.module if kind == "stdlib" else top
-        return f"{module}.{callee_frame.code.co_qualname}".removesuffix(".__init__")
+        qualname = callee_frame.code.co_qualname.removesuffix(".__init__")
+        return f"{top}.{qualname}" if kind != "stdlib" else _public(callee_frame.module, qualname)
+
+
+def _public(module: str, qualname: str) -> str:
+    """How the user reaches what the standard library defines in a private module.
+
+    `pathlib.Path.read_text`, `tomllib.load`, not `pathlib._local.Path.read_text`.
+    """
+    parts = [part for part in module.split(".") if not part.startswith("_")]
+    if parts == ["pathlib"]:
+        qualname = qualname.replace("PathBase.", "Path.")  # its base class in 3.13
+    return ".".join([*(parts or [module]), qualname])
 
 
 def analyze_call(stack: CallStack, user: UserCode, activity: str) -> CallSite:

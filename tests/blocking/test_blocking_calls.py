@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import tomllib
 import urllib.request
 from time import sleep as nap
 
@@ -461,18 +462,32 @@ def test_open_warns_by_default_and_fails_in_strict(watch, tmp_path):
         assert {found.data["category"] for found in guard.findings()} == {"file"}
 
 
-def test_pathlib_is_one_call_named_as_written(watch, tmp_path):
-    """Path.read_text is one call, whatever it opens and reads."""
+@pytest.mark.parametrize("name", ["read_text", "read_bytes", "write_text", "touch"])
+def test_pathlib_is_one_call_named_as_written(watch, tmp_path, name):
+    """One call, whatever it opens and reads, and whichever private module defines it."""
     path = tmp_path / "data.txt"
     path.write_text("x")
+    arguments = ["x"] if name == "write_text" else []
 
     async def endpoint():
-        path.read_text()
+        getattr(path, name)(*arguments)
 
     (call,) = watch(endpoint, profile="strict").calls
-    assert call.name.startswith("pathlib.")
-    assert call.name.endswith("Path.read_text")
-    assert call.category == "file"
+    assert call.name == f"pathlib.Path.{name}"
+    assert call.category in ("file", "file_metadata")
+
+
+def test_what_a_private_module_of_the_standard_library_defines_is_named_as_written(watch, tmp_path):
+    """`tomllib.load`, not `tomllib._parser.load`."""
+    (tmp_path / "data.toml").write_text("a = 1")
+    data = open(tmp_path / "data.toml", "rb")  # noqa: SIM115 - outside of the coroutine
+
+    async def endpoint():
+        tomllib.load(data)
+
+    with data:
+        (call,) = watch(endpoint, profile="strict").calls
+    assert call.name.partition(" ")[0] == "tomllib.load"
 
 
 def test_file_metadata_is_silent_by_default(watch, tmp_path):
