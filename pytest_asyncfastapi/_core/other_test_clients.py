@@ -86,7 +86,7 @@ class Served:
 
     __slots__ = ("_activity", "_is_whole", "_request", "error", "finished", "label", "status")
 
-    def __init__(self, label: str, *, is_whole: bool) -> None:
+    def __init__(self, label: str, is_whole: bool) -> None:
         self.label = label
         self.status = 0
         self.finished = False
@@ -113,7 +113,7 @@ class Served:
 def _labelled(label: _Label, is_whole: bool, original: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         __tracebackhide__ = True
-        served = Served(label(*args, **kwargs), is_whole=is_whole)
+        served = Served(label(*args, **kwargs), is_whole)
         try:
             with served:
                 answer = original(*args, **kwargs)
@@ -132,7 +132,7 @@ def _labelled_async(
         __tracebackhide__ = True
         # A response that is given piece by piece is not over with this call.
         whole = is_whole and not (kwargs and kwargs.get("stream"))
-        served = Served(label(*args, **kwargs), is_whole=whole)
+        served = Served(label(*args, **kwargs), whole)
         try:
             with served:
                 answer = await original(*args, **kwargs)
