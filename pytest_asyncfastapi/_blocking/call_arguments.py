@@ -150,6 +150,10 @@ def _may_wait(entry: Entry, arg0: Any) -> Entry | None:
     return entry if ready is None or not ready(arg0) else None
 
 
+def _resolves(entry: Entry, host: Any) -> Entry | None:
+    return None if host is None else entry
+
+
 def can_be_polled(arg0: Any) -> bool:
     """Can this object be asked whether it is ready? Then an open call found it not ready."""
     return type(arg0) in _READY
@@ -181,6 +185,7 @@ _CHECKS = {
     "wait": _may_wait,
     "iterates": _iterates,
     "into": _file_blocks,
+    "resolves": _resolves,
 }
 
 

@@ -73,7 +73,7 @@ UNKNOWN: Any = object()
 
 
 # An audit event follows at once, and knows the argument.
-_AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO"})
+_AUDITED = frozenset({"open", "os.open", "io.open_code", "io.FileIO", "socket.getaddrinfo"})
 
 
 class Dispatcher:
@@ -261,7 +261,9 @@ class Dispatcher:
             if top.skipped and entry.category == "file_metadata":
                 top.skipped = args[:1] or top.skipped
                 return
-            if top.entry.category == entry.category and (top.records or top.entry.judge != "path"):
+            if top.entry.category == entry.category and (
+                top.records or top.entry.judge not in ("path", "resolves")
+            ):
                 for item in top.records:
                     item.add_arguments(", ".join(filter(None, map(format_argument, args[:2]))))
                 return

@@ -348,7 +348,7 @@ def test_blocking_and_non_blocking_sockets(watch):
 
 
 def test_name_resolution_is_reported(watch):
-    """getaddrinfo blocks whatever it is asked."""
+    """getaddrinfo blocks whichever host it is asked for."""
 
     async def endpoint():
         socket.getaddrinfo("127.0.0.1", 80)
@@ -356,6 +356,17 @@ def test_name_resolution_is_reported(watch):
     guard = watch(endpoint)
     assert categories(guard) == ["dns"]
     assert "getaddrinfo" in guard.calls[0].remedy
+
+
+@pytest.mark.parametrize("profile", ["default", "strict"])
+def test_the_wildcard_address_is_no_name(watch, profile):
+    """As code does that looks for a free port: nothing is resolved."""
+
+    async def endpoint():
+        socket.getaddrinfo(None, 0, socket.AF_UNSPEC, socket.SOCK_STREAM)
+        socket.getaddrinfo(host=None, port=0)
+
+    assert watch(endpoint, profile=profile).findings() == []
 
 
 def test_a_contended_lock_is_reported_and_a_free_one_is_not(watch):

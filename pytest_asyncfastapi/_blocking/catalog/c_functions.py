@@ -17,8 +17,9 @@ _Row = tuple[str, str, Category, Judge, str]
 # module, names (of functions, or of one type's methods after a colon), category, judge, remedy
 C_TABLE: tuple[_Row, ...] = (
     ("time", "sleep", "sleep", "always", to.SLEEP),
-    ("_socket", "getaddrinfo getnameinfo gethostbyname gethostbyname_ex gethostbyaddr", "dns",
-     "always", to.DNS),
+    ("_socket", "getaddrinfo", "dns", "resolves", to.DNS),
+    ("_socket", "getnameinfo gethostbyname gethostbyname_ex gethostbyaddr", "dns", "always",
+     to.DNS),
     ("_socket", "socket: connect connect_ex _accept recv recv_into recvfrom recvfrom_into recvmsg "
      "recvmsg_into send sendall sendto sendmsg sendmsg_afalg", "network", "socket", to.NET),
     ("_ssl", "_SSLSocket: do_handshake read write shutdown", "tls", "tls", to.TLS),

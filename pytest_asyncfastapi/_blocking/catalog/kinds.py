@@ -27,7 +27,7 @@ CATEGORIES: frozenset[str] = frozenset(get_args(Category))
 
 Judge = Literal[
     "always", "socket", "tls", "path", "file", "fd", "wait", "iterates", "into", "applies",
-    "hashes", "certificates",
+    "hashes", "certificates", "resolves",
 ]  # fmt: skip
 
 # How a blocking call is distinguished from a harmless one, as documented.
@@ -45,6 +45,7 @@ JUDGES: dict[str, str] = {
     "certificates": "from 3 ms of CPU time on; in the default profile a warning from 50 ms on, an "
     "error from 250 ms on",
     "into": "when it writes into an open file (its last argument)",
+    "resolves": "unless its host is None, the wildcard address",
 }
 
 
