@@ -150,7 +150,7 @@ def _may_wait(entry: Entry, arg0: Any) -> Entry | None:
     return entry if ready is None or not ready(arg0) else None
 
 
-def _resolves(entry: Entry, host: Any) -> Entry | None:
+def _resolves(entry: Entry, host: object) -> Entry | None:
     return None if host is None else entry
 
 
