@@ -7,6 +7,7 @@ import os
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from pytest_asyncfastapi import BlockingGuard, open_app
 from pytest_asyncfastapi._blocking import BlockingPolicy
 from pytest_asyncfastapi._core.frames import UserCode
 
-from .measure import Result, interleaved, ratio, table, versions
+from .measure import Result, interleaved, table, versions
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -47,6 +48,11 @@ async def awaits(item: Item) -> Item:
 BODY = {"name": "mug", "prices": [9.5] * 20}
 
 
+def ask(client: httpx.AsyncClient, path: str) -> Awaitable[object]:
+    """One request to an endpoint of this app."""
+    return client.get(path) if path == "/json" else client.post(path, json=BODY)
+
+
 async def compare(path: str) -> list[Result]:
     """One endpoint: httpx's transport, ours, ours under the guard."""
     transport = httpx.ASGITransport(app=app)
@@ -54,20 +60,14 @@ async def compare(path: str) -> list[Result]:
         open_app(app) as ours,
         httpx.AsyncClient(transport=transport, base_url="http://testserver") as theirs,
     ):
-
-        def request(client: httpx.AsyncClient) -> Callable[[], Awaitable[object]]:
-            if path == "/json":
-                return lambda: client.get("/json")
-            return lambda: client.post("/awaits", json=BODY)
-
         guard = BlockingGuard(BlockingPolicy(), UserCode(os.getcwd()))
         peers = _peers()
-        contenders = {
-            "httpx.AsyncClient + httpx.ASGITransport": request(theirs),
-            "asgi_client, guard off": request(ours),
-            "asgi_client, guard on": request(ours),
-            "httpx's, guard on": request(theirs),
-            **{f"httpx's, {name}": request(theirs) for name in peers},
+        contenders: dict[str, Callable[[], Awaitable[object]]] = {
+            "httpx.AsyncClient + httpx.ASGITransport": partial(ask, theirs, path),
+            "asgi_client, guard off": partial(ask, ours, path),
+            "asgi_client, guard on": partial(ask, ours, path),
+            "httpx's, guard on": partial(ask, theirs, path),
+            **{f"httpx's, {name}": partial(ask, theirs, path) for name in peers},
         }
         around = {
             "asgi_client, guard on": (guard.start, guard.stop),
@@ -83,31 +83,21 @@ async def on_and_off(path: str) -> str:
     With five contenders in a round, other processes come and go between the two that are compared.
     """
     transport = httpx.ASGITransport(app=app)
-    rows: list[str] = []
+    tables: list[str] = []
     async with (
         open_app(app) as ours,
         httpx.AsyncClient(transport=transport, base_url="http://testserver") as theirs,
     ):
         for name, client in {"asgi_client": ours, "httpx's": theirs}.items():
             guard = BlockingGuard(BlockingPolicy(), UserCode(os.getcwd()))
-
-            def request(client: httpx.AsyncClient = client) -> Awaitable[object]:
-                return client.get(path) if path == "/json" else client.post(path, json=BODY)
-
-            off, on = await interleaved(
-                {f"{name}, guard off": request, f"{name}, guard on": request},
+            results = await interleaved(
+                {"guard off": partial(ask, client, path), "guard on": partial(ask, client, path)},
                 rounds=60,
                 per=100,
-                around={f"{name}, guard on": (guard.start, guard.stop)},
+                around={"guard on": (guard.start, guard.stop)},
             )
-            low, middle, high = ratio(on, off)
-            rows.append(
-                f"| {name} | {off.microseconds:.0f} | {on.microseconds:.0f} | **{middle:.3f}** "
-                f"| {low:.3f} - {high:.3f} |"
-            )
-    title = f"The guard on and off, the same client, `{path}`, 60 rounds of 100 in turns"
-    head = ["| | off, us | on, us | ratio | quartiles |", "|---|---|---|---|---|"]
-    return "\n".join([f"### {title}", "", *head, *rows]) + "\n"
+            tables.append(table(f"`{path}` by {name}, 60 rounds of 100 in turns", results))
+    return "\n".join(tables)
 
 
 def _peers() -> dict[str, Switch]:
@@ -126,10 +116,7 @@ async def beside_aiocop(path: str) -> list[Result]:
     """The same for aiocop, which stays in the process: so after all others, and not in turns."""
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://testserver") as client:
-
-        def request() -> Awaitable[object]:
-            return client.get(path) if path == "/json" else client.post(path, json=BODY)
-
+        request = partial(ask, client, path)
         base = await interleaved({"httpx.AsyncClient + httpx.ASGITransport": request}, per=100)
         import aiocop
 
