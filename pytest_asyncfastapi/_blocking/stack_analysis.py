@@ -161,6 +161,7 @@ class CallSite:
         return f"{top}.{qualname}" if kind != "stdlib" else _public(callee_frame.module, qualname)
 
 
+@lru_cache(maxsize=1024)
 def _public(module: str, qualname: str) -> str:
     """How the user reaches what the standard library defines in a private module.
 

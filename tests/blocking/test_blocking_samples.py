@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
 import types
@@ -15,9 +16,10 @@ import pytest
 
 import pytest_asyncfastapi
 from pytest_asyncfastapi._blocking import BlockingPolicy
-from pytest_asyncfastapi._blocking.blocking_findings import is_reportable
+from pytest_asyncfastapi._blocking.blocking_findings import is_reportable, narrowest_rule
 from pytest_asyncfastapi._blocking.call_stack import read_stack
 from pytest_asyncfastapi._blocking.slow_steps import Sample, Stall
+from pytest_asyncfastapi._blocking.stack_analysis import analyze_stack
 from pytest_asyncfastapi._blocking.stalls import find_causes
 from pytest_asyncfastapi._core.frames import UserCode
 from tests.blocking.conftest import ROOT, installed_library
@@ -77,6 +79,23 @@ def test_the_rule_that_is_offered_is_of_the_library_that_computes(watch, tmp_pat
     ).findings()
     rules = ["asyncfastapi_allow_blocking = cpu@converterlike"]
     assert [each.allow for each in found] == rules[:expected]
+
+
+def test_the_rule_without_any_library_is_of_the_innermost_module():
+    """Not of the loop or thread that runs it, whose rule would allow everything."""
+    stacks: list[list[FrameInfo]] = []
+
+    def seen(value: object) -> str:
+        stacks.append(read_stack(sys._getframe(1)))
+        return repr(value)
+
+    thread = threading.Thread(target=partial(json.dumps, object(), default=seen))
+    thread.start()
+    thread.join()
+    site = analyze_stack(stacks[0], UserCode(ROOT), "GET /")
+    assert (site.user_frame, site.library_frame) == (None, None)
+    assert site.labels[-1].startswith("threading:")
+    assert narrowest_rule("cpu", site) == "cpu@json.encoder"
 
 
 def test_the_common_function_is_named(samples):
